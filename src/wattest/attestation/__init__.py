@@ -1,0 +1,1 @@
+"""Evidence, endorsements, appraisal policy and verdicts (RFC 9334)."""

@@ -1,0 +1,1 @@
+"""Hashing, signing, encryption and canonical bytes; the face of the native core."""

@@ -1,0 +1,1 @@
+"""The measured program: everything that runs inside an enclave, and nothing else."""

@@ -1,0 +1,1 @@
+"""Trees and proofs over bytes; knows nothing of readings."""

@@ -1,0 +1,1 @@
+"""Readings, records, series, device blocks and the formats meters speak."""

@@ -1,0 +1,1 @@
+"""Readers of what meters emit: OCMF, DSMR P1, interval CSV."""

@@ -1,0 +1,1 @@
+"""Operator and watcher: loops, store, bundle server."""

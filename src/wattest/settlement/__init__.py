@@ -1,0 +1,1 @@
+"""Allocation, tariffs, bills and payouts: the pure twin of the settle guest."""

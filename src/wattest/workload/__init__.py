@@ -1,0 +1,1 @@
+"""The WASM engine, its guest ABI and the codecs of the guests."""
