@@ -1,0 +1,1 @@
+"""The host side of an enclave: process, client, device back ends."""
