@@ -1,0 +1,109 @@
+# Two commands matter: `make demo` runs the whole of wattest on this machine, `make test` checks it.
+# Both set everything up first, inside the checkout (.venv, node_modules), and touch nothing outside.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMPS := .make
+export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+
+NATIVE_SOURCES := $(shell find native/src -name '*.rs') native/Cargo.toml native/Cargo.lock
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
+DEMO_FLAGS ?=
+PYTEST_WORKERS ?= 2
+PYTEST_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-deep lint format setup setup-dev prerequisites guests contracts vectors bench locks clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## Set up, then take an energy community through all of wattest
+	@$(BIN)/wattest demo --out $(DEMO_OUT) $(DEMO_FLAGS)
+
+test: setup-dev lint ## Set up, then lint and run every test that is not marked deep
+	cargo test --quiet --manifest-path native/Cargo.toml
+	cd contracts && forge test --summary
+	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_FLAGS)
+
+test-deep: setup-dev ## The long tests: deep fuzzing, every byte, every kill point; resumes where it was interrupted
+	$(BIN)/python tools/test_deep.py
+
+lint: setup-dev ## Formatting, types, floors, for Python, Rust and Solidity
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports --no-logo
+	cargo fmt --check --manifest-path native/Cargo.toml
+	cargo clippy --quiet --all-targets --manifest-path native/Cargo.toml -- -D warnings
+	cd contracts && forge fmt --check && solhint --max-warnings 0 'src/**/*.sol'
+
+format: setup-dev ## Let the formatters decide layout
+	ruff format .
+	ruff check --fix .
+	cargo fmt --manifest-path native/Cargo.toml
+	cd contracts && forge fmt
+
+setup: $(STAMPS)/run-python $(STAMPS)/run-node $(STAMPS)/native ## Set up what running needs
+
+setup-dev: $(STAMPS)/dev-python $(STAMPS)/dev-node $(STAMPS)/native ## Set up what developing needs
+
+prerequisites: ## Check the tools this machine must have
+	@tools/prerequisites.sh $(PYTHON)
+
+$(STAMPS)/prerequisites: tools/prerequisites.sh
+	@tools/prerequisites.sh $(PYTHON)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv: | $(STAMPS)/prerequisites
+	@echo "setting up Python in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(STAMPS)/run-python: requirements/run.lock requirements/build.lock | $(STAMPS)/venv
+	@echo "installing run-time packages (hashes checked)"
+	@$(PIP) install --require-hashes -r requirements/run.lock
+	@$(PIP) install --require-hashes -r requirements/build.lock
+	@touch $@
+
+$(STAMPS)/dev-python: requirements/dev.lock | $(STAMPS)/venv
+	@echo "installing development packages (hashes checked)"
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@ $(STAMPS)/run-python
+
+$(STAMPS)/run-node: package.json package-lock.json | $(STAMPS)/prerequisites
+	@echo "installing the embedded chain"
+	@test -e $(STAMPS)/dev-node || npm ci --omit=dev --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STAMPS)/dev-node: package.json package-lock.json | $(STAMPS)/prerequisites
+	@echo "installing the Solidity toolchain"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@ $(STAMPS)/run-node
+
+$(STAMPS)/native: $(NATIVE_SOURCES) pyproject.toml | $(STAMPS)/venv
+	@test -e $(STAMPS)/run-python || $(MAKE) --no-print-directory $(STAMPS)/run-python
+	@echo "building the native core"
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+guests: setup-dev ## Rebuild the WASM guests (needs Debian's rustc with libstd-rust-dev-wasm32)
+	tools/build_guests.sh
+
+contracts: setup-dev ## Rebuild the contract artefacts shipped in the package
+	$(BIN)/python tools/build_contracts.py
+
+vectors: setup-dev ## Make the shared vectors again from their generators
+	for generator in vectors/generate_*.py; do $(BIN)/python $$generator; done
+
+bench: setup-dev ## Run the benchmarks and print a report
+	$(BIN)/python bench/run.py
+
+locks: setup-dev ## Resolve the lock files again (versions and hashes only)
+	tools/lock.sh
+
+clean: ## Remove everything that set-up and tests made
+	rm -rf $(VENV) $(STAMPS) node_modules native/target guests/target contracts/out contracts/cache out
+	find src -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
