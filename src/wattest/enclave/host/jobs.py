@@ -1,0 +1,177 @@
+"""What the host asks of an enclave and what it gets back: plain values, no I/O.
+
+Decided here: the jobs and results of ``EnclaveClient``. Not decided here: how they cross the socket (``client``,
+docs/spec/enclave-socket.md) and what the enclave checks (``measured``). Invariant: no private key is among them; a
+meter key is a secret between a household and its enclave and is kept out of ``repr``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wattest.protocol.header import BatchHeader
+
+if TYPE_CHECKING:
+    from wattest.protocol.member_list import SignedMemberList
+
+ZERO_DIGEST = bytes(32)
+
+ReaderId = bytes
+"""A reader's X25519 public key, 32 bytes: under it the wrapped key of a series is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an enclave says of itself: back end, measurement (32 bytes) and the identities it holds."""
+
+    backend: str
+    debug: bool
+    measurement: bytes
+    engine_version: str
+    vee_workload: bytes
+    settle_workload: bytes
+    identities: tuple[Identity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One enclave key: born inside, bound to (chain id, referee, channel, operator).
+
+    ``address`` 20 bytes, ``public_key`` X||Y 64, ``storage_key`` the X25519 public key (32) under which this enclave
+    finds the series keys of its own batches, ``evidence`` the quote whose report data binds the key (empty where an
+    identity is only listed).
+    """
+
+    channel: bytes
+    operator: bytes
+    address: bytes
+    public_key: bytes
+    storage_key: bytes
+    evidence: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLight:
+    """keccak256 of a text (32 bytes), a 65-byte signature over the tagged digest, and the 20-byte signer."""
+
+    digest: bytes
+    signature: bytes
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """The operator's head in a channel as the host reads it from the chain: (0, zero digest) before the first commit."""
+
+    sequence: int = 0
+    digest: bytes = ZERO_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class SealJob:
+    """One period of a scheduled channel: who belongs (manager-signed), their meter keys, and their device blocks.
+
+    ``meter_keys`` are 32 bytes each, in the order of ``members``. ``blocks`` holds the wire form of device blocks
+    (``metering.device_block``), at most one per member, in any order; it is read once, as a stream. Members without a
+    block become absent entries.
+    """
+
+    head: ChainHead
+    period_start: int
+    period_end: int
+    members: SignedMemberList
+    meter_keys: Sequence[bytes] = field(repr=False)
+    blocks: Iterable[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportItem:
+    """One meter's files for an import batch: raw bytes, verified again inside.
+
+    ``public_key`` (X||Y, 64 bytes) with ``curve`` (``secp256r1`` or ``secp256k1``) makes a kind 2 entry; without a key
+    the entry is kind 3.
+    """
+
+    files: Sequence[bytes] = field(repr=False)
+    meter_key: bytes = field(repr=False)
+    reader_key: bytes
+    public_key: bytes | None = None
+    curve: str = "secp256r1"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportJob:
+    """Late or foreign readings in an open channel: no roster, no state."""
+
+    channel: bytes
+    head: ChainHead
+    period_start: int
+    period_end: int
+    items: Sequence[ImportItem]
+    watcher_keys: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CitedBatch:
+    """A batch that a statement is computed from: header, signature, and the bundle with the enclave's wrapped keys.
+
+    ``wrapped_keys`` are those found under the enclave's own ``storage_key``, in the order of entries.
+    """
+
+    header: BatchHeader
+    signature: bytes
+    entries: Sequence[bytes] = field(repr=False)
+    blocks: Sequence[bytes] = field(repr=False)
+    wrapped_keys: Sequence[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StatementJob:
+    """A billing period of one metering channel, to be settled into the open channel ``channel``.
+
+    ``members`` and ``meter_keys`` as in ``SealJob``. ``tariff`` and ``allocation`` are the canonical bytes of the
+    settlement room. ``payees`` are the 20-byte payout addresses in member order.
+    """
+
+    channel: bytes
+    head: ChainHead
+    period_start: int
+    period_end: int
+    members: SignedMemberList
+    meter_keys: Sequence[bytes] = field(repr=False)
+    payees: Sequence[bytes] = field(repr=False)
+    tariff: bytes = field(repr=False)
+    allocation: bytes = field(repr=False)
+    batches: Sequence[CitedBatch] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """One signed batch with everything its bundle needs; all sequences are in the order of entries.
+
+    ``entries`` are 118-byte payloads, ``entry_salts`` 16 bytes, ``blocks`` AES-256-GCM ciphertexts, ``manifest`` the
+    canonical JSON block whose SHA-256 is ``content_id``, ``wrapped_keys`` per entry reader -> wrapped series key.
+    ``member_of`` gives each entry's index in the member list (or in the items of an import).
+    """
+
+    header: BatchHeader
+    signature: bytes
+    entries: Sequence[bytes] = field(repr=False)
+    entry_salts: Sequence[bytes] = field(repr=False)
+    blocks: Sequence[bytes] = field(repr=False)
+    manifest: bytes = field(repr=False)
+    content_id: bytes
+    wrapped_keys: Sequence[dict[ReaderId, bytes]] = field(repr=False)
+    member_of: Sequence[int] = field(repr=False)
+    bills: Sequence[bytes] = field(default=(), repr=False)
+    payouts: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The last header that an identity released, and its 65-byte signature."""
+
+    header: BatchHeader
+    signature: bytes
