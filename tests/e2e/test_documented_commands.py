@@ -1,0 +1,90 @@
+"""Every command in the README and in docs/ is run, page by page, each page in an empty folder.
+
+A command stands in a ``console`` block behind ``$ ``. ``# exit N`` at its end names an exit code other than 0. A
+trailing ``&`` runs it in the background until the page ends; the next command waits for a served port to answer.
+``make`` targets set the checkout up, so they are only resolved, not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXIT = re.compile(r"\s# exit (\d+)$")
+
+
+def commands(page: Path) -> list[tuple[str, int]]:
+    found = []
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                command = line[2:].rstrip()
+                wanted = EXIT.search(command)
+                found.append((EXIT.sub("", command), int(wanted.group(1)) if wanted else 0))
+    return found
+
+
+DOCUMENTED = [page for page in PAGES if commands(page)]
+
+
+def test_the_readme_documents_the_two_commands() -> None:
+    lines = [command for command, _ in commands(ROOT / "README.md")]
+    assert lines[:2] == ["make demo", "make test"]
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("page", DOCUMENTED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_a_page_run_as_written(page: Path, tmp_path: Path) -> None:
+    binaries = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{binaries}:{os.environ['PATH']}", "WATTEST_CHECKOUT": str(ROOT)}
+    background: list[subprocess.Popen[bytes]] = []
+    try:
+        for command, wanted in commands(page):
+            if command.startswith("make "):
+                subprocess.run(["make", "--dry-run", *command.split()[1:]], cwd=ROOT, check=True, capture_output=True)
+                continue
+            if command.endswith("&"):
+                served = subprocess.Popen(
+                    ["bash", "-c", "exec " + command.rstrip("& ")],
+                    cwd=tmp_path,
+                    env=environment,
+                    start_new_session=True,
+                )
+                background.append(served)
+                _wait_for_port(command, served)
+                continue
+            done = subprocess.run(
+                ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == wanted, f"{command}\n{done.stdout}\n{done.stderr}"
+            assert "Traceback" not in done.stderr, f"{command}\n{done.stderr}"
+    finally:
+        for process in background:
+            os.killpg(process.pid, signal.SIGINT)
+        for process in background:
+            process.wait(timeout=20)
+
+
+def _wait_for_port(command: str, process: subprocess.Popen[bytes]) -> None:
+    port = re.search(r"--port (\d+)", command)
+    assert port, f"a background command must name its --port: {command}"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"ended at once with {process.returncode}: {command}"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", int(port.group(1)))) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail(f"nothing answers on port {port.group(1)}: {command}")
