@@ -1,0 +1,97 @@
+"""What a demo run found out: the one object behind its table, its JSON and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Cheat = Literal["withhold", "forge", "equivocate", "rollback", "none"]
+Outcome = Literal["slashed", "refused", "honest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slashing:
+    """An operator that lost its stake; ``lost_wei`` is burned stake plus the catcher's reward."""
+
+    operator: str
+    cheat: str
+    lost_wei: int
+    caught_by: str
+
+    def as_dict(self) -> dict[str, str]:
+        """JSON-ready form; integers of wei as decimal strings."""
+        return {"operator": self.operator, "cheat": self.cheat, "lost": str(self.lost_wei), "caught_by": self.caught_by}
+
+
+@dataclass(frozen=True, slots=True)
+class QuarterHour:
+    """The community in one quarter hour, in milliwatt-hours: what members drew, and where it came from."""
+
+    start: int
+    own_use_milliwatt_hours: int
+    shared_milliwatt_hours: int
+    exported_milliwatt_hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdBill:
+    """A line of ``bills.csv``: energies in milliwatt-hours, money in cents (negative: the household is paid)."""
+
+    household: str
+    imported_milliwatt_hours: int
+    exported_milliwatt_hours: int
+    shared_milliwatt_hours: int
+    total_cents: int
+    paid_out_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """Everything a run reports; money on chain in the smallest unit, times in seconds of wall clock."""
+
+    households: int
+    days: int
+    readings: int
+    batches: int
+    commit_gas: Sequence[int]
+    cheat: Cheat
+    outcome: Outcome
+    slashed: Sequence[Slashing]
+    bills: Sequence[HouseholdBill]
+    paid_out: int
+    receipts_verified: int
+    stages: Mapping[str, float]
+    refusal: str | None = None
+    quarter_hours: Sequence[QuarterHour] = field(default=())
+    gas: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def steady_commit_gas(self) -> int:
+        """The median commit's gas: half of all commits cost at most this."""
+        ordered = sorted(self.commit_gas)
+        return ordered[len(ordered) // 2] if ordered else 0
+
+    @property
+    def gas_per_reading(self) -> float:
+        """All gas of commits, spread over the readings they commit."""
+        return sum(self.commit_gas) / self.readings if self.readings else 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """The object that ``--json`` prints."""
+        return {
+            "households": self.households,
+            "readings": self.readings,
+            "batches": self.batches,
+            "commit_gas": self.steady_commit_gas,
+            "gas_per_reading": round(self.gas_per_reading, 3),
+            "cheat": self.cheat,
+            "outcome": self.outcome,
+            "slashed": [slashing.as_dict() for slashing in self.slashed],
+            "refusal": self.refusal,
+            "bills": len(self.bills),
+            "paid_out": str(self.paid_out),
+            "receipts_verified": self.receipts_verified,
+            "gas": dict(self.gas),
+            "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+        }
