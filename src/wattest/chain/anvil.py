@@ -1,0 +1,403 @@
+"""The embedded chain: an anvil process of our own, its state in a folder, its clock in our hands.
+
+Decided here: where anvil is found, how it is started, checkpointed, stopped and started again on the same state, and
+that only this chain's time may be moved. Development and demonstrations only: it listens on the loopback interface,
+has no unlocked accounts, and money appears by ``fund``. Keys are not its matter: every transaction comes signed.
+
+The folder holds ``chain.json`` (chain id, genesis, how it was made), ``state.json`` (anvil's own dump) and ``lock``.
+Invariants: chain time never runs backwards, also across a restart; the process ends when the one that started it ends,
+however that ends; a second process never opens the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from wattest.chain.files import write_atomically
+from wattest.chain.rpc import ChainUnreachable, JsonRpc
+from wattest.errors import ConfigError, InputError, TransportError
+from wattest.units import U64_MAX
+
+DEFAULT_CHAIN_ID = 31_337
+METADATA_FORMAT = "wattest/embedded-chain/1"
+HARDFORK = "osaka"
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 20.0
+STATE_INTERVAL_S = 30
+_MAX_METADATA_BYTES = 4096
+
+# The child asks the kernel for a signal at its parent's death, then makes sure that the parent had not died before.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class AnvilMissing(ConfigError):
+    """No anvil executable was found."""
+
+
+class PortTaken(ConfigError):
+    """Another process listens on the port that was asked for."""
+
+
+class ChainFolderInUse(ConfigError):
+    """Another process serves this folder's chain, or the folder holds a chain where a new one was asked for."""
+
+
+class NotAChainFolder(InputError):
+    """The folder holds no embedded chain, or one of an unknown format."""
+
+
+class ChainStartFailed(TransportError):
+    """Anvil ended or stayed silent while starting."""
+
+
+class TimeRunsForward(InputError):
+    """The chain was asked to move to a time before its latest block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainMetadata:
+    """What ``chain.json`` records: enough to serve the same chain again and to recognise it."""
+
+    format: str
+    chain_id: int
+    genesis_timestamp_s: int
+    genesis_hash: str
+    hardfork: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read and check the metadata of ``folder``; raises ``NotAChainFolder``."""
+        path = folder / "chain.json"
+        hint = "give the chain folder of a demo, for example OUT/chain"
+        try:
+            with path.open("rb") as file:
+                raw = file.read(_MAX_METADATA_BYTES + 1)
+        except OSError as error:
+            raise NotAChainFolder("no embedded chain in this folder", folder=folder, hint=hint) from error
+        try:
+            value = json.loads(raw) if len(raw) <= _MAX_METADATA_BYTES else None
+        except ValueError:
+            value = None
+        if not isinstance(value, dict) or value.get("format") != METADATA_FORMAT:
+            raise NotAChainFolder(
+                "chain.json is not of a known format", folder=folder, expected=METADATA_FORMAT, hint=hint
+            )
+        try:
+            metadata = cls(**value)
+        except TypeError as error:
+            raise NotAChainFolder("chain.json has missing or unknown fields", folder=folder, hint=hint) from error
+        integers = (metadata.chain_id, metadata.genesis_timestamp_s)
+        if any(not isinstance(number, int) or not 0 <= number <= U64_MAX for number in integers):
+            raise NotAChainFolder("chain.json holds a number out of range", folder=folder, hint=hint)
+        return metadata
+
+
+def find_anvil(configured: Path | None = None) -> Path:
+    """Return the anvil executable: the configured path, WATTEST_ANVIL, PATH, then the checkout's node_modules.
+
+    Raises ``AnvilMissing`` when none is there or the named one cannot be run.
+    """
+    named = configured or (Path(value) if (value := os.environ.get("WATTEST_ANVIL")) else None)
+    if named is not None:
+        if not os.access(named, os.X_OK) or named.is_dir():
+            raise AnvilMissing("the configured anvil cannot be run", actual=named, hint="correct the path, or unset it")
+        return named.resolve()
+    if found := shutil.which("anvil"):
+        return Path(found)
+    for root in (Path.cwd(), *Path(__file__).resolve().parents):
+        for candidate in sorted(root.glob("node_modules/@foundry-rs/anvil-*/bin/anvil*")):
+            if os.access(candidate, os.X_OK):
+                return candidate
+    raise AnvilMissing(
+        "anvil, the embedded chain, is not installed",
+        hint="run `npm ci` in the checkout, or install Foundry and put anvil into PATH or WATTEST_ANVIL",
+    )
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Anvil:
+    """One embedded chain in one folder; a context manager that starts it and stops it.
+
+    Use ``Anvil.create`` for a new chain and ``Anvil.open`` for one that a folder holds. Start it from a thread that
+    lives as long as the chain must: Linux counts the starting thread as the parent.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        metadata: ChainMetadata | None,
+        chain_id: int,
+        genesis_timestamp_s: int,
+        port: int | None,
+        binary: Path | None,
+    ) -> None:
+        self.folder = folder
+        self.chain_id = chain_id
+        self.genesis_timestamp_s = genesis_timestamp_s
+        self._metadata = metadata
+        self._wanted_port = port
+        self._binary = binary
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rpc: JsonRpc | None = None
+        self._lock: IO[bytes] | None = None
+        self.port = 0
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        genesis_timestamp_s: int,
+        chain_id: int = DEFAULT_CHAIN_ID,
+        port: int | None = None,
+        binary: Path | None = None,
+    ) -> Self:
+        """Prepare a new chain in ``folder``, which must hold none; ``port`` None picks a free one."""
+        if (folder / "chain.json").exists():
+            raise ChainFolderInUse("the folder holds a chain already", folder=folder, hint="choose an empty folder")
+        return cls(
+            folder, metadata=None, chain_id=chain_id, genesis_timestamp_s=genesis_timestamp_s, port=port, binary=binary
+        )
+
+    @classmethod
+    def open(cls, folder: Path, *, port: int | None = None, binary: Path | None = None) -> Self:
+        """Prepare to serve the chain that ``folder`` holds; raises ``NotAChainFolder``."""
+        metadata = ChainMetadata.read(folder)
+        return cls(
+            folder,
+            metadata=metadata,
+            chain_id=metadata.chain_id,
+            genesis_timestamp_s=metadata.genesis_timestamp_s,
+            port=port,
+            binary=binary,
+        )
+
+    @property
+    def url(self) -> str:
+        """The RPC address of the running chain."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def rpc(self) -> JsonRpc:
+        """The connection to the running chain; raises ``ChainUnreachable`` when it does not run."""
+        if self._rpc is None or self._process is None or self._process.poll() is not None:
+            raise ChainUnreachable("the embedded chain does not run", retryable=False, folder=self.folder)
+        return self._rpc
+
+    def start(self) -> Self:
+        """Start anvil and wait until it answers; raises ``PortTaken``, ``ChainFolderInUse``, ``ChainStartFailed``."""
+        binary = find_anvil(self._binary)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._acquire_folder()
+        try:
+            if self._metadata is None:
+                (self.folder / "state.json").unlink(missing_ok=True)  # what a start that was cut short may have left
+            self.port = self._choose_port()
+            self._spawn(binary)
+            self._wait_until_up()
+            self._recognise()
+        except BaseException:
+            self._kill()
+            self._release_folder()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Write the state and end the process; safe to call twice, and after the process died."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(TransportError):  # anvil dumps once more on its way out
+                self.checkpoint()
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._kill()
+        self._release_folder()
+
+    def checkpoint(self) -> None:
+        """Write the chain's whole state to ``state.json``, atomically."""
+        dump = bytes.fromhex(self.rpc.request("anvil_dumpState")[2:])
+        write_atomically(self.folder / "state.json", gzip.decompress(dump))
+
+    def now(self) -> int:
+        """The latest block's timestamp, unix seconds: the only clock that windows are measured by."""
+        return int(self.rpc.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def advance_to(self, timestamp_s: int) -> None:
+        """Mine one block at exactly ``timestamp_s``, after the latest block's time; the clock runs on from there."""
+        latest = self.now()
+        if not latest < timestamp_s <= U64_MAX:
+            raise TimeRunsForward("a chain's time only moves forward", expected=f"after {latest}", actual=timestamp_s)
+        self.rpc.batch([("evm_setNextBlockTimestamp", [timestamp_s]), ("evm_mine", [])])
+
+    def mine(self, blocks: int = 1) -> None:
+        """Mine empty blocks, at most 10,000."""
+        if not 1 <= blocks <= 10_000:
+            raise InputError("a number of blocks between 1 and 10000 is needed", actual=blocks)
+        self.rpc.batch([("evm_mine", [])] * blocks)
+
+    def fund(self, address: bytes, wei: int) -> None:
+        """Set the balance of ``address`` (20 bytes); money from nothing, on the embedded chain only."""
+        self.rpc.request("anvil_setBalance", "0x" + address.hex(), hex(wei))
+
+    def __enter__(self) -> Self:
+        """Start the chain."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the chain, whatever happened."""
+        self.stop()
+
+    def _acquire_folder(self) -> None:
+        lock = (self.folder / "lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise ChainFolderInUse(
+                "another process serves this chain", folder=self.folder, hint="stop it first, or use its RPC address"
+            ) from error
+        self._lock = lock
+
+    def _release_folder(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _choose_port(self) -> int:
+        if self._wanted_port is None:
+            return free_port()
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self._wanted_port))
+            except (OSError, OverflowError) as error:
+                raise PortTaken(
+                    "the port cannot be used",
+                    port=self._wanted_port,
+                    hint="choose another with --port, or leave it out",
+                ) from error
+        return self._wanted_port
+
+    def _spawn(self, binary: Path) -> None:
+        arguments = [
+            str(binary),
+            "--hardfork",
+            HARDFORK,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--chain-id",
+            str(self.chain_id),
+            "--accounts",
+            "0",
+            "--quiet",
+            "--state",
+            str(self.folder / "state.json"),
+            "--state-interval",
+            str(STATE_INTERVAL_S),
+        ]
+        if self._metadata is None:
+            # Only the first time: given again, it would throw the clock of a loaded state back to genesis.
+            arguments += ["--timestamp", str(self.genesis_timestamp_s)]
+        with (self.folder / "anvil.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we stop it in order
+            )
+
+    def _wait_until_up(self) -> None:
+        assert self._process is not None
+        self._rpc = JsonRpc(self.url, timeout_s=30.0, max_attempts=1)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            if self._process.poll() is not None:
+                log = (self.folder / "anvil.log").read_text(errors="replace")[-400:].strip()
+                if "in use" in log:
+                    raise PortTaken("the port was taken meanwhile", port=self.port, hint="try again")
+                raise ChainStartFailed(
+                    "anvil ended while starting",
+                    retryable=False,
+                    exit_status=self._process.returncode,
+                    output=log,
+                    hint="a damaged state.json is one reason; run anvil --version to see whether it runs at all",
+                )
+            try:
+                self._rpc.request("eth_chainId")
+            except TransportError as error:
+                if time.monotonic() > deadline:
+                    raise ChainStartFailed(
+                        "anvil does not answer", retryable=True, waited_s=START_TIMEOUT_S, output=str(error)
+                    ) from error
+                time.sleep(0.01)
+            else:
+                return
+
+    def _recognise(self) -> None:
+        genesis, latest = self.rpc.batch(
+            [("eth_getBlockByNumber", ["0x0", False]), ("eth_getBlockByNumber", ["latest", False])]
+        )
+        if self._metadata is None:
+            self._metadata = ChainMetadata(
+                METADATA_FORMAT, self.chain_id, self.genesis_timestamp_s, genesis["hash"], HARDFORK
+            )
+            self.checkpoint()
+            text = json.dumps(asdict(self._metadata), indent=2, sort_keys=True) + "\n"
+            write_atomically(self.folder / "chain.json", text.encode())
+            return
+        if genesis["hash"] != self._metadata.genesis_hash:
+            raise NotAChainFolder(
+                "state.json belongs to another chain",
+                expected=self._metadata.genesis_hash,
+                actual=genesis["hash"],
+                folder=self.folder,
+            )
+        self.rpc.request("evm_setTime", int(latest["timestamp"], 16) + 1)
+
+    def _kill(self) -> None:
+        if self._rpc is not None:
+            self._rpc.close()
+            self._rpc = None
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
+            self._process = None
