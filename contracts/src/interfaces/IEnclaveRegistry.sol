@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {EvidenceVerdict, Revocation} from "../types/EvidenceVerdict.sol";
+import {IEvidenceVerifier} from "./IEvidenceVerifier.sol";
+
+/// @title Which enclave keys may sign batches
+/// @notice One active key per (referee, channel, operator); a new registration replaces it. A key belongs to one binding
+/// for ever, and stays known after expiry, replacement and revocation, so that fraud can still be proved against it.
+/// Times are unix seconds.
+interface IEnclaveRegistry {
+    /// @notice A key was registered or renewed. The verdict itself is in the transaction's input.
+    event EnclaveRegistered(
+        bytes32 indexed channel,
+        address indexed operator,
+        address indexed enclaveKey,
+        address referee,
+        bytes32 verdictDigest,
+        bytes32 workload,
+        bytes32 measurement,
+        bytes32 platform,
+        uint64 expiresAt
+    );
+    /// @notice A key was revoked, for good. `by` is the operator, the channel's manager, or whoever brought the quorum's
+    /// revocation.
+    event EnclaveRevoked(bytes32 indexed channel, address indexed operator, address indexed enclaveKey, address by);
+
+    /// @notice Only the operator named in the verdict may register it.
+    error NotOperator(address operator, address caller);
+    /// @notice The enclave key or the referee is the zero address, or the workload is zero.
+    error VerdictIncomplete();
+    error VerdictFromFuture(uint64 issuedAt, uint64 nowS);
+    error VerdictExpired(uint64 expiresAt, uint64 nowS);
+    /// @notice expiresAt - issuedAt is over the registry's limit, or not positive.
+    error RegistrationTooLong(uint64 limitS, uint64 actualS);
+    /// @notice The nonce is not the hash of a block among the last 256.
+    error NonceStale(uint64 nonceBlock, bytes32 nonce);
+    error VerdictAlreadyUsed(bytes32 verdictDigest);
+    /// @notice The key was registered for another referee, channel or operator.
+    error KeyBoundElsewhere(address enclaveKey);
+    error KeyRevoked(address enclaveKey);
+    error KeyNeverRegistered(address enclaveKey);
+    /// @notice Only the operator or the channel's manager may revoke without the quorum.
+    error NotRevoker(address caller);
+    /// @notice The limit on a registration's length is zero or over 90 days, or the verifier is no contract.
+    error RegistryMisconfigured();
+
+    /// @notice Registers the key of `verdict`, replacing the binding's active one. Caller: the verdict's operator.
+    /// @param evidence what the verifier asks for
+    function register(EvidenceVerdict calldata verdict, bytes calldata evidence) external;
+
+    /// @notice Revokes a registered key at once. Caller: its operator, or the manager of its channel.
+    function revoke(address enclaveKey) external;
+
+    /// @notice Revokes a registered key at once by the verifier's word. Anyone may bring it.
+    function revokeWithEvidence(Revocation calldata revocation, bytes calldata evidence) external;
+
+    /// @notice The active key for the binding and workload; zeros if there is none. The caller compares expiresAt
+    /// with the clock.
+    function activeKey(address referee, bytes32 channel, address operator, bytes32 workload)
+        external
+        view
+        returns (address enclaveKey, uint64 expiresAt);
+
+    /// @notice Whether the key was ever registered for the binding, be it expired, replaced or revoked since.
+    function wasRegistered(address referee, bytes32 channel, address operator, address enclaveKey)
+        external
+        view
+        returns (bool);
+
+    /// @notice Whether the key is the active one of its binding and unexpired now.
+    function isActiveKey(address enclaveKey) external view returns (bool);
+
+    /// @notice What is known of a key: zeros if it was never registered; revokedAt is zero unless it was revoked.
+    function registrationOf(address enclaveKey)
+        external
+        view
+        returns (bytes32 verdictDigest, uint64 registeredAt, uint64 expiresAt, uint64 revokedAt);
+
+    /// @notice EIP-712 digest of a verdict under this registry's domain.
+    function verdictDigest(EvidenceVerdict calldata verdict) external view returns (bytes32);
+
+    /// @notice EIP-712 digest of a revocation under this registry's domain.
+    function revocationDigest(Revocation calldata revocation) external view returns (bytes32);
+
+    /// @notice The verifier, fixed at construction.
+    function verifier() external view returns (IEvidenceVerifier);
+
+    /// @notice Longest registration, seconds, fixed at construction; 30 days by default, 90 at most.
+    function maxRegistrationS() external view returns (uint64);
+}

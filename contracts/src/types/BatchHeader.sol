@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice What an enclave signs and a commit carries: one sealed batch of entries (docs/spec/header.md).
+/// EIP-712 struct; the domain is name "wattest", version "1", the chain id and the Referee's address.
+/// @param channel the channel's id
+/// @param operator who commits, whose deposit answers for the batch
+/// @param sequence 1 for the operator's first batch in the channel, then one more each time; at most 2^32 - 1
+/// @param previous EIP-712 digest of the header before; zero at sequence 1
+/// @param periodStart first second of the period, unix seconds, UTC
+/// @param periodEnd first second after the period, unix seconds, UTC
+/// @param root RFC 9162 root (keccak256, tagged leaves) over the entries
+/// @param entryCount number of entries, 1 to 2^20
+/// @param roster SHA-256 RFC 9162 root over the channel's meters in entry order; zero in an open channel
+/// @param inputs SHA-256 RFC 9162 root over the digests of the batches that this one was computed from, or zero
+/// @param state root over the meters' last registers in entry order; zero in an open channel
+/// @param workload digest of the WASM module, engine version and engine configuration
+/// @param contentId SHA-256 digest inside the bundle's CIDv1
+/// @param witnesses reserved for witness approvals: zero
+/// @param zkRoot reserved for zero-knowledge proofs: zero
+struct BatchHeader {
+    bytes32 channel;
+    address operator;
+    uint64 sequence;
+    bytes32 previous;
+    uint64 periodStart;
+    uint64 periodEnd;
+    bytes32 root;
+    uint32 entryCount;
+    bytes32 roster;
+    bytes32 inputs;
+    bytes32 state;
+    bytes32 workload;
+    bytes32 contentId;
+    bytes32 witnesses;
+    bytes32 zkRoot;
+}
+
+/// @notice EIP-712 struct hash of a header.
+library BatchHeaderHash {
+    bytes32 internal constant TYPE_HASH = keccak256(
+        "BatchHeader(bytes32 channel,address operator,uint64 sequence,bytes32 previous,uint64 periodStart,uint64 periodEnd,bytes32 root,uint32 entryCount,bytes32 roster,bytes32 inputs,bytes32 state,bytes32 workload,bytes32 contentId,bytes32 witnesses,bytes32 zkRoot)"
+    );
+
+    function structHash(BatchHeader calldata header) internal pure returns (bytes32) {
+        return keccak256(abi.encode(TYPE_HASH, header));
+    }
+}
