@@ -21,29 +21,32 @@ DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address v
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """Where a signature counts: a chain id and the 20-byte address of the verifying contract (the referee)."""
+    """Where a signature counts: a chain id and the 20-byte address of the verifying contract.
+
+    Headers and member lists are signed for the referee, verdicts and revocations for the enclave registry.
+    """
 
     chain_id: int
-    referee: bytes
+    verifying_contract: bytes
 
     def __post_init__(self) -> None:
         require_uint("chain id", self.chain_id, 256)
-        require_bytes("referee", self.referee, ADDRESS_BYTES)
+        require_bytes("verifying contract", self.verifying_contract, ADDRESS_BYTES)
 
     @property
     def separator(self) -> bytes:
         """The 32-byte EIP-712 domain separator."""
-        return _separator(self.chain_id, self.referee)
+        return _separator(self.chain_id, self.verifying_contract)
 
 
 @lru_cache(maxsize=64)
-def _separator(chain_id: int, referee: bytes) -> bytes:
+def _separator(chain_id: int, verifying_contract: bytes) -> bytes:
     return keccak256(
         type_hash(DOMAIN_TYPE)
         + keccak256(DOMAIN_NAME.encode())
         + keccak256(DOMAIN_VERSION.encode())
         + uint_word(chain_id)
-        + address_word(referee)
+        + address_word(verifying_contract)
     )
 
 

@@ -1,9 +1,9 @@
-"""The evidence verdict: what appraisers sign about an enclave key, and what the registry stores.
+"""The evidence verdict: what appraisers sign about an enclave key, and how they take it back.
 
 Decided here: the fields, the EIP-712 digest, and what k of n signatures mean. Not decided here: how evidence is
 appraised (``attestation``) and when a registration holds (``registry``). Invariant: the verdict binds the quote,
 endorsements and policy it was made from by digest, so that anyone can appraise again.
-Source: docs/spec/header.md, section "Evidence verdict"; RFC 9334 (Attestation Result).
+Source: docs/spec/verdict.md; RFC 9334 (Attestation Result).
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from wattest.protocol.fields import (
 )
 
 VERDICT_TYPE = (
-    "EvidenceVerdict(address enclaveKey,bytes32 channel,address operator,bytes32 measurement,bytes32 workloadPolicy,"
-    "bytes32 platformId,uint64 issuedAt,uint64 expiresAt,bytes32 evidence,bytes32 endorsements,bytes32 policy)"
+    "EvidenceVerdict(address enclaveKey,address referee,bytes32 channel,address operator,bytes32 measurement,"
+    "bytes32 workload,bytes32 platform,uint64 issuedAt,uint64 expiresAt,uint64 nonceBlock,bytes32 nonce,"
+    "bytes32 evidenceDigest,bytes32 endorsementsDigest,bytes32 policyDigest)"
 )
-VERDICT_BYTES = 11 * WORD
+REVOCATION_TYPE = "Revocation(address enclaveKey,address referee,bytes32 channel,address operator)"
+VERDICT_BYTES = 14 * WORD
 MAX_APPRAISERS = 32
-_ADDRESSES = ("enclave_key", "operator")
-_TIMES = ("issued_at", "expires_at")
+_ADDRESSES = ("enclave_key", "referee", "operator")
+_NUMBERS = ("issued_at", "expires_at", "nonce_block")
 
 
 class VerdictUnsigned(VerificationError):
@@ -45,32 +47,35 @@ class VerdictUnsigned(VerificationError):
 class EvidenceVerdict:
     """That the evidence for an enclave key passed a policy; addresses 20 bytes, the rest 32, times unix seconds.
 
-    ``workload_policy`` is the one workload digest that headers of this key may carry; ``evidence``, ``endorsements``
-    and ``policy`` are SHA-256 digests of the trimmed quote, the collateral's canonical JSON and the policy file.
+    ``workload`` is the one workload digest that headers of this key may carry; ``nonce`` is the hash of block
+    ``nonce_block``; the three digests are SHA-256 over the trimmed quote, the endorsements and the policy file.
     Raises FieldInvalid.
     """
 
     enclave_key: bytes
+    referee: bytes
     channel: bytes
     operator: bytes
     measurement: bytes
-    workload_policy: bytes
-    platform_id: bytes
+    workload: bytes
+    platform: bytes
     issued_at: int
     expires_at: int
-    evidence: bytes
-    endorsements: bytes
-    policy: bytes
+    nonce_block: int
+    nonce: bytes
+    evidence_digest: bytes
+    endorsements_digest: bytes
+    policy_digest: bytes
 
     def __post_init__(self) -> None:
         for name in VERDICT_FIELDS:
-            if name in _TIMES:
+            if name in _NUMBERS:
                 require_uint(name, getattr(self, name), 64)
             else:
                 require_bytes(name, getattr(self, name), ADDRESS_BYTES if name in _ADDRESSES else WORD)
 
     def to_bytes(self) -> bytes:
-        """The eleven ABI words in the order of the type string, 352 bytes."""
+        """The fourteen ABI words in the order of the type string, 448 bytes."""
         values = (getattr(self, name) for name in VERDICT_FIELDS)
         return b"".join(uint_word(value) if isinstance(value, int) else address_word(value) for value in values)
 
@@ -84,39 +89,63 @@ class EvidenceVerdict:
         return typed_data_digest(domain, self.struct_hash)
 
 
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """The withdrawal of a key's registration, for good; addresses 20 bytes, channel 32."""
+
+    enclave_key: bytes
+    referee: bytes
+    channel: bytes
+    operator: bytes
+
+    def __post_init__(self) -> None:
+        require_bytes("enclave_key", self.enclave_key, ADDRESS_BYTES)
+        require_bytes("referee", self.referee, ADDRESS_BYTES)
+        require_bytes("channel", self.channel, WORD)
+        require_bytes("operator", self.operator, ADDRESS_BYTES)
+
+    def digest(self, domain: Domain) -> bytes:
+        """The 32 bytes that appraisers sign to revoke."""
+        words = (self.enclave_key, self.referee, self.channel, self.operator)
+        struct = type_hash(REVOCATION_TYPE) + b"".join(address_word(word) for word in words)
+        return typed_data_digest(domain, keccak256(struct))
+
+
 VERDICT_FIELDS = tuple(field.name for field in fields(EvidenceVerdict))
 
 
 def parse_verdict(data: bytes) -> EvidenceVerdict:
-    """Read the 352-byte form.
+    """Read the 448-byte form.
 
     Raises: FieldInvalid.
     """
     if len(data) != VERDICT_BYTES:
-        raise FieldInvalid("a verdict has 352 bytes", field="verdict", expected=VERDICT_BYTES, actual=len(data))
+        raise FieldInvalid("a verdict has 448 bytes", field="verdict", expected=VERDICT_BYTES, actual=len(data))
     values: dict[str, bytes | int] = {}
     for position, name in enumerate(VERDICT_FIELDS):
         word = bytes(data[position * WORD : (position + 1) * WORD])
-        if name in _TIMES:
+        if name in _NUMBERS:
             values[name] = read_uint(name, word, 64)
         else:
             values[name] = read_address(name, word) if name in _ADDRESSES else word
     return EvidenceVerdict(**values)  # type: ignore[arg-type]
 
 
-def sign_verdict(private_key: Secp256k1PrivateKey, verdict: EvidenceVerdict, domain: Domain) -> bytes:
-    """Sign as an appraiser: 65 bytes r||s||v."""
+def sign_verdict(private_key: Secp256k1PrivateKey, verdict: EvidenceVerdict | Revocation, domain: Domain) -> bytes:
+    """Sign as an appraiser for the registry's domain: 65 bytes r||s||v."""
     return private_key.sign_digest(verdict.digest(domain))
 
 
-def verify_verdict(
-    verdict: EvidenceVerdict,
+def verify_quorum(
+    signed: EvidenceVerdict | Revocation,
     signatures: Sequence[bytes],
     domain: Domain,
     appraisers: Collection[bytes],
     threshold: int,
 ) -> None:
     """Check that ``threshold`` appraisers signed, signatures in strictly ascending order of signer address.
+
+    ``domain`` is the registry's.
 
     Raises: VerdictUnsigned; the crypto room's errors for a malformed signature.
     """
@@ -126,7 +155,7 @@ def verify_verdict(
             expected=f"{threshold} to {MAX_APPRAISERS}",
             actual=len(signatures),
         )
-    digest = verdict.digest(domain)
+    digest = signed.digest(domain)
     before = b""
     for signature in signatures:
         signer = recover_address(digest, signature)
