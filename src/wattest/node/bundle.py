@@ -1,0 +1,148 @@
+"""Bundle: what a batch keeps off chain, as one CARv1 file, and the append-only store of such files.
+
+Decided here: which blocks a bundle has (the manifest as root, then one ciphertext per entry, in order), how the store
+writes, finds and re-checks them. Not decided here: the CAR bytes (``car``), what the manifest says and how blocks are
+encrypted (docs/spec/bundle.md; the enclave makes both), who may have a series key (``store``). Invariants: the store
+holds ciphertext and manifests only; a stored bundle is whole, durable and never changed; its name is its root's digest.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from wattest.chain.files import DiskFailed, fsync_folder
+from wattest.errors import InputError
+from wattest.node.car import CarLimits, CarReader, Section, verify_block, write_car
+
+
+class BundleMissing(InputError):
+    """No bundle with this content id is stored."""
+
+
+class BlockIndexInvalid(InputError):
+    """A block index outside the bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A whole bundle in memory: the manifest's bytes and the ciphertexts in the entries' order."""
+
+    manifest: bytes
+    blocks: tuple[bytes, ...]
+    content_id: bytes
+
+    def to_bytes(self) -> bytes:
+        """The CARv1 file."""
+        out = io.BytesIO()
+        write_car(out, self.manifest, self.blocks)
+        return out.getvalue()
+
+
+def parse_bundle(data: bytes, limits: CarLimits | None = None) -> Bundle:
+    """Read a bundle and check every block against its CID.
+
+    Raises ``MalformedCar``, ``CarTooLarge`` or ``BlockDigestMismatch``.
+    """
+    reader = CarReader(io.BytesIO(data), limits)
+    (_, manifest), *rest = reader.blocks()
+    return Bundle(manifest, tuple(block for _, block in rest), reader.root_digest)
+
+
+class StoredBundle:
+    """An open bundle file with an index of its blocks; each block is checked whenever it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        reader = CarReader(file)
+        self.content_id = reader.root_digest
+        size = os.fstat(file.fileno()).st_size
+        sections = list(reader.sections())
+        last = sections[-1]
+        if last.offset + last.length != size:
+            raise DiskFailed("a stored bundle is truncated", retryable=False, content_id=self.content_id)
+        self._root, self._blocks = sections[0], sections[1:]
+
+    @property
+    def block_count(self) -> int:
+        """Number of ciphertexts, the manifest not counted."""
+        return len(self._blocks)
+
+    @property
+    def sections(self) -> Sequence[Section]:
+        """Where each ciphertext lies, in the entries' order."""
+        return self._blocks
+
+    def manifest(self) -> bytes:
+        """The manifest's bytes."""
+        return self._read(self._root)
+
+    def block(self, index: int) -> bytes:
+        """The ciphertext of entry ``index``; raises ``BlockIndexInvalid``."""
+        if not 0 <= index < len(self._blocks):
+            raise BlockIndexInvalid("no such block", expected=f"below {len(self._blocks)}", actual=index)
+        return self._read(self._blocks[index])
+
+    def blocks(self) -> Iterator[bytes]:
+        """Every ciphertext in order."""
+        return (self._read(part) for part in self._blocks)
+
+    def _read(self, part: Section) -> bytes:
+        self._file.seek(part.offset)
+        data = self._file.read(part.length)
+        verify_block(data, part.digest)
+        return data
+
+
+class BundleStore:
+    """A folder of bundles named by content id; bundles are added, never changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, content_id: bytes) -> Path:
+        """Where the bundle of this 32-byte content id lies, or would lie."""
+        if len(content_id) != 32:
+            raise BundleMissing("a content id has 32 bytes", actual=len(content_id))
+        name = content_id.hex()
+        return self.folder / name[:2] / f"{name}.car"
+
+    def put(self, manifest: bytes, blocks: Iterable[bytes]) -> bytes:
+        """Store a bundle durably and return its content id; storing the same one again changes nothing."""
+        temporary = self.folder / f".{os.getpid()}.partial"
+        try:
+            with temporary.open("wb") as file:
+                content_id = write_car(file, manifest, blocks)
+                file.flush()
+                os.fsync(file.fileno())
+            target = self.path(content_id)
+            if not target.parent.is_dir():
+                target.parent.mkdir(exist_ok=True)
+                fsync_folder(self.folder)
+            temporary.replace(target)
+            fsync_folder(target.parent)
+        except OSError as error:
+            raise DiskFailed("a bundle could not be stored", retryable=True, cause=str(error)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return content_id
+
+    def has(self, content_id: bytes) -> bool:
+        """Whether a bundle of this content id is stored."""
+        return self.path(content_id).is_file()
+
+    @contextmanager
+    def open(self, content_id: bytes) -> Iterator[StoredBundle]:
+        """Open a stored bundle; raises ``BundleMissing``."""
+        try:
+            file = self.path(content_id).open("rb")
+        except OSError as error:
+            raise BundleMissing("the bundle is not stored", content_id=content_id) from error
+        with file:
+            yield StoredBundle(file)
