@@ -6,6 +6,7 @@ Exits with an assertion error at the first value that another implementation doe
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from decimal import ROUND_CEILING, Decimal, localcontext
@@ -128,7 +129,7 @@ def check_verdict() -> None:
         if any(int(text[64:128], 16) > half for text in signatures):
             return False
         signers = [signer(typed, text) for text in signatures]
-        ascending = all(a < b for a, b in zip(signers, signers[1:], strict=False))
+        ascending = all(a < b for a, b in itertools.pairwise(signers))
         return ascending and set(signers) <= set(case["appraisers"]) and len(signers) >= int(case["threshold"])
 
     assert all(counts(group["signatures"]) for group in case["valid"])
@@ -215,4 +216,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-    print("vectors/protocol: confirmed")
