@@ -1,7 +1,17 @@
-//! The Python face of the native core.
+//! The Python face of `wattest-core`: buffers in, bytes out, the GIL released while hashing.
+//!
+//! Decided here: which Python objects count as bytes, and how a `Fault` travels. Not decided here: any rule.
+
+mod buffer;
+mod fault;
+mod hashing;
+mod trees;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _native(_m: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("Fault", module.py().get_type::<fault::Fault>())?;
+    hashing::register(module)?;
+    trees::register(module)
 }

@@ -1,1 +1,51 @@
-"""Trees and proofs over bytes; knows nothing of readings."""
+"""Trees and proofs over bytes; knows nothing of readings. Format: ``docs/spec/merkle.md``."""
+
+from wattest.merkle.errors import (
+    EmptyTree,
+    InclusionRefused,
+    IndexOutOfRange,
+    IndicesNotAscending,
+    LeavesMismatch,
+    NodeCountWrong,
+    NoIndices,
+    PathLengthWrong,
+    PayloadTooLong,
+    ProofMalformed,
+    RootMismatch,
+    TreeInputInvalid,
+    TreeTooLarge,
+)
+from wattest.merkle.hashes import HASH_BYTES, PAYLOAD_MAX_BYTES, SALT_BYTES, SIZE_MAX, leaf_hash, node_hash
+from wattest.merkle.proofs import InclusionProof, MultiProof, verify_inclusion, verify_multiproof
+from wattest.merkle.sha256_tree import sha256_inclusion, sha256_root, verify_sha256_inclusion
+from wattest.merkle.tree import MerkleTree
+
+__all__ = [
+    "EmptyTree",
+    "HASH_BYTES",
+    "InclusionProof",
+    "InclusionRefused",
+    "IndexOutOfRange",
+    "IndicesNotAscending",
+    "LeavesMismatch",
+    "MerkleTree",
+    "MultiProof",
+    "NoIndices",
+    "NodeCountWrong",
+    "PAYLOAD_MAX_BYTES",
+    "PathLengthWrong",
+    "PayloadTooLong",
+    "ProofMalformed",
+    "RootMismatch",
+    "SALT_BYTES",
+    "SIZE_MAX",
+    "TreeInputInvalid",
+    "TreeTooLarge",
+    "leaf_hash",
+    "node_hash",
+    "sha256_inclusion",
+    "sha256_root",
+    "verify_inclusion",
+    "verify_multiproof",
+    "verify_sha256_inclusion",
+]

@@ -1,0 +1,51 @@
+//! The byte rules of wattest: leaves, nodes, trees, inclusion proofs, multiproofs and salts.
+//!
+//! Decided here: every rule of `docs/spec/merkle.md` and the bulk salts of `docs/spec/hashing-and-keys.md`, over plain
+//! slices. Not decided here: who calls (the Python face is the crate above), what a payload means, or where keys live.
+//! Nothing here panics on any input, allocates by a number it was told (only by bytes it was given), or is `unsafe`.
+
+pub mod fault;
+pub mod inclusion;
+pub mod keccak;
+pub mod multiproof;
+pub mod salts;
+pub mod sha256;
+pub mod tree;
+
+pub use fault::Fault;
+
+/// A 32-byte digest: leaf, node or root.
+pub type Hash = [u8; 32];
+
+/// The 16 bytes that keep a leaf's payload from being guessed.
+pub type Salt = [u8; 16];
+
+/// Most leaves a tree may have; sizes and indices are 32-bit on the wire.
+pub const SIZE_MAX: u64 = u32::MAX as u64;
+
+/// Most payload bytes under one leaf: 1 + 16 + 118 = 135 bytes, one Keccak permutation.
+pub const PAYLOAD_MAX: usize = 118;
+
+/// Most bytes of one item in an unsalted SHA-256 tree.
+pub const ITEM_MAX: usize = 1024;
+
+const LEAF_PREFIX: u8 = 0x00;
+const NODE_PREFIX: u8 = 0x01;
+
+/// How two children become a parent; the tree's shape is the same for every rule.
+pub trait NodeRule {
+    /// The parent of two nodes, left then right.
+    fn node(left: &Hash, right: &Hash) -> Hash;
+
+    /// A whole level from the one below it; an odd last node moves up unchanged.
+    ///
+    /// `above` takes `below.len().div_ceil(2)` nodes. A rule with vector lanes overrides this.
+    fn level(below: &[Hash], above: &mut [Hash]) {
+        for (parent, children) in above.iter_mut().zip(below.chunks(2)) {
+            *parent = match children {
+                [left, right] => Self::node(left, right),
+                alone => alone[0],
+            };
+        }
+    }
+}

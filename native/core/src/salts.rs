@@ -1,0 +1,33 @@
+//! Salts in bulk: `HMAC-SHA256(series_key, tag || u32 index)[:16]`.
+
+use crate::{Fault, Salt};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Most salts derived at once: 2^24 intervals are four centuries of quarter hours.
+pub const COUNT_MAX: u64 = 1 << 24;
+
+/// Refuses a count that no series can have, before anything is allocated for it.
+pub fn check_count(count: u64) -> Result<(), Fault> {
+    if count > COUNT_MAX {
+        return Err(Fault::TreeTooLarge { maximum: COUNT_MAX, actual: count });
+    }
+    Ok(())
+}
+
+/// Fills `out` with the salts of indices 0, 1, 2, ... under one series key of 32 bytes.
+pub fn derive(series_key: &[u8], tag: u8, out: &mut [Salt]) -> Result<(), Fault> {
+    let wrong = Fault::LengthWrong { what: "series_key", expected: 32, actual: series_key.len() as u64 };
+    if series_key.len() != 32 {
+        return Err(wrong);
+    }
+    // The two key blocks are hashed once; every salt starts from a copy of that state.
+    let keyed = Hmac::<Sha256>::new_from_slice(series_key).map_err(|_| wrong)?;
+    for (slot, index) in out.iter_mut().zip(0u32..) {
+        let mut mac = keyed.clone();
+        mac.update(&[tag]);
+        mac.update(&index.to_be_bytes());
+        slot.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+    }
+    Ok(())
+}

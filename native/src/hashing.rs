@@ -1,0 +1,50 @@
+//! Single hashes and bulk salts for Python.
+
+use crate::buffer::Buffer;
+use crate::fault::raise;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use wattest_core::{keccak, salts, NodeRule};
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(keccak256, module)?)?;
+    module.add_function(wrap_pyfunction!(leaf_hash, module)?)?;
+    module.add_function(wrap_pyfunction!(node_hash, module)?)?;
+    module.add_function(wrap_pyfunction!(derive_salts, module)?)
+}
+
+/// Inputs above this many bytes are hashed without the GIL; below it letting go costs more than it gives.
+const RELEASE_ABOVE: usize = 16 * 1024;
+
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+fn keccak256<'py>(py: Python<'py>, data: Buffer) -> Bound<'py, PyBytes> {
+    let digest =
+        if data.len() > RELEASE_ABOVE { py.detach(|| keccak::keccak256(&data)) } else { keccak::keccak256(&data) };
+    PyBytes::new(py, &digest)
+}
+
+#[pyfunction]
+#[pyo3(signature = (salt, payload, /))]
+fn leaf_hash<'py>(py: Python<'py>, salt: Buffer, payload: Buffer) -> PyResult<Bound<'py, PyBytes>> {
+    let leaf = keccak::leaf(&salt.salt(py, "salt")?, &payload).map_err(|fault| raise(py, &fault))?;
+    Ok(PyBytes::new(py, &leaf))
+}
+
+#[pyfunction]
+#[pyo3(signature = (left, right, /))]
+fn node_hash<'py>(py: Python<'py>, left: Buffer, right: Buffer) -> PyResult<Bound<'py, PyBytes>> {
+    let node = keccak::Keccak::node(&left.hash(py, "left")?, &right.hash(py, "right")?);
+    Ok(PyBytes::new(py, &node))
+}
+
+#[pyfunction]
+#[pyo3(signature = (series_key, tag, count, /))]
+fn derive_salts<'py>(py: Python<'py>, series_key: Buffer, tag: u8, count: u64) -> PyResult<Bound<'py, PyBytes>> {
+    salts::check_count(count).map_err(|fault| raise(py, &fault))?;
+    let length = usize::try_from(count * 16)?;
+    PyBytes::new_with(py, length, |out| {
+        let (slots, _) = out.as_chunks_mut::<16>();
+        py.detach(|| salts::derive(&series_key, tag, slots)).map_err(|fault| raise(py, &fault))
+    })
+}

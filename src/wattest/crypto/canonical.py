@@ -1,0 +1,135 @@
+"""Canonical JSON: RFC 8785, narrowed so that every value has one encoding and nothing is lost on the way.
+
+Decided here: objects with text keys, lists, text, booleans, null, and integers of at most 2**53 - 1 in magnitude; no
+floating point at all; at most 64 levels deep; parsing refuses every text that is not exactly what encoding its value
+gives (white space, key order, escapes, repeated keys, ``-0``, ``1.0``). Not decided here: schemas, or how bytes and
+wide integers are written (lower-case hex and decimal text, by each format's own page).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NoReturn, TypeAlias
+
+import rfc8785
+
+from wattest.crypto.errors import CanonicalJsonInvalid
+
+JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+INTEGER_MAX = 2**53 - 1
+DEPTH_MAX = 64
+PARSE_MAX_BYTES = 64 * 2**20
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+def encode(value: object) -> bytes:
+    """The one encoding of a value, UTF-8 without white space; tuples are written as lists.
+
+    Raises:
+        CanonicalJsonInvalid: floats, other types, keys that are no text, integers beyond 2**53 - 1, lone surrogates,
+            more than 64 levels.
+    """
+    _check(value, depth=1)
+    return rfc8785.dumps(value)  # type: ignore[arg-type]
+
+
+def parse(data: bytes, max_bytes: int = PARSE_MAX_BYTES) -> JsonValue:
+    """The value of a canonical text; anything that ``encode`` would not give back byte for byte is refused.
+
+    Raises:
+        CanonicalJsonInvalid: too long, too deep, not UTF-8, not JSON, or JSON in another than its canonical form.
+    """
+    if len(data) > max_bytes:
+        raise CanonicalJsonInvalid("the JSON text is too long", maximum=max_bytes, actual=len(data))
+    data = bytes(data)
+    _check_depth(data)
+    try:
+        value: JsonValue = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=_refuse_float,
+            parse_constant=_refuse_float,
+        )
+    except UnicodeDecodeError as error:
+        raise CanonicalJsonInvalid("the JSON text is not UTF-8", position=error.start) from None
+    except json.JSONDecodeError as error:
+        raise CanonicalJsonInvalid(f"not JSON: {error.msg}", position=error.pos) from None
+    again = encode(value)
+    if again != data:
+        position = next((at for at, (a, b) in enumerate(zip(again, data, strict=False)) if a != b), len(again))
+        raise CanonicalJsonInvalid(
+            f"not in canonical form from byte {position} on",
+            hint="write it without white space, with sorted keys and the shortest escapes (RFC 8785)",
+            position=position,
+        )
+    return value
+
+
+def _check(value: object, depth: int) -> None:
+    if isinstance(value, (dict, list, tuple)):
+        if depth > DEPTH_MAX:
+            raise CanonicalJsonInvalid("the value is nested too deep", maximum=DEPTH_MAX)
+        if isinstance(value, dict):
+            for name in value:
+                if not isinstance(name, str):
+                    raise CanonicalJsonInvalid("object keys are text", actual=type(name).__name__)
+                _check_text(name)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check(item, depth + 1)
+    elif isinstance(value, str):
+        _check_text(value)
+    elif value is None or isinstance(value, bool):
+        return
+    elif isinstance(value, int):
+        if abs(value) > INTEGER_MAX:
+            raise CanonicalJsonInvalid(
+                "integers beyond 2**53 - 1 are written as decimal text", maximum=INTEGER_MAX, actual=value.bit_length()
+            )
+    else:
+        raise CanonicalJsonInvalid(
+            f"{type(value).__name__} has no canonical form here",
+            hint="write amounts as integers, wide integers as decimal text and bytes as lower-case hex",
+            actual=type(value).__name__,
+        )
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CanonicalJsonInvalid("text with a lone surrogate", position=error.start) from None
+
+
+def _check_depth(data: bytes) -> None:
+    """Counts brackets outside strings before anything recursive sees the text."""
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+        depth += 1 if bracket.group() in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise CanonicalJsonInvalid("the JSON text is nested too deep", maximum=DEPTH_MAX)
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise CanonicalJsonInvalid("a key comes twice", key=name)
+            seen.add(name)
+    return named
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17:  # a sign and the 16 digits of 2**53; longer ones are never even converted
+        raise CanonicalJsonInvalid("integers beyond 2**53 - 1 are written as decimal text", maximum=INTEGER_MAX)
+    return int(text)
+
+
+def _refuse_float(text: str) -> NoReturn:
+    raise CanonicalJsonInvalid("numbers are integers here", hint="write fractions in a smaller unit", actual=text[:40])

@@ -1,0 +1,122 @@
+"""Inclusion proofs and multiproofs over salted trees, and their verification.
+
+Decided here: a proof's parts and that every verifying function raises only ``VerificationError``s for what the parts
+claim. Not decided here: the walk itself, which the native core does; the order of checks is that of
+``docs/spec/merkle.md``, the same in Rust and Solidity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wattest.crypto import native
+from wattest.merkle.errors import InclusionRefused, LeavesMismatch, ProofMalformed, refusal
+from wattest.merkle.hashes import HASH_BYTES, SIZE_MAX
+from wattest.units import U64_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH_MAX_NODES = 32
+MULTIPROOF_MAX_INDICES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """Where one leaf stands: its index, the tree's size, and the siblings from the leaf up (32 bytes each).
+
+    Raises:
+        ProofMalformed: a number that is no unsigned 64-bit integer, more than 32 nodes, a node that is not 32 bytes.
+    """
+
+    index: int
+    size: int
+    path: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        _check_unsigned(self.index, self.size)
+        _check_nodes(self.path, PATH_MAX_NODES)
+
+
+@dataclass(frozen=True, slots=True)
+class MultiProof:
+    """Where several leaves stand: strictly ascending indices, the tree's size, and the missing siblings in walk order.
+
+    Raises:
+        ProofMalformed: a number that is no unsigned 64-bit integer, more than 2**20 indices, a node that is not 32
+            bytes, more nodes than the indices could need.
+    """
+
+    indices: tuple[int, ...]
+    size: int
+    nodes: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.indices) > MULTIPROOF_MAX_INDICES:
+            raise ProofMalformed(
+                "a multiproof names too many leaves", maximum=MULTIPROOF_MAX_INDICES, actual=len(self.indices)
+            )
+        _check_unsigned(self.size, *self.indices)
+        _check_nodes(self.nodes, PATH_MAX_NODES * max(1, len(self.indices)))
+
+
+def verify_inclusion(root: bytes, leaf: bytes, proof: InclusionProof) -> None:
+    """Checks that the 32-byte leaf hash stands at the proof's index under the 32-byte root.
+
+    Raises:
+        InclusionRefused: its subclass says why, in the order EmptyTree, TreeTooLarge, IndexOutOfRange,
+            PathLengthWrong, RootMismatch.
+    """
+    check_hash("root", root)
+    check_hash("leaf", leaf)
+    try:
+        native.verify_inclusion(root, leaf, proof.index, proof.size, b"".join(proof.path))
+    except native.Fault as fault:
+        raise refusal(fault) from None
+
+
+def verify_multiproof(root: bytes, leaves: Mapping[int, bytes], proof: MultiProof) -> None:
+    """Checks that each 32-byte leaf hash stands at its index under the 32-byte root; ``leaves`` maps index to leaf.
+
+    Raises:
+        InclusionRefused: its subclass says why, in the order EmptyTree, TreeTooLarge, NoIndices, LeavesMismatch,
+            IndicesNotAscending, IndexOutOfRange, NodeCountWrong, RootMismatch.
+    """
+    check_hash("root", root)
+    for leaf in leaves.values():
+        check_hash("leaf", leaf)
+    if set(leaves) != set(proof.indices) and proof.indices and 1 <= proof.size <= SIZE_MAX:
+        raise LeavesMismatch(
+            "the leaves given are not those the multiproof names", expected=len(proof.indices), actual=len(leaves)
+        )
+    given = b"".join(leaves[index] for index in proof.indices if index in leaves)
+    try:
+        native.verify_multiproof(root, proof.size, proof.indices, given, b"".join(proof.nodes))
+    except native.Fault as fault:
+        raise refusal(fault) from None
+
+
+def check_hash(what: str, value: bytes) -> None:
+    """Refuses a root or leaf that is not 32 bytes."""
+    if len(value) != HASH_BYTES:
+        raise InclusionRefused(f"a {what} has 32 bytes", expected=HASH_BYTES, actual=len(value))
+
+
+def split_nodes(flat: bytes) -> tuple[bytes, ...]:
+    """Flat nodes as a tuple of 32 bytes each."""
+    return tuple(flat[at : at + HASH_BYTES] for at in range(0, len(flat), HASH_BYTES))
+
+
+def _check_unsigned(*numbers: int) -> None:
+    for number in numbers:
+        if type(number) is not int or not 0 <= number <= U64_MAX:
+            raise ProofMalformed("sizes and indices are unsigned 64-bit integers", actual=repr(number)[:40])
+
+
+def _check_nodes(nodes: tuple[bytes, ...], maximum: int) -> None:
+    if len(nodes) > maximum:
+        raise ProofMalformed("more nodes than any such proof has", maximum=maximum, actual=len(nodes))
+    for node in nodes:
+        if not isinstance(node, bytes) or len(node) != HASH_BYTES:
+            raise ProofMalformed("a node has 32 bytes", expected=HASH_BYTES)
