@@ -6,9 +6,7 @@ Decided here: salts from the series key, the series tree, the state payload. Not
 
 from __future__ import annotations
 
-import hmac
-
-from wattest.crypto.hashing import hmac_sha256
+from wattest.crypto.hashing import derive_salts, hmac_sha256
 from wattest.errors import InputError
 from wattest.merkle import MerkleTree
 from wattest.metering.records import INTERVAL_RECORD, INTERVAL_RECORD_BYTES, Records
@@ -29,13 +27,7 @@ def record_salts(series_key: bytes, count: int) -> bytes:
     _check_key(series_key)
     if not 0 <= count <= MAX_SALTS:
         raise MalformedSeries("too many salts at once", expected=MAX_SALTS, actual=count)
-    keyed = hmac.new(series_key, b"\x01", "sha256")
-    salts = bytearray(SALT_BYTES * count)
-    for index in range(count):
-        one = keyed.copy()
-        one.update(index.to_bytes(4, "big"))
-        salts[SALT_BYTES * index : SALT_BYTES * (index + 1)] = one.digest()[:SALT_BYTES]
-    return bytes(salts)
+    return derive_salts(series_key, 1, count)
 
 
 def entry_salt(series_key: bytes) -> bytes:
