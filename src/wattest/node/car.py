@@ -9,16 +9,15 @@ Source: docs/spec/bundle.md; CARv1 and CIDv1 of the IPLD and multiformats specif
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from wattest.errors import InputError, VerificationError
+from wattest.protocol.bundle import CID_PREFIX
 
 DIGEST_BYTES = 32
-CID_PREFIX = bytes((0x01, 0x55, 0x12, 0x20))  # CIDv1, raw, sha2-256, 32 bytes
 CID_BYTES = len(CID_PREFIX) + DIGEST_BYTES
 # dag-cbor {"roots": [42(h'00' CID)], "version": 1}: with one root of one kind only the digest varies
 _HEADER_HEAD = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00" + CID_PREFIX
@@ -63,21 +62,6 @@ class Section:
 def cid_of(digest: bytes) -> bytes:
     """CIDv1 of a raw block with this SHA-256 digest, 36 bytes."""
     return CID_PREFIX + digest
-
-
-def cid_text(digest: bytes) -> str:
-    """The CID as other tools print it: multibase ``b``, lower-case base32 without padding."""
-    return "b" + base64.b32encode(cid_of(digest)).decode().lower().rstrip("=")
-
-
-def parse_cid_text(text: str) -> bytes:
-    """Return the digest that a printed CID names; raises ``MalformedCar`` for another form of CID."""
-    if len(text) != 59 or text[0] != "b" or any(c not in "abcdefghijklmnopqrstuvwxyz234567" for c in text):
-        raise MalformedCar("not a base32 CIDv1", actual=text[:80])
-    raw = base64.b32decode(text[1:].upper() + "======")
-    if raw[: len(CID_PREFIX)] != CID_PREFIX or cid_text(raw[len(CID_PREFIX) :]) != text:
-        raise MalformedCar("not the CIDv1 of a raw SHA-256 block", actual=text)
-    return raw[len(CID_PREFIX) :]
 
 
 def car_header(root_digest: bytes) -> bytes:
