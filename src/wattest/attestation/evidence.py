@@ -29,6 +29,15 @@ class Evidence:
     digest: bytes  # SHA-256 of the quote, cut to its declared length
 
     @property
+    def signed_digest(self) -> bytes:
+        """SHA-256 of the header and report alone: the key for "seen before".
+
+        Certificates and signatures around the report can be re-encoded without breaking anything, so ``digest`` names
+        a file and not a fact.
+        """
+        return hashlib.sha256(self.quote.raw[: self.quote.signed_bytes]).digest()
+
+    @property
     def report(self) -> EnclaveReport | TdReport:
         """The measured side of the quote."""
         return self.quote.report

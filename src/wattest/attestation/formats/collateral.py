@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
+from wattest.crypto.canonical import encode
 from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
@@ -46,23 +47,18 @@ class Collateral:
     pck_certificate_chain: str | None = None
 
     def to_json(self) -> bytes:
-        """The collateral as UTF-8 JSON, fields in dcap-qvl's order, byte fields as lower-case hex."""
+        """The collateral as RFC 8785 JSON (UTF-8, sorted, no blanks), byte fields as lower-case hex."""
         shown: dict[str, str] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:
                 shown[field.name] = value.hex() if isinstance(value, bytes) else value
-        return json.dumps(shown, indent=2).encode()
+        return encode(shown)
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over the fields in order, each as u32 big-endian length and bytes; the JSON around them is free."""
-        state = hashlib.sha256(b"wattest/collateral/1")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            data = b"" if value is None else value.encode() if isinstance(value, str) else value
-            state.update(len(data).to_bytes(4, "big") + data)
-        return state.digest()
+        """SHA-256 of ``to_json``: how a file spelled its JSON makes no difference."""
+        return hashlib.sha256(self.to_json()).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ Decided here: where each field lies, which lengths are possible, and where a quo
 signature holds, or whether what is measured is wanted (``attestation.appraisal``).
 
 Invariants: all integers are little-endian; ``Quote.raw`` is the input cut to its declared length, so that appended
-bytes never change an identity; nothing larger than ``MAX_QUOTE_BYTES`` is looked at. Specification:
-docs/spec/evidence.md; source: Intel SGX ECDSA QuoteLibReference, Intel TDX DCAP Quoting Library API.
+bytes never change an identity; no input over ``MAX_INPUT_BYTES`` and no quote over ``MAX_QUOTE_BYTES`` is looked at.
+Specification: docs/spec/evidence.md; source: Intel SGX ECDSA QuoteLibReference, Intel TDX DCAP Quoting Library API.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from enum import IntEnum
 
 from wattest.errors import InputError
 
+MAX_INPUT_BYTES = 1_048_576
 MAX_QUOTE_BYTES = 65_536
 HEADER_BYTES = 48
 ENCLAVE_REPORT_BYTES = 384
@@ -161,15 +162,11 @@ def parse_quote(data: bytes) -> Quote:
     """Take a quote apart, ignoring what follows its declared length.
 
     Raises:
-        QuoteMalformed: for anything that is not a whole version 3, 4 or 5 ECDSA quote of at most 65,536 bytes.
+        QuoteMalformed: for anything that does not begin with a whole version 3, 4 or 5 ECDSA quote of at most 65,536
+            bytes, and for inputs over 1 MiB.
     """
-    if len(data) > MAX_QUOTE_BYTES:
-        raise QuoteMalformed(
-            f"a quote of {len(data)} bytes is too long",
-            hint="pass the quote alone; DCAP quotes have about 5,000 bytes",
-            actual=len(data),
-            limit=MAX_QUOTE_BYTES,
-        )
+    if len(data) > MAX_INPUT_BYTES:
+        raise _too_long(len(data), MAX_INPUT_BYTES)
     cursor = _Cursor(bytes(data))
     header = _parse_header(cursor)
     if header.version == 5:
@@ -186,6 +183,8 @@ def parse_quote(data: bytes) -> Quote:
     report = parse_enclave_report(body) if kind == 1 else _parse_td_report(kind, body)
     signed = cursor.position
     declared = cursor.take_u32("signature data length")
+    if cursor.position + declared > MAX_QUOTE_BYTES:
+        raise _too_long(cursor.position + declared, MAX_QUOTE_BYTES)
     inner = _Cursor(cursor.take(declared, "signature data"))
     signature = inner.take(SIGNATURE_BYTES, "report signature")
     attestation_key = inner.take(PUBLIC_KEY_BYTES, "attestation key")
@@ -229,6 +228,15 @@ def parse_enclave_report(body: bytes) -> EnclaveReport:
         body
     )
     return EnclaveReport(mr_enclave, mr_signer, product, svn, report_data, attributes, cpu_svn, misc)
+
+
+def _too_long(actual: int, limit: int) -> QuoteMalformed:
+    return QuoteMalformed(
+        f"a quote of {actual} bytes is too long",
+        hint="pass the quote alone; DCAP quotes have about 5,000 bytes",
+        actual=actual,
+        limit=limit,
+    )
 
 
 def _parse_header(cursor: _Cursor) -> QuoteHeader:

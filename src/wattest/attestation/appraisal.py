@@ -1,0 +1,249 @@
+"""Appraisal (RFC 9334): evidence, endorsements, a policy and a time give one result that says why.
+
+Decided here: how the policy's rules are applied to what holds cryptographically. ``genuine`` is dcap-qvl's judgement
+alone; ``accepted`` needs it and every rule of the policy. Several things that dcap-qvl lets pass are refused here:
+provisioning and launch keys, unpinned attributes, a quoting enclave that needs configuration, a PCE id that is not the
+platform's, revocation lists from the future, bytes in the quote that nothing owns. Not decided here: keys, channels,
+nonces (the caller passes the report data it expects), sequence and rollback (the chain decides).
+
+Invariants: nothing is accepted that is not genuine; every refusal has at least one reason; the result is a function of
+the arguments. Specification: docs/spec/evidence.md and docs/spec/appraisal-policy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wattest.attestation.endorsements import Endorsements
+from wattest.attestation.evidence import Evidence, platform_id
+from wattest.attestation.formats.collateral import CollateralMalformed
+from wattest.attestation.formats.quote import EnclaveReport, TdReport
+from wattest.attestation.policy import GRACE_ONLY, AppraisalPolicy
+from wattest.attestation.policy_table import Pin
+from wattest.attestation.result import AppraisalResult, Finding, describe_report, measurement_id
+from wattest.attestation.roots import RootKind, TrustRoot
+from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, verify_evidence
+from wattest.units import SECONDS_PER_DAY
+
+MAX_ROOTS = 8
+_FLAG_DEBUG, _FLAG_PROVISION_KEY, _FLAG_EINITTOKEN_KEY = 0x02, 0x10, 0x20
+_TD_UNDER_DEBUG = 0xFF
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the caller knows besides the policy.
+
+    ``report_data`` is the exact 64 bytes that bind key, chain and nonce; ``seen_evaluation_number`` the highest TCB
+    evaluation number this caller ever saw, below which endorsements are going back in time.
+    """
+
+    report_data: bytes | None = None
+    seen_evaluation_number: int = 0
+
+
+def appraise(
+    evidence: Evidence,
+    endorsements: Endorsements,
+    policy: AppraisalPolicy,
+    roots: Sequence[TrustRoot],
+    now: int,
+    *,
+    expectation: Expectation | None = None,
+) -> AppraisalResult:
+    """Judge evidence at ``now`` (unix seconds) under 1 to 8 roots; the first under which it is genuine counts.
+
+    Never raises for bad evidence or endorsements: the result says what is wrong.
+    """
+    if not 1 <= len(roots) <= MAX_ROOTS:
+        raise ValueError(f"1 to {MAX_ROOTS} roots, not {len(roots)}")
+    verified, faults = _verify_under_any(evidence, endorsements, roots, now)
+    reference = _match_reference(evidence, policy)
+    against = [
+        *faults,
+        *_judge_report(evidence, policy, reference, expectation or Expectation()),
+        *_judge_endorsements(endorsements, policy, expectation or Expectation(), now),
+    ]
+    if verified is not None:
+        against += _judge_platform(verified, endorsements, policy, now)
+    known = {fault.code for fault in faults}
+    against = [finding for index, finding in enumerate(against) if index < len(faults) or finding.code not in known]
+    accepted = verified is not None and not against
+    findings = against or [
+        Finding("accepted", f"genuine, {_status_text(verified)}, and named '{reference}' in the policy")
+    ]
+    return AppraisalResult(
+        genuine=verified is not None,
+        accepted=accepted,
+        tcb_status=verified.tcb_status if verified else None,
+        qe_status=verified.qe_status if verified else None,
+        advisories=verified.advisories if verified else (),
+        findings=tuple(findings),
+        warnings=tuple(_warnings(evidence, verified)),
+        measurement=describe_report(evidence.report),
+        measurement_id=measurement_id(evidence.report),
+        reference=reference,
+        platform_id=platform_id(verified.root.certificate, verified.ppid) if verified else None,
+        fmspc=verified.fmspc if verified else None,
+        root=verified.root.kind if verified else None,
+        appraised_at=now,
+        evidence_digest=evidence.digest,
+        endorsements_digest=endorsements.digest,
+        policy_digest=policy.digest,
+    )
+
+
+def _verify_under_any(
+    evidence: Evidence, endorsements: Endorsements, roots: Sequence[TrustRoot], now: int
+) -> tuple[VerifiedEvidence | None, list[Finding]]:
+    faults: list[EvidenceForged] = []
+    for root in roots:
+        try:
+            return verify_evidence(evidence, endorsements.collateral, root, now), []
+        except EvidenceForged as fault:
+            faults.append(fault)
+    # A fault under the root that the chain does end in says more than "other root" under the rest.
+    telling = [fault for fault in faults if fault.reason != "other_root"] or faults
+    return None, [Finding(telling[0].reason, telling[0].message)]
+
+
+def _match_reference(evidence: Evidence, policy: AppraisalPolicy) -> str | None:
+    report = evidence.report
+    if isinstance(report, TdReport):
+        for domain in policy.trust_domains:
+            registers = zip(domain.rt_mr, report.rt_mr, strict=True)
+            if domain.mr_td == report.mr_td and all(want is None or want == have for want, have in registers):
+                return domain.name
+        return None
+    for enclave in policy.enclaves:
+        if enclave.mr_enclave is not None:
+            if enclave.mr_enclave == report.mr_enclave:
+                return enclave.name
+        elif (
+            enclave.mr_signer == report.mr_signer
+            and enclave.product == report.product
+            and enclave.minimum_svn is not None
+            and report.svn >= enclave.minimum_svn
+        ):
+            return enclave.name
+    return None
+
+
+def _judge_report(
+    evidence: Evidence, policy: AppraisalPolicy, reference: str | None, expectation: Expectation
+) -> Iterator[Finding]:
+    report, pins = evidence.report, policy.pins
+    if isinstance(report, EnclaveReport):
+        if report.flags & _FLAG_DEBUG:
+            yield Finding("debug", "the enclave runs in debug mode: its host can read and change its memory")
+        if report.flags & _FLAG_PROVISION_KEY:
+            yield Finding("provision_key", "the enclave may use the platform's provisioning key (PROVISION_KEY)")
+        if report.flags & _FLAG_EINITTOKEN_KEY:
+            yield Finding("einittoken_key", "the enclave may launch others (EINITTOKEN_KEY)")
+        yield from _judge_pin("attributes", "attribute flags", pins.flags, report.flags)
+        yield from _judge_pin("xfrm", "extended features (XFRM)", pins.xfrm, report.xfrm)
+        yield from _judge_pin("misc_select", "MISCSELECT", pins.misc_select, report.misc_select)
+    else:
+        attributes = int.from_bytes(report.td_attributes, "little")
+        if attributes & _TD_UNDER_DEBUG:
+            yield Finding("debug", "the trust domain is under debug or profiling: its host can see into it")
+        yield from _judge_pin("attributes", "trust domain attributes", pins.td_attributes, attributes)
+        yield from _judge_pin("xfrm", "extended features (XFAM)", pins.xfam, int.from_bytes(report.xfam, "little"))
+    if evidence.quote.slack_bytes:
+        yield Finding("slack_bytes", f"{evidence.quote.slack_bytes} bytes inside the quote belong to no field")
+    if not (policy.enclaves or policy.trust_domains):
+        yield Finding("no_reference_value", "no policy names a measurement to trust; pass one with --policy")
+    elif reference is None:
+        yield Finding(
+            "unknown_measurement",
+            f"measurement {measurement_id(report).hex()} is not among the policy's reference values",
+        )
+    if expectation.report_data is not None and expectation.report_data != report.report_data:
+        yield Finding("report_data", "the report data is not the expected one: another key, chain, referee or nonce")
+
+
+def _judge_pin(code: str, what: str, pin: Pin, actual: int) -> Iterator[Finding]:
+    if not pin.is_met(actual):
+        yield Finding(code, f"{what} {actual:#x} differ from the pinned {pin.value:#x} (mask {pin.mask:#x})")
+
+
+def _judge_endorsements(
+    endorsements: Endorsements, policy: AppraisalPolicy, expectation: Expectation, now: int
+) -> Iterator[Finding]:
+    try:
+        dates = endorsements.issue_dates()
+        numbers = (
+            endorsements.platform_statement().evaluation_number,
+            endorsements.quoting_enclave_statement().evaluation_number,
+        )
+    except CollateralMalformed as error:
+        yield Finding("collateral_malformed", error.message)
+        return
+    for what, issued in dates.items():
+        if issued > now:
+            yield Finding(
+                "collateral_from_future", f"the {what} was issued {issued - now} s after the time of appraisal"
+            )
+        # Vendors reissue the root's list about once a year: its age says nothing, its expiry does.
+        elif what != "root revocation list" and now - issued > policy.maximum_collateral_age_days * SECONDS_PER_DAY:
+            yield Finding(
+                "collateral_too_old",
+                f"the {what} is {(now - issued) // SECONDS_PER_DAY} days old, over the policy's"
+                f" {policy.maximum_collateral_age_days}; fetch it again",
+            )
+    wanted = max(policy.minimum_tcb_evaluation_number, expectation.seen_evaluation_number)
+    if min(numbers) < wanted:
+        yield Finding("evaluation_number", f"TCB evaluation number {min(numbers)} is below {wanted}: it is going back")
+
+
+def _judge_platform(
+    verified: VerifiedEvidence, endorsements: Endorsements, policy: AppraisalPolicy, now: int
+) -> Iterator[Finding]:
+    if policy.production and verified.root.kind is not RootKind.INTEL:
+        what = "a simulator's root" if verified.root.kind is RootKind.SIMULATOR else "no processor vendor's root"
+        yield Finding("root_refused", f"'{verified.root.name}' is {what}, and the policy is for production")
+    yield from _judge_status("platform", verified.tcb_status, verified.advisories, policy, now)
+    # dcap-qvl lets a quoting enclave that needs configuration pass as UpToDate: the worse of the two must count.
+    if verified.qe_status != "UpToDate":
+        yield from _judge_status("quoting enclave", verified.qe_status, verified.qe_advisories, policy, now)
+    found = platform_id(verified.root.certificate, verified.ppid)
+    if policy.platforms is not None and found not in policy.platforms:
+        yield Finding("platform", f"platform {found.hex()} is not on the policy's list")
+    try:
+        named = endorsements.platform_statement().pce_id
+    except CollateralMalformed:
+        return  # reported by _judge_endorsements
+    if verified.pce_id is None or named != verified.pce_id:
+        yield Finding("pce_id", "the TCB info is for another provisioning enclave (PCE id) than the platform's")
+
+
+def _judge_status(
+    who: str, status: str, advisories: Sequence[str], policy: AppraisalPolicy, now: int
+) -> Iterator[Finding]:
+    if status == "UpToDate":
+        # Advisories may come with UpToDate, too; the vendor says that nothing needs doing about them.
+        return
+    allowed = next((entry for entry in policy.statuses if entry.status == status), None)
+    named = f" ({', '.join(advisories)})" if advisories else ""
+    if allowed is None:
+        yield Finding("tcb_status", f"the {who}'s status is {status}{named}, which the policy does not allow")
+        return
+    if unnamed := [advisory for advisory in advisories if advisory not in allowed.advisories]:
+        yield Finding("advisories", f"the policy allows {status}, but not with {', '.join(unnamed)}")
+    if allowed.until is not None and now >= allowed.until:
+        text = "grace" if status in GRACE_ONLY else "allowance"
+        yield Finding("grace_ended", f"the policy's {text} for {status} ended {now - allowed.until} s ago")
+
+
+def _warnings(evidence: Evidence, verified: VerifiedEvidence | None) -> Iterator[str]:
+    if evidence.quote.trailing_bytes:
+        yield f"{evidence.quote.trailing_bytes} trailing bytes after the quote were ignored"
+    if verified is not None and verified.root.kind is RootKind.SIMULATOR:
+        yield "the root is a simulator's: nothing here is protected by hardware, for development only"
+    elif verified is not None and verified.root.kind is RootKind.OTHER:
+        yield f"the root '{verified.root.name}' is not Intel's: it is trusted because you named it"
+
+
+def _status_text(verified: VerifiedEvidence | None) -> str:
+    return verified.tcb_status if verified is not None else ""

@@ -1,0 +1,204 @@
+"""The appraisal policy: which true facts about an enclave are good enough, read from TOML.
+
+Decided here: what a policy can say, what holds when it says nothing, and what no policy may say. Not decided here: how
+it is applied (``appraisal``).
+
+Invariants: an unknown key is an error that names its place, so a misspelt check is never a missing check; nothing is
+accepted by default (no reference value, no status but UpToDate, attributes pinned); a status is allowed only together
+with the advisories it may carry; OutOfDate only until a date. Specification: docs/spec/appraisal-policy.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+
+from wattest.attestation.policy_table import Pin, PolicyMalformed, PolicyTable, parse_hex
+
+POLICY_VERSION = 1
+MAX_POLICY_BYTES = 262_144
+DEFAULT_COLLATERAL_AGE_DAYS = 7
+DEFAULT_POLICY_TOML = b"version = 1\n"
+
+GRACE_ONLY = frozenset({"OutOfDate", "OutOfDateConfigurationNeeded"})
+ALLOWABLE = GRACE_ONLY | {
+    "SWHardeningNeeded",
+    "ConfigurationNeeded",
+    "ConfigurationAndSWHardeningNeeded",
+    "TDRelaunchAdvised",
+    "TDRelaunchAdvisedConfigurationNeeded",
+}
+_ADVISORY = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class EnclaveReference:
+    """An SGX enclave that is wanted: by measurement, or by signer, product and minimum SVN."""
+
+    name: str
+    mr_enclave: bytes | None = None
+    mr_signer: bytes | None = None
+    product: int | None = None
+    minimum_svn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustDomainReference:
+    """A TDX trust domain that is wanted; a run-time register that is None is not looked at. 48 bytes each."""
+
+    name: str
+    mr_td: bytes
+    rt_mr: tuple[bytes | None, bytes | None, bytes | None, bytes | None] = (None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedStatus:
+    """A TCB status besides UpToDate, with the advisories it may carry, and until when (unix seconds, exclusive)."""
+
+    status: str
+    advisories: frozenset[str]
+    until: int | None = None
+
+
+_ALL_64 = 2**64 - 1
+# XFRM and XFAM: x87 and SSE always; AVX, AVX-512, PKRU and AMX may be on or off.
+_FEATURES = Pin(0x3, _ALL_64 & ~0x602E4)
+_PLAIN_ENCLAVE = Pin(0x5, _ALL_64)  # INIT | MODE64BIT: no DEBUG, PROVISION_KEY, EINITTOKEN_KEY, CET, KSS
+_NO_EXTRAS = Pin(0, 0xFFFFFFFF)
+_PLAIN_TRUST_DOMAIN = Pin(0x10000000, _ALL_64)  # SEPT_VE_DISABLE alone
+
+
+@dataclass(frozen=True, slots=True)
+class AttributePins:
+    """What an enclave's attributes must be; the defaults are a plain 64-bit production enclave or trust domain."""
+
+    flags: Pin = _PLAIN_ENCLAVE
+    xfrm: Pin = _FEATURES
+    misc_select: Pin = _NO_EXTRAS
+    td_attributes: Pin = _PLAIN_TRUST_DOMAIN
+    xfam: Pin = _FEATURES
+
+
+@dataclass(frozen=True, slots=True)
+class AppraisalPolicy:
+    """A policy as read; ``digest`` is the SHA-256 of the file's bytes, which verdicts cite."""
+
+    digest: bytes
+    production: bool = False
+    maximum_collateral_age_days: int = DEFAULT_COLLATERAL_AGE_DAYS
+    minimum_tcb_evaluation_number: int = 0
+    platforms: frozenset[bytes] | None = None
+    enclaves: tuple[EnclaveReference, ...] = ()
+    trust_domains: tuple[TrustDomainReference, ...] = ()
+    statuses: tuple[AllowedStatus, ...] = ()
+    pins: AttributePins = AttributePins()
+
+
+def default_policy() -> AppraisalPolicy:
+    """What holds when no policy is given: it names no reference value, so it accepts nothing and only explains."""
+    return parse_policy(DEFAULT_POLICY_TOML)
+
+
+def parse_policy(data: bytes) -> AppraisalPolicy:
+    """Read a policy from TOML.
+
+    Raises:
+        PolicyMalformed: over 256 KiB, not TOML, an unknown or missing key, a value of a wrong kind, or a rule that no
+            policy may state; the location is a path such as ``enclave[1].mr_enclave``.
+    """
+    if len(data) > MAX_POLICY_BYTES:
+        raise PolicyMalformed("file", f"{len(data)} bytes, at most {MAX_POLICY_BYTES}")
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise PolicyMalformed("file", f"not TOML: {error}") from error
+    table = PolicyTable(document, "")
+    version = table.integer("version", 1, 2**31)
+    if version != POLICY_VERSION:
+        raise PolicyMalformed("version", f"{version} is unknown, {POLICY_VERSION} is read here")
+    policy = AppraisalPolicy(
+        digest=hashlib.sha256(data).digest(),
+        production=table.boolean("production", default=False),
+        maximum_collateral_age_days=table.integer(
+            "maximum_collateral_age_days", 1, 365, default=DEFAULT_COLLATERAL_AGE_DAYS
+        ),
+        minimum_tcb_evaluation_number=table.integer("minimum_tcb_evaluation_number", 0, 2**32 - 1, default=0),
+        platforms=_platforms(table),
+        enclaves=tuple(_enclave(entry) for entry in table.tables("enclave")),
+        trust_domains=tuple(_trust_domain(entry) for entry in table.tables("trust_domain")),
+        statuses=tuple(_status(entry) for entry in table.tables("tcb")),
+        pins=_pins(table.optional_table("attributes")),
+    )
+    table.refuse_unknown()
+    seen = [allowed.status for allowed in policy.statuses]
+    if len(set(seen)) != len(seen):
+        raise PolicyMalformed("tcb", "a status is listed twice; put all its advisories in one entry")
+    return policy
+
+
+def _platforms(table: PolicyTable) -> frozenset[bytes] | None:
+    listed = table.texts("platforms")
+    if listed is None:
+        return None
+    return frozenset(parse_hex(text, 32, f"platforms[{index}]") for index, text in enumerate(listed))
+
+
+def _enclave(table: PolicyTable) -> EnclaveReference:
+    name = table.name()
+    if table.has("mr_enclave"):
+        if table.has("mr_signer"):
+            raise PolicyMalformed(table.path("mr_signer"), "name the measurement or the signer, not both")
+        reference = EnclaveReference(name, mr_enclave=table.hex("mr_enclave", 32))
+    else:
+        reference = EnclaveReference(
+            name,
+            mr_signer=table.hex("mr_signer", 32),
+            product=table.integer("product", 0, 0xFFFF),
+            minimum_svn=table.integer("minimum_svn", 0, 0xFFFF),
+        )
+    table.refuse_unknown()
+    return reference
+
+
+def _trust_domain(table: PolicyTable) -> TrustDomainReference:
+    registers = [table.hex(f"rt_mr{index}", 48) if table.has(f"rt_mr{index}") else None for index in range(4)]
+    reference = TrustDomainReference(
+        table.name(), table.hex("mr_td", 48), (registers[0], registers[1], registers[2], registers[3])
+    )
+    table.refuse_unknown()
+    return reference
+
+
+def _status(table: PolicyTable) -> AllowedStatus:
+    status = table.text("status")
+    if status not in ALLOWABLE:
+        allowed = ", ".join(sorted(ALLOWABLE))
+        raise PolicyMalformed(table.path("status"), f"'{status}' cannot be allowed; choose among {allowed}")
+    advisories = table.texts("advisories")
+    if advisories is None:
+        raise PolicyMalformed(table.path("advisories"), "missing: list the advisories that may come with it, or []")
+    for index, advisory in enumerate(advisories):
+        if not _ADVISORY.match(advisory):
+            raise PolicyMalformed(f"{table.path('advisories')}[{index}]", "not an advisory id")
+    until = table.day("until")
+    if until is None and status in GRACE_ONLY:
+        raise PolicyMalformed(table.path("until"), f"missing: {status} can only be tolerated until a date")
+    table.refuse_unknown()
+    return AllowedStatus(status, frozenset(advisories), until)
+
+
+def _pins(table: PolicyTable | None) -> AttributePins:
+    defaults = AttributePins()
+    if table is None:
+        return defaults
+    pins = AttributePins(
+        flags=table.pin("flags", defaults.flags, 64),
+        xfrm=table.pin("xfrm", defaults.xfrm, 64),
+        misc_select=table.pin("misc_select", defaults.misc_select, 32),
+        td_attributes=table.pin("td_attributes", defaults.td_attributes, 64),
+        xfam=table.pin("xfam", defaults.xfam, 64),
+    )
+    table.refuse_unknown()
+    return pins
