@@ -6,7 +6,7 @@ import {IEnclaveRegistry} from "./IEnclaveRegistry.sol";
 /// @title The smallest whole: a text hashed and signed in an enclave, judged by a contract
 interface IFirstLight {
     /// @notice The contract's answer; `signer` is zero if no key can be recovered from the signature.
-    event FirstLight(bytes32 indexed textDigest, address indexed signer, bool accepted);
+    event TextJudged(bytes32 indexed textDigest, address indexed signer, bool accepted);
 
     /// @notice Says yes iff an active enclave key signed keccak256("wattest/first-light/1" || textDigest), and logs it.
     /// Never reverts on a bad signature: it says no.

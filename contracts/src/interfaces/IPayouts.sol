@@ -59,6 +59,7 @@ struct PendingRoot {
 /// @title Cumulative Merkle drop of any ERC-20
 /// @notice A root comes from a statement batch that cites the metering batches it was computed from. It becomes active
 /// after a delay, and only when the statement and everything it cites are final: caught gain is forfeited gain.
+/// A wrong Merkle path reverts with the errors of MerkleRfc9162: PathLengthWrong, RootMismatch.
 /// A payout leaf's payload is 53 bytes: 0x01 || account 20 || cumulative amount 32 (docs/spec/contracts.md).
 interface IPayouts {
     event DistributionCreated(bytes32 indexed distribution, address indexed poster, DistributionTerms terms);
@@ -92,7 +93,6 @@ interface IPayouts {
     error JobMismatch(bytes32 expected, bytes32 actual);
     /// @notice The entry's result digest is not keccak256(abi.encode(root, total)).
     error ResultMismatch(bytes32 expected, bytes32 actual);
-    error InclusionInvalid();
     /// @notice None, or more than MAX_CITATIONS.
     error CitationCountOutOfRange(uint256 actual);
     /// @notice The cited headers' digests do not hash to the statement's `inputs`.
@@ -104,8 +104,6 @@ interface IPayouts {
     error BatchNotFinal(uint64 sequence);
     error TotalDecreased(uint256 activeTotal, uint256 actual);
     error EscrowTooSmall(uint256 required, uint256 actual);
-    /// @notice The leaf and path do not lead to the active root.
-    error ClaimInvalid();
     error NothingToClaim(address account);
     /// @notice The claim would pay more than the root's total: the root is inconsistent.
     error TotalExceeded(uint256 total, uint256 actual);

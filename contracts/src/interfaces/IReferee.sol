@@ -11,6 +11,7 @@ import {IEnclaveRegistry} from "./IEnclaveRegistry.sol";
 /// @title Stakes, commitments, directed challenges and fraud proofs
 /// @notice Amounts are wei of the chain's own coin; times are unix seconds; windows are half-open: [start, start + length).
 /// Whoever acts on a batch brings the preimage of its storage slot (BatchRecord), known from BatchCommitted.
+/// A wrong Merkle path reverts with the errors of MerkleRfc9162: PathLengthWrong, RootMismatch.
 /// Payments are credited to `owed` and pulled with withdrawOwed.
 interface IReferee {
     // ---------------------------------------------------------------- channels
@@ -213,8 +214,6 @@ interface IReferee {
     error AnswerWindowOpen(uint64 deadline, uint64 nowS);
     /// @notice Every entry is 118 bytes.
     error EntryLengthInvalid(uint256 actual);
-    /// @notice The path does not lead from the entry at this index to the header's root.
-    error InclusionInvalid();
     error BatchNotSlashed(uint64 sequence);
 
     /// @notice Demands one entry of a batch within the challenge window; once per entry, for ever. The value sent must be

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IEnclaveRegistry} from "./interfaces/IEnclaveRegistry.sol";
+import {IFirstLight} from "./interfaces/IFirstLight.sol";
+import {Secp256k1Signature} from "./lib/Secp256k1Signature.sol";
+
+/// @title First light: was this text signed in a registered enclave?
+contract FirstLight is IFirstLight {
+    /// @inheritdoc IFirstLight
+    IEnclaveRegistry public immutable registry;
+
+    constructor(IEnclaveRegistry registry_) {
+        registry = registry_;
+    }
+
+    /// @inheritdoc IFirstLight
+    function verify(bytes32 textDigest, bytes calldata signature) external returns (bool accepted) {
+        address signer;
+        (accepted, signer) = check(textDigest, signature);
+        emit TextJudged(textDigest, signer, accepted);
+    }
+
+    /// @inheritdoc IFirstLight
+    function check(bytes32 textDigest, bytes calldata signature) public view returns (bool accepted, address signer) {
+        signer =
+            Secp256k1Signature.tryRecover(keccak256(abi.encodePacked("wattest/first-light/1", textDigest)), signature);
+        accepted = registry.isActiveKey(signer);
+    }
+}
