@@ -33,7 +33,7 @@ def bytes_of(label: str, length: int = 32) -> bytes:
 
 def key_of(label: str) -> Secp256k1PrivateKey:
     """A reproducible private key."""
-    return Secp256k1PrivateKey.from_bytes(bytes_of("key " + label))
+    return Secp256k1PrivateKey.from_seed(bytes_of("key " + label))
 
 
 DOMAIN = Domain(31337, bytes_of("referee", 20))

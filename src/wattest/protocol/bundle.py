@@ -1,0 +1,163 @@
+"""What a reader of a bundle needs: the manifest, the key of a block, and how a series key is wrapped for a reader.
+
+Decided here: the manifest's fields and one encoding, CIDs as text, block encryption, the context of wrapped keys. Not
+decided here: the CAR file (``node.bundle``), what a block says (``metering.series_block``), where series keys come from
+(the enclave). Invariants: ``content_id`` fixes every block and their order; a block opens only as the entry it is.
+Source: docs/spec/sealed-blocks.md.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from wattest.crypto import aead, canonical, hpke
+from wattest.crypto.hashing import hmac_sha256, sha256
+from wattest.errors import InputError
+from wattest.protocol.fields import WORD, require_bytes, require_uint
+from wattest.protocol.header import MAX_ENTRIES
+
+MANIFEST_VERSION = "1"
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024 + 64
+MAX_BLOCK_BYTES = 64 * 1024 * 1024
+CID_PREFIX = b"\x01\x55\x12\x20"
+"""CIDv1, raw codec, SHA-256, 32 bytes."""
+
+_BLOCK_KEY_TAG = b"\x04"
+_BLOCK_DOMAIN = b"wattest/series-block/1"
+_WRAP_DOMAIN = b"wattest/series-key/1"
+_ZERO_NONCE = bytes(aead.NONCE_BYTES)  # each block key encrypts one plaintext, ever
+_FIELDS = frozenset({"version", "channel", "period_start", "period_end", "count", "blocks"})
+
+
+class ManifestInvalid(InputError):
+    """A bundle manifest that is not the canonical JSON of its fields, or over a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleManifest:
+    """The plain root block: channel (32 bytes), period, and the SHA-256 of every block in the order of entries."""
+
+    channel: bytes
+    period_start: int
+    period_end: int
+    block_digests: tuple[bytes, ...]
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON."""
+        return canonical.encode(
+            {
+                "version": MANIFEST_VERSION,
+                "channel": self.channel.hex(),
+                "period_start": str(self.period_start),
+                "period_end": str(self.period_end),
+                "count": str(len(self.block_digests)),
+                "blocks": [cid_text(digest) for digest in self.block_digests],
+            }
+        )
+
+    @property
+    def content_id(self) -> bytes:
+        """SHA-256 of the canonical JSON, 32 bytes: the header's ``contentId``."""
+        return sha256(self.to_bytes())
+
+
+def parse_manifest(data: bytes) -> BundleManifest:
+    """Read a manifest.
+
+    Raises: ManifestInvalid; CanonicalJsonInvalid.
+    """
+    value = canonical.parse(data, MAX_MANIFEST_BYTES)
+    if not isinstance(value, dict) or set(value) != _FIELDS:
+        raise ManifestInvalid("a manifest has six fields", expected=sorted(_FIELDS))
+    if value["version"] != MANIFEST_VERSION:
+        raise ManifestInvalid("unknown manifest version", expected=MANIFEST_VERSION, actual=str(value["version"])[:16])
+    blocks = value["blocks"]
+    if not isinstance(blocks, list) or not 0 < len(blocks) <= MAX_ENTRIES:
+        raise ManifestInvalid("a manifest names 1 to 2**20 blocks", field="blocks")
+    count = _number(value["count"], "count")
+    if count != len(blocks):
+        raise ManifestInvalid("the count is not that of the blocks", expected=len(blocks), actual=count)
+    channel = value["channel"]
+    if not isinstance(channel, str) or len(channel) != 2 * WORD or not set(channel) <= set("0123456789abcdef"):
+        raise ManifestInvalid("a channel id is 64 lower-case hex digits", field="channel")
+    return BundleManifest(
+        bytes.fromhex(channel),
+        _number(value["period_start"], "period_start"),
+        _number(value["period_end"], "period_end"),
+        tuple(parse_cid_text(block) for block in blocks),
+    )
+
+
+def cid_text(digest: bytes) -> str:
+    """The CID of a block by its SHA-256 (32 bytes): ``b`` and lower-case base32 without padding."""
+    require_bytes("block digest", digest, WORD)
+    return "b" + base64.b32encode(CID_PREFIX + digest).decode().rstrip("=").lower()
+
+
+def parse_cid_text(text: object) -> bytes:
+    """The SHA-256 inside a CID's text.
+
+    Raises: ManifestInvalid for any other text than ``cid_text`` writes.
+    """
+    if isinstance(text, str) and len(text) == 59 and text.isascii() and text.startswith("b"):
+        try:
+            data = base64.b32decode(text[1:].upper() + "======")
+        except ValueError:
+            data = b""
+        if data.startswith(CID_PREFIX) and len(data) == 36 and cid_text(data[4:]) == text:
+            return data[4:]
+    raise ManifestInvalid("not the CID of a raw SHA-256 block", actual=str(text)[:64])
+
+
+def seal_block(series_key: bytes, channel: bytes, sequence: int, name: bytes, plaintext: bytes) -> bytes:
+    """Encrypt a block as the entry ``name`` (blinded meter or job id) of one batch; 16 bytes longer than the plaintext.
+
+    A series key belongs to one series and is used for one plaintext: the nonce is fixed.
+    """
+    return aead.seal(_block_key(series_key), _ZERO_NONCE, plaintext, _context(_BLOCK_DOMAIN, channel, sequence, name))
+
+
+def open_block(series_key: bytes, channel: bytes, sequence: int, name: bytes, ciphertext: bytes) -> bytes:
+    """Decrypt a block.
+
+    Raises: AuthenticationFailed for another key, batch or entry, or changed bytes; BufferRefused for a wrong length.
+    """
+    context = _context(_BLOCK_DOMAIN, channel, sequence, name)
+    return aead.open_sealed(_block_key(series_key), _ZERO_NONCE, ciphertext, context)
+
+
+def wrap_series_key(reader_key: bytes, series_key: bytes, channel: bytes, sequence: int, name: bytes) -> bytes:
+    """Wrap a series key for the reader's X25519 public key (32 bytes); 80 bytes, different each time."""
+    return hpke.wrap_key(reader_key, series_key, _context(_WRAP_DOMAIN, channel, sequence, name))
+
+
+def unwrap_series_key(
+    reader: hpke.ReaderPrivateKey, wrapped: bytes, channel: bytes, sequence: int, name: bytes
+) -> bytes:
+    """The 32-byte series key of one entry.
+
+    Raises: AuthenticationFailed when it was wrapped for another reader, batch or entry.
+    """
+    return hpke.unwrap_key(reader, wrapped, _context(_WRAP_DOMAIN, channel, sequence, name))
+
+
+def _block_key(series_key: bytes) -> bytes:
+    require_bytes("series key", series_key, WORD)
+    return hmac_sha256(series_key, _BLOCK_KEY_TAG)
+
+
+def _context(domain: bytes, channel: bytes, sequence: int, name: bytes) -> bytes:
+    require_bytes("channel", channel, WORD)
+    require_uint("sequence", sequence, 64)
+    require_bytes("entry name", name, WORD)
+    return domain + channel + sequence.to_bytes(8, "big") + name
+
+
+def _number(text: object, name: str) -> int:
+    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 20:
+        raise ManifestInvalid(f"{name} is a decimal string", field=name)
+    value = int(text)
+    if str(value) != text or value >= 1 << 64:
+        raise ManifestInvalid(f"{name} is not the shortest form of a 64-bit number", field=name)
+    return value

@@ -1,0 +1,206 @@
+"""The enclave registry's pure twin: which enclave keys may sign batches.
+
+Decided here: registration, replacement and revocation, behind a quorum of appraisers. Not decided here: how evidence is
+appraised. Invariants: one active key per (referee, channel, operator); a key belongs to one binding for ever and stays
+known after expiry, replacement and revocation, so that fraud can still be proved against it.
+Source: contracts/src/EnclaveRegistry.sol, contracts/src/AppraiserQuorum.sol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from wattest.crypto.secp256k1 import recover_address
+from wattest.errors import WattestError
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.errors import (
+    AppraiserSetInvalid,
+    AppraisersNotAscending,
+    AppraiserUnknown,
+    InvalidSignature,
+    KeyBoundElsewhere,
+    KeyNeverRegistered,
+    KeyRevoked,
+    NonceStale,
+    NotOperator,
+    NotRevoker,
+    QuorumTooSmall,
+    RegistrationTooLong,
+    VerdictAlreadyUsed,
+    VerdictExpired,
+    VerdictFromFuture,
+    VerdictIncomplete,
+)
+from wattest.protocol.fields import ZERO_ADDRESS, ZERO_WORD
+from wattest.protocol.verdict import MAX_APPRAISERS, EvidenceVerdict, Revocation
+
+SIGNATURE_BYTES = 65
+Binding = tuple[bytes, bytes, bytes]  # referee, channel, operator
+
+
+@dataclass(frozen=True, slots=True)
+class AppraiserQuorum:
+    """Who appraises, strictly ascending addresses (20 bytes), and how many of them must sign.
+
+    Raises AppraiserSetInvalid.
+    """
+
+    appraisers: tuple[bytes, ...]
+    threshold: int
+
+    def __post_init__(self) -> None:
+        in_order = all(before < after for before, after in pairwise((ZERO_ADDRESS, *self.appraisers)))
+        if not in_order or not 0 < self.threshold <= len(self.appraisers) <= MAX_APPRAISERS:
+            raise AppraiserSetInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is known of a key: its binding, workload, verdict digest, and times (unix seconds; zero: not revoked)."""
+
+    binding: Binding
+    workload: bytes
+    verdict_digest: bytes
+    registered_at: int
+    expires_at: int
+    revoked_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """The contract's storage; ``domain`` is the registry's own."""
+
+    domain: Domain
+    quorum: AppraiserQuorum
+    max_registration_s: int = 30 * 86_400
+    keys: Mapping[bytes, Registration] = field(default_factory=dict)
+    active: Mapping[Binding, bytes] = field(default_factory=dict)
+    used_verdicts: frozenset[bytes] = frozenset()
+
+
+def active_key(
+    registry: RegistryState, referee: bytes, channel: bytes, operator: bytes, workload: bytes
+) -> tuple[bytes, int]:
+    """The active key for binding and workload with its expiry; zeros if there is none."""
+    key = registry.active.get((referee, channel, operator), ZERO_ADDRESS)
+    found = registry.keys.get(key)
+    if found is None or found.workload != workload:
+        return ZERO_ADDRESS, 0
+    return key, found.expires_at
+
+
+def was_registered(
+    registry: RegistryState, referee: bytes, channel: bytes, operator: bytes, enclave_key: bytes
+) -> bool:
+    """Whether the key was ever registered for the binding, whatever happened since."""
+    found = registry.keys.get(enclave_key)
+    return found is not None and found.binding == (referee, channel, operator)
+
+
+def apply_register(
+    registry: RegistryState,
+    caller: bytes,
+    now: int,
+    recent_blocks: Mapping[int, bytes],
+    verdict: EvidenceVerdict,
+    evidence: bytes,
+) -> RegistryState:
+    """Register the verdict's key, replacing the binding's active one.
+
+    ``recent_blocks`` maps the numbers of the last 256 blocks to their hashes; ``evidence`` is the appraisers' 65-byte
+    signatures, concatenated.
+
+    Raises: the errors of the contract's ``register``.
+    """
+    if verdict.operator != caller:
+        raise NotOperator(verdict.operator, caller)
+    if ZERO_ADDRESS in (verdict.enclave_key, verdict.referee) or verdict.workload == ZERO_WORD:
+        raise VerdictIncomplete
+    if verdict.issued_at > now:
+        raise VerdictFromFuture(verdict.issued_at, now)
+    if now >= verdict.expires_at:
+        raise VerdictExpired(verdict.expires_at, now)
+    length = verdict.expires_at - verdict.issued_at
+    if length > registry.max_registration_s:
+        raise RegistrationTooLong(registry.max_registration_s, length)
+    if verdict.nonce == ZERO_WORD or recent_blocks.get(verdict.nonce_block) != verdict.nonce:
+        raise NonceStale(verdict.nonce_block, verdict.nonce)
+    digest = verdict.digest(registry.domain)
+    if digest in registry.used_verdicts:
+        raise VerdictAlreadyUsed(digest)
+    require_quorum(registry.quorum, digest, evidence)
+    binding = (verdict.referee, verdict.channel, verdict.operator)
+    found = registry.keys.get(verdict.enclave_key)
+    if found is not None and found.revoked_at != 0:
+        raise KeyRevoked(verdict.enclave_key)
+    if found is not None and found.binding != binding:
+        raise KeyBoundElsewhere(verdict.enclave_key)
+    registered = Registration(binding, verdict.workload, digest, now, verdict.expires_at)
+    return replace(
+        registry,
+        keys={**registry.keys, verdict.enclave_key: registered},
+        active={**registry.active, binding: verdict.enclave_key},
+        used_verdicts=registry.used_verdicts | {digest},
+    )
+
+
+def apply_revoke(registry: RegistryState, caller: bytes, now: int, enclave_key: bytes, manager: bytes) -> RegistryState:
+    """Revoke a key at once; ``manager`` is the one of the key's channel, as its referee names it.
+
+    Raises: KeyNeverRegistered, NotRevoker, KeyRevoked.
+    """
+    found = _known(registry, enclave_key)
+    if caller not in (found.binding[2], manager):
+        raise NotRevoker(caller)
+    return _revoked(registry, enclave_key, found, now)
+
+
+def apply_revoke_with_evidence(
+    registry: RegistryState, now: int, revocation: Revocation, evidence: bytes
+) -> RegistryState:
+    """Revoke a key by the quorum's word; anyone may bring it.
+
+    Raises: KeyNeverRegistered, KeyRevoked, and the quorum's errors.
+    """
+    found = _known(registry, revocation.enclave_key)
+    if found.binding != (revocation.referee, revocation.channel, revocation.operator):
+        raise KeyNeverRegistered(revocation.enclave_key)
+    require_quorum(registry.quorum, revocation.digest(registry.domain), evidence)
+    return _revoked(registry, revocation.enclave_key, found, now)
+
+
+def require_quorum(quorum: AppraiserQuorum, digest: bytes, evidence: bytes) -> None:
+    """Check concatenated 65-byte signatures of appraisers over ``digest``, strictly ascending by signer.
+
+    Raises: QuorumTooSmall, InvalidSignature, AppraiserUnknown, AppraisersNotAscending.
+    """
+    count = len(evidence) // SIGNATURE_BYTES
+    if len(evidence) % SIGNATURE_BYTES != 0 or count < quorum.threshold:
+        raise QuorumTooSmall(quorum.threshold, count)
+    before = ZERO_ADDRESS
+    for at in range(0, len(evidence), SIGNATURE_BYTES):
+        try:
+            signer = recover_address(digest, evidence[at : at + SIGNATURE_BYTES])
+        except WattestError as error:
+            raise InvalidSignature from error
+        if signer not in quorum.appraisers:
+            raise AppraiserUnknown(signer)
+        if signer <= before:
+            raise AppraisersNotAscending(signer)
+        before = signer
+
+
+def _known(registry: RegistryState, enclave_key: bytes) -> Registration:
+    found = registry.keys.get(enclave_key)
+    if found is None:
+        raise KeyNeverRegistered(enclave_key)
+    return found
+
+
+def _revoked(registry: RegistryState, enclave_key: bytes, found: Registration, now: int) -> RegistryState:
+    if found.revoked_at != 0:
+        raise KeyRevoked(enclave_key)
+    active = {binding: key for binding, key in registry.active.items() if key != enclave_key}
+    return replace(registry, keys={**registry.keys, enclave_key: replace(found, revoked_at=now)}, active=active)
