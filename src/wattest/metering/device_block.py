@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from wattest.crypto import p256
 from wattest.crypto.hashing import sha256
+from wattest.crypto.p256 import verify_digest
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import sha256_root
 from wattest.metering.meter import PUBLIC_KEY_BYTES, meter_key_id, pseudonym
@@ -133,7 +133,7 @@ def verify_device_block(block: DeviceBlock) -> None:
 def verify_device_signature(public_key: bytes, digest: bytes, signature: bytes) -> None:
     """Check r||s (low s) over ``digest``; raises ``DeviceSignatureInvalid`` also for a key off the curve."""
     try:
-        p256.verify_digest(public_key, digest, signature)
+        verify_digest(public_key, digest, signature)
     except (VerificationError, InputError) as error:
         raise DeviceSignatureInvalid(
             f"the meter's signature does not hold: {error.message}",

@@ -14,6 +14,7 @@ PUBLIC_KEY_BYTES = 64
 METER_KEY_BYTES = 32
 CHANNEL_BYTES = 32
 _STATEMENT_DOMAIN = b"wattest/statement/1"
+_UNSIGNED_DOMAIN = b"wattest/unsigned-meter/1"
 _METER_KEY_DOMAIN = b"wattest/meter-key/1"
 
 
@@ -31,6 +32,11 @@ def meter_key_id(public_key: bytes) -> bytes:
 def pseudonym(public_key: bytes) -> bytes:
     """The first 16 bytes of the meter key id: the meter's name inside records."""
     return meter_key_id(public_key)[:16]
+
+
+def unsigned_pseudonym(identification: bytes) -> bytes:
+    """A 16-byte name for a meter that has no key, from what its source says about itself."""
+    return sha256(_UNSIGNED_DOMAIN + identification)[:16]
 
 
 def blinded_meter(meter_key: bytes, channel: bytes, period_start: int) -> bytes:

@@ -15,6 +15,7 @@ from decimal import Context, Decimal, DecimalException
 from enum import StrEnum
 
 from wattest.errors import InputError, VerificationError
+from wattest.metering.records import Records
 from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR, MILLIWATT_HOURS_PER_WATT_HOUR
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -114,7 +115,8 @@ class ImportedFile:
     """One file as read and judged; ``source`` keeps its bytes for the bundle.
 
     ``telegrams`` are the parts that carry a signature of their own, as kept; ``public_key`` is the DER SPKI under
-    which they were checked, empty where no key was known. ``malformed`` says that the file broke its format.
+    which they were checked, empty where no key was known. ``records`` are the device records of a source without
+    signatures, None where it gives none. ``malformed`` says that the file broke its format.
     """
 
     format: FileFormat
@@ -126,6 +128,7 @@ class ImportedFile:
     source: bytes = field(default=b"", repr=False)
     telegrams: tuple[bytes, ...] = field(default=(), repr=False)
     public_key: bytes = b""
+    records: Records | None = field(default=None, repr=False)
     malformed: bool = False
 
     @property

@@ -24,6 +24,7 @@ from wattest.metering.entry import (
     evidence_digest,
     parse_entry,
 )
+from wattest.metering.imported import signed_telegram_records
 from wattest.metering.records import (
     INTERVAL_RECORD,
     INTERVAL_RECORD_BYTES,
@@ -209,8 +210,6 @@ def _verify_block_kind(block: SeriesBlock, entry: SeriesEntry) -> None:
 
 
 def _verify_telegram_kind(block: SeriesBlock, entry: SeriesEntry) -> None:
-    from wattest.metering.imported import signed_telegram_records  # readers import this module's digests
-
     _require("evidence", entry.evidence, telegrams_evidence(block.telegrams))
     kept = block.records[~is_estimated(block.records)]
     derived = signed_telegram_records(block.telegrams, block.public_key)

@@ -1,0 +1,289 @@
+"""DSMR P1: telegrams of Dutch, Belgian and Luxembourg meters, checked by their CRC.
+
+Decided here: where telegrams begin and end, their checksum, which data objects are readings and at what time. Not
+decided here: who the meter is: P1 carries no signature, so nothing read here is billable by itself. DSMR P1 companion
+standard 2.2 to 5.0.2, e-MUCS P1 (Fluvius); docs/spec/meter-files.md
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from wattest.metering.meter import unsigned_pseudonym
+from wattest.metering.points import (
+    NotImportable,
+    RegisterPoint,
+    chain,
+    span_records,
+    whole_milliwatt_hours,
+    whole_seconds,
+)
+from wattest.metering.reading import (
+    MAX_FILE_BYTES,
+    CrcVerdict,
+    FileFormat,
+    ImportedFile,
+    MalformedMeterFile,
+    MalformedValue,
+    Reading,
+    SignatureVerdict,
+    parse_decimal,
+    worst_crc,
+)
+from wattest.metering.records import Records
+
+MAX_TELEGRAM_BYTES = 65_536
+MAX_TELEGRAMS = 10_000
+_START = re.compile(rb"^/(?=[A-Za-z0-9]{3})", re.MULTILINE)
+_END = re.compile(rb"^!([0-9A-Fa-f]{4})?[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
+_OBJECT = re.compile(r"(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}(?:\*\d{1,3})?)((?:\([^()]*\))+)", re.ASCII)
+_GROUP = re.compile(r"\(([^()]*)\)")
+_STAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)", re.ASCII)
+_VALUE = re.compile(r"(-?[0-9.]{1,40})\*([A-Za-z0-9]{1,8})", re.ASCII)
+_TELEGRAM_TIME = "0-0:1.0.0"
+_SERIALS = frozenset({"0-0:96.1.1", "0-0:96.1.0", "0-0:42.0.0", "1-0:0.0.0"})
+_LEGACY_GAS = re.compile(r"0-\d{1,3}:24\.3\.0", re.ASCII)
+_IMPORT = re.compile(r"1-\d{1,3}:1\.8\.(\d)", re.ASCII)
+_EXPORT = re.compile(r"1-\d{1,3}:2\.8\.(\d)", re.ASCII)
+
+
+class MalformedTelegram(MalformedMeterFile):
+    """P1 bytes that are truncated, oversized, or hold no data object."""
+
+
+@dataclass(frozen=True, slots=True)
+class DsmrTelegram:
+    """One telegram: its readings, its own time, its meter, and what its checksum says."""
+
+    identification: str
+    serial: str
+    time: datetime | None
+    readings: tuple[Reading, ...]
+    crc: CrcVerdict
+    notes: tuple[str, ...]
+
+
+def is_dsmr(data: bytes) -> bool:
+    """Whether a line starts a telegram and a data object of P1 follows."""
+    return _START.search(data) is not None and re.search(rb"^\d{1,3}-\d{1,3}:\d", data, re.MULTILINE) is not None
+
+
+def crc16(data: bytes) -> int:
+    """CRC-16/ARC: polynomial 0x8005 reflected, start and final value zero."""
+    crc = 0
+    for byte in data:
+        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def split_telegrams(data: bytes) -> list[tuple[bytes, bytes | None]]:
+    """Cut a file into telegrams, each ``/`` to ``!`` inclusive, with the four CRC digits after it if there are any.
+
+    At most 10,000 telegrams of 64 KiB. Raises ``MalformedTelegram``, also for a telegram without its end.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise MalformedTelegram("a file of telegrams is larger than 16 MiB", actual=len(data))
+    starts = [matched.start() for matched in _START.finditer(data)]
+    if not starts or len(starts) > MAX_TELEGRAMS:
+        raise MalformedTelegram("a file holds 1 to 10,000 telegrams", actual=len(starts))
+    found: list[tuple[bytes, bytes | None]] = []
+    for start, limit in zip(starts, [*starts[1:], len(data)], strict=True):
+        end = _END.search(data, start, limit)
+        if end is None:
+            raise MalformedTelegram(
+                f"telegram {len(found) + 1} has no end (a line with ! and four hexadecimal digits)",
+                hint="the file is truncated: read the port until the line that starts with !",
+            )
+        body = data[start : end.start() + 1]
+        if len(body) > MAX_TELEGRAM_BYTES:
+            raise MalformedTelegram("a telegram is longer than 64 KiB", actual=len(body))
+        found.append((body, end[1]))
+    return found
+
+
+def judge_crc(body: bytes, digits: bytes | None) -> tuple[CrcVerdict, tuple[str, ...]]:
+    """Check the CRC over ``/`` to ``!``; line endings that were changed on the way are restored, and that is said."""
+    if digits is None:
+        return CrcVerdict.NONE, ("no checksum: P1 before version 4 has none",)
+    claimed = int(digits, 16)
+    if crc16(body) == claimed:
+        return CrcVerdict.OK, ()
+    restored = re.sub(rb"\r*\n|\r", b"\r\n", body)
+    if restored != body and crc16(restored) == claimed:
+        return CrcVerdict.OK, (
+            "the checksum holds with the meter's line endings (CR LF), which were changed on the way",
+        )
+    return CrcVerdict.FAILED, (
+        f"the checksum does not hold: the telegram says {claimed:04X}, its bytes {crc16(body):04X}",
+    )
+
+
+def parse_telegram(body: bytes, digits: bytes | None) -> DsmrTelegram:
+    """Read one telegram and judge its checksum; raises ``MalformedTelegram`` when it holds no data object."""
+    crc, notes = judge_crc(body, digits)
+    lines = re.split(r"\r\n|\r|\n", body.decode("latin-1")[1:-1])
+    objects, ignored = _objects(lines[1:])
+    if not objects:
+        raise MalformedTelegram("the telegram holds no data object", hint="a P1 line is 1-0:1.8.1(000123.456*kWh)")
+    if ignored:
+        notes = (*notes, f"{ignored} lines are no P1 data objects and were passed over")
+    by_code = {code: groups for code, groups in objects if groups}
+    time, sure = _stamp(by_code.get(_TELEGRAM_TIME, [""])[0])
+    readings: list[Reading] = []
+    for code, groups in objects:
+        found, certain = _readings(code, groups, time)
+        readings += found
+        sure = sure and certain
+    if not sure:
+        notes = (*notes, "a time without the letter S or W was taken as Central European time by the rule of the EU")
+    serial = next((by_code[code][0] for code in sorted(_SERIALS) if code in by_code and by_code[code][0]), "")
+    return DsmrTelegram(lines[0].strip(), serial, time, tuple(readings), crc, notes)
+
+
+def read_dsmr(data: bytes) -> ImportedFile:
+    """Read and judge a file of one or more telegrams; raises ``MalformedTelegram``."""
+    telegrams = [parse_telegram(body, digits) for body, digits in split_telegrams(data)]
+    crc = worst_crc(telegram.crc for telegram in telegrams)
+    reasons = ["P1 telegrams carry no signature: nothing binds the values to a meter"]
+    for number, telegram in enumerate(telegrams, start=1):
+        prefix = f"telegram {number}: " if len(telegrams) > 1 else ""
+        reasons += [prefix + note for note in telegram.notes]
+    records: Records | None = None
+    if crc is not CrcVerdict.FAILED:
+        try:
+            records = _records(telegrams)
+        except NotImportable as error:
+            reasons.append(f"no interval records: {error.message}")
+    return ImportedFile(
+        format=FileFormat.DSMR,
+        signature=SignatureVerdict.ABSENT,
+        crc=crc,
+        billable=False,
+        reasons=tuple(reasons),
+        readings=tuple(reading for telegram in telegrams for reading in telegram.readings),
+        source=data,
+        records=records,
+    )
+
+
+def _objects(lines: Sequence[str]) -> tuple[list[tuple[str, list[str]]], int]:
+    """Data objects with their groups; a line that starts with a bracket continues the one before."""
+    joined: list[str] = []
+    for line in lines:
+        stripped = line.strip()
+        if stripped.startswith("(") and joined:
+            joined[-1] += stripped
+        elif stripped:
+            joined.append(stripped)
+    objects: list[tuple[str, list[str]]] = []
+    ignored = 0
+    for line in joined:
+        matched = _OBJECT.fullmatch(line)
+        if matched is None:
+            ignored += 1
+        else:
+            objects.append((matched[1], _GROUP.findall(matched[2])))
+    return objects, ignored
+
+
+def _readings(code: str, groups: Sequence[str], telegram_time: datetime | None) -> tuple[list[Reading], bool]:
+    """Every value with a unit, at the time that stands before it, else at the telegram's."""
+    if _LEGACY_GAS.fullmatch(code) and len(groups) >= 3:
+        return _legacy_gas(groups)
+    found: list[Reading] = []
+    time, sure = telegram_time, True
+    for group in groups:
+        if _STAMP.fullmatch(group):
+            time, certain = _stamp(group)
+            sure = sure and certain
+            continue
+        matched = _VALUE.fullmatch(group)
+        if matched is not None:
+            found.append(Reading(code, _value(matched[1]), matched[2], time))
+    return found, sure
+
+
+def _legacy_gas(groups: Sequence[str]) -> tuple[list[Reading], bool]:
+    """The profile of P1 2.2 and 3.0: (time)(status)(period)(count)(code)(unit)(value)."""
+    time, sure = _stamp(groups[0])
+    code, unit = groups[-3], groups[-2]
+    if not re.fullmatch(r"\d{1,3}-\d{1,3}:[0-9.]{1,20}", code, re.ASCII) or not unit.isalnum():
+        return [], True
+    return [Reading(code, _value(groups[-1]), unit, time)], sure
+
+
+def _value(text: str) -> Decimal:
+    try:
+        return parse_decimal(text)
+    except MalformedValue as error:
+        raise MalformedTelegram("a P1 value is no decimal number", actual=text[:40]) from error
+
+
+def _stamp(text: str) -> tuple[datetime | None, bool]:
+    """YYMMDDhhmmss with S (UTC+2) or W (UTC+1); without a letter by the rule of the EU, and then not sure."""
+    matched = _STAMP.fullmatch(text)
+    if matched is None:
+        return None, True
+    year, month, day, hour, minute, second = (int(part) for part in matched.groups()[:6])
+    try:
+        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None, True  # meters write impossible dates for "never", such as 632525252525
+    letter = matched[7]
+    summer = letter == "S" if letter else _is_summer(local)
+    return local - timedelta(hours=2 if summer else 1), bool(letter)
+
+
+def _is_summer(local: datetime) -> bool:
+    """Directive 2000/84/EC: from 02:00 on the last Sunday of March to 03:00 local on that of October."""
+    return _last_sunday(local.year, 3, 2) <= local < _last_sunday(local.year, 10, 3)
+
+
+def _last_sunday(year: int, month: int, hour: int) -> datetime:
+    last = datetime(year, month, 31, hour, tzinfo=UTC)
+    return last - timedelta(days=(last.weekday() + 1) % 7)
+
+
+def _records(telegrams: Sequence[DsmrTelegram]) -> Records:
+    if len({(telegram.identification, telegram.serial) for telegram in telegrams}) > 1:
+        raise NotImportable("the telegrams come from more than one meter", hint="import one file per meter")
+    points: list[RegisterPoint] = []
+    for telegram in telegrams:
+        imported, exported = _total(telegram.readings, _IMPORT), _total(telegram.readings, _EXPORT)
+        if imported is None:
+            raise NotImportable("a telegram shows no register of imported energy (1.8.x)")
+        points.append(RegisterPoint(whole_seconds(telegram.time), imported, exported or 0))
+    name = unsigned_pseudonym(f"{telegrams[0].identification}|{telegrams[0].serial}".encode())
+    records, _ = span_records(chain(points), name)
+    return records
+
+
+def _total(readings: Sequence[Reading], pattern: re.Pattern[str]) -> int | None:
+    """The register x.8.0 where it is shown, else the sum over the tariffs x.8.1 and up; None without either."""
+    total: int | None = None
+    for reading in readings:
+        matched = pattern.fullmatch(reading.obis or "")
+        energy = reading.milliwatt_hours
+        if matched is None or energy is None:
+            continue
+        if matched[1] == "0":
+            return whole_milliwatt_hours(energy)
+        total = (total or 0) + whole_milliwatt_hours(energy)
+    return total
+
+
+def _table() -> tuple[int, ...]:
+    table: list[int] = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0xA001 if crc & 1 else 0)
+        table.append(crc)
+    return tuple(table)
+
+
+_TABLE = _table()
