@@ -401,10 +401,6 @@ class EntryLengthInvalid(Reverted):
     arguments = ("actual",)
 
 
-class InclusionInvalid(Reverted):
-    """The path does not lead from the entry at this index to the header's root."""
-
-
 class BatchNotSlashed(Reverted):
     """The batch was not slashed."""
 
@@ -556,10 +552,6 @@ class EscrowTooSmall(Reverted):
 
     arguments = ("required", "actual")
     advice = "fund the distribution first"
-
-
-class ClaimInvalid(Reverted):
-    """The leaf and path do not lead to the active root."""
 
 
 class NothingToClaim(Reverted):
