@@ -103,6 +103,19 @@ class ContractAbi:
         """What a call returned; structs are tuples, addresses 20 bytes. Raises ``UnexpectedContractAnswer``."""
         return self._decode(function, self._functions[function].output_types, data)
 
+    def decode_input(self, function: str, calldata: bytes) -> tuple[Any, ...]:
+        """The arguments that a transaction gave to a function; raises ``UnexpectedContractAnswer`` for another one."""
+        signature = self._functions[function]
+        if calldata[:4] != signature.selector:
+            raise UnexpectedContractAnswer(
+                "the transaction calls something else",
+                retryable=False,
+                expected=signature.selector,
+                actual=calldata[:4],
+                function=function,
+            )
+        return self._decode(function, signature.input_types, calldata[4:])
+
     def event_topic(self, event: str) -> bytes:
         """The 32-byte first topic of an event."""
         return next(topic for topic, signature in self._events.items() if signature.name == event)

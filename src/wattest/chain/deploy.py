@@ -1,0 +1,114 @@
+"""Deploying wattest's contracts and handing out their faces.
+
+Decided here: the order of deployment and what each constructor gets. Not decided here: the address book's file format
+(``receipt.deployment``), channels and operators (whoever manages them creates them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from wattest.chain.abi import load_abi
+from wattest.chain.client import ChainClient
+from wattest.chain.first_light import FirstLightContract
+from wattest.chain.payouts import Payouts
+from wattest.chain.referee import Referee
+from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.signer import LocalSigner
+from wattest.chain.token import DemoToken
+from wattest.errors import ConfigError, TransportError
+from wattest.units import SECONDS_PER_DAY
+
+DEFAULT_REGISTRATION_S = 30 * SECONDS_PER_DAY
+
+
+class NoContractThere(ConfigError):
+    """An address of the deployment holds no code on this chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractAddresses:
+    """Where the contracts of one deployment lie (20 bytes each); ``token`` is zero where no demo token was deployed."""
+
+    verifier: bytes
+    registry: bytes
+    referee: bytes
+    payouts: bytes
+    first_light: bytes
+    token: bytes
+    deployed_at_block: int
+    gas_used: dict[str, int] = field(default_factory=dict, compare=False)
+
+
+def deploy_all(
+    client: ChainClient,
+    signer: LocalSigner,
+    *,
+    appraisers: Collection[bytes],
+    threshold: int,
+    max_registration_s: int = DEFAULT_REGISTRATION_S,
+    with_demo_token: bool = False,
+) -> ContractAddresses:
+    """Deploy verifier, registry, referee, payouts and first light (and the demo token) with one signer.
+
+    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict. Raises the contracts' own errors
+    for a quorum or a registration length that they refuse.
+    """
+    gas: dict[str, int] = {}
+    first_block = client.block().number
+
+    def deploy(name: str, *arguments: object) -> bytes:
+        receipt = client.deploy(signer, load_abi(name), *arguments)
+        if receipt.contract_address is None:
+            raise TransportError("the node reported no address for a deployment", retryable=False, contract=name)
+        gas[name] = receipt.gas_used
+        return receipt.contract_address
+
+    verifier = deploy("AppraiserQuorum", sorted(appraisers), threshold)
+    registry = deploy("EnclaveRegistry", verifier, max_registration_s)
+    referee = deploy("Referee", registry)
+    payouts = deploy("Payouts")
+    first_light = deploy("FirstLight", registry)
+    token = deploy("DemoToken") if with_demo_token else bytes(20)
+    return ContractAddresses(verifier, registry, referee, payouts, first_light, token, first_block, gas)
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """The typed faces of one deployment."""
+
+    client: ChainClient
+    registry: EnclaveRegistry
+    referee: Referee
+    payouts: Payouts
+    first_light: FirstLightContract
+    token: DemoToken
+
+    @classmethod
+    def at(cls, client: ChainClient, addresses: ContractAddresses) -> Contracts:
+        """The faces of contracts that are there: each address is checked for code; raises ``NoContractThere``."""
+        named = {
+            "registry": addresses.registry,
+            "referee": addresses.referee,
+            "payouts": addresses.payouts,
+            "first light": addresses.first_light,
+        }
+        codes = client.rpc.batch([("eth_getCode", ["0x" + a.hex(), "latest"]) for a in named.values()])
+        for (name, address), code in zip(named.items(), codes, strict=True):
+            if code in {"0x", None}:
+                raise NoContractThere(
+                    f"the {name} contract is not on this chain",
+                    address=address,
+                    url=client.rpc.url,
+                    hint="check that the deployment file and the RPC address belong together",
+                )
+        block = addresses.deployed_at_block
+        return cls(
+            client,
+            EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
+            Referee(client, addresses.referee, deployed_at_block=block),
+            Payouts(client, addresses.payouts),
+            FirstLightContract(client, addresses.first_light),
+            DemoToken(client, addresses.token),
+        )

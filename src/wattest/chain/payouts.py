@@ -1,0 +1,170 @@
+"""The Payouts contract with protocol types: escrow, roots with a delay, claims.
+
+Decided here: how its functions map to protocol values; tuples stand for structs where the fields are only passed on.
+Not decided here: what a payout list is (``settlement.payout``), when a root may become active (the contract).
+
+Source: contracts/src/interfaces/IPayouts.sol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wattest.chain.abi import load_abi
+from wattest.chain.client import ChainClient, Receipt
+from wattest.chain.signer import LocalSigner
+from wattest.crypto.hashing import keccak256
+from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.protocol.header import BatchHeader
+
+_DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionTerms:
+    """What a distribution is fixed to: addresses 20 bytes, channels 32, delay in seconds (one hour to 90 days)."""
+
+    poster: bytes
+    disabler: bytes
+    token: bytes
+    referee: bytes
+    statement_channel: bytes
+    statement_operator: bytes
+    metering_channel: bytes
+    activation_delay_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionAccount:
+    """A distribution's sums in the token's smallest units, its active root (zero: none) and that root's statement."""
+
+    funded_amount: int
+    reclaimed_amount: int
+    paid_amount: int
+    active_total: int
+    active_root: bytes
+    active_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRoot:
+    """A root that waits; ``activatable_at`` is zero when none does."""
+
+    root: bytes
+    total: int
+    sequence: int
+    activatable_at: int
+    citations_digest: bytes
+
+
+def distribution_id(creator: bytes, salt: bytes) -> bytes:
+    """keccak256(abi.encode(keccak256("wattest/distribution/1"), creator, salt))."""
+    return keccak256(_DISTRIBUTION_TAG + bytes(12) + creator + salt)
+
+
+class Payouts:
+    """The payouts contract at one address of one chain."""
+
+    def __init__(self, client: ChainClient, address: bytes) -> None:
+        self.client = client
+        self.address = address
+        self.abi = load_abi("Payouts")
+
+    def create_distribution(
+        self, signer: LocalSigner, salt: bytes, terms: DistributionTerms, *, intent: str | None = None
+    ) -> Receipt:
+        """Create the distribution ``distribution_id(signer.address, salt)``."""
+        return self._send(signer, "createDistribution", salt, terms, intent=intent)
+
+    def fund(self, signer: LocalSigner, distribution: bytes, amount: int, *, intent: str | None = None) -> Receipt:
+        """Move the signer's tokens into escrow; an allowance is needed."""
+        return self._send(signer, "fund", distribution, amount, intent=intent)
+
+    def post_root(
+        self,
+        signer: LocalSigner,
+        distribution: bytes,
+        *,
+        root: bytes,
+        total: int,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry: EntryInclusion,
+        cited: Sequence[BatchCitation],
+        intent: str | None = None,
+    ) -> Receipt:
+        """Post the root that a statement entry carries; ``cited`` in the order of the header's ``inputs``."""
+        return self._send(
+            signer, "postRoot", distribution, root, total, header, record, entry, list(cited), intent=intent
+        )
+
+    def activate_root(
+        self,
+        signer: LocalSigner,
+        distribution: bytes,
+        statement: BatchCitation,
+        cited: Sequence[BatchCitation],
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Make the waiting root active once its delay is over and everything behind it is final."""
+        return self._send(signer, "activateRoot", distribution, statement, list(cited), intent=intent)
+
+    def disable_root(self, signer: LocalSigner, distribution: bytes) -> Receipt:
+        """Drop the waiting root."""
+        return self._send(signer, "disableRoot", distribution)
+
+    def claim(
+        self,
+        signer: LocalSigner,
+        distribution: bytes,
+        *,
+        account: bytes,
+        cumulative_amount: int,
+        salt: bytes,
+        leaf_index: int,
+        leaf_count: int,
+        path: Sequence[bytes],
+        intent: str | None = None,
+    ) -> Receipt:
+        """Pay an account what the active root promises beyond what it was paid; anyone may send it."""
+        return self._send(
+            signer,
+            "claim",
+            distribution,
+            account,
+            cumulative_amount,
+            salt,
+            leaf_index,
+            leaf_count,
+            list(path),
+            intent=intent,
+        )
+
+    def reclaim(self, signer: LocalSigner, distribution: bytes, amount: int, to: bytes) -> Receipt:
+        """Take back escrow that no root promises."""
+        return self._send(signer, "reclaim", distribution, amount, to)
+
+    def terms_of(self, distribution: bytes) -> DistributionTerms:
+        """What a distribution is fixed to."""
+        return DistributionTerms(*self._one("termsOf", distribution))
+
+    def account_of(self, distribution: bytes) -> DistributionAccount:
+        """A distribution's sums and active root."""
+        return DistributionAccount(*self._one("accountOf", distribution))
+
+    def pending_root_of(self, distribution: bytes) -> PendingRoot:
+        """The root that waits."""
+        return PendingRoot(*self._one("pendingRootOf", distribution))
+
+    def paid_to(self, distribution: bytes, account: bytes) -> int:
+        """Cumulative amount paid to an account."""
+        return int(self._one("paidTo", distribution, account))
+
+    def _one(self, function: str, *arguments: object) -> Any:
+        return self.client.call(self.abi, self.address, function, *arguments)[0]
+
+    def _send(self, signer: LocalSigner, function: str, *arguments: object, intent: str | None = None) -> Receipt:
+        return self.client.send(signer, self.abi, self.address, function, *arguments, intent=intent)

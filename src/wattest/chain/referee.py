@@ -1,0 +1,431 @@
+"""The Referee contract with protocol types: channels, deposits, commits, challenges, fraud proofs, and its log.
+
+Decided here: how each function and event maps to protocol values. Not decided here: the rules (``protocol.referee`` is
+their twin), when to act (``node``). Invariant: a header is believed to be the one that was committed only when its
+digest is the one in the log.
+
+Source: contracts/src/interfaces/IReferee.sol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wattest.chain.abi import UnexpectedContractAnswer, load_abi
+from wattest.chain.client import ChainClient, Log, Receipt, Reorganised
+from wattest.chain.signer import LocalSigner
+from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
+from wattest.protocol.challenge import ChallengeState, DirectedChallenge, EvidenceOpening, SlashCause
+from wattest.protocol.channel import ChannelKind
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.header import BatchHeader
+from wattest.protocol.operator import OperatorExtra, OperatorHead, OperatorState
+from wattest.protocol.parameters import ChannelParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where on the chain something happened: block number and hash, transaction hash, index of the log."""
+
+    block_number: int
+    block_hash: bytes
+    transaction_hash: bytes
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBatch:
+    """A ``BatchCommitted`` log."""
+
+    channel: bytes
+    operator: bytes
+    sequence: int
+    header_digest: bytes
+    committed_at: int
+    parameters_version: int
+    place: Place
+
+    @property
+    def record(self) -> BatchRecord:
+        """The record whose hash the contract stored at the commit."""
+        return BatchRecord(self.header_digest, self.committed_at, self.parameters_version, BatchState.COMMITTED)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedChallenge:
+    """A ``ChallengeOpened`` log; ``deadline`` in unix seconds, ``bond_wei`` what the challenger paid."""
+
+    channel: bytes
+    operator: bytes
+    sequence: int
+    entry_index: int
+    challenger: bytes
+    ordinal: int
+    deadline: int
+    bond_wei: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedChallenge:
+    """A challenge's end: answered, expired or refunded; ``account`` is who answered or challenged."""
+
+    channel: bytes
+    operator: bytes
+    sequence: int
+    entry_index: int
+    state: ChallengeState
+    account: bytes
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class SlashedBatch:
+    """A ``Slashed`` log: what was burned and what the catcher is owed, wei."""
+
+    channel: bytes
+    operator: bytes
+    sequence: int
+    cause: SlashCause
+    catcher: bytes
+    burned_wei: int
+    reward_wei: int
+    place: Place
+
+
+RefereeEvent = CommittedBatch | OpenedChallenge | ClosedChallenge | SlashedBatch
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedHeader:
+    """What a commit transaction carried: the header and the enclave's 65-byte signature."""
+
+    header: BatchHeader
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHead:
+    """The channel's slot: kind, version of the parameters in force (zero: no such channel), roster counts, exposure."""
+
+    kind: ChannelKind
+    parameters_version: int
+    roster_count: int
+    next_roster_count: int
+    next_roster_from: int
+    epoch_s: int
+    commit_deadline_s: int
+    exposure_wei: int
+
+
+class Referee:
+    """The referee at one address of one chain."""
+
+    def __init__(self, client: ChainClient, address: bytes, *, deployed_at_block: int = 0) -> None:
+        self.client = client
+        self.address = address
+        self.deployed_at_block = deployed_at_block
+        self.abi = load_abi("Referee")
+
+    @cached_property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that headers are signed for."""
+        return Domain(self.client.chain_id, self.address)
+
+    # channels
+
+    def create_channel(
+        self, signer: LocalSigner, kind: ChannelKind, salt: bytes, parameters: ChannelParameters
+    ) -> Receipt:
+        """Create the channel whose manager is the signer; its id is ``protocol.channel.channel_id``."""
+        return self._send(signer, "createChannel", kind, salt, parameters)
+
+    def queue_parameters(self, signer: LocalSigner, channel: bytes, parameters: ChannelParameters) -> Receipt:
+        """Queue new parameters behind the timelock."""
+        return self._send(signer, "queueParameters", channel, parameters)
+
+    def apply_parameters(self, signer: LocalSigner, channel: bytes) -> Receipt:
+        """Make queued parameters current once the timelock is over."""
+        return self._send(signer, "applyParameters", channel)
+
+    def set_roster_count(self, signer: LocalSigner, channel: bytes, count: int, from_period_start: int) -> Receipt:
+        """Set how many entries batches have from a period on."""
+        return self._send(signer, "setRosterCount", channel, count, from_period_start)
+
+    def manager_of(self, channel: bytes) -> bytes:
+        """The manager's address, zero when there is no such channel."""
+        return self._one("managerOf", channel)  # type: ignore[no-any-return]
+
+    def channel_head(self, channel: bytes) -> ChannelHead:
+        """The channel's current values."""
+        kind, *rest = self._one("channelHead", channel)
+        return ChannelHead(ChannelKind(kind), *rest)
+
+    def parameters_of(self, channel: bytes, version: int) -> ChannelParameters:
+        """One version of a channel's parameters, from 1."""
+        return ChannelParameters(*self._one("parametersOf", channel, version))
+
+    def roster_count_at(self, channel: bytes, period_start: int) -> int:
+        """Entries due in a batch for the period that starts then; zero in an open channel."""
+        return int(self._one("rosterCountAt", channel, period_start))
+
+    # operators
+
+    def deposit(self, signer: LocalSigner, channel: bytes, amount_wei: int) -> Receipt:
+        """Add to the signer's deposit."""
+        return self._send(signer, "deposit", channel, value_wei=amount_wei)
+
+    def request_exit(self, signer: LocalSigner, channel: bytes) -> Receipt:
+        """End committing; the deposit stays slashable until it is withdrawn."""
+        return self._send(signer, "requestExit", channel)
+
+    def withdraw(self, signer: LocalSigner, channel: bytes, to: bytes) -> Receipt:
+        """Take the deposit back after the exit delay."""
+        return self._send(signer, "withdraw", channel, to)
+
+    def withdraw_owed(self, signer: LocalSigner, to: bytes) -> Receipt:
+        """Take what the contract owes the signer."""
+        return self._send(signer, "withdrawOwed", to)
+
+    def operator_head(self, channel: bytes, operator: bytes) -> OperatorHead:
+        """State, last sequence, exposure and deposit of an operator."""
+        state, *rest = self._one("operatorHead", channel, operator)
+        return OperatorHead(OperatorState(state), *rest)
+
+    def operator_extra(self, channel: bytes, operator: bytes) -> OperatorExtra:
+        """Earliest withdrawal and number of open challenges."""
+        return OperatorExtra(*self._one("operatorExtra", channel, operator))
+
+    def owed(self, account: bytes) -> int:
+        """Wei that the account can withdraw."""
+        return int(self._one("owed", account))
+
+    def burned(self) -> int:
+        """Sum of all burns, wei."""
+        return int(self._one("burned"))
+
+    # batches
+
+    def commit(
+        self,
+        signer: LocalSigner,
+        header: BatchHeader,
+        signature: bytes,
+        previous: BatchRecord,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Commit a batch; ``previous`` is the record of the operator's batch before, ``EMPTY_RECORD`` at sequence 1."""
+        return self._send(signer, "commit", header, signature, previous, intent=intent)
+
+    def release(self, signer: LocalSigner, channel: bytes, operator: bytes, records: Sequence[BatchRecord]) -> Receipt:
+        """Drop final or slashed batches from the operator's exposure."""
+        return self._send(signer, "release", channel, operator, list(records))
+
+    def is_final(self, channel: bytes, operator: bytes, sequence: int, record: BatchRecord) -> bool:
+        """Whether the batch is final now; raises ``UnknownBatch`` when the record is not the batch's."""
+        return bool(self._one("isFinal", channel, operator, sequence, record))
+
+    def record_digest(self, channel: bytes, operator: bytes, sequence: int) -> bytes:
+        """The batch's storage slot, zero when there is none."""
+        return self._one("recordDigestOf", channel, operator, sequence)  # type: ignore[no-any-return]
+
+    def header_digest(self, header: BatchHeader) -> bytes:
+        """The contract's own EIP-712 digest of a header."""
+        return self._one("headerDigest", header)  # type: ignore[no-any-return]
+
+    def committed_batch(self, channel: bytes, operator: bytes, sequence: int) -> CommittedBatch | None:
+        """The commit of one sequence as the log tells it, None when there is none."""
+        topics = [self.abi.event_topic("BatchCommitted"), channel, bytes(12) + operator, sequence.to_bytes(32, "big")]
+        head = self.client.block().number
+        logs = self.client.logs(self.address, topics, self.deployed_at_block, head)
+        found = [event for log in logs if isinstance(event := self._event(log), CommittedBatch)]
+        return found[-1] if found else None
+
+    def current_record(self, batch: CommittedBatch) -> BatchRecord:
+        """The batch's record as it stands now: as committed, or slashed; raises ``Reorganised`` when it is neither."""
+        stored = self.record_digest(batch.channel, batch.operator, batch.sequence)
+        for record in (batch.record, batch.record.slashed()):
+            if record.digest == stored:
+                return record
+        raise Reorganised(
+            "the chain no longer holds this batch", retryable=True, channel=batch.channel, sequence=batch.sequence
+        )
+
+    def committed_header(self, batch: CommittedBatch) -> CommittedHeader:
+        """The header and signature that a commit transaction carried, checked against the log's digest."""
+        data = self.client.transaction_input(batch.place.transaction_hash)
+        header_fields, signature, _ = self.abi.decode_input("commit", data)
+        header = BatchHeader(*header_fields)
+        if header.digest(self.domain) != batch.header_digest:
+            raise UnexpectedContractAnswer(
+                "the transaction does not carry the header that was committed",
+                retryable=False,
+                expected=batch.header_digest,
+                actual=header.digest(self.domain),
+                transaction=batch.place.transaction_hash,
+            )
+        return CommittedHeader(header, signature)
+
+    # challenges
+
+    def bond_for(self, channel: bytes, operator: bytes, parameters_version: int) -> int:
+        """The bond of the next challenge on an operator, wei."""
+        return int(self._one("bondFor", channel, operator, parameters_version))
+
+    def challenge(
+        self,
+        signer: LocalSigner,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry_index: int,
+        bond_wei: int,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Demand one entry of a batch."""
+        return self._send(signer, "challenge", header, record, entry_index, value_wei=bond_wei, intent=intent)
+
+    def answer(
+        self,
+        signer: LocalSigner,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry: EntryInclusion,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Show a demanded entry."""
+        return self._send(signer, "answer", header, record, entry, intent=intent)
+
+    def expire(
+        self, signer: LocalSigner, batch: CommittedBatch, entry_index: int, *, intent: str | None = None
+    ) -> Receipt:
+        """Slash a batch for a challenge that was not answered in time."""
+        return self._send(
+            signer, "expire", batch.channel, batch.operator, batch.sequence, batch.record, entry_index, intent=intent
+        )
+
+    def refund(
+        self, signer: LocalSigner, batch: CommittedBatch, entry_index: int, *, intent: str | None = None
+    ) -> Receipt:
+        """Return the bond of a challenge whose batch was slashed for something else."""
+        record = batch.record.slashed()
+        return self._send(
+            signer, "refund", batch.channel, batch.operator, batch.sequence, record, entry_index, intent=intent
+        )
+
+    def challenge_of(self, channel: bytes, operator: bytes, sequence: int, entry_index: int) -> DirectedChallenge:
+        """A challenge as stored; state NONE when there is none."""
+        challenger, deadline, ordinal, state = self._one("challengeOf", channel, operator, sequence, entry_index)
+        return DirectedChallenge(challenger, deadline, ordinal, ChallengeState(state))
+
+    def open_challenges_of(self, channel: bytes, operator: bytes, sequence: int) -> int:
+        """Challenges open now on one batch."""
+        return int(self._one("openChallengesOf", channel, operator, sequence))
+
+    # fraud proofs
+
+    def prove_equivocation(
+        self,
+        signer: LocalSigner,
+        first: CommittedHeader,
+        second: CommittedHeader,
+        record: BatchRecord,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Show two headers of one key for one sequence; ``record`` is that of the committed one, or empty."""
+        return self._send(
+            signer,
+            "proveEquivocation",
+            first.header,
+            first.signature,
+            second.header,
+            second.signature,
+            record,
+            intent=intent,
+        )
+
+    def prove_invalid_evidence(
+        self,
+        signer: LocalSigner,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry: EntryInclusion,
+        opening: EvidenceOpening,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Show that an entry's meter signature does not verify."""
+        words = (
+            opening.message_digest,
+            opening.signature[:32],
+            opening.signature[32:],
+            opening.public_key[:32],
+            opening.public_key[32:],
+        )
+        return self._send(signer, "proveInvalidEvidence", header, record, entry, words, intent=intent)
+
+    def is_convicted(self, channel: bytes, operator: bytes, sequence: int) -> bool:
+        """Whether equivocation at this sequence was proved."""
+        return bool(self._one("isConvicted", channel, operator, sequence))
+
+    # the log
+
+    def events(self, from_block: int, to_block: int, channel: bytes | None = None) -> list[RefereeEvent]:
+        """What happened to batches in a closed range of blocks, in order."""
+        logs = self.client.logs(self.address, [None, channel] if channel is not None else [], from_block, to_block)
+        return [event for log in logs if (event := self._event(log)) is not None]
+
+    def events_of(self, receipt: Receipt) -> list[RefereeEvent]:
+        """What one transaction made happen to batches."""
+        own = (log for log in receipt.logs if log.address == self.address)
+        return [event for log in own if (event := self._event(log)) is not None]
+
+    def _event(self, log: Log) -> RefereeEvent | None:
+        event = self.abi.decode_log(log.topics, log.data)
+        if event is None or "sequence" not in event.arguments:
+            return None
+        at = Place(log.block_number, log.block_hash, log.transaction_hash, log.log_index)
+        value = event.arguments
+        batch = (value["channel"], value["operator"], value["sequence"])
+        match event.name:
+            case "BatchCommitted":
+                return CommittedBatch(
+                    *batch, value["headerDigest"], value["committedAt"], value["parametersVersion"], at
+                )
+            case "ChallengeOpened":
+                return OpenedChallenge(
+                    *batch,
+                    value["entryIndex"],
+                    value["challenger"],
+                    value["ordinal"],
+                    value["deadline"],
+                    value["bondWei"],
+                    at,
+                )
+            case "ChallengeAnswered":
+                return ClosedChallenge(*batch, value["entryIndex"], ChallengeState.ANSWERED, value["answerer"], at)
+            case "ChallengeExpired":
+                return ClosedChallenge(*batch, value["entryIndex"], ChallengeState.EXPIRED, value["challenger"], at)
+            case "ChallengeRefunded":
+                return ClosedChallenge(*batch, value["entryIndex"], ChallengeState.REFUNDED, value["challenger"], at)
+            case "Slashed":
+                return SlashedBatch(
+                    *batch, SlashCause(value["cause"]), value["catcher"], value["burnedWei"], value["rewardWei"], at
+                )
+        return None
+
+    def _one(self, function: str, *arguments: object) -> Any:
+        return self.client.call(self.abi, self.address, function, *arguments)[0]
+
+    def _send(
+        self, signer: LocalSigner, function: str, *arguments: object, value_wei: int = 0, intent: str | None = None
+    ) -> Receipt:
+        return self.client.send(
+            signer, self.abi, self.address, function, *arguments, value_wei=value_wei, intent=intent
+        )

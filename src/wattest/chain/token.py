@@ -1,0 +1,31 @@
+"""An ERC-20 token, and the demonstration token that mints to whom its deployer says.
+
+Source: ERC-20; contracts/src/dev/DemoToken.sol.
+"""
+
+from __future__ import annotations
+
+from wattest.chain.abi import load_abi
+from wattest.chain.client import ChainClient, Receipt
+from wattest.chain.signer import LocalSigner
+
+
+class DemoToken:
+    """The token at one address of one chain; amounts are its smallest units."""
+
+    def __init__(self, client: ChainClient, address: bytes) -> None:
+        self.client = client
+        self.address = address
+        self.abi = load_abi("DemoToken")
+
+    def mint(self, signer: LocalSigner, to: bytes, amount: int) -> Receipt:
+        """Make tokens, where the contract allows the signer to."""
+        return self.client.send(signer, self.abi, self.address, "mint", to, amount)
+
+    def approve(self, signer: LocalSigner, spender: bytes, amount: int) -> Receipt:
+        """Let a spender move up to ``amount`` of the signer's tokens."""
+        return self.client.send(signer, self.abi, self.address, "approve", spender, amount)
+
+    def balance_of(self, account: bytes) -> int:
+        """Tokens of an account."""
+        return int(self.client.call(self.abi, self.address, "balanceOf", account)[0])
