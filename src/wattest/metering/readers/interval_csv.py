@@ -1,0 +1,342 @@
+"""Interval CSV: tables of interval energies as portals and loggers export them, read by a column map.
+
+Decided here: how a table's columns become interval records, and what is objected to. Not decided here: time zones by
+name (the caller passes a ``tzinfo``) or how gaps are filled (``vee``); gaps and repetitions are named, never mended.
+docs/spec/meter-files.md
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+
+import numpy as np
+
+from wattest.metering.meter import unsigned_pseudonym
+from wattest.metering.points import whole_milliwatt_hours
+from wattest.metering.reading import (
+    MAX_FILE_BYTES,
+    MILLIWATT_HOURS_PER_UNIT,
+    CrcVerdict,
+    FileFormat,
+    ImportedFile,
+    MalformedMeterFile,
+    MalformedValue,
+    Reading,
+    SignatureVerdict,
+    parse_decimal,
+    to_milliwatt_hours,
+)
+from wattest.metering.records import MAX_RECORDS, TIME_LIMIT_S, Records, ends, make_device_records
+from wattest.units import QUARTER_HOUR_S, U32_MAX, U64_MAX
+
+ROLES = ("start", "end", "duration", "import", "export", "import_register", "export_register")
+_OBIS = {
+    "import": "1-0:1.29.0",
+    "export": "1-0:2.29.0",
+    "import_register": "1-0:1.8.0",
+    "export_register": "1-0:2.8.0",
+}
+_DELIMITERS = (";", "\t", ",", "|")
+_COLUMN_WITH_UNIT = re.compile(r"(import|export|import_register|export_register)_([km]?wh)", re.ASCII)
+_HEADER_UNITS = {"wh": "Wh", "kwh": "kWh", "mwh": None}  # "mwh" could be milli or mega: it is not guessed
+_MAX_LISTED = 5
+
+
+class MalformedTable(MalformedMeterFile):
+    """A table whose columns, times or values cannot be read as intervals."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How to read a table: ``columns`` maps a role to a header name or a column number counted from 1.
+
+    ``unit`` is the unit of every energy column; ``timezone`` applies to times without an offset and has no default:
+    an hour is too much to guess. ``duration_s`` is used when the table has neither end nor duration.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    unit: str = "kWh"
+    decimal_comma: bool = False
+    timezone: tzinfo | None = None
+    time_format: str | None = None
+    duration_s: int = QUARTER_HOUR_S
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    rows: list[list[str]]
+    columns: dict[str, int]
+    unit: str
+    first_line: int
+
+
+def parse_column_map(text: str) -> dict[str, str]:
+    """Read ``start=Time,import=Energy kWh``; a comma inside a name is written ``\\,``. Raises ``MalformedTable``."""
+    columns: dict[str, str] = {}
+    for part in re.split(r"(?<!\\),", text):
+        role, equals, name = part.replace("\\,", ",").partition("=")
+        role = role.strip()
+        if not equals or role not in ROLES or role in columns or not name.strip():
+            raise MalformedTable(
+                f"the column map has no part like role=name in {part.strip()!r}",
+                hint="roles are " + ", ".join(ROLES) + ", each at most once",
+            )
+        columns[role] = name.strip()
+    return columns
+
+
+def is_table(data: bytes) -> bool:
+    """Whether the first line looks like a table's: printable text with a delimiter."""
+    first = data[:4096].splitlines()[:1]
+    if not first or b"\x00" in data[:4096] or first[0].lstrip()[:1] in (b"{", b"[", b"<"):
+        return False
+    return any(delimiter.encode() in first[0] for delimiter in _DELIMITERS)
+
+
+def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
+    """Read a table of at most 100,000 intervals; raises ``MalformedTable`` when a row cannot be read.
+
+    Gaps, repetitions and overlaps are reasons in the result; overlaps leave it without records.
+    """
+    if options.unit not in MILLIWATT_HOURS_PER_UNIT:
+        raise MalformedTable("the unit is not one of energy", hint="mWh, Wh, kWh or MWh", actual=options.unit)
+    table = _open(data, options)
+    start, duration = _times(table, options)
+    readings: list[Reading] = []
+    energies: dict[str, list[int]] = {}
+    for role in ("import", "export", "import_register", "export_register"):
+        if role in table.columns:
+            energies[role], found = _energies(table, role, options, start, duration)
+            readings += found
+    if not energies:
+        raise MalformedTable("the table has no column of energy", hint="map at least import= or export=")
+    readings.sort(key=lambda reading: reading.time or datetime.max.replace(tzinfo=UTC))
+    records, reasons = _records(start, duration, energies, data)
+    return ImportedFile(
+        format=FileFormat.INTERVAL_CSV,
+        signature=SignatureVerdict.ABSENT,
+        crc=CrcVerdict.NONE,
+        billable=False,
+        reasons=("a table carries no signature: nothing binds the values to a meter", *reasons),
+        readings=tuple(readings),
+        source=data,
+        records=records,
+    )
+
+
+def _open(data: bytes, options: TableOptions) -> _Table:
+    if len(data) > MAX_FILE_BYTES:
+        raise MalformedTable("a table is larger than 16 MiB", actual=len(data))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MalformedTable("the table is not UTF-8 text", hint="save it as UTF-8") from error
+    first = text.split("\n", 1)[0]
+    delimiter = options.delimiter or max(_DELIMITERS, key=lambda mark: (first.count(mark), -_DELIMITERS.index(mark)))
+    try:
+        rows = [
+            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(map(str.strip, row))
+        ]
+    except csv.Error as error:
+        raise MalformedTable(f"the table is not CSV: {error}") from error
+    if not rows or len(rows) > MAX_RECORDS + 1:
+        raise MalformedTable("a table has 1 to 100,000 rows", actual=len(rows))
+    header = [cell.strip() for cell in rows[0]]
+    unit = options.unit
+    if options.columns:
+        columns, by_name = _mapped(options.columns, header)
+    else:
+        columns, unit = _own_header(header, unit)
+        by_name = True
+    width = max(columns.values()) + 1
+    body = rows[1:] if by_name or not any(cell[:1].isdigit() for cell in header) else rows
+    first_line = 2 if body is not rows else 1
+    if not body:
+        raise MalformedTable("the table has a header and no row")
+    for number, row in enumerate(body, start=first_line):
+        if len(row) < width:
+            raise MalformedTable(f"row {number} has too few columns", hint="it may be truncated", expected=width)
+    return _Table(body, columns, unit, first_line)
+
+
+def _mapped(wanted: dict[str, str], header: Sequence[str]) -> tuple[dict[str, int], bool]:
+    columns: dict[str, int] = {}
+    by_name = False
+    for role, name in wanted.items():
+        if name in header:
+            columns[role] = header.index(name)
+            by_name = True
+        elif name.isascii() and name.isdigit() and 1 <= int(name) <= len(header):
+            columns[role] = int(name) - 1
+        else:
+            raise MalformedTable(
+                f"the table has no column {name!r} for {role}", hint="columns: " + ", ".join(header)[:200]
+            )
+    if "start" not in columns:
+        raise MalformedTable("the column map names no start", hint="add start=NAME")
+    return columns, by_name
+
+
+def _own_header(header: Sequence[str], unit: str) -> tuple[dict[str, int], str]:
+    """Our own header names, such as start,duration,import_kwh,export_kwh."""
+    columns: dict[str, int] = {}
+    units: set[str] = set()
+    for index, name in enumerate(header):
+        lowered = name.lower()
+        matched = _COLUMN_WITH_UNIT.fullmatch(lowered)
+        if matched is not None and (found := _HEADER_UNITS[matched[2]]) is not None:
+            columns[matched[1]] = index
+            units.add(found)
+        elif lowered in ROLES:
+            columns[lowered] = index
+    if "start" not in columns or len(units) > 1:
+        raise MalformedTable(
+            "the table's columns are not known",
+            hint="name them: --columns 'start=Time,import=Energy'; columns: " + ", ".join(header)[:200],
+        )
+    return columns, units.pop() if units else unit
+
+
+def _times(table: _Table, options: TableOptions) -> tuple[list[int], list[int]]:
+    start: list[int] = []
+    duration: list[int] = []
+    before: int | None = None
+    for number, row in enumerate(table.rows, start=table.first_line):
+        begun = _time(row[table.columns["start"]], options, before, number)
+        if "duration" in table.columns:
+            length = _integer(row[table.columns["duration"]], number)
+        elif "end" in table.columns:
+            length = _time(row[table.columns["end"]], options, begun, number) - begun
+        else:
+            length = options.duration_s
+        if not 0 < length <= U32_MAX:
+            raise MalformedTable(f"row {number}: an interval lasts 1 s or longer", row=number, actual=length)
+        start.append(begun)
+        duration.append(length)
+        before = begun
+    return start, duration
+
+
+def _time(text: str, options: TableOptions, before: int | None, row: int) -> int:
+    """Unix seconds; in the hour that happens twice, the first pass unless that would not come after ``before``."""
+    text = text.strip()
+    try:
+        if options.time_format:
+            moment = datetime.strptime(text, options.time_format)
+        elif re.fullmatch(r"\d{9,12}", text, re.ASCII):
+            return int(text)
+        else:
+            moment = datetime.fromisoformat(text)
+    except (ValueError, re.error) as error:
+        raise MalformedTable(
+            f"row {row}: {text[:40]!r} is no time", hint="ISO 8601, unix seconds, or say --time-format", row=row
+        ) from error
+    if moment.tzinfo is None:
+        if options.timezone is None:
+            raise MalformedTable(
+                f"row {row}: {text[:40]!r} has no time zone",
+                hint="say which: --timezone Europe/Berlin (or UTC)",
+                row=row,
+            )
+        moment = _localised(moment, options.timezone, before, row)
+    try:
+        seconds = int(moment.timestamp() // 1)
+    except (OverflowError, ValueError) as error:
+        raise MalformedTable(f"row {row}: the time is out of range", row=row) from error
+    if not 0 <= seconds < TIME_LIMIT_S:
+        raise MalformedTable(f"row {row}: the time is before 1970", row=row)
+    return seconds
+
+
+def _localised(moment: datetime, zone: tzinfo, before: int | None, row: int) -> datetime:
+    try:
+        first = moment.replace(tzinfo=zone, fold=0)
+        if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
+            raise MalformedTable(f"row {row}: {moment.isoformat()} does not exist in this time zone", row=row)
+        second = moment.replace(tzinfo=zone, fold=1)
+        late = before is not None and first.timestamp() <= before
+        return second if late and second.timestamp() > first.timestamp() else first
+    except OverflowError as error:
+        raise MalformedTable(f"row {row}: the time is out of range", row=row) from error
+
+
+def _energies(
+    table: _Table, role: str, options: TableOptions, start: Sequence[int], duration: Sequence[int]
+) -> tuple[list[int], list[Reading]]:
+    index = table.columns[role]
+    whole: list[int] = []
+    readings: list[Reading] = []
+    for offset, row in enumerate(table.rows):
+        number = offset + table.first_line
+        value = _decimal(row[index], options, number)
+        energy = to_milliwatt_hours(value, table.unit)
+        if energy is None or not 0 <= energy <= U64_MAX:
+            raise MalformedTable(f"row {number}: energy is negative or out of range", row=number)
+        whole.append(whole_milliwatt_hours(energy))
+        moment = start[offset] + (duration[offset] if role.endswith("register") else 0)
+        readings.append(Reading(_OBIS[role], value, table.unit, datetime.fromtimestamp(moment, UTC)))
+    return whole, readings
+
+
+def _decimal(text: str, options: TableOptions, row: int) -> Decimal:
+    cell = text.strip()
+    if options.decimal_comma:
+        cell = cell.replace(".", "").replace(",", ".") if "," in cell else cell
+    try:
+        return parse_decimal(cell)
+    except MalformedValue as error:
+        hint = "say --decimal-comma" if "," in cell else "every interval needs a value; leave a row out to show a gap"
+        raise MalformedTable(f"row {row}: {text[:40]!r} is no decimal number", hint=hint, row=row) from error
+
+
+def _integer(text: str, row: int) -> int:
+    cell = text.strip()
+    if not re.fullmatch(r"\d{1,10}", cell, re.ASCII):
+        raise MalformedTable(f"row {row}: a duration is a count of seconds", row=row, actual=cell[:40])
+    return int(cell)
+
+
+def _records(
+    start: Sequence[int], duration: Sequence[int], energies: dict[str, list[int]], data: bytes
+) -> tuple[Records | None, list[str]]:
+    """Device records in order of time; a missing register is the running total from the file's first interval."""
+    order = np.argsort(np.asarray(start, dtype=np.int64), kind="stable")
+    reasons = [] if bool((np.diff(order) > 0).all()) else ["the rows are not in order of time; they were sorted"]
+    count = len(start)
+    columns: dict[str, list[int]] = {}
+    for role in ("import", "export"):
+        column = energies.get(role, [0] * count)
+        columns[role] = [column[index] for index in order]
+        register = energies.get(f"{role}_register")
+        if register is None:
+            total = 0
+            columns[f"{role}_register"] = [total := total + energy for energy in columns[role]]
+        else:
+            columns[f"{role}_register"] = [register[index] for index in order]
+    if max(columns["import_register"][-1], columns["export_register"][-1]) > U64_MAX:
+        return None, [*reasons, "the running total leaves 64 bits"]
+    records = make_device_records(
+        unsigned_pseudonym(data[:4096]),
+        start=[start[index] for index in order],
+        duration_s=[duration[index] for index in order],
+        import_register=columns["import_register"],
+        export_register=columns["export_register"],
+        import_milliwatt_hours=columns["import"],
+        export_milliwatt_hours=columns["export"],
+    )
+    starts, stops = records["start"].astype(np.int64), ends(records)
+    gaps, overlaps = np.flatnonzero(starts[1:] > stops[:-1]), np.flatnonzero(starts[1:] < stops[:-1])
+    for what, found in (("a gap", gaps), ("an overlap or repetition", overlaps)):
+        for index in found[:_MAX_LISTED]:
+            moment = datetime.fromtimestamp(int(min(stops[index], starts[index + 1])), UTC)
+            reasons.append(f"{what} at {moment.isoformat()}")
+        if len(found) > _MAX_LISTED:
+            reasons.append(f"and {len(found) - _MAX_LISTED} more like it ({what})")
+    return (None if len(overlaps) else records), reasons
