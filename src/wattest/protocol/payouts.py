@@ -1,0 +1,360 @@
+"""The payout contract's pure twin: a cumulative Merkle drop whose roots come from final statements.
+
+Decided here: leaves, the payout entry's job id and result digest, citation lists, and every call of the contract. Not
+decided here: who is owed what (``settlement``) and how a token moves (the caller says what arrived). Invariants:
+paid <= active total <= funded - reclaimed; a root is active only when its statement and all it cites are final.
+Source: contracts/src/Payouts.sol; docs/spec/settlement.md "Payouts".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+from wattest.crypto.hashing import keccak256, sha256
+from wattest.merkle import InclusionProof, leaf_hash, sha256_root, verify_inclusion
+from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.protocol.errors import (
+    ActivationDelayRunning,
+    BatchNotFinal,
+    CitationCountOutOfRange,
+    CitationForeign,
+    CitationsMismatch,
+    DistributionExists,
+    EntryKindMismatch,
+    EscrowTooSmall,
+    JobMismatch,
+    NoRootPending,
+    NotDisabler,
+    NothingReceived,
+    NothingToClaim,
+    NotPoster,
+    ResultMismatch,
+    RootPending,
+    StatementForeign,
+    StatementStale,
+    TermsInvalid,
+    TotalDecreased,
+    TotalExceeded,
+    UnknownDistribution,
+)
+from wattest.protocol.fields import (
+    ADDRESS_BYTES,
+    WORD,
+    ZERO_ADDRESS,
+    ZERO_WORD,
+    address_word,
+    require_bytes,
+    require_uint,
+    uint_word,
+)
+from wattest.protocol.header import BatchHeader
+from wattest.protocol.referee import Call, RefereeState, batch_is_final
+from wattest.protocol.referee.challenges import require_entry
+from wattest.protocol.referee.state import put, require_header
+from wattest.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+
+DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")
+PAYOUT_JOB_TAG = b"wattest/payout/1"
+STATEMENT_KIND = 18
+MAX_CITATIONS = 400
+MIN_ACTIVATION_DELAY_S = SECONDS_PER_HOUR
+MAX_ACTIVATION_DELAY_S = 90 * SECONDS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionTerms:
+    """What a distribution is fixed to; addresses 20 bytes, channels 32."""
+
+    poster: bytes
+    disabler: bytes
+    token: bytes
+    referee: bytes
+    statement_channel: bytes
+    statement_operator: bytes
+    metering_channel: bytes
+    activation_delay_s: int
+
+    def __post_init__(self) -> None:
+        for item in fields(self)[:-1]:
+            length = WORD if item.name.endswith("channel") else ADDRESS_BYTES
+            require_bytes(item.name, getattr(self, item.name), length)
+        require_uint("activation_delay_s", self.activation_delay_s, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRoot:
+    """A root that waits: what it promises, its statement's sequence, when it can be active, what it cites."""
+
+    root: bytes
+    total: int
+    sequence: int
+    activatable_at: int
+    citations: tuple[BatchCitation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A distribution's terms, sums (smallest units of the token), roots, and what each account was paid."""
+
+    terms: DistributionTerms
+    funded: int = 0
+    reclaimed: int = 0
+    paid: int = 0
+    active_total: int = 0
+    active_root: bytes = ZERO_WORD
+    active_sequence: int = 0
+    pending: PendingRoot | None = None
+    paid_to: Mapping[bytes, int] = field(default_factory=dict)
+
+    @property
+    def escrow(self) -> int:
+        """What was funded and not taken back."""
+        return self.funded - self.reclaimed
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutsState:
+    """All distributions by id."""
+
+    distributions: Mapping[bytes, Distribution] = field(default_factory=dict)
+
+
+def distribution_id(creator: bytes, salt: bytes) -> bytes:
+    """keccak256(abi.encode(keccak256("wattest/distribution/1"), creator, salt))."""
+    return keccak256(DISTRIBUTION_TAG + address_word(creator) + salt)
+
+
+def payout_leaf(salt: bytes, account: bytes, cumulative_amount: int) -> bytes:
+    """The leaf hash of a payout: payload 0x01 || account 20 || cumulative amount 32, 16-byte salt."""
+    return leaf_hash(salt, b"\x01" + account + uint_word(cumulative_amount))
+
+
+def payout_job_id(channel: bytes, period_start: int) -> bytes:
+    """The job id of a statement batch's payout entry: SHA-256("wattest/payout/1" || channel || u64 period start)."""
+    return sha256(PAYOUT_JOB_TAG + channel + period_start.to_bytes(8, "big"))
+
+
+def payout_result(root: bytes, total: int) -> bytes:
+    """The result digest of the payout entry: keccak256(abi.encode(root, total))."""
+    return keccak256(root + uint_word(total))
+
+
+def citations_root(header_digests: Sequence[bytes]) -> bytes:
+    """A statement's ``inputs``: SHA-256 RFC 9162 root over the cited headers' digests, in their order."""
+    return sha256_root(b"".join(header_digests), WORD)
+
+
+def apply_create_distribution(state: PayoutsState, call: Call, salt: bytes, terms: DistributionTerms) -> PayoutsState:
+    """Create the distribution that the caller and the salt name.
+
+    Raises: DistributionExists, TermsInvalid.
+    """
+    distribution = distribution_id(call.caller, salt)
+    if distribution in state.distributions:
+        raise DistributionExists(distribution)
+    if (
+        ZERO_ADDRESS in (terms.poster, terms.disabler, terms.token, terms.referee, terms.statement_operator)
+        or terms.metering_channel == terms.statement_channel
+        or not MIN_ACTIVATION_DELAY_S <= terms.activation_delay_s <= MAX_ACTIVATION_DELAY_S
+    ):
+        raise TermsInvalid
+    return _put(state, distribution, Distribution(terms))
+
+
+def apply_fund(state: PayoutsState, distribution: bytes, received: int) -> PayoutsState:
+    """Count what arrived in escrow.
+
+    Raises: UnknownDistribution, NothingReceived.
+    """
+    found = _known(state, distribution)
+    if received == 0:
+        raise NothingReceived
+    return _put(state, distribution, replace(found, funded=found.funded + received))
+
+
+def apply_post_root(
+    state: PayoutsState,
+    call: Call,
+    referee: RefereeState,
+    distribution: bytes,
+    root: bytes,
+    total: int,
+    header: BatchHeader,
+    record: BatchRecord,
+    entry: EntryInclusion,
+    cited: Sequence[BatchCitation],
+) -> PayoutsState:
+    """Post the root that a statement's payout entry carries; one root waits at a time.
+
+    Raises: the errors of the contract's ``postRoot``.
+    """
+    found = _known(state, distribution)
+    terms = found.terms
+    if call.caller != terms.poster:
+        raise NotPoster(terms.poster, call.caller)
+    if found.pending is not None:
+        raise RootPending(found.pending.root)
+    if header.sequence <= found.active_sequence:
+        raise StatementStale(found.active_sequence, header.sequence)
+    if total < found.active_total:
+        raise TotalDecreased(found.active_total, total)
+    if (header.channel, header.operator) != (terms.statement_channel, terms.statement_operator):
+        raise StatementForeign(header.channel, header.operator)
+    require_header(referee, header, record)
+    require_payout_entry(header, entry, root, total)
+    if not 0 < len(cited) <= MAX_CITATIONS:
+        raise CitationCountOutOfRange(len(cited))
+    for batch in cited:
+        if batch.channel != terms.metering_channel:
+            raise CitationForeign(batch.channel)
+        batch_is_final(referee, batch.channel, batch.operator, batch.sequence, batch.record, call.now)
+    listed = citations_root([batch.record.header_digest for batch in cited])
+    if listed != header.inputs:
+        raise CitationsMismatch(header.inputs, listed)
+    statement = BatchCitation(header.channel, header.operator, header.sequence, record)
+    pending = PendingRoot(root, total, header.sequence, call.now + terms.activation_delay_s, (statement, *cited))
+    return _put(state, distribution, replace(found, pending=pending))
+
+
+def require_payout_entry(header: BatchHeader, entry: EntryInclusion, root: bytes, total: int) -> None:
+    """Check that ``entry`` is the payout entry of the header's channel and period, and names this root and total.
+
+    Raises: those of ``require_entry``, EntryKindMismatch, JobMismatch, ResultMismatch.
+    """
+    require_entry(header, entry)
+    payload = entry.payload
+    if payload[0] != 1 or payload[1] != STATEMENT_KIND:
+        raise EntryKindMismatch(STATEMENT_KIND, payload[1])
+    job, subject = payout_job_id(header.channel, header.period_start), payload[2:34]
+    if subject != job:
+        raise JobMismatch(job, subject)
+    result, actual = payout_result(root, total), payload[54:86]
+    if actual != result:
+        raise ResultMismatch(result, actual)
+
+
+def apply_activate_root(
+    state: PayoutsState,
+    call: Call,
+    referee: RefereeState,
+    distribution: bytes,
+    statement: BatchCitation,
+    cited: Sequence[BatchCitation],
+) -> PayoutsState:
+    """Make the waiting root active, after the delay and once everything it rests on is final.
+
+    Raises: UnknownDistribution, NoRootPending, ActivationDelayRunning, CitationsMismatch, UnknownBatch, BatchNotFinal,
+    EscrowTooSmall.
+    """
+    found = _known(state, distribution)
+    pending = _pending(found, distribution)
+    if call.now < pending.activatable_at:
+        raise ActivationDelayRunning(pending.activatable_at, call.now)
+    if (statement, *cited) != pending.citations:
+        raise CitationsMismatch(citations_digest(pending.citations), citations_digest((statement, *cited)))
+    for batch in pending.citations:
+        if not batch_is_final(referee, batch.channel, batch.operator, batch.sequence, batch.record, call.now):
+            raise BatchNotFinal(batch.sequence)
+    if pending.total > found.escrow:
+        raise EscrowTooSmall(pending.total, found.escrow)
+    active = replace(
+        found,
+        active_root=pending.root,
+        active_total=pending.total,
+        active_sequence=pending.sequence,
+        pending=None,
+    )
+    return _put(state, distribution, active)
+
+
+def apply_disable_root(state: PayoutsState, call: Call, distribution: bytes) -> PayoutsState:
+    """Drop the waiting root.
+
+    Raises: UnknownDistribution, NotDisabler, NoRootPending.
+    """
+    found = _known(state, distribution)
+    if call.caller not in (found.terms.disabler, found.terms.poster):
+        raise NotDisabler(found.terms.disabler, call.caller)
+    _pending(found, distribution)
+    return _put(state, distribution, replace(found, pending=None))
+
+
+def apply_claim(
+    state: PayoutsState,
+    distribution: bytes,
+    account: bytes,
+    cumulative_amount: int,
+    salt: bytes,
+    proof: InclusionProof,
+) -> PayoutsState:
+    """Pay the account what the active root promises it beyond what it was paid.
+
+    Raises: UnknownDistribution, the merkle room's errors, NothingToClaim, TotalExceeded.
+    """
+    found = _known(state, distribution)
+    verify_inclusion(found.active_root, payout_leaf(salt, account, cumulative_amount), proof)
+    before = found.paid_to.get(account, 0)
+    if cumulative_amount <= before:
+        raise NothingToClaim(account)
+    paid = found.paid + cumulative_amount - before
+    if paid > found.active_total:
+        raise TotalExceeded(found.active_total, paid)
+    claimed = replace(found, paid=paid, paid_to=put(found.paid_to, account, cumulative_amount))
+    return _put(state, distribution, claimed)
+
+
+def apply_reclaim(state: PayoutsState, call: Call, distribution: bytes, amount: int) -> PayoutsState:
+    """Return escrow that no active or waiting root promises.
+
+    Raises: UnknownDistribution, NotPoster, EscrowTooSmall.
+    """
+    found = _known(state, distribution)
+    if call.caller != found.terms.poster:
+        raise NotPoster(found.terms.poster, call.caller)
+    # A waiting root's total is never below the active one's.
+    promised = found.pending.total if found.pending is not None else found.active_total
+    if promised + amount > found.escrow:
+        raise EscrowTooSmall(promised + amount, found.escrow)
+    return _put(state, distribution, replace(found, reclaimed=found.reclaimed + amount))
+
+
+def citations_digest(citations: Sequence[BatchCitation]) -> bytes:
+    """keccak256(abi.encode(statement, cited)): what the contract keeps of a waiting root's citations."""
+    statement, *cited = citations
+    offset = uint_word(8 * WORD)  # seven words of the statement and the offset itself
+    return keccak256(
+        _citation_words(statement)
+        + offset
+        + uint_word(len(cited))
+        + b"".join(_citation_words(batch) for batch in cited)
+    )
+
+
+def _citation_words(batch: BatchCitation) -> bytes:
+    record = batch.record
+    numbers = (record.committed_at, record.parameters_version, int(record.state))
+    return (
+        batch.channel
+        + address_word(batch.operator)
+        + uint_word(batch.sequence)
+        + record.header_digest
+        + b"".join(uint_word(number) for number in numbers)
+    )
+
+
+def _known(state: PayoutsState, distribution: bytes) -> Distribution:
+    found = state.distributions.get(distribution)
+    if found is None:
+        raise UnknownDistribution(distribution)
+    return found
+
+
+def _pending(found: Distribution, distribution: bytes) -> PendingRoot:
+    if found.pending is None:
+        raise NoRootPending(distribution)
+    return found.pending
+
+
+def _put(state: PayoutsState, distribution: bytes, found: Distribution) -> PayoutsState:
+    return PayoutsState(put(state.distributions, distribution, found))
