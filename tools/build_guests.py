@@ -22,7 +22,7 @@ COMPILER = "rustc 1.63"
 TARGET = "wasm32-unknown-unknown"
 
 # memory maximum in bytes: whole pages that hold the guest's largest input and output at once
-GUESTS = {"vee": 16 << 20}
+GUESTS = {"vee": 16 << 20, "settle": 96 << 20}
 
 
 def find_compiler() -> Path | None:

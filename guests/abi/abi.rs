@@ -19,6 +19,9 @@ impl Refusal {
     }
 }
 
+/// What a guest is: input in, output or refusal out.
+pub type Job = fn(&[u8], &mut Output) -> Result<(), Refusal>;
+
 /// Reads big-endian integers in order, and knows when the input ends.
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -66,7 +69,16 @@ pub fn u64_at(bytes: &[u8], offset: usize) -> u64 {
 }
 
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{output, Output};
+pub use wasm::{run, scratch, Output};
+
+/// Plain integers, for which all-zero bytes are a value.
+///
+/// # Safety
+/// Implement it for integers only.
+pub unsafe trait Integer: Copy + 'static {}
+unsafe impl Integer for u32 {}
+unsafe impl Integer for u64 {}
+unsafe impl Integer for u128 {}
 
 #[cfg(target_arch = "wasm32")]
 mod wasm {
@@ -78,17 +90,17 @@ mod wasm {
         static __heap_base: u8;
     }
 
-    /// First free byte; 0 until the first allocation.
+    /// First free byte; 0 until the first reservation.
     static mut NEXT: usize = 0;
 
     /// Reserves `size` bytes after everything reserved so far; stops the guest when there is no room.
-    fn reserve(size: usize) -> usize {
+    fn reserve(size: usize, align: usize) -> usize {
         // Safety: a guest has one thread, and neither this function nor its callers re-enter.
         unsafe {
             if NEXT == 0 {
-                NEXT = (&__heap_base as *const u8 as usize + 15) & !15;
+                NEXT = &__heap_base as *const u8 as usize;
             }
-            let start = NEXT;
+            let start = (NEXT + align - 1) & !(align - 1);
             let end = match start.checked_add(size) {
                 Some(end) if end <= isize::MAX as usize => end,
                 _ => wasm32::unreachable(),
@@ -107,29 +119,64 @@ mod wasm {
 
     #[no_mangle]
     pub extern "C" fn alloc(length: u32) -> u32 {
-        reserve(length as usize) as u32
+        reserve(length as usize, 16) as u32
+    }
+
+    /// `count` zeros to work in: memory that nothing has written is zero. Not to be called after `Output::begin`.
+    pub fn scratch<T: super::Integer>(count: usize) -> &'static mut [T] {
+        let size = match count.checked_mul(core::mem::size_of::<T>()) {
+            Some(size) => size,
+            None => wasm32::unreachable(),
+        };
+        let start = reserve(size, 16);
+        // Safety: the bytes are reserved for this slice alone, aligned, and a value of T, since T is an integer.
+        unsafe { core::slice::from_raw_parts_mut(start as *mut T, count) }
     }
 
     /// Bytes that the host will copy: one growing run at the end of the memory.
+    #[derive(Default)]
     pub struct Output {
         start: usize,
         length: usize,
     }
 
-    /// Opens the output; nothing else may be reserved until it is finished.
-    pub fn output() -> Output {
-        Output {
-            start: reserve(0),
-            length: 0,
-        }
-    }
-
     impl Output {
+        /// Opens the output with the status byte of a result; nothing else may be reserved from here on.
+        pub fn begin(&mut self) {
+            self.open(0);
+        }
+
+        /// Opens the output anew with a refusal: whatever was in it is gone.
+        pub fn refuse(&mut self, refusal: super::Refusal) {
+            self.open(1);
+            self.push(&[refusal.code]);
+            self.push(&refusal.index.to_be_bytes());
+        }
+
+        fn open(&mut self, status: u8) {
+            self.start = reserve(0, 1);
+            self.length = 0;
+            self.push(&[status]);
+        }
+
         pub fn push(&mut self, bytes: &[u8]) {
-            let at = reserve(bytes.len());
-            // Safety: `reserve` returned `bytes.len()` writable bytes, directly after the run, that nothing else uses.
+            let at = self.extend(bytes.len());
+            // Safety: `extend` returned `bytes.len()` writable bytes that nothing else uses.
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), at as *mut u8, bytes.len()) };
-            self.length += bytes.len();
+        }
+
+        /// Appends `count` zeros: the run only ever extends into memory that nothing has written.
+        pub fn push_zeros(&mut self, count: usize) {
+            self.extend(count);
+        }
+
+        fn extend(&mut self, count: usize) -> usize {
+            let at = reserve(count, 1);
+            if at != self.start + self.length {
+                wasm32::unreachable();
+            }
+            self.length += count;
+            at
         }
 
         pub fn length(&self) -> usize {
@@ -137,34 +184,33 @@ mod wasm {
         }
 
         pub fn bytes_mut(&mut self) -> &mut [u8] {
-            // Safety: the run was reserved by `push` and is borrowed through `self` only.
+            // Safety: the run was reserved by `extend` and is borrowed through `self` only.
             unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, self.length) }
-        }
-
-        /// Empties the output, keeping its room.
-        pub fn clear(&mut self) {
-            self.length = 0;
-            // Safety: one thread; the run is the last reservation, so its room can be used again.
-            unsafe { NEXT = self.start };
-        }
-
-        pub fn packed(&self) -> u64 {
-            (self.start as u64) << 32 | self.length as u64
         }
     }
 
-    /// The input as the host wrote it.
-    ///
-    /// # Safety
-    /// `pointer` and `length` are what `alloc` returned and was asked for.
-    pub unsafe fn input<'a>(pointer: u32, length: u32) -> &'a [u8] {
-        core::slice::from_raw_parts(pointer as *const u8, length as usize)
+    /// Runs a job on what the host wrote: the job's output, or its refusal.
+    pub fn run(pointer: u32, length: u32, job: super::Job) -> u64 {
+        // Safety: the host calls `run` with the range that it got from `alloc`, and nothing else is in it.
+        let input = unsafe { core::slice::from_raw_parts(pointer as *const u8, length as usize) };
+        let mut output = Output::default();
+        if let Err(refusal) = job(input, &mut output) {
+            output.refuse(refusal);
+        }
+        (output.start as u64) << 32 | output.length as u64
     }
 
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo) -> ! {
         wasm32::unreachable()
     }
+}
+
+/// On other targets, for tests: zeros on the heap.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn scratch<T: Integer>(count: usize) -> &'static mut [T] {
+    // Safety: `Integer` promises that zero bytes are a value.
+    Box::leak(vec![unsafe { core::mem::zeroed() }; count].into_boxed_slice())
 }
 
 /// On other targets, for tests: the same interface over a vector.
@@ -174,8 +220,16 @@ pub struct Output(Vec<u8>);
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Output {
+    pub fn begin(&mut self) {
+        self.0 = vec![0];
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
+    }
+
+    pub fn push_zeros(&mut self, count: usize) {
+        self.0.resize(self.0.len() + count, 0);
     }
 
     pub fn length(&self) -> usize {
@@ -185,23 +239,4 @@ impl Output {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
-
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
-/// Runs a job: status byte 0 and what `job` pushed, or 1 and the refusal.
-#[cfg(target_arch = "wasm32")]
-pub fn run(pointer: u32, length: u32, job: fn(&[u8], &mut Output) -> Result<(), Refusal>) -> u64 {
-    // Safety: the host calls `run` with the range it got from `alloc`.
-    let input = unsafe { wasm::input(pointer, length) };
-    let mut output = output();
-    output.push(&[0]);
-    if let Err(refusal) = job(input, &mut output) {
-        output.clear();
-        output.push(&[1, refusal.code]);
-        output.push(&refusal.index.to_be_bytes());
-    }
-    output.packed()
 }

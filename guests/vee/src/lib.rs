@@ -237,7 +237,11 @@ fn read_record<'a>(bytes: &'a [u8], pseudonym: &[u8], header: &Header, earliest:
     }
     let registers = [u64_at(bytes, REGISTERS[0]), u64_at(bytes, REGISTERS[1])];
     let energies = [u64_at(bytes, ENERGIES[0]), u64_at(bytes, ENERGIES[1])];
-    if registers.iter().chain(&energies).any(|&v| u128::from(v) >= header.modulus) {
+    if registers
+        .iter()
+        .chain(&energies)
+        .any(|&v| u128::from(v) >= header.modulus)
+    {
         return Err(OVER_MODULUS);
     }
     Ok(Record {
@@ -287,6 +291,7 @@ pub fn job(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
         return Err(malformed);
     }
     let pseudonym = &records[1..START];
+    output.begin();
     let count_at = output.length();
     output.push(&[0; 4]); // the count, known at the end
     let mut writer = Writer {

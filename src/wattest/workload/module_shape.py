@@ -1,7 +1,7 @@
 """What a module declares, read from its sections before anything compiles it.
 
 Decided here: which modules are refused for their shape: text, components, imports, sizes that make compiling slow,
-memories and tables without a maximum. Not decided here: whether the module validates, which the engine checks after this.
+memories and tables without a maximum. Not decided here: whether the module validates, which the engine checks next.
 WebAssembly Core Specification, section 5 (binary format).
 """
 

@@ -32,7 +32,7 @@ PAYOUT_LEAF_VERSION = 1
 
 _VERSION = 1
 _HEADER = struct.Struct(">BQQII")
-_TAIL_BYTES = 56
+_TAIL = struct.Struct(">QQQq")
 _BILL_DOMAIN = b"wattest/bill/1"
 _INPUT_DOMAIN = b"wattest/statement-input/1"
 _TARIFF_DOMAIN = b"wattest/tariff/1"
@@ -170,18 +170,12 @@ def parse_statement_output(output: bytes) -> StatementOutput:
     payouts_at = 8 + count * size
     if not 1 <= count <= MAX_HOUSEHOLDS or size < BILL_FIXED_BYTES or payouts_at + 4 > len(data):
         raise MalformedGuestOutput("the output of settle does not hold its bills", count=count, size=size)
-    bills = [bytes(data[8 + index * size : 8 + (index + 1) * size]) for index in range(count)]
+    bills = [data[8 + index * size : 8 + (index + 1) * size] for index in range(count)]
     payout_count = int.from_bytes(data[payouts_at : payouts_at + 4], "big")
     tail_at = payouts_at + 4 + payout_count * PAYOUT_BYTES
-    if len(data) != tail_at + _TAIL_BYTES:
+    if len(data) != tail_at + _TAIL.size:
         raise MalformedGuestOutput("the output of settle has another length than its counts", actual=len(data))
-    tail = data[tail_at:]
-    return StatementOutput(
-        bills,
-        parse_payouts(bytes(data[payouts_at + 4 : tail_at])),
-        *(int.from_bytes(tail[at : at + 16], "big") for at in (0, 16, 32)),
-        int.from_bytes(tail[48:], "big", signed=True),
-    )
+    return StatementOutput(bills, parse_payouts(data[payouts_at + 4 : tail_at]), *_TAIL.unpack_from(data, tail_at))
 
 
 def run_settle(guest: Guest, job: StatementInput, limits: Limits | None = None) -> StatementOutput:
