@@ -1,0 +1,142 @@
+//! The shared vectors of `vectors/merkle` and `vectors/crypto`, as Python and Solidity read them too.
+
+use serde_json::Value;
+use std::path::Path;
+use wattest_core::{inclusion, keccak, keccak::Keccak, multiproof, salts, sha256, tree, Fault, Hash, Salt};
+
+type Outcome = Result<(), Fault>;
+
+fn cases(family: &str) -> Vec<Value> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors").join(format!("{family}.json"));
+    let text = std::fs::read_to_string(&file).expect("the vector file is in the checkout");
+    let parsed: Value = serde_json::from_str(&text).expect("the vector file is JSON");
+    let cases = parsed["cases"].as_array().expect("cases").clone();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    hex::decode(value.as_str().expect("text")).expect("hex")
+}
+
+fn array<const N: usize>(value: &Value) -> [u8; N] {
+    bytes(value).try_into().expect("the length of a digest or salt")
+}
+
+fn list<T>(value: &Value, read: impl Fn(&Value) -> T) -> Vec<T> {
+    value.as_array().expect("a list").iter().map(read).collect()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().expect("a number")
+}
+
+fn judged(case: &Value, outcome: Outcome) {
+    let name = match &outcome {
+        Ok(()) => "accepted",
+        Err(fault) => fault.name(),
+    };
+    assert_eq!(name, case["outcome"].as_str().expect("an outcome"), "{}", case["name"]);
+}
+
+/// A tree's flat array out of leaves that are already hashed is not offered; trees are built from payloads.
+fn build(payloads: &[Vec<u8>], salts: &[Salt]) -> Vec<Hash> {
+    let count = tree::node_count(payloads.len() as u64).expect("a size");
+    let mut nodes = vec![[0; 32]; usize::try_from(count).expect("small")];
+    let leaves = payloads.iter().map(Vec::as_slice).zip(salts.iter().copied());
+    tree::build_unequal(leaves, &mut nodes).expect("valid payloads");
+    nodes
+}
+
+#[test]
+fn leaves() {
+    for case in cases("merkle/leaves") {
+        let made = keccak::leaf(&array(&case["salt"]), &bytes(&case["payload"]));
+        if let Ok(leaf) = &made {
+            assert_eq!(*leaf, array::<32>(&case["leaf"]), "{}", case["name"]);
+        }
+        judged(&case, made.map(|_| ()));
+    }
+}
+
+#[test]
+fn trees_and_every_proof_out_of_them() {
+    for case in cases("merkle/trees") {
+        let (payloads, salts) = (list(&case["payloads"], bytes), list(&case["salts"], array::<16>));
+        let (leaves, root) = (list(&case["leaves"], array::<32>), array::<32>(&case["root"]));
+        let nodes = build(&payloads, &salts);
+        assert_eq!(nodes[..leaves.len()], leaves);
+        assert_eq!(nodes.last(), Some(&root));
+
+        let width = payloads[0].len();
+        if width > 0 && payloads.iter().all(|payload| payload.len() == width) {
+            let mut flat = vec![[0; 32]; nodes.len()];
+            tree::build(&payloads.concat(), width, &salts, &mut flat).expect("the same tree");
+            assert_eq!(flat, nodes);
+        }
+
+        let size = leaves.len() as u64;
+        for (index, leaf) in (0u64..).zip(&leaves) {
+            let path = inclusion::path(&nodes, size, index).expect("a path");
+            assert_eq!(path.len() as u64, inclusion::path_length(index, size).expect("a length"));
+            inclusion::verify::<Keccak>(&root, leaf, index, size, &path).expect("its own path");
+            assert_eq!(multiproof::nodes(&nodes, size, &[index]).expect("a multiproof"), path);
+        }
+    }
+}
+
+#[test]
+fn inclusion_proofs() {
+    for case in cases("merkle/inclusion") {
+        let (root, leaf) = (array(&case["root"]), array(&case["leaf"]));
+        let path = list(&case["path"], array::<32>);
+        judged(&case, inclusion::verify::<Keccak>(&root, &leaf, number(&case["index"]), number(&case["size"]), &path));
+    }
+}
+
+#[test]
+fn multiproofs() {
+    for case in cases("merkle/multiproof") {
+        let (indices, size) = (list(&case["indices"], number), number(&case["size"]));
+        let (leaves, nodes) = (list(&case["leaves"], array::<32>), list(&case["nodes"], array::<32>));
+        judged(&case, multiproof::verify::<Keccak>(&array(&case["root"]), size, &indices, &leaves, &nodes));
+    }
+}
+
+#[test]
+fn unsalted_trees() {
+    for case in cases("merkle/sha256") {
+        let (items, width) = (bytes(&case["items"]), usize::try_from(number(&case["width"])).expect("small"));
+        let (index, size) = (number(&case["index"]), number(&case["size"]));
+        assert_eq!(tree::unsalted_size(&items, width), Ok(size));
+        let count = usize::try_from(tree::node_count(size).expect("a size")).expect("small");
+        let mut nodes = vec![[0; 32]; count];
+        tree::build_sha256(&items, width, &mut nodes).expect("valid items");
+        assert_eq!(nodes.last(), Some(&array(&case["tree_root"])));
+
+        let path = list(&case["path"], array::<32>);
+        if case["outcome"] == "accepted" {
+            assert_eq!(inclusion::path(&nodes, size, index).expect("a path"), path);
+        }
+        let leaf = sha256::leaf(&bytes(&case["item"])).expect("an item");
+        judged(&case, inclusion::verify::<sha256::Rfc9162>(&array(&case["root"]), &leaf, index, size, &path));
+    }
+}
+
+#[test]
+fn salts_in_bulk() {
+    for case in cases("crypto/salts") {
+        let expected = list(&case["salts"], array::<16>);
+        let mut derived = vec![[0; 16]; expected.len()];
+        let tag = u8::try_from(number(&case["tag"])).expect("a byte");
+        salts::derive(&bytes(&case["series_key"]), tag, &mut derived).expect("a key of 32 bytes");
+        assert_eq!(derived, expected);
+    }
+}
+
+#[test]
+fn keccak_digests() {
+    for case in cases("crypto/keccak") {
+        assert_eq!(keccak::keccak256(&bytes(&case["data"])), array::<32>(&case["digest"]));
+    }
+}
