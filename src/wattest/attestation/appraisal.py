@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import Evidence, platform_id
 from wattest.attestation.formats.collateral import CollateralMalformed
-from wattest.attestation.formats.quote import EnclaveReport, TdReport
+from wattest.attestation.formats.quote import CERTIFICATION_QE_REPORT, EnclaveReport, TdReport
 from wattest.attestation.policy import GRACE_ONLY, AppraisalPolicy
 from wattest.attestation.policy_table import Pin
 from wattest.attestation.result import AppraisalResult, Finding, describe_report, measurement_id
@@ -152,6 +152,8 @@ def _judge_report(
         yield from _judge_pin("xfrm", "extended features (XFAM)", pins.xfam, int.from_bytes(report.xfam, "little"))
     if evidence.quote.slack_bytes:
         yield Finding("slack_bytes", f"{evidence.quote.slack_bytes} bytes inside the quote belong to no field")
+    if evidence.quote.wrapper_type not in (None, CERTIFICATION_QE_REPORT):
+        yield Finding("certification_type", f"certification data of type {evidence.quote.wrapper_type}, not 6")
     if not (policy.enclaves or policy.trust_domains):
         yield Finding("no_reference_value", "no policy names a measurement to trust; pass one with --policy")
     elif reference is None:

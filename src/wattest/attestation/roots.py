@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from wattest.attestation.formats.der import X509_FAULTS
 from wattest.errors import InputError
 
 MAX_ROOT_BYTES = 16_384
@@ -73,15 +74,10 @@ def parse_root(data: bytes) -> TrustRoot:
         key = certificate.public_key()
         organisations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
         name = certificate.subject.rfc4514_string()
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except X509_FAULTS as error:
         raise RootMalformed(
             f"the root certificate cannot be read: {error}", hint="pass one X.509 certificate, PEM or DER"
         ) from error
-    except Exception as error:
-        # cryptography also has UnsupportedAlgorithm and its kin, which share no base with the ones above.
-        if type(error).__module__.startswith("cryptography."):
-            raise RootMalformed(f"the root certificate cannot be read: {error}") from error
-        raise
     if not authority or not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
         raise RootMalformed(
             "the certificate is not a P-256 certificate authority",

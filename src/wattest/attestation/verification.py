@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from wattest.attestation.evidence import Evidence
 from wattest.attestation.faults import name_fault
 from wattest.attestation.formats.collateral import Collateral
+from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.formats.quote import CERTIFICATION_PCK_CHAIN
 from wattest.attestation.roots import TrustRoot
 from wattest.errors import VerificationError
@@ -101,7 +102,7 @@ def _locate_root(evidence: Evidence, root: TrustRoot) -> tuple[str, str] | None:
     try:
         top = x509.load_pem_x509_certificates(evidence.quote.certification_data.rstrip(b"\x00"))[-1]
         subject, der = top.subject.rfc4514_string(), top.public_bytes(Encoding.DER)
-    except ValueError:
+    except X509_FAULTS:
         return None
     if der == root.certificate:
         return None

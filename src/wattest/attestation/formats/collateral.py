@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
+from wattest.attestation.formats.der import X509_FAULTS
 from wattest.crypto.canonical import encode
 from wattest.errors import InputError
 
@@ -28,7 +29,10 @@ _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
 
 
 class CollateralMalformed(InputError):
-    """The bytes are not collateral in dcap-qvl's JSON form."""
+    """The bytes are not collateral in dcap-qvl's JSON form; ``part`` says which part of it."""
+
+    def __init__(self, message: str, part: str = "collateral") -> None:
+        super().__init__(message, hint="pass collateral in dcap-qvl's JSON form (docs/spec/evidence.md)", part=part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def parse_collateral(data: bytes) -> Collateral:
             kind. Fields that dcap-qvl does not know are ignored, as it ignores them.
     """
     if len(data) > MAX_COLLATERAL_BYTES:
-        raise CollateralMalformed("the collateral is too long", actual=len(data), limit=MAX_COLLATERAL_BYTES)
+        raise CollateralMalformed(f"the collateral has {len(data)} bytes, at most {MAX_COLLATERAL_BYTES} are read")
     value = _load_json(data, "collateral")
     found: dict[str, str | bytes | None] = {}
     for field in fields(Collateral):
@@ -89,17 +93,13 @@ def parse_collateral(data: bytes) -> Collateral:
         if text is None and field.name in _OPTIONAL_FIELDS:
             continue
         if not isinstance(text, str):
-            raise CollateralMalformed(
-                f"the collateral's field '{field.name}' is missing or not text",
-                hint="pass collateral in dcap-qvl's JSON form (see docs/spec/evidence.md)",
-                field=field.name,
-            )
+            raise CollateralMalformed(f"the collateral's field '{field.name}' is missing or not text", field.name)
         if field.name in _BYTE_FIELDS:
             if not _HEX.match(text):
-                raise CollateralMalformed(f"the collateral's field '{field.name}' is not hex", field=field.name)
+                raise CollateralMalformed(f"the collateral's field '{field.name}' is not hex", field.name)
             found[field.name] = bytes.fromhex(text)
         elif not text.isascii():
-            raise CollateralMalformed(f"the collateral's field '{field.name}' is not ASCII", field=field.name)
+            raise CollateralMalformed(f"the collateral's field '{field.name}' is not ASCII", field.name)
         else:
             found[field.name] = text
     return Collateral(**found)  # type: ignore[arg-type]  # kinds were checked field by field
@@ -122,7 +122,7 @@ def parse_statement(text: str, what: str) -> Statement:
             pce_id=bytes.fromhex(_text(value["pceId"])) if "pceId" in value else None,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CollateralMalformed(f"the {what} lacks a field or has one of a wrong kind: {error}", part=what) from error
+        raise CollateralMalformed(f"the {what} lacks a field or has one of a wrong kind: {error}", what) from error
 
 
 def parse_crl_issue_date(crl: bytes, what: str) -> int:
@@ -133,17 +133,17 @@ def parse_crl_issue_date(crl: bytes, what: str) -> int:
     """
     try:
         return int(x509.load_der_x509_crl(crl).last_update_utc.timestamp())
-    except (ValueError, OverflowError) as error:
-        raise CollateralMalformed(f"the {what} is not a DER certificate revocation list", part=what) from error
+    except X509_FAULTS as error:
+        raise CollateralMalformed(f"the {what} is not a DER certificate revocation list", what) from error
 
 
 def _load_json(data: bytes, what: str) -> dict[str, object]:
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise CollateralMalformed(f"the {what} is not JSON: {error}", part=what) from error
+        raise CollateralMalformed(f"the {what} is not JSON: {error}", what) from error
     if not isinstance(value, dict):
-        raise CollateralMalformed(f"the {what} is not a JSON object", part=what)
+        raise CollateralMalformed(f"the {what} is not a JSON object", what)
     return value
 
 

@@ -140,7 +140,8 @@ class Quote:
     """A quote taken apart; ``raw`` is exactly its declared length.
 
     ``trailing_bytes`` counts what followed the declared length and was cut off; ``slack_bytes`` counts bytes inside
-    the declared length that no field owns (and no signature covers).
+    the declared length that no field owns (and no signature covers). ``wrapper_type`` says, from version 4 on, what
+    the certification data holds; no signature covers it either, and it should be 6.
     """
 
     header: QuoteHeader
@@ -154,6 +155,7 @@ class Quote:
     qe_authentication_data: bytes
     certification_type: int
     certification_data: bytes
+    wrapper_type: int | None
     trailing_bytes: int
     slack_bytes: int
 
@@ -188,14 +190,10 @@ def parse_quote(data: bytes) -> Quote:
     inner = _Cursor(cursor.take(declared, "signature data"))
     signature = inner.take(SIGNATURE_BYTES, "report signature")
     attestation_key = inner.take(PUBLIC_KEY_BYTES, "attestation key")
-    slack = 0
+    slack, wrapper_type = 0, None
     if header.version >= 4:
         wrapper_type = inner.take_u16("certification type")
         wrapped = inner.take(inner.take_u32("certification length"), "certification data")
-        if wrapper_type != CERTIFICATION_QE_REPORT:
-            raise QuoteMalformed(
-                f"certification data of type {wrapper_type} where type 6 belongs", actual=wrapper_type, expected=6
-            )
         slack = inner.remaining
         inner = _Cursor(wrapped)
     qe_report = parse_enclave_report(inner.take(ENCLAVE_REPORT_BYTES, "QE report"))
@@ -215,6 +213,7 @@ def parse_quote(data: bytes) -> Quote:
         qe_authentication_data=qe_authentication_data,
         certification_type=certification_type,
         certification_data=certification_data,
+        wrapper_type=wrapper_type,
         trailing_bytes=cursor.remaining,
         slack_bytes=slack + inner.remaining,
     )

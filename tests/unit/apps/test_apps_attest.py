@@ -1,0 +1,130 @@
+"""``wattest attest verify``: verdict, words and exit code for everything a user can pass."""
+
+import json
+
+import pytest
+
+from wattest.apps.cli import run
+from wattest.enclave.simulator.platform import SimulatedPlatform
+
+NOW = 1_790_000_000
+DAY = 86_400
+MEASUREMENT = bytes([1] * 32)
+
+
+@pytest.fixture
+def files(tmp_path):
+    platform = SimulatedPlatform.create(tmp_path / "platform", NOW)
+    published = SimulatedPlatform.create(tmp_path / "published", NOW, published_root=True)
+    for name, each in (("own", platform), ("published", published)):
+        quote = each.quote(measurement=MEASUREMENT, signer=bytes(32), product=0, svn=0, report_data=bytes(64))
+        (tmp_path / f"{name}.quote").write_bytes(quote)
+        (tmp_path / f"{name}.json").write_bytes(each.collateral(NOW).to_json())
+    policy = f'version = 1\n[[enclave]]\nname = "ours"\nmr_enclave = "{MEASUREMENT.hex()}"\n'
+    (tmp_path / "policy.toml").write_text(policy)
+    (tmp_path / "production.toml").write_text("production = true\n" + policy)
+    (tmp_path / "junk").write_bytes(b"junk")
+    return tmp_path
+
+
+def verify(files, name, *more, at=NOW + DAY):
+    quote, collateral = str(files / f"{name}.quote"), str(files / f"{name}.json")
+    return run(["attest", "verify", quote, "--collateral", collateral, "--at", str(at), *more])
+
+
+def test_accepted_under_its_root_file(files, capsys):
+    more = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"))
+    assert verify(files, "own", *more) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("ACCEPTED")
+    assert "for development only" in shown
+    assert verify(files, "own", *more, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    wanted = {"genuine", "tcb_status", "advisories", "accepted", "reasons", "measurement"}
+    assert wanted <= result.keys()
+    assert (result["genuine"], result["accepted"], result["tcb_status"]) == (True, True, "UpToDate")
+
+
+def test_accepted_under_the_published_root(files, capsys):
+    assert verify(files, "published", "--root", "simulator", "--policy", str(files / "policy.toml"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["root"] == "simulator"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "code", "genuine"),
+    [
+        ("own", (), "other_root", False),
+        ("own", ("--root", "intel"), "other_root", False),
+        ("own", ("--root", "simulator"), "other_root", False),
+        ("published", ("--root", "simulator"), "no_reference_value", True),
+        ("published", ("--root", "simulator", "--policy", "production.toml"), "root_refused", True),
+    ],
+)
+def test_not_accepted(files, capsys, monkeypatch, name, more, code, genuine):
+    monkeypatch.chdir(files)
+    assert verify(files, name, *more, "--json") == 4
+    result = json.loads(capsys.readouterr().out)
+    assert (result["genuine"], result["accepted"], result["codes"][0]) == (genuine, False, code)
+    assert verify(files, name, *more) == 4
+    shown = capsys.readouterr().out
+    assert shown.startswith("NOT ACCEPTED")
+    assert "what to do" in shown
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"quote": "missing"},
+        {"quote": "junk"},
+        {"quote": "platform"},
+        {"quote": "own.json"},
+        {"collateral": "missing"},
+        {"collateral": "junk"},
+        {"collateral": "own.quote"},
+        {"root": "missing"},
+        {"root": "junk"},
+        {"root": "own.quote"},
+        {"policy": "missing"},
+        {"policy": "junk"},
+    ],
+)
+def test_input_that_cannot_be_read(files, capsys, monkeypatch, change):
+    monkeypatch.chdir(files)
+    named = {"quote": "own.quote", "collateral": "own.json", "root": "intel", "policy": "policy.toml"} | change
+    arguments = ["attest", "verify", named["quote"], "--at", str(NOW)]
+    for option in ("collateral", "root", "policy"):
+        arguments += [f"--{option}", named[option]]
+    assert run(arguments) == 3
+    caught = capsys.readouterr()
+    assert caught.out == ""
+    assert "error:" in caught.err
+    assert "what to do" in caught.err
+    assert run([*arguments, "--json"]) == 3
+    caught = capsys.readouterr()
+    result = json.loads(caught.out)
+    assert (result["genuine"], result["accepted"], result["measurement"]) == (False, False, None)
+    assert json.loads(caught.err)["error"] == result["codes"][0]
+
+
+def test_truncated_and_tampered_quotes(files, capsys):
+    whole = (files / "own.quote").read_bytes()
+    more = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"), "--json")
+    (files / "own.quote").write_bytes(whole[:-700])
+    assert verify(files, "own", *more) == 3
+    capsys.readouterr()
+    (files / "own.quote").write_bytes(whole[:112] + bytes([whole[112] ^ 1]) + whole[113:])
+    assert verify(files, "own", *more) == 4
+    assert json.loads(capsys.readouterr().out)["codes"][0] == "report_signature"
+    (files / "own.quote").write_bytes(whole + b"tail")
+    assert verify(files, "own", *more) == 0
+    assert "4 trailing bytes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("at", ["-1", "yesterday", str(10**15)])
+def test_a_time_that_is_none_is_a_usage_error(files, at):
+    assert verify(files, "own", at=at) == 2
+
+
+def test_the_time_and_the_collateral_must_be_given(files):
+    assert run(["attest", "verify", str(files / "own.quote"), "--at", "1"]) == 2
+    assert run(["attest", "verify", str(files / "own.quote"), "--collateral", str(files / "own.json")]) == 2
