@@ -62,6 +62,7 @@ HOUSEHOLDS = [
 
 
 def main() -> None:
+    """Make the file and say what is in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()

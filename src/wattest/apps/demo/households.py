@@ -47,17 +47,19 @@ class Households:
     @property
     def imports(self) -> Energies:
         """What the meter counts from the grid: load beyond the roof's generation."""
-        return np.maximum(self.load - self.generation, 0)
+        net: Energies = np.maximum(self.load - self.generation, 0)
+        return net
 
     @property
     def exports(self) -> Energies:
         """What the meter counts into the grid: generation beyond the load."""
-        return np.maximum(self.generation - self.load, 0)
+        net: Energies = np.maximum(self.generation - self.load, 0)
+        return net
 
     @property
     def days(self) -> int:
         """Whole days held."""
-        return self.load.shape[1] // INTERVALS_PER_DAY
+        return int(self.load.shape[1]) // INTERVALS_PER_DAY
 
     def opening_registers(self, household: int) -> tuple[int, int]:
         """Import and export register before the first interval: some years of use, fixed per household."""
