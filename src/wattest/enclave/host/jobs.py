@@ -88,17 +88,17 @@ class SealJob:
 
 @dataclass(frozen=True, slots=True)
 class ImportItem:
-    """One meter's files for an import batch: raw bytes, verified again inside.
+    """One meter's file for an import batch: raw bytes, read and verified again inside.
 
-    ``public_key`` (X||Y, 64 bytes) with ``curve`` (``secp256r1`` or ``secp256k1``) makes a kind 2 entry; without a key
-    the entry is kind 3.
+    ``public_key`` is the key as text (any spelling ``metering.readers`` reads). An OCMF file whose signatures hold under
+    it makes a kind 2 entry; a file without signatures, or read without a key, one of kind 3. ``meter_key`` (32 bytes)
+    blinds the entry's name, ``reader_key`` (X25519, 32) is the household's.
     """
 
-    files: Sequence[bytes] = field(repr=False)
+    file: bytes = field(repr=False)
     meter_key: bytes = field(repr=False)
     reader_key: bytes
-    public_key: bytes | None = None
-    curve: str = "secp256r1"
+    public_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,9 @@ class StatementJob:
     """A billing period of one metering channel, to be settled into the open channel ``channel``.
 
     ``members`` and ``meter_keys`` as in ``SealJob``. ``tariff`` and ``allocation`` are the canonical bytes of the
-    settlement room. ``payees`` are the 20-byte payout addresses in member order.
+    settlement room. ``payees`` are the 20-byte payout addresses in member order, zero for none. ``batches`` tile the
+    period without a gap, ascending. ``previous_payouts`` is the payout list (52 bytes each) of the statement before in
+    this channel, empty at first.
     """
 
     channel: bytes
@@ -144,7 +146,23 @@ class StatementJob:
     payees: Sequence[bytes] = field(repr=False)
     tariff: bytes = field(repr=False)
     allocation: bytes = field(repr=False)
-    batches: Sequence[CitedBatch] = field(repr=False)
+    batches: Iterable[CitedBatch] = field(repr=False)
+    previous_payouts: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutResult:
+    """The payout entry of a statement: its index among the entries, the tree's root, sum and salts (16 bytes each).
+
+    ``listed`` is the cumulative list, 52 bytes each (address, amount), in the order of the tree's leaves; it is the next
+    statement's ``previous_payouts``. ``root`` is zero for an empty list.
+    """
+
+    entry: int
+    root: bytes
+    total: int
+    listed: bytes = field(repr=False)
+    salts: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +171,8 @@ class SealedBatch:
 
     ``entries`` are 118-byte payloads, ``entry_salts`` 16 bytes, ``blocks`` AES-256-GCM ciphertexts, ``manifest`` the
     canonical JSON block whose SHA-256 is ``content_id``, ``wrapped_keys`` per entry reader -> wrapped series key.
-    ``member_of`` gives each entry's index in the member list (or in the items of an import).
+    ``member_of`` gives each entry's index in the member list (or in the items of an import; -1 for the payout entry).
+    Of a statement ``results`` holds each entry's bill (the payout list for the payout entry) and ``payouts`` the rest.
     """
 
     header: BatchHeader
@@ -165,8 +184,8 @@ class SealedBatch:
     content_id: bytes
     wrapped_keys: Sequence[dict[ReaderId, bytes]] = field(repr=False)
     member_of: Sequence[int] = field(repr=False)
-    bills: Sequence[bytes] = field(default=(), repr=False)
-    payouts: bytes = field(default=b"", repr=False)
+    results: Sequence[bytes] = field(default=(), repr=False)
+    payouts: PayoutResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

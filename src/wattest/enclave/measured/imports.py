@@ -1,0 +1,122 @@
+"""Seals imported meter files into an open channel: kind 2 where signatures hold, kind 3 where there are none.
+
+Decided here: that every file is read and verified again inside, and that its records are kept as read. Not decided here:
+the formats (``metering.readers``) and the batch (``batch``). Invariants: a file whose signature or checksum fails makes
+no entry and fails the job, by the item's index; no roster, no state.
+Source: docs/spec/enclave-socket.md, methods ``import.*``; docs/spec/sealed-blocks.md, section "Imports".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wattest.crypto.hashing import sha256
+from wattest.enclave.measured.batch import BatchBuilder, Job, Roots
+from wattest.enclave.measured.errors import ImportRefused, RequestInvalid
+from wattest.enclave.measured.faults import Faults
+from wattest.enclave.measured.identity import Identities
+from wattest.enclave.measured.release import After, Head
+from wattest.enclave.measured.sealed_state import NO_METERS, PendingBatch
+from wattest.errors import InputError, VerificationError
+from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
+from wattest.metering.imported import ImportedSeries, imported_series
+from wattest.metering.meter import blinded_meter
+from wattest.metering.readers.public_key import parse_public_key
+from wattest.metering.readers.recognise import read_meter_file
+from wattest.metering.series import build_series_tree
+from wattest.metering.series_block import SeriesBlock, telegrams_evidence
+from wattest.protocol.channel import ChannelKind
+from wattest.workload.engine import Guest
+
+
+class ImportSession:
+    """One import batch: made by ``import.begin``, fed by ``import.add``, ended by ``batch.finish``."""
+
+    def __init__(
+        self,
+        identities: Identities,
+        faults: Faults,
+        guest: Guest,
+        channel: bytes,
+        head: Head,
+        period: tuple[int, int],
+        meter_keys: list[bytes],
+        readers: list[bytes],
+        watchers: list[bytes],
+    ) -> None:
+        state = identities.get(channel)
+        if state.channel.kind != ChannelKind.OPEN:
+            raise RequestInvalid("imports go into open channels", field="channel")
+        if len(meter_keys) != len(readers):
+            raise RequestInvalid("one reader key belongs to each item", expected=len(meter_keys), actual=len(readers))
+        names = [blinded_meter(meter_key, channel, period[0]) for meter_key in meter_keys]
+        self._period = period
+        self._order = sorted(range(len(names)), key=names.__getitem__)
+        self._index_of = {item: index for index, item in enumerate(self._order)}
+        storage_key = identities.storage_key(state).public_key
+        content = sha256(b"".join(meter_keys)) + sha256(b"".join(readers)) + sha256(b"".join(watchers))
+        self.builder = BatchBuilder(
+            identities,
+            faults,
+            Job(channel, head, period[0], period[1], sha256(content)),
+            [names[item] for item in self._order],
+            [list(dict.fromkeys((storage_key, readers[item], *watchers))) for item in self._order],
+            guest.workload,
+        )
+
+    def order(self) -> bytes:
+        """For every entry its item's index, u32 each."""
+        return np.asarray(self._order, dtype=">u4").tobytes()
+
+    def add(self, item: int, data: bytes, public_key: str | None) -> dict[str, object]:
+        """Read, verify and seal one file; the entry it became and its ciphertext.
+
+        Raises: ImportRefused, SessionInvalid.
+        """
+        index = self._index_of.get(item)
+        if index is None:
+            raise RequestInvalid("no such item in this import", field="item", actual=item)
+        try:
+            key = None if public_key is None else parse_public_key(public_key)
+            found = imported_series(read_meter_file(data, key))
+        except (InputError, VerificationError) as error:
+            raise ImportRefused(f"a file makes no series: {error.message}", hint=error.hint, item=item) from error
+        if len(found) != 1:
+            raise ImportRefused("a file makes one series", item=item, expected=1, actual=len(found))
+        series = found[0]
+        if not self._period[0] <= series.period_start < series.period_end <= self._period[1]:
+            raise ImportRefused(
+                "a file's readings lie outside the period",
+                item=item,
+                expected=list(self._period),
+                actual=[series.period_start, series.period_end],
+            )
+        entry = self._entry(index, series)
+        content = SeriesBlock(
+            entry, series.records, public_key=series.public_key, telegrams=series.telegrams, source=series.source
+        )
+        return {"index": index, "block": self.builder.put(index, entry.pack(), content.to_bytes())}
+
+    def finish(self) -> PendingBatch:
+        """Release the header; every item must have been added."""
+        return self.builder.finish(Roots(), After(NO_METERS))
+
+    def results(self) -> dict[str, object]:
+        """Nothing beyond the batch."""
+        return {}
+
+    def page(self, start: int, count: int) -> dict[str, object]:
+        """A page of the batch."""
+        return self.builder.page(start, count)
+
+    def _entry(self, index: int, series: ImportedSeries) -> SeriesEntry:
+        signed = series.kind == EntryKind.SIGNED_TELEGRAMS
+        return SeriesEntry(
+            series.kind,
+            self.builder.names[index],
+            series.period_start,
+            series.period_end,
+            series.records.shape[0],
+            build_series_tree(series.records, self.builder.series_key(index)).root,
+            telegrams_evidence(series.telegrams) if signed else ZERO_DIGEST,
+        )

@@ -1,0 +1,253 @@
+"""What an enclave must not forget, and nobody else may read: one sealed file per channel.
+
+Decided here: the fields, their one encoding, the encryption, and how a file is replaced so that a crash leaves the old
+or the new one whole. Not decided here: when state is written (``release``) and what a rollback looks like (the chain's
+head decides, ``release.require_head``). Invariants: the file opens only on the same platform under the same measurement;
+a key's ``repr`` shows its address alone.
+Source: docs/spec/sealed-state.md.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattest.crypto import aead
+from wattest.crypto.errors import AuthenticationFailed, BufferRefused
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.enclave.measured import cbor
+from wattest.enclave.measured.errors import SealedStateInvalid, StateWriteFailed
+from wattest.enclave.measured.faults import Faults
+from wattest.enclave.measured.schema import Fields
+from wattest.errors import InputError
+from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
+
+STATE_VERSION = 1
+STATE_PURPOSE = b"state"
+STORAGE_PURPOSE = b"storage"
+MAGIC = b"wattest-sealed-1"
+MAX_STATE_BYTES = 512 * 1024 * 1024
+METER_STATE = np.dtype([("meter", "V32"), ("end", ">u8"), ("import_register", ">u8"), ("export_register", ">u8")])
+"""One row per meter: key id 32, last interval end, import register, export register; 56 bytes, ascending by key id."""
+
+MeterStates = NDArray[np.void]
+NO_METERS: MeterStates = np.zeros(0, dtype=METER_STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingBatch:
+    """The last sealed batch: what was released, and what it takes to make its blocks again.
+
+    ``job`` is the digest of the whole job; ``inputs`` one SHA-256 per entry over the input bytes (zero where absent);
+    ``series_keys`` one per entry, empty once erased.
+    """
+
+    header: BatchHeader
+    signature: bytes
+    job: bytes
+    inputs: tuple[bytes, ...] = field(repr=False)
+    series_keys: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedState:
+    """One identity and where it stands.
+
+    ``meters`` and ``carry`` (digest of the payout list in a statement channel, else zero) hold after the last batch,
+    ``*_before`` before it: what it takes to make that batch again.
+    """
+
+    private_key: Secp256k1PrivateKey
+    secret: bytes = field(repr=False)
+    domain: Domain
+    channel: ChannelIdentity
+    operator: bytes
+    last: PendingBatch | None = None
+    meters_before: MeterStates = field(default_factory=lambda: NO_METERS, repr=False)
+    meters: MeterStates = field(default_factory=lambda: NO_METERS, repr=False)
+    carry_before: bytes = bytes(32)
+    carry: bytes = bytes(32)
+
+    @property
+    def sequence(self) -> int:
+        """Sequence of the last released header, 0 before the first."""
+        return 0 if self.last is None else self.last.header.sequence
+
+    @property
+    def digest(self) -> bytes:
+        """Digest of the last released header, zero before the first."""
+        return bytes(32) if self.last is None else self.last.header.digest(self.domain)
+
+    def with_erased_keys(self) -> SealedState:
+        """The same without the series keys of the last batch."""
+        return self if self.last is None else replace(self, last=replace(self.last, series_keys=()))
+
+
+def seal_state(state: SealedState, key: bytes) -> bytes:
+    """magic 16 || nonce 12 || AES-256-GCM of the CBOR map, with magic as associated data."""
+    nonce = secrets.token_bytes(aead.NONCE_BYTES)
+    return MAGIC + nonce + aead.seal(key, nonce, _encode(state), MAGIC)
+
+
+def open_state(data: bytes, key: bytes) -> SealedState:
+    """Read a sealed file.
+
+    Raises: SealedStateInvalid for another platform, measurement or version, or changed bytes.
+    """
+    head = len(MAGIC) + aead.NONCE_BYTES
+    if len(data) > MAX_STATE_BYTES or data[: len(MAGIC)] != MAGIC:
+        raise SealedStateInvalid("not a sealed state of this version", hint="restore the operator's state folder")
+    try:
+        return _parse(aead.open_sealed(key, data[len(MAGIC) : head], data[head:], MAGIC))
+    except (AuthenticationFailed, BufferRefused) as error:
+        raise SealedStateInvalid(
+            "sealed state does not open here: it was changed, or sealed by another platform or another measurement",
+            hint="run the version of wattest that sealed it, on the same platform, or create a new identity",
+        ) from error
+    except InputError as error:
+        raise SealedStateInvalid(f"sealed state is not what this program writes: {error.message}") from error
+
+
+class StateStore:
+    """The folder of sealed files: ``<channel id in hex>.sealed``."""
+
+    def __init__(self, folder: Path, key: bytes, faults: Faults) -> None:
+        self._folder = folder
+        self._key = key
+        self._faults = faults
+
+    def load(self) -> dict[bytes, SealedState]:
+        """Every identity by channel id.
+
+        Raises: SealedStateInvalid, naming the file; StateWriteFailed when the folder cannot be read.
+        """
+        found: dict[bytes, SealedState] = {}
+        try:
+            for path in sorted(self._folder.glob("*.sealed")):
+                if path.stat().st_size > MAX_STATE_BYTES:
+                    raise SealedStateInvalid("a sealed file is too large", path=str(path))
+                try:
+                    state = open_state(path.read_bytes(), self._key)
+                except SealedStateInvalid as error:
+                    error.fields["path"] = str(path)
+                    raise
+                if self._path(state.channel.id) != path:
+                    raise SealedStateInvalid("a sealed file carries another channel's name", path=str(path))
+                found[state.channel.id] = state
+        except OSError as error:
+            raise self._failed(error) from error
+        return found
+
+    def save(self, state: SealedState) -> None:
+        """Replace the channel's file: written, synced, renamed, folder synced.
+
+        Raises: StateWriteFailed; the old file is then still whole.
+        """
+        path = self._path(state.channel.id)
+        temporary = path.with_suffix(".new")
+        data = seal_state(state, self._key)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+            self._faults.reach("after_temporary_write")
+            temporary.replace(path)
+            self._faults.reach("after_rename")
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _path(self, channel: bytes) -> Path:
+        return self._folder / f"{channel.hex()}.sealed"
+
+    def _failed(self, error: OSError) -> StateWriteFailed:
+        return StateWriteFailed(
+            f"sealed state cannot be kept: {error.strerror or error}",
+            retryable=True,
+            hint="check space and permissions of the state folder",
+            path=str(self._folder),
+        )
+
+
+def _encode(state: SealedState) -> bytes:
+    last = state.last
+    return cbor.encode(
+        {
+            "version": STATE_VERSION,
+            "key": state.secret,
+            "chain_id": state.domain.chain_id.to_bytes(32, "big"),
+            "referee": state.domain.verifying_contract,
+            "manager": state.channel.manager,
+            "kind": int(state.channel.kind),
+            "salt": state.channel.salt,
+            "operator": state.operator,
+            "last": None
+            if last is None
+            else {
+                "header": last.header.to_bytes(),
+                "signature": last.signature,
+                "job": last.job,
+                "inputs": b"".join(last.inputs),
+                "series_keys": b"".join(last.series_keys),
+            },
+            "meters_before": state.meters_before.tobytes(),
+            "meters": state.meters.tobytes(),
+            "carry_before": state.carry_before,
+            "carry": state.carry,
+        }
+    )
+
+
+def _parse(data: bytes) -> SealedState:
+    fields = Fields(cbor.parse(data), "sealed state")
+    version = fields.uint("version", 16)
+    if version != STATE_VERSION:
+        raise SealedStateInvalid("unknown version of sealed state", expected=STATE_VERSION, actual=version)
+    secret = fields.bytes("key", 32)
+    state = SealedState(
+        private_key=Secp256k1PrivateKey.from_seed(secret),
+        secret=secret,
+        domain=Domain(int.from_bytes(fields.bytes("chain_id", 32), "big"), fields.bytes("referee", 20)),
+        channel=ChannelIdentity(
+            fields.bytes("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.bytes("salt", 32)
+        ),
+        operator=fields.bytes("operator", 20),
+        last=fields.optional("last", lambda name: _parse_last(fields.inner(name))),
+        meters_before=_meters(fields.blob("meters_before", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
+        meters=_meters(fields.blob("meters", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
+        carry_before=fields.bytes("carry_before", 32),
+        carry=fields.bytes("carry", 32),
+    )
+    fields.close()
+    return state
+
+
+def _parse_last(fields: Fields) -> PendingBatch:
+    last = PendingBatch(
+        header=parse_header(fields.bytes("header", HEADER_BYTES)),
+        signature=fields.bytes("signature", 65),
+        job=fields.bytes("job", 32),
+        inputs=tuple(fields.rows("inputs", 32, MAX_ENTRIES)),
+        series_keys=tuple(fields.rows("series_keys", 32, MAX_ENTRIES)),
+    )
+    fields.close()
+    return last
+
+
+def _meters(data: bytes) -> MeterStates:
+    if len(data) % METER_STATE.itemsize:
+        raise SealedStateInvalid("meter states are rows of 56 bytes", actual=len(data))
+    return np.frombuffer(data, dtype=METER_STATE)

@@ -1,0 +1,345 @@
+"""Settles a billing period over own batches: cited bundles in, bills and payouts out, as entries of a statement batch.
+
+Decided here: that every cited batch is this enclave's own and gives its own root again, that the citations tile the
+period, how intervals line up, and what an entry of kind 18 commits to. Not decided here: the arithmetic (the ``settle``
+guest). Invariants: no reading enters a bill that was not read out of a recomputed batch; the payout list continues the
+one this enclave sealed before.
+Source: docs/spec/sealed-blocks.md, section "Statements"; docs/spec/settlement.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattest.crypto.hashing import derive_salts, hmac_sha256, keccak256, sha256
+from wattest.enclave.measured.batch import ZERO, BatchBuilder, Job, Roots
+from wattest.enclave.measured.errors import CitationRefused, PayoutsBroken, RequestInvalid, SettlementRefused
+from wattest.enclave.measured.faults import Faults
+from wattest.enclave.measured.identity import Identities
+from wattest.enclave.measured.release import After, Head
+from wattest.enclave.measured.seal import NO_RECORDS, read_members, readers_of
+from wattest.enclave.measured.sealed_state import NO_METERS, PendingBatch
+from wattest.errors import InputError, VerificationError
+from wattest.merkle import MerkleTree, sha256_root
+from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
+from wattest.metering.meter import blinded_meter, statement_job_id
+from wattest.metering.series import entry_salt
+from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
+from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.channel import ChannelKind
+from wattest.protocol.edited_series import GRID_S
+from wattest.protocol.header import BatchHeader, recover_header_signer
+from wattest.protocol.member_list import parse_signed_member_list
+from wattest.workload.engine import Guest, Limits
+from wattest.workload.statement import (
+    MAX_CELLS,
+    HouseholdInput,
+    Payout,
+    StatementInput,
+    StatementOutput,
+    encode_payouts,
+    parse_payouts,
+    run_settle,
+)
+
+PAYOUT_DOMAIN = b"wattest/payout/1"
+INPUT_DOMAIN = b"wattest/statement-input/1"
+BLINDING_DOMAIN = b"wattest/bill-blinding/1"
+BLINDING_BYTES = 16
+PAYOUT_SALT_TAG = 0x05
+SETTLE_LIMITS = Limits(fuel=200_000_000_000, deadline_s=120.0)
+
+
+def payout_job_id(channel: bytes, period_start: int) -> bytes:
+    """The name of the payout entry: SHA-256("wattest/payout/1" || channel || u64 period start), 32 bytes."""
+    return sha256(PAYOUT_DOMAIN + channel + period_start.to_bytes(8, "big"))
+
+
+def bill_blinding(meter_key: bytes, channel: bytes, period_start: int) -> bytes:
+    """16 bytes that keep a bill's digest from being guessed, known to the household and its enclave."""
+    data = BLINDING_DOMAIN + channel + period_start.to_bytes(8, "big")
+    return hmac_sha256(meter_key, data)[:BLINDING_BYTES]
+
+
+def input_description(tariff: bytes, allocation: bytes, cited: list[tuple[bytes, int]]) -> bytes:
+    """The preimage of an input digest: parameters, then (header digest 32, u32 entry index) for each citation."""
+    return b"".join(
+        (
+            INPUT_DOMAIN,
+            sha256(tariff),
+            sha256(allocation),
+            len(cited).to_bytes(4, "big"),
+            *(digest + index.to_bytes(4, "big") for digest, index in cited),
+        )
+    )
+
+
+def payout_digest(root: bytes, total: int) -> bytes:
+    """keccak256(abi.encode(bytes32 root, uint256 total)): what the payout contract finds in the entry."""
+    return keccak256(root + total.to_bytes(32, "big"))
+
+
+@dataclass(slots=True)
+class _Citation:
+    """A cited batch while its bundle arrives."""
+
+    header: BatchHeader
+    digest: bytes
+    member_of: dict[bytes, int] = field(repr=False)
+    entries: list[bytes] = field(default_factory=list)
+    salts: list[bytes] = field(default_factory=list, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.entries) == self.header.entry_count
+
+
+class StatementSession:
+    """One statement: ``statement.begin``, then ``cite`` and ``add`` for each batch in turn, then ``batch.finish``."""
+
+    def __init__(
+        self,
+        identities: Identities,
+        faults: Faults,
+        guest: Guest,
+        channel: bytes,
+        head: Head,
+        period: tuple[int, int],
+        *,
+        members: bytes,
+        meter_keys: list[bytes],
+        payees: list[bytes],
+        tariff: bytes,
+        allocation: bytes,
+        previous_payouts: bytes,
+    ) -> None:
+        if identities.get(channel).channel.kind != ChannelKind.OPEN:
+            raise RequestInvalid("statements go into open channels", field="channel")
+        count, rest = divmod(max(period[1] - period[0], 0), GRID_S)
+        if rest or not 0 < count * len(meter_keys) <= MAX_CELLS or len(payees) != len(meter_keys):
+            raise RequestInvalid(
+                "a statement is over whole quarter hours, one payee to each member, at most 2**21 cells",
+                actual=[period[1] - period[0], len(meter_keys), len(payees)],
+            )
+        self._identities, self._faults, self._guest = identities, faults, guest
+        self._channel, self._head, self._period = channel, head, period
+        self._metering = identities.get(parse_signed_member_list(members).identity.id)
+        self._reader = identities.storage_key(self._metering)
+        self._list = read_members(self._metering, members, meter_keys, period[0]).member_list
+        self._meter_keys, self._payees = meter_keys, payees
+        self._tariff, self._allocation = tariff, allocation
+        self._previous = previous_payouts
+        parts = (members, b"".join(meter_keys), b"".join(payees), tariff, allocation, previous_payouts)
+        self._content = sha256(b"".join(sha256(part) for part in parts))
+        self._imports: NDArray[np.uint64] = np.zeros((len(meter_keys), count), dtype=np.uint64)
+        self._exports: NDArray[np.uint64] = np.zeros_like(self._imports)
+        self._cited: list[list[tuple[bytes, int]]] = [[] for _ in meter_keys]
+        self._all: list[tuple[bytes, int]] = []
+        self._digests: list[bytes] = []
+        self._covered = period[0]
+        self._open: _Citation | None = None
+        self._builder: BatchBuilder | None = None
+        self._results: dict[str, object] = {}
+
+    def cite(self, header: BatchHeader, signature: bytes) -> None:
+        """Begin the next batch of the period.
+
+        Raises: CitationRefused when it is not this enclave's, of another channel, or leaves a gap.
+        """
+        if self._open is not None:
+            raise CitationRefused("the batch before is not whole", expected=self._open.header.entry_count)
+        own = self._metering
+        if header.channel != own.channel.id or header.operator != own.operator:
+            raise CitationRefused("a cited batch is of another channel or operator", actual=header.channel)
+        signer = recover_header_signer(header, signature, own.domain)
+        if signer != own.private_key.address:
+            raise CitationRefused(
+                "a cited batch was not signed by this enclave", expected=own.private_key.address, actual=signer
+            )
+        if header.period_start != self._covered or header.period_end > self._period[1]:
+            raise CitationRefused(
+                "cited batches must tile the period, ascending and without a gap",
+                expected=[self._covered, self._period[1]],
+                actual=[header.period_start, header.period_end],
+            )
+        names = {
+            blinded_meter(meter_key, header.channel, header.period_start): member
+            for member, meter_key in enumerate(self._meter_keys)
+        }
+        self._open = _Citation(header, header.digest(own.domain), names)
+
+    def add(self, entries: list[bytes], blocks: list[bytes], wrapped: list[bytes]) -> None:
+        """Take the next entries of the open batch with their blocks and this enclave's wrapped keys.
+
+        Raises: CitationRefused, also when the last entry came and the batch does not give its root.
+        """
+        citation = self._open
+        if citation is None:
+            raise CitationRefused("no batch is being cited")
+        if not len(entries) == len(blocks) == len(wrapped):
+            raise CitationRefused("entries, blocks and keys come together", actual=[len(entries), len(blocks)])
+        for entry, block, key in zip(entries, blocks, wrapped, strict=True):
+            self._take(citation, entry, block, key)
+        if citation.is_whole:
+            self._close(citation)
+
+    def finish(self) -> PendingBatch:
+        """Settle and release."""
+        if self._open is not None or self._covered != self._period[1]:
+            raise CitationRefused(
+                "the cited batches do not cover the period", expected=self._period[1], actual=self._covered
+            )
+        start = self._period[0]
+        job_ids = [statement_job_id(meter_key, self._channel, start) for meter_key in self._meter_keys]
+        output = self._settle(job_ids)
+        names = [*job_ids, payout_job_id(self._channel, start)]
+        order = sorted(range(len(names)), key=names.__getitem__)
+        own_key = self._identities.storage_key(self._identities.get(self._channel)).public_key
+        watchers = self._list.watcher_reader_keys
+        readers = [readers_of(member, own_key, watchers) for member in self._list.members]
+        readers.append(list(dict.fromkeys((own_key, *watchers))))
+        citations = b"".join(self._digests)
+        builder = BatchBuilder(
+            self._identities,
+            self._faults,
+            Job(self._channel, self._head, *self._period, sha256(self._content + citations)),
+            [names[item] for item in order],
+            [readers[item] for item in order],
+            self._guest.workload,
+        )
+        listed = self._require_previous(builder, output)
+        self._builder = builder
+        for index, item in enumerate(order):
+            if item < len(job_ids):
+                self._put_bill(builder, index, item, output.bills[item])
+            else:
+                self._put_payouts(builder, index, output, listed)
+        self._results["order"] = np.asarray(
+            [item if item < len(job_ids) else 2**32 - 1 for item in order], dtype=">u4"
+        ).tobytes()
+        return builder.finish(Roots(inputs=sha256_root(citations, 32)), After(NO_METERS, sha256(listed)))
+
+    def results(self) -> dict[str, object]:
+        """Order of entries, payout root, total (32 bytes), and the salts of its tree."""
+        return self._results
+
+    def page(self, start: int, count: int) -> dict[str, object]:
+        """A page of the batch.
+
+        Raises: RequestInvalid before the batch was finished.
+        """
+        if self._builder is None:
+            raise RequestInvalid("the statement is not finished")
+        return self._builder.page(start, count)
+
+    def _take(self, citation: _Citation, entry: bytes, block: bytes, wrapped: bytes) -> None:
+        header, index = citation.header, len(citation.entries)
+        if citation.is_whole:
+            raise CitationRefused("more entries than the header counts", expected=header.entry_count)
+        member = citation.member_of.get(entry[2:34])
+        if member is None:
+            raise CitationRefused("an entry is of no listed member", batch=citation.digest, entry=index)
+        name = entry[2:34]
+        try:
+            key = unwrap_series_key(self._reader, wrapped, header.channel, header.sequence, name)
+            content = parse_series_block(open_block(key, header.channel, header.sequence, name, block))
+            if content.entry.pack() != entry:
+                raise CitationRefused("a block holds another entry", batch=citation.digest, entry=index)
+            verify_series_block(content, key)
+        except (InputError, VerificationError) as error:
+            if isinstance(error, CitationRefused):
+                raise
+            raise CitationRefused(
+                f"a block does not hold: {error.message}", hint=error.hint, batch=citation.digest, entry=index
+            ) from error
+        citation.entries.append(entry)
+        citation.salts.append(entry_salt(key))
+        self._cited[member].append((citation.digest, index))
+        self._all.append((citation.digest, index))
+        if content.entry.kind != EntryKind.ABSENT:
+            self._place(member, content, citation, index)
+
+    def _place(self, member: int, content: SeriesBlock, citation: _Citation, index: int) -> None:
+        records = content.records
+        offset = records["start"].astype(np.int64) - self._period[0]
+        cells, rest = np.divmod(offset, GRID_S)
+        off_grid = (rest != 0) | (records["duration_s"] != GRID_S) | (cells < 0) | (cells >= self._imports.shape[1])
+        if bool(off_grid.any()):
+            raise CitationRefused(
+                "a record does not lie on the quarter-hour grid", batch=citation.digest, entry=index,
+                record=int(np.argmax(off_grid)),
+            )  # fmt: skip
+        self._imports[member, cells] = records["import_milliwatt_hours"]
+        self._exports[member, cells] = records["export_milliwatt_hours"]
+
+    def _close(self, citation: _Citation) -> None:
+        root = MerkleTree.build(b"".join(citation.entries), ENTRY_BYTES, b"".join(citation.salts)).root
+        if root != citation.header.root:
+            raise CitationRefused(
+                "a cited bundle does not give its batch's root", expected=citation.header.root, actual=root
+            )
+        self._digests.append(citation.digest)
+        self._covered = citation.header.period_end
+        self._open = None
+
+    def _settle(self, job_ids: list[bytes]) -> StatementOutput:
+        start, end = self._period
+        try:
+            households = [
+                HouseholdInput(
+                    job_ids[member],
+                    bill_blinding(self._meter_keys[member], self._channel, start),
+                    self._imports[member],
+                    self._exports[member],
+                )
+                for member in range(len(job_ids))
+            ]
+            previous = parse_payouts(self._previous)
+            job = StatementInput(
+                start, end, GRID_S, self._tariff, self._allocation, self._payees, households, previous
+            )
+            return run_settle(self._guest, job, SETTLE_LIMITS)
+        except (InputError, VerificationError) as error:
+            raise SettlementRefused(
+                f"the settlement was refused: {error.message}", hint=error.hint, reason=error.code
+            ) from error
+
+    def _require_previous(self, builder: BatchBuilder, output: StatementOutput) -> bytes:
+        expected = builder.carry_before
+        actual = sha256(self._previous) if self._previous or expected != ZERO else ZERO
+        if actual != expected:
+            raise PayoutsBroken(
+                "the payout list is not the one that this channel's last statement sealed",
+                hint="pass the previous statement's list, unchanged",
+                expected=expected,
+                actual=actual,
+            )
+        return encode_payouts(output.payouts)
+
+    def _put_bill(self, builder: BatchBuilder, index: int, member: int, bill: bytes) -> None:
+        source = input_description(self._tariff, self._allocation, self._cited[member])
+        self._put(builder, index, self._imports.shape[1], sha256(bill), source, bill)
+
+    def _put_payouts(self, builder: BatchBuilder, index: int, output: StatementOutput, listed: bytes) -> None:
+        payouts: list[Payout] = list(output.payouts)
+        salts = derive_salts(builder.series_key(index), PAYOUT_SALT_TAG, len(payouts))
+        leaves = [payout.leaf_payload() for payout in payouts]
+        root = MerkleTree.build(b"".join(leaves), len(leaves[0]), salts).root if leaves else ZERO
+        total = output.payout_total
+        self._results.update(
+            payout_entry=index, payout_root=root, payout_total=total.to_bytes(32, "big"), payout_salts=salts
+        )
+        source = input_description(self._tariff, self._allocation, self._all)
+        self._put(builder, index, len(payouts), payout_digest(root, total), source, listed)
+
+    def _put(
+        self, builder: BatchBuilder, index: int, count: int, result_digest: bytes, source: bytes, result: bytes
+    ) -> None:
+        entry = StatementEntry(
+            EntryKind.STATEMENT, builder.names[index], *self._period, count, result_digest, sha256(source)
+        )
+        block = SeriesBlock(entry, NO_RECORDS, source=source, result=result)
+        builder.put_late(index, entry.pack(), block.to_bytes(), result)
