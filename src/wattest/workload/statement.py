@@ -32,6 +32,7 @@ PAYOUT_LEAF_VERSION = 1
 
 _VERSION = 1
 _HEADER = struct.Struct(">BQQII")
+_PERIOD = struct.Struct(">QQI")
 _TAIL = struct.Struct(">QQQq")
 _BILL_DOMAIN = b"wattest/bill/1"
 _INPUT_DOMAIN = b"wattest/statement-input/1"
@@ -222,15 +223,36 @@ def bill_digest(bill: bytes) -> bytes:
 
 
 def statement_input_digest(job: StatementInput, index: int) -> bytes:
-    """The input digest of household ``index``'s kind-18 entry, 32 bytes: what its bill was computed from.
+    """The input digest of household ``index``'s kind-18 entry, 32 bytes. Raises ``StatementInputInvalid``."""
+    return household_input_digest(
+        job.households[index],
+        job.period_start,
+        job.period_end,
+        job.interval_s,
+        tariff_digest(job.tariff),
+        allocation_digest(job.allocation),
+    )
 
-    Raises ``StatementInputInvalid``.
+
+def household_input_digest(
+    household: HouseholdInput,
+    period_start: int,
+    period_end: int,
+    interval_s: int,
+    tariff_hash: bytes,
+    allocation_hash: bytes,
+) -> bytes:
+    """What one bill was computed from, 32 bytes; ``tariff_hash`` and ``allocation_hash`` are their tagged digests.
+
+    Raises ``StatementInputInvalid``. docs/spec/settlement.md
     """
-    household = job.households[index]
-    job_id, blinding, imports, exports = _household_parts(household, job.interval_count)
-    period = struct.pack(">QQI", job.period_start, job.period_end, job.interval_s)
-    digests = tariff_digest(job.tariff) + allocation_digest(job.allocation)
-    return sha256(b"".join([_INPUT_DOMAIN, job_id, blinding, period, digests, imports, exports]))
+    count = (period_end - period_start) // interval_s if interval_s else 0
+    job_id, blinding, imports, exports = _household_parts(household, count)
+    try:
+        period = _PERIOD.pack(period_start, period_end, interval_s)
+    except struct.error as error:
+        raise StatementInputInvalid("a value does not fit its field", reason=str(error)) from None
+    return sha256(b"".join([_INPUT_DOMAIN, job_id, blinding, period, tariff_hash, allocation_hash, imports, exports]))
 
 
 def _household_parts(household: HouseholdInput, count: int) -> tuple[bytes, bytes, bytes, bytes]:
