@@ -26,9 +26,9 @@ class TariffInvalid(InputError):
 class Tariff:
     """Prices in micro-cents (10**-6 cent) per kilowatt-hour, 0 to 10**12; ``fixed_per_day`` in micro-cents per day.
 
-    ``community`` is paid for shared energy and credited to its exporters; ``community_grid`` is the grid fee that shared
-    energy pays instead of ``grid``; ``feed_in`` is credited for exports that nobody shared. ``currency_decimals`` (2 to
-    18) are those of the token that pays: one cent is 10**(decimals - 2) of its smallest units.
+    ``community`` is paid for shared energy and credited to its exporters; ``community_grid`` is the grid fee that
+    shared energy pays instead of ``grid``; ``feed_in`` is credited for exports that nobody shared. ``currency_decimals``
+    (2 to 18) are those of the token that pays: one cent is 10**(decimals - 2) of its smallest units.
     """
 
     energy: int
@@ -53,7 +53,7 @@ class Tariff:
     @property
     def units_per_cent(self) -> int:
         """How many of the token's smallest units one cent is."""
-        return 10 ** (self.currency_decimals - 2)
+        return int(10 ** (self.currency_decimals - 2))
 
     def to_bytes(self) -> bytes:
         """The 50 bytes of the format."""
@@ -70,7 +70,7 @@ def parse_tariff(data: bytes) -> Tariff:
     """Read the 50 bytes of a tariff. Raises ``TariffInvalid``. docs/spec/settlement.md"""
     if len(data) != TARIFF_BYTES:
         raise TariffInvalid("a tariff has another length", expected=TARIFF_BYTES, actual=len(data))
-    version, decimals, *prices = _LAYOUT.unpack(data)
+    version, decimals, energy, grid, community, community_grid, feed_in, fixed_per_day = _LAYOUT.unpack(data)
     if version != _VERSION:
         raise TariffInvalid("the tariff's version is unknown", expected=_VERSION, actual=version)
-    return Tariff(*prices, currency_decimals=decimals)
+    return Tariff(energy, grid, community, community_grid, feed_in, fixed_per_day, decimals)
