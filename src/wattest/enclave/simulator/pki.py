@@ -28,10 +28,11 @@ from wattest.enclave.simulator.sgx_extension import SGX_EXTENSION_OID, PlatformF
 
 SEED_BYTES = 32
 ORGANISATION = "wattest simulator - not Intel"
-ROOT_NAME = "wattest simulator root CA (not Intel)"
-PLATFORM_CA_NAME = "wattest simulator PCK Platform CA (not Intel)"
-PCK_NAME = "wattest simulator PCK certificate (not Intel)"
-TCB_SIGNING_NAME = "wattest simulator TCB signing (not Intel)"
+# Intel's library tells the certificates' roles by phrases in these names.
+ROOT_NAME = "wattest simulator SGX Root CA (not Intel)"
+PLATFORM_CA_NAME = "wattest simulator SGX PCK Platform CA (not Intel)"
+PCK_NAME = "wattest simulator SGX PCK Certificate (not Intel)"
+TCB_SIGNING_NAME = "wattest simulator SGX TCB Signing (not Intel)"
 DEVELOPMENT_ROOT_KEY = "unsafe_development_root_key.pem"
 
 FMSPC = b"WTSIM\x00"
