@@ -171,7 +171,7 @@ def _require_header_rules(header: BatchHeader, channel: ChannelRecord, previous_
     if now < end:
         raise PeriodNotOver(end, now)
     deadline = end + channel.parameters.commit_deadline_s
-    if now > deadline:
+    if now >= deadline:
         raise CommitDeadlinePassed(deadline, now)
     # The deadline is shorter than the epoch: a batch committed since this period's end was for this same period.
     if previous_committed_at >= end:

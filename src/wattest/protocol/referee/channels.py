@@ -100,7 +100,7 @@ def apply_set_roster_count(
     current = record.roster_count
     if record.next_roster_from != 0 and call.now >= record.next_roster_from:
         # The period before the last change can be committed until its deadline, under the count before.
-        if call.now <= record.next_roster_from + record.parameters.commit_deadline_s:
+        if call.now < record.next_roster_from + record.parameters.commit_deadline_s:
             raise RosterChangePending(record.next_roster_from)
         current = record.next_roster_count
     changed = replace(record, roster_count=current, next_roster_count=count, next_roster_from=from_period_start)
