@@ -27,8 +27,9 @@ class Tariff:
     """Prices in micro-cents (10**-6 cent) per kilowatt-hour, 0 to 10**12; ``fixed_per_day`` in micro-cents per day.
 
     ``community`` is paid for shared energy and credited to its exporters; ``community_grid`` is the grid fee that
-    shared energy pays instead of ``grid``; ``feed_in`` is credited for exports that nobody shared. ``currency_decimals``
-    (2 to 18) are those of the token that pays: one cent is 10**(decimals - 2) of its smallest units.
+    shared energy pays instead of ``grid``; ``feed_in`` is credited for exports that nobody shared.
+    ``currency_decimals`` (2 to 18) are those of the token that pays: one cent is 10**(decimals - 2) of its smallest
+    units.
     """
 
     energy: int

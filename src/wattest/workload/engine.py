@@ -118,7 +118,10 @@ class Guest:
             store.set_epoch_deadline(ticks(limits.deadline_s))
             with _watchdog.watching(self._engine):
                 output = self._run(store, data, limits)
-            return Outcome(output, limits.fuel - store.get_fuel())
+            left = store.get_fuel()
+            if not left:  # fuel is checked at loops and calls: the last stretch may have run into debt
+                raise _failure(TrapCode.OUT_OF_FUEL, limits)
+            return Outcome(output, limits.fuel - left)
         except wasmtime.Trap as trap:
             raise _failure(trap.trap_code, limits) from None
         except wasmtime.WasmtimeError as error:
