@@ -1,8 +1,8 @@
 """Check vectors/attestation/appraisal.json without wattest and without dcap-qvl.
 
 A second reading of docs/spec/evidence.md and appraisal-policy.md, for the simulator's version 3 quotes: cryptography
-for signatures and X.509, asn1crypto for the SGX extension, tomllib for policies. Ends with an assertion error at the first
-case whose verdict, codes, digests or platform id it does not confirm.
+for signatures and X.509, asn1crypto for the SGX extension, tomllib for policies. Ends with an assertion error at the
+first case whose verdict, codes, digests or platform id it does not confirm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 HERE = Path(__file__).parent / "attestation"
 SGX = "1.2.840.113741.1.13.1"
 DAY = 86_400
-FEATURES = 0x602E7
+FEATURES = 0x61AE7
 
 
 class Fault(Exception):

@@ -63,8 +63,8 @@ class AllowedStatus:
 
 
 _ALL_64 = 2**64 - 1
-# XFRM and XFAM: x87 and SSE always; AVX, AVX-512, PKRU and AMX may be on or off.
-_FEATURES = Pin(0x3, _ALL_64 & ~0x602E4)
+# XFRM and XFAM: x87 and SSE always; AVX, AVX-512, PKRU, CET and AMX may be on or off.
+_FEATURES = Pin(0x3, _ALL_64 & ~0x61AE4)
 _PLAIN_ENCLAVE = Pin(0x5, _ALL_64)  # INIT | MODE64BIT: no DEBUG, PROVISION_KEY, EINITTOKEN_KEY, CET, KSS
 _NO_EXTRAS = Pin(0, 0xFFFFFFFF)
 _PLAIN_TRUST_DOMAIN = Pin(0x10000000, _ALL_64)  # SEPT_VE_DISABLE alone
