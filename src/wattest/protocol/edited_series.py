@@ -1,4 +1,4 @@
-"""How a signed source becomes a series: the ``vee`` guest with this protocol's settings, and the same again for readers.
+"""How a signed source becomes a series: the ``vee`` guest with this protocol's settings, and again for readers.
 
 Decided here: the settings every batch uses (grid, plausible power), and how source digests follow the guest's output.
 Not decided here: the rules of editing (``vee``), signatures and roots (``metering``). Invariant: the enclave and a
@@ -86,7 +86,8 @@ def last_measured(records: Records) -> PreviousState:
 def verify_edited(guest: Guest, block: SeriesBlock) -> None:
     """Run the guest again on what the meter gave, and compare every record.
 
-    Of kind 1; imported series are kept as read, absent meters have no records. Raises: EditingMismatch, or what ``run_vee`` raises.
+    Of kind 1; imported series are kept as read, absent meters have no records. Raises: EditingMismatch, or what
+    ``run_vee`` raises.
     """
     entry = block.entry
     if not isinstance(entry, SeriesEntry) or entry.kind != EntryKind.SIGNED_DEVICE_BLOCK:

@@ -39,7 +39,7 @@ from wattest.enclave.measured.wire import encode_request, parse_reply, receive_f
 from wattest.errors import TransportError, VerificationError
 from wattest.protocol.bundle import BundleManifest
 from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.header import HEADER_BYTES, BatchHeader, parse_header
+from wattest.protocol.header import HEADER_BYTES, parse_header
 from wattest.protocol.report_data import KeyBinding
 
 __all__ = [
@@ -93,10 +93,10 @@ class EnclaveClient:
         description = Description(
             backend=fields.text("backend", 32),
             debug=fields.flag("debug"),
-            measurement=fields.bytes("measurement", 32),
+            measurement=fields.octets("measurement", 32),
             engine_version=fields.text("engine_version", 64),
-            vee_workload=fields.bytes("vee_workload", 32),
-            settle_workload=fields.bytes("settle_workload", 32),
+            vee_workload=fields.octets("vee_workload", 32),
+            settle_workload=fields.octets("settle_workload", 32),
             identities=tuple(_identity(inner) for inner in fields.maps("identities", 65_536)),
         )
         fields.close()
@@ -126,7 +126,7 @@ class EnclaveClient:
     def first_light(self, text: str, channel: bytes | None = None) -> FirstLight:
         """Hash and sign ``text`` inside; ``channel`` names the identity, the first one when None."""
         fields = self._ask("first_light", {"text": text, "channel": channel})
-        light = FirstLight(fields.bytes("digest", 32), fields.bytes("signature", 65), fields.bytes("address", 20))
+        light = FirstLight(fields.octets("digest", 32), fields.octets("signature", 65), fields.octets("address", 20))
         fields.close()
         return light
 
@@ -176,9 +176,7 @@ class EnclaveClient:
             begun.close()
             blocks: dict[int, bytes] = {}
             for number, item in enumerate(job.items):
-                sealed = self._ask(
-                    "import.add", {"item": number, "file": item.file, "public_key": item.public_key}
-                )
+                sealed = self._ask("import.add", {"item": number, "file": item.file, "public_key": item.public_key})
                 blocks[sealed.uint("index", 32)] = sealed.blob("block", MAX_BLOCK_BYTES)
                 sealed.close()
             return self._finish(order, blocks)
@@ -208,8 +206,8 @@ class EnclaveClient:
     def last_release(self, channel: bytes) -> Release | None:
         """The last header released in ``channel``, None before the first. Raises: IdentityUnknown."""
         fields = self._ask("release.last", {"channel": channel})
-        header = fields.optional("header", lambda name: fields.bytes(name, HEADER_BYTES))
-        signature = fields.optional("signature", lambda name: fields.bytes(name, 65))
+        header = fields.optional("header", lambda name: fields.octets(name, HEADER_BYTES))
+        signature = fields.optional("signature", lambda name: fields.octets(name, 65))
         fields.close()
         return None if header is None or signature is None else Release(parse_header(header), signature)
 
@@ -246,16 +244,16 @@ class EnclaveClient:
 
     def _finish(self, order: Sequence[int] | None, blocks: dict[int, bytes]) -> SealedBatch:
         finished = self._ask("batch.finish", {})
-        header = parse_header(finished.bytes("header", HEADER_BYTES))
-        signature = finished.bytes("signature", 65)
+        header = parse_header(finished.octets("header", HEADER_BYTES))
+        signature = finished.octets("signature", 65)
         count = header.entry_count
         payouts: tuple[int, bytes, int, bytes] | None = None
         if order is None:
             order = _numbers(finished.blob("order", 4 * count))
             payouts = (
                 finished.uint("payout_entry", 32),
-                finished.bytes("payout_root", 32),
-                int.from_bytes(finished.bytes("payout_total", 32), "big"),
+                finished.octets("payout_root", 32),
+                int.from_bytes(finished.octets("payout_total", 32), "big"),
                 finished.blob("payout_salts", _SALT_BYTES * 2**20),
             )
         finished.close()
@@ -361,11 +359,11 @@ def _job(channel: bytes, head: ChainHead, period_start: int, period_end: int) ->
 
 def _identity(fields: Fields, evidence: bytes = b"") -> Identity:
     identity = Identity(
-        channel=fields.bytes("channel", 32),
-        operator=fields.bytes("operator", 20),
-        address=fields.bytes("address", 20),
-        public_key=fields.bytes("public_key", 64),
-        storage_key=fields.bytes("storage_key", 32),
+        channel=fields.octets("channel", 32),
+        operator=fields.octets("operator", 20),
+        address=fields.octets("address", 20),
+        public_key=fields.octets("public_key", 64),
+        storage_key=fields.octets("storage_key", 32),
         evidence=evidence,
     )
     fields.close()
@@ -395,8 +393,7 @@ def _by_reader(readers: bytes, wrapped: bytes) -> dict[ReaderId, bytes]:
     if len(wrapped) != count * _WRAPPED_BYTES:
         raise EnclaveMisbehaved("wrapped keys and readers differ", expected=count, actual=len(wrapped))
     return {
-        readers[32 * at : 32 * at + 32]: wrapped[_WRAPPED_BYTES * at : _WRAPPED_BYTES * (at + 1)]
-        for at in range(count)
+        readers[32 * at : 32 * at + 32]: wrapped[_WRAPPED_BYTES * at : _WRAPPED_BYTES * (at + 1)] for at in range(count)
     }
 
 

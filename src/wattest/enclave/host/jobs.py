@@ -63,7 +63,8 @@ class FirstLight:
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """The operator's head in a channel as the host reads it from the chain: (0, zero digest) before the first commit."""
+    """The operator's head in a channel as the host reads it from the chain: (0, zero digest) before the first
+    commit."""
 
     sequence: int = 0
     digest: bytes = ZERO_DIGEST
@@ -90,9 +91,9 @@ class SealJob:
 class ImportItem:
     """One meter's file for an import batch: raw bytes, read and verified again inside.
 
-    ``public_key`` is the key as text (any spelling ``metering.readers`` reads). An OCMF file whose signatures hold under
-    it makes a kind 2 entry; a file without signatures, or read without a key, one of kind 3. ``meter_key`` (32 bytes)
-    blinds the entry's name, ``reader_key`` (X25519, 32) is the household's.
+    ``public_key`` is the key as text (any spelling ``metering.readers`` reads). An OCMF file whose signatures hold
+    under it makes a kind 2 entry; a file without signatures, or read without a key, one of kind 3. ``meter_key`` (32
+    bytes) blinds the entry's name, ``reader_key`` (X25519, 32) is the household's.
     """
 
     file: bytes = field(repr=False)
@@ -154,8 +155,8 @@ class StatementJob:
 class PayoutResult:
     """The payout entry of a statement: its index among the entries, the tree's root, sum and salts (16 bytes each).
 
-    ``listed`` is the cumulative list, 52 bytes each (address, amount), in the order of the tree's leaves; it is the next
-    statement's ``previous_payouts``. ``root`` is zero for an empty list.
+    ``listed`` is the cumulative list, 52 bytes each (address, amount), in the order of the tree's leaves; it is the
+    next statement's ``previous_payouts``. ``root`` is zero for an empty list.
     """
 
     entry: int

@@ -1,9 +1,9 @@
 """A batch in the making: entries in order, their keys and blocks, and the header over them.
 
 Decided here: series keys, the order of entries, block encryption, trees, content id, header, wrapped keys; the same for
-series, imports and statements. Not decided here: what an entry says (``series``, ``imported``, ``statement``) and when a
-signature leaves (``release``). Invariants: a series key encrypts one plaintext: when a batch is made again, a block that
-differs from the sealed one is refused before anything is encrypted; no reading is kept once its block is out.
+series, imports and statements. Not decided here: what an entry says (``series``, ``imported``, ``statement``) and when
+a signature leaves (``release``). Invariants: a series key encrypts one plaintext: when a batch is made again, a block
+that differs from the sealed one is refused before anything is encrypted; no reading is kept once its block is out.
 Source: docs/spec/sealed-blocks.md; docs/spec/sealed-state.md, section "The same batch again".
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from wattest.crypto.hashing import sha256
 from wattest.enclave.measured.errors import JobConflict, RequestInvalid, SessionInvalid
@@ -78,7 +79,7 @@ class BatchBuilder:
             raise RequestInvalid("a batch has 1 to 2**20 entries", field="entries", actual=len(names))
         if not job.period_start < job.period_end:
             raise RequestInvalid("a period ends after it starts", actual=[job.period_start, job.period_end])
-        if any(before >= after for before, after in zip(names, names[1:], strict=False)):
+        if any(before >= after for before, after in pairwise(names)):
             raise RequestInvalid("entries ascend strictly: two of them have one name", field="entries")
         self.state = identities.get(job.channel)
         self.job = job

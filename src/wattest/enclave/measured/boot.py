@@ -20,6 +20,7 @@ import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from importlib.abc import Loader, MetaPathFinder
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -70,14 +71,17 @@ class Fence(MetaPathFinder):
         expected = self._digest_of.get(logical)
         if expected is None:
             raise OutsideMeasurement(f"{logical} is not measured")
-        with open(self._paths[logical], "rb") as handle:
+        with Path(self._paths[logical]).open("rb") as handle:
             data = handle.read()
         if sha256(data).digest() != expected:
             raise OutsideMeasurement(f"{logical} is not the file that was measured")
         return data
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002 - the name alone decides
+        target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         """The module's place in the manifest; None, hence an ImportError, when it has none."""
         relative = fullname.replace(".", "/")
@@ -122,11 +126,9 @@ class Fence(MetaPathFinder):
 
     def _source_spec(self, fullname: str, logical: str, *, is_package: bool) -> importlib.machinery.ModuleSpec | None:
         file = self._paths[logical]
-        places = [os.path.dirname(file)] if is_package else None
+        places = [str(Path(file).parent)] if is_package else None
         loader: Loader = MeasuredLoader(self, logical, fullname, file)
-        return importlib.util.spec_from_file_location(
-            fullname, file, loader=loader, submodule_search_locations=places
-        )
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=places)
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Refuse what an enclave has no business doing; the interpreter calls this before each such act."""
@@ -192,14 +194,14 @@ def main(arguments: list[str]) -> int:
     launch = json.loads(text)
     manifest = launch["manifest"]
     fence = Fence(manifest["files"], launch["paths"])
-    fence.allow(os.path.dirname(launch["run"]["socket"]), launch["run"]["state_dir"], launch["run"]["device_root"])
+    fence.allow(str(Path(launch["run"]["socket"]).parent), launch["run"]["state_dir"], launch["run"]["device_root"])
     fence.verify_loaded()
     sys.path[:] = []
     sys.path_hooks[:] = []
     sys.path_importer_cache.clear()
     sys.meta_path[:] = [
-        importlib.machinery.BuiltinImporter,  # type: ignore[list-item]
-        importlib.machinery.FrozenImporter,  # type: ignore[list-item]
+        importlib.machinery.BuiltinImporter,
+        importlib.machinery.FrozenImporter,
         fence,
     ]
     sys.addaudithook(fence.audit)

@@ -60,7 +60,7 @@ class SimulatorDevice:
         """A key that the platform derives from its secret, the measurement and the purpose."""
         _require_purpose(purpose)
         fields = self._ask("sealing_key", {"purpose": purpose})
-        key = fields.bytes("key", KEY_BYTES)
+        key = fields.octets("key", KEY_BYTES)
         fields.close()
         return key
 
@@ -121,7 +121,7 @@ class GramineDevice:
         return DeviceFailed(
             f"{name} of the attestation device failed: {error.strerror or error}",
             retryable=False,
-            hint="run under gramine-sgx with sgx.remote_attestation = \"dcap\"",
+            hint='run under gramine-sgx with sgx.remote_attestation = "dcap"',
             path=str(self._root / name),
         )
 

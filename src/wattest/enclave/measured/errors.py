@@ -7,6 +7,8 @@ Source: docs/spec/enclave-socket.md, section "Errors".
 
 from __future__ import annotations
 
+from typing import Any
+
 from wattest.errors import (
     ConfigError,
     InputError,
@@ -158,8 +160,9 @@ def error_from_wire(
 ) -> WattestError:
     """Rebuild an error on the host's side: the class of that name if this process knows it, else one of its branch."""
     base = BRANCHES[branch]
-    kind = _known(base, code) or type(code, (base,), {"__doc__": "An error raised inside the enclave."})
-    error = kind.__new__(kind)
+    known = _known(base, code)
+    kind: Any = known or type(code, (base,), {"__doc__": "An error raised inside the enclave."})
+    error: WattestError = kind.__new__(kind)
     WattestError.__init__(error, message, hint=hint, **fields)
     if isinstance(error, TransportError):
         error.retryable = retryable

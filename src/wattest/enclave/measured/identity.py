@@ -64,7 +64,9 @@ class Identities:
         Raises: RequestInvalid when binding and channel differ; IdentityConflict; DeviceFailed; StateWriteFailed.
         """
         if channel.id != binding.channel:
-            raise RequestInvalid("the channel id is not that of its preimage", expected=channel.id, actual=binding.channel)
+            raise RequestInvalid(
+                "the channel id is not that of its preimage", expected=channel.id, actual=binding.channel
+            )
         domain = Domain(binding.chain_id, binding.referee)
         state = self._states.get(channel.id)
         if state is None:

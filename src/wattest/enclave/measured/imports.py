@@ -1,8 +1,8 @@
 """Seals imported meter files into an open channel: kind 2 where signatures hold, kind 3 where there are none.
 
-Decided here: that every file is read and verified again inside, and that its records are kept as read. Not decided here:
-the formats (``metering.readers``) and the batch (``batch``). Invariants: a file whose signature or checksum fails makes
-no entry and fails the job, by the item's index; no roster, no state.
+Decided here: that every file is read and verified again inside, and that its records are kept as read. Not decided
+here: the formats (``metering.readers``) and the batch (``batch``). Invariants: a file whose signature or checksum fails
+makes no entry and fails the job, by the item's index; no roster, no state.
 Source: docs/spec/enclave-socket.md, methods ``import.*``; docs/spec/sealed-blocks.md, section "Imports".
 """
 

@@ -35,7 +35,7 @@ class Fields:
         shown = len(value) if isinstance(value, (bytes, str, list, dict)) else type(value).__name__
         return RequestInvalid(f"{self._where}: {name} must be {expected}", field=name, expected=expected, actual=shown)
 
-    def bytes(self, name: str, length: int) -> bytes:
+    def octets(self, name: str, length: int) -> bytes:
         """A byte string of exactly ``length``."""
         value = self._take(name)
         if not isinstance(value, bytes) or len(value) != length:

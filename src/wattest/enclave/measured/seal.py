@@ -1,9 +1,9 @@
 """Seals one period of a scheduled channel: member list, device blocks, series, batch.
 
 Decided here: what is checked before a series counts, and what an absent meter leaves. Not decided here: the batch
-around it (``batch``), editing (``protocol.edited_series``). Invariants: whose meters count is what the channel's manager
-signed, and every member has an entry; one block that fails fails the job, by the member's index, and nothing is signed;
-no Python object lives per reading.
+around it (``batch``), editing (``protocol.edited_series``). Invariants: whose meters count is what the channel's
+manager signed, and every member has an entry; one block that fails fails the job, by the member's index, and nothing is
+signed; no Python object lives per reading.
 Source: docs/spec/enclave-socket.md, methods ``seal.*``; docs/spec/sealed-blocks.md.
 """
 
@@ -180,7 +180,9 @@ class SealSession:
             raise DeviceBlockRefused(f"a device block cannot be read: {error.message}", hint=error.hint) from error
         index = self._index_of.get(block.public_key)
         if index is None:
-            raise DeviceBlockRefused("a device block of a meter that is not a member", meter=meter_key_id(block.public_key))
+            raise DeviceBlockRefused(
+                "a device block of a meter that is not a member", meter=meter_key_id(block.public_key)
+            )
         member = self._order[index]
         if not self._period[0] <= block.period_start < block.period_end <= self._period[1]:
             raise DeviceBlockRefused(
@@ -202,9 +204,7 @@ class SealSession:
         previous = self._previous.get(meter)
         digest = block.digest
         try:
-            records = edit_series(
-                self._guest, block.records, digest, block.period_start, block.period_end, previous
-            )
+            records = edit_series(self._guest, block.records, digest, block.period_start, block.period_end, previous)
         except (InputError, VerificationError) as error:
             raise SeriesRefused(f"vee refuses the series: {error.message}", hint=error.hint, member=member) from error
         entry = SeriesEntry(

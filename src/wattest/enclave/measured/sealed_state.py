@@ -2,8 +2,8 @@
 
 Decided here: the fields, their one encoding, the encryption, and how a file is replaced so that a crash leaves the old
 or the new one whole. Not decided here: when state is written (``release``) and what a rollback looks like (the chain's
-head decides, ``release.require_head``). Invariants: the file opens only on the same platform under the same measurement;
-a key's ``repr`` shows its address alone.
+head decides, ``release.require_head``). Invariants: the file opens only on the same platform under the same
+measurement; a key's ``repr`` shows its address alone.
 Source: docs/spec/sealed-state.md.
 """
 
@@ -216,20 +216,20 @@ def _parse(data: bytes) -> SealedState:
     version = fields.uint("version", 16)
     if version != STATE_VERSION:
         raise SealedStateInvalid("unknown version of sealed state", expected=STATE_VERSION, actual=version)
-    secret = fields.bytes("key", 32)
+    secret = fields.octets("key", 32)
     state = SealedState(
         private_key=Secp256k1PrivateKey.from_seed(secret),
         secret=secret,
-        domain=Domain(int.from_bytes(fields.bytes("chain_id", 32), "big"), fields.bytes("referee", 20)),
+        domain=Domain(int.from_bytes(fields.octets("chain_id", 32), "big"), fields.octets("referee", 20)),
         channel=ChannelIdentity(
-            fields.bytes("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.bytes("salt", 32)
+            fields.octets("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.octets("salt", 32)
         ),
-        operator=fields.bytes("operator", 20),
+        operator=fields.octets("operator", 20),
         last=fields.optional("last", lambda name: _parse_last(fields.inner(name))),
         meters_before=_meters(fields.blob("meters_before", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
         meters=_meters(fields.blob("meters", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
-        carry_before=fields.bytes("carry_before", 32),
-        carry=fields.bytes("carry", 32),
+        carry_before=fields.octets("carry_before", 32),
+        carry=fields.octets("carry", 32),
     )
     fields.close()
     return state
@@ -237,9 +237,9 @@ def _parse(data: bytes) -> SealedState:
 
 def _parse_last(fields: Fields) -> PendingBatch:
     last = PendingBatch(
-        header=parse_header(fields.bytes("header", HEADER_BYTES)),
-        signature=fields.bytes("signature", 65),
-        job=fields.bytes("job", 32),
+        header=parse_header(fields.octets("header", HEADER_BYTES)),
+        signature=fields.octets("signature", 65),
+        job=fields.octets("job", 32),
         inputs=tuple(fields.rows("inputs", 32, MAX_ENTRIES)),
         series_keys=tuple(fields.rows("series_keys", 32, MAX_ENTRIES)),
     )

@@ -1,8 +1,8 @@
 """The methods of the socket, each with its strict parameters.
 
-Decided here: which methods exist, their fields and limits, and that one job is open at a time. Not decided here: framing
-(``wire``) and what a job does (``seal``, ``imports``, ``statement``). Invariants: a failed step ends its job; no method
-returns a private key, a series key or a meter key.
+Decided here: which methods exist, their fields and limits, and that one job is open at a time. Not decided here:
+framing (``wire``) and what a job does (``seal``, ``imports``, ``statement``). Invariants: a failed step ends its job;
+no method returns a private key, a series key or a meter key.
 Source: docs/spec/enclave-socket.md.
 """
 
@@ -134,14 +134,14 @@ class Service:
 
     def _create_identity(self, fields: Fields) -> dict[str, object]:
         channel = ChannelIdentity(
-            fields.bytes("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.bytes("salt", 32)
+            fields.octets("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.octets("salt", 32)
         )
         binding = KeyBinding(
-            chain_id=int.from_bytes(fields.bytes("chain_id", 32), "big"),
-            referee=fields.bytes("referee", 20),
-            channel=fields.bytes("channel", 32),
-            operator=fields.bytes("operator", 20),
-            nonce=fields.bytes("nonce", 32),
+            chain_id=int.from_bytes(fields.octets("chain_id", 32), "big"),
+            referee=fields.octets("referee", 20),
+            channel=fields.octets("channel", 32),
+            operator=fields.octets("operator", 20),
+            nonce=fields.octets("nonce", 32),
         )
         fields.close()
         state, evidence = self._identities.create(binding, channel)
@@ -149,7 +149,7 @@ class Service:
 
     def _first_light(self, fields: Fields) -> dict[str, object]:
         text = fields.text("text", MAX_TEXT)
-        channel = fields.optional("channel", lambda name: fields.bytes(name, 32))
+        channel = fields.optional("channel", lambda name: fields.octets(name, 32))
         fields.close()
         state, digest, signature = self._identities.first_light(text, channel)
         return {"digest": digest, "signature": signature, "address": state.private_key.address}
@@ -208,8 +208,8 @@ class Service:
         return {}
 
     def _statement_cite(self, fields: Fields) -> dict[str, object]:
-        header = parse_header(fields.bytes("header", HEADER_BYTES))
-        signature = fields.bytes("signature", 65)
+        header = parse_header(fields.octets("header", HEADER_BYTES))
+        signature = fields.octets("signature", 65)
         fields.close()
         self._open(StatementSession).cite(header, signature)
         return {}
@@ -243,7 +243,7 @@ class Service:
         return self._session.page(start, count)
 
     def _last_release(self, fields: Fields) -> dict[str, object]:
-        channel = fields.bytes("channel", 32)
+        channel = fields.octets("channel", 32)
         fields.close()
         last = self._identities.get(channel).last
         if last is None:
@@ -251,7 +251,7 @@ class Service:
         return {"header": last.header.to_bytes(), "signature": last.signature}
 
     def _erase(self, fields: Fields) -> dict[str, object]:
-        channel, sequence = fields.bytes("channel", 32), fields.uint("sequence")
+        channel, sequence = fields.octets("channel", 32), fields.uint("sequence")
         fields.close()
         state = self._identities.get(channel)
         held = state.sequence == sequence and state.last is not None and bool(state.last.series_keys)
@@ -272,6 +272,6 @@ class Service:
 
 
 def _job(fields: Fields) -> tuple[bytes, Head, tuple[int, int]]:
-    channel = fields.bytes("channel", 32)
-    head = Head(fields.uint("head_sequence"), fields.bytes("head_digest", 32))
+    channel = fields.octets("channel", 32)
+    head = Head(fields.uint("head_sequence"), fields.octets("head_digest", 32))
     return channel, head, (fields.uint("period_start"), fields.uint("period_end"))

@@ -298,9 +298,7 @@ class StatementSession:
                 for member in range(len(job_ids))
             ]
             previous = parse_payouts(self._previous)
-            job = StatementInput(
-                start, end, GRID_S, self._tariff, self._allocation, self._payees, households, previous
-            )
+            job = StatementInput(start, end, GRID_S, self._tariff, self._allocation, self._payees, households, previous)
             return run_settle(self._guest, job, SETTLE_LIMITS)
         except (InputError, VerificationError) as error:
             raise SettlementRefused(

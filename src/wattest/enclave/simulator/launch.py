@@ -95,7 +95,7 @@ class DeviceService:
             fields = Fields(request.params, request.method)
             result: dict[str, object]
             if request.method == "quote":
-                result = {"quote": self.quote(fields.bytes("report_data", REPORT_DATA_BYTES))}
+                result = {"quote": self.quote(fields.octets("report_data", REPORT_DATA_BYTES))}
             elif request.method == "sealing_key":
                 result = {"key": self.sealing_key(fields.blob("purpose", MAX_PURPOSE_BYTES))}
             else:

@@ -1,9 +1,9 @@
 """The simulated MRENCLAVE: a digest over exactly what an enclave runs.
 
 Decided here: which files count (interpreter, standard library, the distributions that measured code imports, the rooms
-it reaches, native library, guests), their relocatable names, the manifest and its digest. Not decided here: that nothing
-else runs (``measured.boot`` enforces the manifest) and who quotes the digest (``platform``). Invariants: names do not
-depend on where things are installed; one byte changed in any file, argument or setting gives another digest.
+it reaches, native library, guests), their relocatable names, the manifest and its digest. Not decided here: that
+nothing else runs (``measured.boot`` enforces the manifest) and who quotes the digest (``platform``). Invariants: names
+do not depend on where things are installed; one byte changed in any file, argument or setting gives another digest.
 Source: docs/adr/measured-code.md.
 """
 
