@@ -9,7 +9,7 @@ import time
 
 
 class ChainProxy:
-    """Forwards to a port; ``delay_s`` slows every answer, ``down`` refuses, ``answers_before_loss`` = n loses answer n + 1 and cuts."""
+    """Forwards to a port; ``answers_before_loss`` = n loses answer n + 1 and cuts the connection."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port

@@ -221,9 +221,17 @@ class Referee:
         """Commit a batch; ``previous`` is the record of the operator's batch before, ``EMPTY_RECORD`` at sequence 1."""
         return self._send(signer, "commit", header, signature, previous, intent=intent)
 
-    def release(self, signer: LocalSigner, channel: bytes, operator: bytes, records: Sequence[BatchRecord]) -> Receipt:
+    def release(
+        self,
+        signer: LocalSigner,
+        channel: bytes,
+        operator: bytes,
+        records: Sequence[BatchRecord],
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
         """Drop final or slashed batches from the operator's exposure."""
-        return self._send(signer, "release", channel, operator, list(records))
+        return self._send(signer, "release", channel, operator, list(records), intent=intent)
 
     def is_final(self, channel: bytes, operator: bytes, sequence: int, record: BatchRecord) -> bool:
         """Whether the batch is final now; raises ``UnknownBatch`` when the record is not the batch's."""

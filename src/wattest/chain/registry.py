@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from wattest.chain.abi import UnexpectedContractAnswer, load_abi
-from wattest.chain.client import ChainClient, Receipt
+from wattest.chain.client import Block, ChainClient, Receipt
 from wattest.chain.signer import LocalSigner
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.verdict import EvidenceVerdict
@@ -60,6 +60,14 @@ class EnclaveRegistry:
     def domain(self) -> Domain:
         """The EIP-712 domain that verdicts are signed for."""
         return Domain(self.client.chain_id, self.address)
+
+    def recent_nonce(self) -> Block:
+        """A block whose hash can be the nonce of new evidence: the one before the latest.
+
+        The latest itself would do on chain, but a node tries a transaction as if it were in the latest block, where
+        that block's own hash is not known yet.
+        """
+        return self.client.block(max(0, self.client.block().number - 1))
 
     def register(
         self, signer: LocalSigner, verdict: EvidenceVerdict, signatures: Sequence[bytes], *, intent: str | None = None

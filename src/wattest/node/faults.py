@@ -1,0 +1,72 @@
+"""Named points between the steps of a node, where a test may kill it.
+
+Decided here: how a point is named and that nothing happens there unless a development switch armed it. The names are
+listed, so that a test can prove it visits every one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+
+from wattest.errors import ConfigError
+
+FAULT_VARIABLE = "WATTEST_UNSAFE_FAULT"
+
+OPERATOR_FAULT_POINTS = (
+    "block.kept",  # a device block is in the database, its file still in the inbox
+    "batch.collected",
+    "batch.sealing",
+    "enclave.released",  # the enclave signed, nothing is stored
+    "batch.sealed",
+    "bundle.written",
+    "batch.stored",
+    "batch.committing",
+    "transaction.recorded",  # signed and remembered, not broadcast
+    "commit.mined",  # on chain, not noted
+    "batch.committed",
+    "challenge.noted",
+    "answer.mined",
+    "batch.final",
+)
+WATCHER_FAULT_POINTS = (
+    "commit.noted",
+    "batch.judged",
+    "transaction.recorded",
+    "action.mined",
+    "action.noted",
+)
+
+
+class UnknownFaultPoint(ConfigError):
+    """A fault point that no node has."""
+
+
+class FaultPoints:
+    """Does nothing, or kills this process the n-th time that one point is reached."""
+
+    def __init__(self, point: str | None = None, occurrence: int = 1) -> None:
+        if point is not None and point not in {*OPERATOR_FAULT_POINTS, *WATCHER_FAULT_POINTS}:
+            raise UnknownFaultPoint("no such fault point", actual=point, hint="see wattest.node.faults")
+        self._point = point
+        self._left = occurrence
+
+    @classmethod
+    def unsafe_from_environment(cls, environment: Mapping[str, str]) -> FaultPoints:
+        """Armed by WATTEST_UNSAFE_FAULT=point[:occurrence]; call it only where a development switch was given."""
+        text = environment.get(FAULT_VARIABLE)
+        if not text:
+            return cls()
+        point, _, occurrence = text.partition(":")
+        if occurrence and not occurrence.isdecimal():
+            raise UnknownFaultPoint("an occurrence is a number", actual=text)
+        return cls(point, int(occurrence or 1))
+
+    def reach(self, point: str) -> None:
+        """Say that a point was reached."""
+        if point != self._point:
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

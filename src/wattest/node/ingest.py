@@ -1,0 +1,144 @@
+"""Taking device blocks in: checked, kept once, whatever the way they came.
+
+Decided here: which blocks an operator accepts for a channel, the inbox folder that HTTP and files share, and what
+happens to what is refused. Not decided here: the batch that takes them (``operator``). Invariants: a block is on disk
+before it is acknowledged; the database's one writer moves it from the inbox; a refused file is kept with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wattest.chain.files import write_atomically
+from wattest.crypto.hashing import sha256
+from wattest.errors import InputError, VerificationError, WattestError
+from wattest.metering.device_block import parse_device_block, verify_device_block
+from wattest.metering.meter import meter_key_id
+from wattest.node.faults import FaultPoints
+from wattest.node.store import OperatorStore
+from wattest.protocol.channel import ChannelIdentity
+from wattest.protocol.member_list import SignedMemberList
+
+MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024
+MAX_INBOX_FILES = 100_000
+
+
+class ForeignMeter(VerificationError):
+    """A block of a meter that is no member of the channel in its period."""
+
+
+class PeriodMismatch(VerificationError):
+    """A block that lies in no one period of the channel, or in one that is collected already."""
+
+
+class BlockTooLarge(InputError):
+    """A device block over the size limit."""
+
+
+class InboxFull(InputError):
+    """More files wait than the inbox may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberKeys:
+    """A signed member list with the meter keys behind its commitments, in the members' order."""
+
+    members: SignedMemberList
+    meter_keys: Sequence[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One scheduled channel that an operator serves: its period length and its member lists, oldest first."""
+
+    channel: ChannelIdentity
+    epoch_s: int
+    first_period_start: int
+    member_lists: tuple[MemberKeys, ...]
+
+    def members_at(self, period_start: int) -> MemberKeys:
+        """The newest list that is valid for the period; raises ``ForeignMeter`` when none is."""
+        valid = [keys for keys in self.member_lists if keys.members.member_list.valid_from <= period_start]
+        if not valid:
+            raise ForeignMeter("no member list holds for this period", period_start=period_start)
+        return max(valid, key=lambda keys: keys.members.member_list.valid_from)
+
+    def period_of(self, timestamp_s: int) -> tuple[int, int]:
+        """The period that holds a moment, half-open."""
+        start = timestamp_s - timestamp_s % self.epoch_s
+        return start, start + self.epoch_s
+
+
+def keep_block(store: OperatorStore, duty: Duty, body: bytes) -> bool:
+    """Check a device block and keep it; False when it is kept already.
+
+    Raises what parsing and verification raise, ``ForeignMeter``, ``PeriodMismatch``, ``BlockConflict``.
+    """
+    if len(body) > MAX_INBOX_FILE_BYTES:
+        raise BlockTooLarge("a device block is too large", expected=MAX_INBOX_FILE_BYTES, actual=len(body))
+    block = parse_device_block(body)
+    period = duty.period_of(block.period_start)
+    if block.period_end > period[1]:
+        raise PeriodMismatch(
+            "a block lies in one period", expected=period[1], actual=block.period_end, period_start=block.period_start
+        )
+    last = store.last_batch(duty.channel.id)
+    digest = sha256(body)
+    meter = meter_key_id(block.public_key)
+    if last is not None and period[0] <= last.period_start:
+        if store.has_block(duty.channel.id, meter, period[0], digest):
+            return False
+        raise PeriodMismatch(
+            "the period is collected already",
+            period_start=period[0],
+            hint="late readings belong into an open channel",
+        )
+    members = duty.members_at(period[0]).members.member_list.members
+    if all(member.public_key != block.public_key for member in members):
+        raise ForeignMeter("the meter is no member of the channel", meter=meter)
+    verify_device_block(block)
+    return store.add_block(duty.channel.id, meter, period, digest, body)
+
+
+class Inbox:
+    """A folder of waiting blocks: ``<channel in hex>/<anything>.block``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, channel: bytes, body: bytes) -> Path:
+        """Leave a block to be taken in; durable when it returns, and the same block twice is one file."""
+        if len(body) > MAX_INBOX_FILE_BYTES:
+            raise BlockTooLarge("a device block is too large", expected=MAX_INBOX_FILE_BYTES, actual=len(body))
+        folder = self.folder / channel.hex()
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{sha256(body).hex()}.block"
+        if not path.exists():
+            if sum(1 for _ in folder.iterdir()) >= MAX_INBOX_FILES:
+                raise InboxFull("too many blocks wait", expected=MAX_INBOX_FILES, hint="try again later")
+            write_atomically(path, body)
+        return path
+
+    def take_in(self, store: OperatorStore, duty: Duty, faults: FaultPoints) -> tuple[int, list[WattestError]]:
+        """Move every waiting block of a channel into the store; how many were new, and why others were refused."""
+        folder = self.folder / duty.channel.id.hex()
+        kept = 0
+        refusals: list[WattestError] = []
+        for path in sorted(folder.glob("*.block")) if folder.is_dir() else ():
+            try:
+                with path.open("rb") as file:
+                    body = file.read(MAX_INBOX_FILE_BYTES + 1)
+                kept += keep_block(store, duty, body)
+            except (InputError, VerificationError) as error:
+                refusals.append(error)
+                refused = self.folder / "refused" / duty.channel.id.hex()
+                refused.mkdir(parents=True, exist_ok=True)
+                write_atomically(refused / f"{path.stem}.json", json.dumps(error.as_dict()).encode())
+                path.replace(refused / path.name)
+                continue
+            faults.reach("block.kept")
+            path.unlink()
+        return kept, refusals

@@ -1,0 +1,509 @@
+"""What an operator keeps: device blocks, batches with their state, wrapped keys, challenges.
+
+Decided here: the tables, the states of a batch on its way to the chain and which may follow which. Not decided here:
+when a step is taken (``operator``), the ciphertexts (``bundle``), the SQLite file itself (``database``). Invariants:
+one block per meter and period, whatever is ingested twice; one batch per (channel, sequence); a header once stored is
+never replaced by another; a wrapped key is gone for good after ``erase``, and that needs a final batch.
+
+States: collected -> sealing -> sealed -> stored -> committing -> committed -> final, and slashed or missed as ends. A
+reorganisation takes a committed batch back to committing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from wattest.errors import ProtocolError, VerificationError
+from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
+from wattest.node.faults import FaultPoints
+from wattest.protocol.batch import BatchRecord, BatchState
+from wattest.protocol.header import BatchHeader, parse_header
+
+MIGRATIONS = (
+    JOURNAL_TABLE
+    + CURSOR_TABLE
+    + """
+CREATE TABLE device_block (
+    channel BLOB NOT NULL, meter BLOB NOT NULL, period_start INTEGER NOT NULL, period_end INTEGER NOT NULL,
+    digest BLOB NOT NULL, body BLOB NOT NULL, sequence INTEGER, refused TEXT,
+    PRIMARY KEY (channel, meter, period_start)
+);
+CREATE INDEX device_block_by_period ON device_block (channel, period_start);
+CREATE TABLE batch (
+    channel BLOB NOT NULL, sequence INTEGER NOT NULL, period_start INTEGER NOT NULL, period_end INTEGER NOT NULL,
+    state TEXT NOT NULL, header BLOB, header_digest BLOB, signature BLOB, content_id BLOB, roster BLOB,
+    committed_at INTEGER, parameters_version INTEGER, block_number INTEGER, block_hash BLOB, transaction_hash BLOB,
+    gas_used INTEGER, released INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (channel, sequence)
+);
+CREATE INDEX batch_by_content ON batch (content_id);
+CREATE TABLE entry (
+    channel BLOB NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, payload BLOB NOT NULL,
+    salt BLOB NOT NULL, PRIMARY KEY (channel, sequence, position),
+    FOREIGN KEY (channel, sequence) REFERENCES batch
+) WITHOUT ROWID;
+CREATE TABLE wrapped_key (
+    channel BLOB NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, reader BLOB NOT NULL,
+    wrapped BLOB NOT NULL, PRIMARY KEY (channel, sequence, reader, position),
+    FOREIGN KEY (channel, sequence) REFERENCES batch
+) WITHOUT ROWID;
+CREATE TABLE challenge (
+    channel BLOB NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, deadline INTEGER NOT NULL,
+    state TEXT NOT NULL, PRIMARY KEY (channel, sequence, position)
+);
+CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (channel, name));
+""",
+)
+
+
+class StoredState(Enum):
+    """How far a batch is on its way."""
+
+    COLLECTED = "collected"
+    SEALING = "sealing"
+    SEALED = "sealed"
+    STORED = "stored"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    FINAL = "final"
+    SLASHED = "slashed"
+    MISSED = "missed"
+
+
+_S = StoredState
+NEXT_STATES: Mapping[StoredState, frozenset[StoredState]] = {
+    _S.COLLECTED: frozenset({_S.SEALING}),
+    _S.SEALING: frozenset({_S.SEALED}),
+    _S.SEALED: frozenset({_S.STORED}),
+    _S.STORED: frozenset({_S.COMMITTING, _S.MISSED}),
+    _S.COMMITTING: frozenset({_S.COMMITTED, _S.MISSED}),
+    _S.COMMITTED: frozenset({_S.COMMITTING, _S.FINAL, _S.SLASHED}),
+    _S.FINAL: frozenset(),
+    _S.SLASHED: frozenset(),
+    _S.MISSED: frozenset({_S.COMMITTED}),
+}
+
+
+class SecondHeader(VerificationError):
+    """The enclave gave another header for a sequence that has one: it is not stored, and nothing is committed."""
+
+
+class BlockConflict(VerificationError):
+    """A meter sent two different blocks for one period; the first one counts."""
+
+
+class WrongBatchState(ProtocolError):
+    """A step that the batch's state does not allow."""
+
+
+class UnknownStoredBatch(ProtocolError):
+    """No batch of this sequence is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch as the operator knows it; what is not known yet is None."""
+
+    channel: bytes
+    sequence: int
+    period_start: int
+    period_end: int
+    state: StoredState
+    header: BatchHeader | None
+    header_digest: bytes | None
+    signature: bytes | None
+    content_id: bytes | None
+    record: BatchRecord | None
+    block_number: int | None
+    block_hash: bytes | None
+    transaction_hash: bytes | None
+    gas_used: int | None
+    released: bool
+
+
+class OperatorStore:
+    """The operator's database; open it once to write (``read_only`` False), as often as needed to read."""
+
+    def __init__(self, path: Path, *, read_only: bool = False, faults: FaultPoints | None = None) -> None:
+        self.database = Database(path, MIGRATIONS, read_only=read_only)
+        self.journal = SqliteJournal(self.database, faults)
+        self.cursors = Cursors(self.database)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    # device blocks
+
+    def add_block(self, channel: bytes, meter: bytes, period: tuple[int, int], digest: bytes, body: bytes) -> bool:
+        """Keep a device block; False when the very same one is kept already. Raises ``BlockConflict``."""
+        with self.database.transaction():
+            rows = self.database.rows(
+                "SELECT digest FROM device_block WHERE channel = ? AND meter = ? AND period_start = ?",
+                channel,
+                meter,
+                period[0],
+            )
+            if rows and rows[0][0] != digest:
+                raise BlockConflict(
+                    "the meter sent another block for this period before",
+                    meter=meter,
+                    period_start=period[0],
+                    expected=rows[0][0],
+                    actual=digest,
+                )
+            if not rows:
+                self.database.run(
+                    "INSERT INTO device_block VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
+                    channel,
+                    meter,
+                    *period,
+                    digest,
+                    body,
+                )
+        return not rows
+
+    def has_block(self, channel: bytes, meter: bytes, period_start: int, digest: bytes) -> bool:
+        """Whether this very block is kept."""
+        return bool(
+            self.database.rows(
+                "SELECT 1 FROM device_block WHERE channel = ? AND meter = ? AND period_start = ? AND digest = ?",
+                channel,
+                meter,
+                period_start,
+                digest,
+            )
+        )
+
+    def meters_with_block(self, channel: bytes, period_start: int) -> int:
+        """How many meters have a block for the period."""
+        return _int(
+            self.database.rows(
+                "SELECT COUNT(*) FROM device_block WHERE channel = ? AND period_start = ?", channel, period_start
+            )[0][0]
+        )
+
+    def blocks_of(self, channel: bytes, sequence: int) -> Iterator[bytes]:
+        """The blocks collected for a batch, ascending by meter: the same ones in the same order every time."""
+        for (meter,) in self.database.rows(
+            "SELECT meter FROM device_block WHERE channel = ? AND sequence = ? ORDER BY meter", channel, sequence
+        ):
+            yield self.database.rows(  # type: ignore[misc]
+                "SELECT body FROM device_block WHERE channel = ? AND sequence = ? AND meter = ?",
+                channel,
+                sequence,
+                meter,
+            )[0][0]
+
+    def refuse_block(self, channel: bytes, sequence: int, meter: bytes, reason: str) -> None:
+        """Leave a block out of a batch that is not sealed yet; its meter becomes an absent entry."""
+        with self.database.transaction():
+            state = self.batch(channel, sequence).state
+            if state not in {_S.COLLECTED, _S.SEALING}:
+                raise WrongBatchState(
+                    "the batch is sealed", sequence=sequence, expected=_S.SEALING.value, actual=state.value
+                )
+            self.database.run(
+                "UPDATE device_block SET sequence = NULL, refused = ? WHERE channel = ? AND sequence = ? AND meter = ?",
+                reason,
+                channel,
+                sequence,
+                meter,
+            )
+
+    # batches
+
+    def collect(self, channel: bytes, sequence: int, period: tuple[int, int]) -> StoredBatch:
+        """Fix which blocks belong to a new batch: later arrivals do not change it. Again, it changes nothing."""
+        with self.database.transaction():
+            known = self.find_batch(channel, sequence)
+            if known is not None:
+                if (known.period_start, known.period_end) != period:
+                    raise WrongBatchState(
+                        "the sequence is taken by another period",
+                        sequence=sequence,
+                        expected=known.period_start,
+                        actual=period[0],
+                    )
+                return known
+            self.database.run(
+                "INSERT INTO batch (channel, sequence, period_start, period_end, state) VALUES (?, ?, ?, ?, ?)",
+                channel,
+                sequence,
+                *period,
+                _S.COLLECTED.value,
+            )
+            self.database.run(
+                "UPDATE device_block SET sequence = ? WHERE channel = ? AND period_start = ? AND period_end = ?"
+                " AND sequence IS NULL AND refused IS NULL",
+                sequence,
+                channel,
+                *period,
+            )
+        return self.batch(channel, sequence)
+
+    def mark(self, channel: bytes, sequence: int, state: StoredState) -> None:
+        """Move a batch to its next state; the state it is in already is no move."""
+        with self.database.transaction():
+            self._move(channel, sequence, state)
+
+    def mark_if_before_sealed(self, channel: bytes, sequence: int) -> None:
+        """Note that the enclave is asked; a batch that was sealed before stays as it is."""
+        if self.batch(channel, sequence).state is _S.COLLECTED:
+            self.mark(channel, sequence, _S.SEALING)
+
+    def save_sealed(
+        self,
+        header: BatchHeader,
+        header_digest: bytes,
+        signature: bytes,
+        *,
+        entries: Sequence[bytes],
+        salts: Sequence[bytes],
+        wrapped_keys: Sequence[Mapping[bytes, bytes]],
+        roster: bytes,
+    ) -> None:
+        """Keep what the enclave released, all in one; a second, different header is refused with ``SecondHeader``."""
+        channel, sequence = header.channel, header.sequence
+        with self.database.transaction():
+            known = self.batch(channel, sequence)
+            if known.header_digest is not None:
+                if known.header_digest != header_digest:
+                    raise SecondHeader(
+                        "the enclave released another header for this sequence",
+                        sequence=sequence,
+                        expected=known.header_digest,
+                        actual=header_digest,
+                        hint="stop and find out why: committing both would lose the deposit",
+                    )
+                return
+            self._move(channel, sequence, _S.SEALED)
+            self.database.run(
+                "UPDATE batch SET header = ?, header_digest = ?, signature = ?, content_id = ?, roster = ?"
+                " WHERE channel = ? AND sequence = ?",
+                header.to_bytes(),
+                header_digest,
+                signature,
+                header.content_id,
+                roster,
+                channel,
+                sequence,
+            )
+            self.database.run_many(
+                "INSERT INTO entry VALUES (?, ?, ?, ?, ?)",
+                ((channel, sequence, at, entries[at], salts[at]) for at in range(len(entries))),
+            )
+            self.database.run_many(
+                "INSERT INTO wrapped_key VALUES (?, ?, ?, ?, ?)",
+                (
+                    (channel, sequence, at, reader, wrapped)
+                    for at, keys in enumerate(wrapped_keys)
+                    for reader, wrapped in keys.items()
+                ),
+            )
+
+    def save_committed(
+        self, channel: bytes, sequence: int, record: BatchRecord, place: tuple[int, bytes, bytes], gas_used: int | None
+    ) -> None:
+        """Keep where a batch was committed: its record, (block number, block hash, transaction hash), gas."""
+        with self.database.transaction():
+            self._move(channel, sequence, _S.COMMITTED)
+            self.database.run(
+                "UPDATE batch SET committed_at = ?, parameters_version = ?, block_number = ?, block_hash = ?,"
+                " transaction_hash = ?, gas_used = COALESCE(?, gas_used) WHERE channel = ? AND sequence = ?",
+                record.committed_at,
+                record.parameters_version,
+                *place,
+                gas_used,
+                channel,
+                sequence,
+            )
+
+    def mark_released(self, channel: bytes, up_to: int) -> None:
+        """Note that batches up to and with a sequence no longer count in the exposure."""
+        self.database.run("UPDATE batch SET released = 1 WHERE channel = ? AND sequence <= ?", channel, up_to)
+
+    def find_batch(self, channel: bytes, sequence: int) -> StoredBatch | None:
+        """A batch, or None."""
+        found = self._batches("WHERE channel = ? AND sequence = ?", channel, sequence)
+        return found[0] if found else None
+
+    def batch(self, channel: bytes, sequence: int) -> StoredBatch:
+        """A batch; raises ``UnknownStoredBatch``."""
+        found = self.find_batch(channel, sequence)
+        if found is None:
+            raise UnknownStoredBatch("no such batch", channel=channel, sequence=sequence)
+        return found
+
+    def batches(
+        self,
+        channel: bytes,
+        *,
+        states: Sequence[StoredState] = tuple(StoredState),
+        from_sequence: int = 0,
+        limit: int = 1 << 32,
+    ) -> list[StoredBatch]:
+        """Batches of a channel in the given states, ascending by sequence."""
+        marks = ",".join("?" * len(states))
+        return self._batches(
+            f"WHERE channel = ? AND sequence >= ? AND state IN ({marks}) ORDER BY sequence LIMIT ?",
+            channel,
+            from_sequence,
+            *[state.value for state in states],
+            limit,
+        )
+
+    def last_batch(self, channel: bytes) -> StoredBatch | None:
+        """The batch of the highest sequence, None before the first."""
+        found = self._batches("WHERE channel = ? ORDER BY sequence DESC LIMIT 1", channel)
+        return found[0] if found else None
+
+    def channels(self) -> list[bytes]:
+        """Channels that have a batch."""
+        return [row[0] for row in self.database.rows("SELECT DISTINCT channel FROM batch ORDER BY channel")]  # type: ignore[misc]
+
+    def is_served(self, content_id: bytes) -> bool:
+        """Whether a batch of this content id is stored."""
+        return bool(self.database.rows("SELECT 1 FROM batch WHERE content_id = ? LIMIT 1", content_id))
+
+    def entries(self, channel: bytes, sequence: int) -> tuple[list[bytes], list[bytes]]:
+        """Payloads and salts of a batch's entries, in order."""
+        rows: list[Any] = self.database.rows(
+            "SELECT payload, salt FROM entry WHERE channel = ? AND sequence = ? ORDER BY position", channel, sequence
+        )
+        return [row[0] for row in rows], [row[1] for row in rows]
+
+    def roster(self, channel: bytes, sequence: int) -> bytes:
+        """SHA-256 of each entry's meter key, 32 bytes each, back to back; empty in an open channel."""
+        rows = self.database.rows("SELECT roster FROM batch WHERE channel = ? AND sequence = ?", channel, sequence)
+        return rows[0][0] or b"" if rows else b""  # type: ignore[return-value]
+
+    # wrapped keys
+
+    def wrapped_keys(
+        self, channel: bytes, sequence: int, reader: bytes, *, first: int = 0, limit: int = 1 << 20
+    ) -> dict[int, bytes]:
+        """Wrapped series keys of one reader, by entry position."""
+        rows: list[Any] = self.database.rows(
+            "SELECT position, wrapped FROM wrapped_key WHERE channel = ? AND sequence = ? AND reader = ?"
+            " AND position >= ? ORDER BY position LIMIT ?",
+            channel,
+            sequence,
+            reader,
+            first,
+            limit,
+        )
+        return dict(rows)
+
+    def erase(self, channel: bytes, sequence: int, position: int) -> int:
+        """Delete every wrapped key of one entry of a final batch; the number deleted. Raises ``WrongBatchState``."""
+        with self.database.transaction():
+            state = self.batch(channel, sequence).state
+            if state is not _S.FINAL:
+                raise WrongBatchState(
+                    "keys are erased after finality only",
+                    sequence=sequence,
+                    expected=_S.FINAL.value,
+                    actual=state.value,
+                    hint="wait until the challenge window is over",
+                )
+            erased = self.database.run(
+                "DELETE FROM wrapped_key WHERE channel = ? AND sequence = ? AND position = ?",
+                channel,
+                sequence,
+                position,
+            )
+        self.database.run("PRAGMA wal_checkpoint(TRUNCATE)")  # the log may still hold what was deleted
+        return erased
+
+    # challenges
+
+    def save_challenge(self, channel: bytes, sequence: int, position: int, deadline: int, state: str) -> None:
+        """Keep a challenge as the chain's log tells it; told again, it changes nothing."""
+        self.database.run(
+            "INSERT INTO challenge VALUES (?, ?, ?, ?, ?) ON CONFLICT (channel, sequence, position)"
+            " DO UPDATE SET state = excluded.state, deadline = MAX(deadline, excluded.deadline)",
+            channel,
+            sequence,
+            position,
+            deadline,
+            state,
+        )
+
+    def challenges(self, channel: bytes, state: str) -> list[tuple[int, int, int]]:
+        """(sequence, position, deadline) of challenges in a state, most urgent first."""
+        return self.database.rows(  # type: ignore[return-value]
+            "SELECT sequence, position, deadline FROM challenge WHERE channel = ? AND state = ? ORDER BY deadline",
+            channel,
+            state,
+        )
+
+    # documents
+
+    def put_document(self, channel: bytes, name: str, body: bytes) -> None:
+        """Keep a document of a channel (evidence, endorsements, member list), replacing the one before."""
+        self.database.run(
+            "INSERT INTO document VALUES (?, ?, ?) ON CONFLICT (channel, name) DO UPDATE SET body = excluded.body",
+            channel,
+            name,
+            body,
+        )
+
+    def document(self, channel: bytes, name: str) -> bytes | None:
+        """A document of a channel, None when there is none."""
+        rows = self.database.rows("SELECT body FROM document WHERE channel = ? AND name = ?", channel, name)
+        return rows[0][0] if rows else None  # type: ignore[return-value]
+
+    def _move(self, channel: bytes, sequence: int, state: StoredState) -> None:
+        current = self.batch(channel, sequence).state
+        if current is state:
+            return
+        if state not in NEXT_STATES[current]:
+            raise WrongBatchState(
+                "the batch cannot take this step", sequence=sequence, expected=current.value, actual=state.value
+            )
+        self.database.run(
+            "UPDATE batch SET state = ? WHERE channel = ? AND sequence = ?", state.value, channel, sequence
+        )
+
+    def _batches(self, condition: str, *values: object) -> list[StoredBatch]:
+        rows: list[Any] = self.database.rows(
+            "SELECT channel, sequence, period_start, period_end, state, header, header_digest, signature, content_id,"  # noqa: S608
+            " committed_at, parameters_version, block_number, block_hash, transaction_hash, gas_used, released"
+            f" FROM batch {condition}",
+            *values,
+        )
+        return [_stored(row) for row in rows]
+
+
+def _stored(row: Sequence[Any]) -> StoredBatch:
+    state, header, digest, committed_at, version = StoredState(row[4]), row[5], row[6], row[9], row[10]
+    record = None
+    if committed_at is not None:
+        stands = BatchState.SLASHED if state is _S.SLASHED else BatchState.COMMITTED
+        record = BatchRecord(digest, committed_at, version, stands)
+    return StoredBatch(
+        channel=row[0],
+        sequence=row[1],
+        period_start=row[2],
+        period_end=row[3],
+        state=state,
+        header=None if header is None else parse_header(header),
+        header_digest=digest,
+        signature=row[7],
+        content_id=row[8],
+        record=record,
+        block_number=row[11],
+        block_hash=row[12],
+        transaction_hash=row[13],
+        gas_used=row[14],
+        released=bool(row[15]),
+    )
+
+
+def _int(value: object) -> int:
+    return int(str(value))
