@@ -23,7 +23,7 @@ from wattest.attestation.policy import GRACE_ONLY, AppraisalPolicy
 from wattest.attestation.policy_table import Pin
 from wattest.attestation.result import AppraisalResult, Finding, describe_report, measurement_id
 from wattest.attestation.roots import RootKind, TrustRoot
-from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, verify_evidence
+from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, authenticate
 from wattest.units import SECONDS_PER_DAY
 
 MAX_ROOTS = 8
@@ -100,7 +100,7 @@ def _verify_under_any(
     faults: list[EvidenceForged] = []
     for root in roots:
         try:
-            return verify_evidence(evidence, endorsements.collateral, root, now), []
+            return authenticate(evidence, endorsements.collateral, root, now), []
         except EvidenceForged as fault:
             faults.append(fault)
     # A fault under the root that the chain does end in says more than "other root" under the rest.

@@ -73,7 +73,7 @@ def parse_root(data: bytes) -> TrustRoot:
         authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         key = certificate.public_key()
         organisations = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-        name = certificate.subject.rfc4514_string()
+        name = show_name(certificate.subject)
     except X509_FAULTS as error:
         raise RootMalformed(
             f"the root certificate cannot be read: {error}", hint="pass one X.509 certificate, PEM or DER"
@@ -91,6 +91,12 @@ def parse_root(data: bytes) -> TrustRoot:
     elif any(attribute.value == SIMULATOR_ORGANISATION for attribute in organisations):
         kind = RootKind.SIMULATOR
     return TrustRoot(der, kind, name)
+
+
+def show_name(name: x509.Name) -> str:
+    """A certificate's name for people: at most 200 printable ASCII characters, whatever a stranger wrote into it."""
+    text = name.rfc4514_string()
+    return "".join(character if " " <= character <= "~" else "?" for character in text[:200])
 
 
 @cache

@@ -23,7 +23,7 @@ from wattest.attestation.faults import name_fault
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.formats.quote import CERTIFICATION_PCK_CHAIN
-from wattest.attestation.roots import TrustRoot
+from wattest.attestation.roots import TrustRoot, show_name
 from wattest.errors import VerificationError
 
 MAX_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -51,7 +51,7 @@ class VerifiedEvidence:
     pce_id: bytes | None
 
 
-def verify_evidence(evidence: Evidence, collateral: Collateral, root: TrustRoot, now: int) -> VerifiedEvidence:
+def authenticate(evidence: Evidence, collateral: Collateral, root: TrustRoot, now: int) -> VerifiedEvidence:
     """Check everything that signatures can show, at ``now`` (unix seconds), under one root.
 
     Raises:
@@ -101,7 +101,7 @@ def _locate_root(evidence: Evidence, root: TrustRoot) -> tuple[str, str] | None:
         return None
     try:
         top = x509.load_pem_x509_certificates(evidence.quote.certification_data.rstrip(b"\x00"))[-1]
-        subject, der = top.subject.rfc4514_string(), top.public_bytes(Encoding.DER)
+        subject, der = show_name(top.subject), top.public_bytes(Encoding.DER)
     except X509_FAULTS:
         return None
     if der == root.certificate:

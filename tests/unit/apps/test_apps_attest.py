@@ -1,6 +1,7 @@
 """``wattest attest verify``: verdict, words and exit code for everything a user can pass."""
 
 import json
+import runpy
 
 import pytest
 
@@ -128,3 +129,9 @@ def test_a_time_that_is_none_is_a_usage_error(files, at):
 def test_the_time_and_the_collateral_must_be_given(files):
     assert run(["attest", "verify", str(files / "own.quote"), "--at", "1"]) == 2
     assert run(["attest", "verify", str(files / "own.quote"), "--collateral", str(files / "own.json")]) == 2
+
+
+def test_the_example_is_what_its_script_makes(repository):
+    script = runpy.run_path(str(repository / "tools" / "make_attestation_example.py"))
+    for name, content in script["files"]().items():
+        assert (repository / "examples" / "attestation" / name).read_bytes() == content

@@ -6,6 +6,7 @@ import struct
 
 import dcap_qvl
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from wattest.attestation.endorsements import parse_endorsements
@@ -25,7 +26,7 @@ from wattest.attestation.formats.quote import (
     parse_enclave_report,
     parse_quote,
 )
-from wattest.attestation.roots import RootKind, RootMalformed, development_root, intel_root, parse_root
+from wattest.attestation.roots import RootKind, RootMalformed, development_root, intel_root, parse_root, show_name
 from wattest.enclave.simulator.pki import SimulatedPki, development_root_certificate
 from wattest.enclave.simulator.platform import SimulatedPlatform
 
@@ -225,3 +226,9 @@ def test_what_is_no_root_is_refused(data):
 def test_a_leaf_certificate_is_no_root():
     with pytest.raises(RootMalformed, match="authority"):
         parse_root(PLATFORM.pki.pck.public_bytes(Encoding.PEM))
+
+
+def test_hostile_names_are_made_harmless():
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a\x1b[2J\u202eb")])
+    assert show_name(name) == "CN=a?[2J?b"
+    assert len(show_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x" * 64)] * 9))) == 200

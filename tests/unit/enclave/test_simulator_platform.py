@@ -10,7 +10,12 @@ from cryptography import x509
 from wattest.attestation.formats.quote import parse_quote
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import ORGANISATION
-from wattest.enclave.simulator.platform import PlatformExists, PlatformFileMalformed, SimulatedPlatform
+from wattest.enclave.simulator.platform import (
+    PlatformExists,
+    PlatformFileMalformed,
+    PlatformUnwritable,
+    SimulatedPlatform,
+)
 
 CREATED = 1_790_000_000
 DAY = 86_400
@@ -160,3 +165,10 @@ def test_our_parser_and_dcap_qvl_read_the_same(platform):
     assert quote.report.attributes == seen.report.attributes
     assert quote.report.cpu_svn == seen.report.cpu_svn
     assert quote.certification_data.rstrip(b"\x00") == seen.cert_chain_pem_bytes()
+
+
+def test_unwritable_folder_is_a_clear_error(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    with pytest.raises(PlatformUnwritable):
+        SimulatedPlatform.create(blocked / "platform", CREATED)

@@ -138,4 +138,5 @@ def _explain(result: AppraisalResult, with_policy: bool) -> str:
         )
     elif not result.accepted:
         lines.append("  what to do:  mend what the reasons name, or change the policy if you mean to allow it")
-    return "\n".join(lines)
+    # A name or advisory in hostile collateral must not steer the terminal.
+    return "\n".join("".join(part if part.isprintable() else "?" for part in line) for line in lines)

@@ -23,7 +23,7 @@ from wattest.attestation.formats.quote import EnclaveReport
 from wattest.enclave.simulator.collateral import CollateralOptions, issue_collateral
 from wattest.enclave.simulator.pki import SEED_BYTES, SimulatedPki
 from wattest.enclave.simulator.quoting import DEFAULT_ATTRIBUTES, QuotingEnclave
-from wattest.errors import ConfigError, InputError
+from wattest.errors import ConfigError, InputError, TransportError
 
 PLATFORM_FILE = "platform.json"
 PLATFORM_FORMAT = "wattest-simulated-platform/1"
@@ -37,6 +37,10 @@ class PlatformExists(ConfigError):
 
 class PlatformFileMalformed(InputError):
     """The folder's platform file is missing, damaged or of another version."""
+
+
+class PlatformUnwritable(TransportError):
+    """The folder for a new simulated platform cannot be written."""
 
 
 class SimulatedPlatform:
@@ -55,6 +59,7 @@ class SimulatedPlatform:
 
         Raises:
             PlatformExists: when the folder already holds one.
+            PlatformUnwritable: when the folder cannot be made or written.
         """
         if (folder / PLATFORM_FILE).exists():
             raise PlatformExists(
@@ -63,7 +68,6 @@ class SimulatedPlatform:
                 folder=str(folder),
             )
         platform = cls(SimulatedPki.create(secrets.token_bytes(SEED_BYTES), now, published_root=published_root))
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stored = {
             "format": PLATFORM_FORMAT,
             "warning": "wattest simulator, not Intel: whoever reads this file can forge this platform's quotes",
@@ -71,8 +75,17 @@ class SimulatedPlatform:
             "created_at": now,
             "published_root": published_root,
         }
-        _write_whole(folder / ROOT_FILE, platform.pki.root_certificate_pem)
-        _write_whole(folder / PLATFORM_FILE, json.dumps(stored, indent=2).encode() + b"\n")
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_whole(folder / ROOT_FILE, platform.pki.root_certificate_pem)
+            _write_whole(folder / PLATFORM_FILE, json.dumps(stored, indent=2).encode() + b"\n")
+        except OSError as error:
+            raise PlatformUnwritable(
+                f"cannot keep a simulated platform in {folder}: {error.strerror}",
+                retryable=False,
+                hint="choose a folder that you may write",
+                folder=str(folder),
+            ) from error
         return platform
 
     @classmethod
@@ -161,7 +174,10 @@ class SimulatedPlatform:
         return self.quoting_enclave.quote(report)
 
     def derive_secret(self, label: str, length: int = 32) -> bytes:
-        """A secret of the simulated hardware for one purpose, for example the root of all sealing keys."""
+        """A secret of the simulated hardware for one purpose, for example the root of all sealing keys.
+
+        Labels that begin with ``key/`` and ``public/`` are the PKI's own.
+        """
         return self.pki.derive_secret(label, length)
 
 
