@@ -75,12 +75,12 @@ class Bill:
     interval_s: int
     tariff_digest: bytes
     allocation_digest: bytes
-    total_import: int
-    total_export: int
-    total_shared: int
-    total_shared_export: int
-    lines: tuple[BillLine, ...]
-    total_cents: int
+    total_import: int = field(repr=False)
+    total_export: int = field(repr=False)
+    total_shared: int = field(repr=False)
+    total_shared_export: int = field(repr=False)
+    lines: tuple[BillLine, ...] = field(repr=False)
+    total_cents: int = field(repr=False)
     shared: tuple[int, ...] = field(repr=False)
     shared_export: tuple[int, ...] = field(repr=False)
 

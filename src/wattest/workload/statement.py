@@ -10,12 +10,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError
+from wattest.units import U64_MAX
 from wattest.workload.engine import Guest, Limits
 from wattest.workload.status import MalformedGuestOutput, result_of
 
@@ -49,6 +51,9 @@ REASONS = {
 }
 
 
+Column: TypeAlias = "Sequence[int] | NDArray[np.integer[Any]]"
+
+
 class StatementInputInvalid(InputError):
     """A settlement job that its format cannot express."""
 
@@ -62,8 +67,8 @@ class HouseholdInput:
 
     job_id: bytes
     blinding: bytes = field(repr=False)
-    imports: ArrayLike = field(repr=False)
-    exports: ArrayLike = field(repr=False)
+    imports: Column = field(repr=False)
+    exports: Column = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +267,13 @@ def _household_parts(household: HouseholdInput, count: int) -> tuple[bytes, byte
     return household.job_id, household.blinding, columns[0], columns[1]
 
 
-def _column(values: ArrayLike, count: int) -> bytes:
-    column: NDArray[np.generic] = np.asarray(values)
-    if column.shape != (count,) or column.dtype.kind not in "iu" or (column.dtype.kind == "i" and column.min() < 0):
+def _column(values: Column, count: int) -> bytes:
+    if isinstance(values, np.ndarray):
+        sound = values.shape == (count,) and values.dtype.kind in "iu" and not (values < 0).any()
+    else:  # numpy would take floats and booleans for integers, and guess a type for large ones
+        sound = len(values) == count and all(type(value) is int and 0 <= value <= U64_MAX for value in values)
+    if not sound:
         raise StatementInputInvalid(
-            "a column is not one unsigned 64-bit integer per interval", expected=(count,), actual=column.shape
+            "a column is not one unsigned 64-bit integer per interval", expected=count, actual=len(values)
         )
-    return column.astype(">u8").tobytes()
+    return np.asarray(values, dtype=">u8").tobytes()
