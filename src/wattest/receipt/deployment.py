@@ -1,0 +1,185 @@
+"""The address book of one deployment: what a verifier takes on trust besides the chain.
+
+Decided here: its fields and its one JSON form (``deployment.json``). Not decided here: that the contracts are at these
+addresses (``chain`` looks) and who publishes the file. Invariant: a channel's id follows from its manager, kind and
+salt, so the file cannot name a channel whose manager it misstates.
+Source: docs/spec/receipt.md, section "Deployment".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from wattest.crypto.canonical import encode, parse
+from wattest.errors import InputError
+from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.fields import require_bytes, require_uint
+from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, show
+
+DEPLOYMENT_VERSION = 1
+MAX_DEPLOYMENT_BYTES = 2**20
+MAX_CHANNELS = 1024
+MAX_ROOTS = 8
+MAX_ROOT_BYTES = 16_384
+MAX_APPRAISERS = 32
+_ADDRESSES = ("referee", "registry", "verifier", "payouts", "first_light", "token")
+_NAMES = (
+    "version", "chain_id", "genesis_hash", "deployed_at_block", *_ADDRESSES,
+    "appraisers", "threshold", "trust_roots", "channels", "distributions",
+)  # fmt: skip
+
+
+class DeploymentInvalid(InputError):
+    """An address book whose values do not fit together."""
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionEntry:
+    """A payout distribution and what it is fixed to: ids and channels 32 bytes, the statements' operator 20."""
+
+    id: bytes
+    statement_channel: bytes
+    statement_operator: bytes
+    metering_channel: bytes
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            require_bytes(item.name, getattr(self, item.name), 20 if item.name == "statement_operator" else 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Chain, contracts, appraisers, trust roots (DER), channels and distributions; addresses 20 bytes.
+
+    Appraisers ascend strictly; ``threshold`` of them sign a verdict. Raises DeploymentInvalid, FieldInvalid.
+    """
+
+    chain_id: int
+    genesis_hash: bytes
+    deployed_at_block: int
+    referee: bytes
+    registry: bytes
+    verifier: bytes
+    payouts: bytes
+    first_light: bytes
+    token: bytes
+    appraisers: tuple[bytes, ...]
+    threshold: int
+    trust_roots: tuple[bytes, ...]
+    channels: tuple[ChannelIdentity, ...] = ()
+    distributions: tuple[DistributionEntry, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_uint("chain_id", self.chain_id, 256)
+        require_uint("deployed_at_block", self.deployed_at_block, 64)
+        require_bytes("genesis_hash", self.genesis_hash, 32)
+        for name in _ADDRESSES:
+            require_bytes(name, getattr(self, name), 20)
+        for appraiser in self.appraisers:
+            require_bytes("appraiser", appraiser, 20)
+        if list(self.appraisers) != sorted(set(self.appraisers)):
+            raise DeploymentInvalid("appraisers must ascend strictly", field="appraisers")
+        if not 0 < self.threshold <= len(self.appraisers) <= MAX_APPRAISERS:
+            raise DeploymentInvalid(
+                "the threshold is outside the set of appraisers", expected=len(self.appraisers), actual=self.threshold
+            )
+        if not 0 < len(self.trust_roots) <= MAX_ROOTS:
+            raise DeploymentInvalid("1 to 8 trust roots", field="trust_roots", actual=len(self.trust_roots))
+        if len({channel.id for channel in self.channels}) != len(self.channels):
+            raise DeploymentInvalid("a channel is listed twice", field="channels")
+        if len({entry.id for entry in self.distributions}) != len(self.distributions):
+            raise DeploymentInvalid("a distribution is listed twice", field="distributions")
+
+    @property
+    def referee_domain(self) -> Domain:
+        """Where headers and member lists are signed for."""
+        return Domain(self.chain_id, self.referee)
+
+    @property
+    def registry_domain(self) -> Domain:
+        """Where verdicts are signed for."""
+        return Domain(self.chain_id, self.registry)
+
+    def channel(self, channel: bytes) -> ChannelIdentity | None:
+        """The listed channel of that id."""
+        return next((identity for identity in self.channels if identity.id == channel), None)
+
+    def distribution(self, channel: bytes, operator: bytes, metering_channel: bytes) -> DistributionEntry | None:
+        """The distribution that statements of this channel and operator over those batches feed."""
+        wanted = (channel, operator, metering_channel)
+        return next(
+            (
+                entry
+                for entry in self.distributions
+                if (entry.statement_channel, entry.statement_operator, entry.metering_channel) == wanted
+            ),
+            None,
+        )
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON text (RFC 8785), without a newline at the end."""
+        plain = ("chain_id", "genesis_hash", "deployed_at_block", "threshold", *_ADDRESSES)
+        value: dict[str, object] = {name: show(getattr(self, name)) for name in plain}
+        value["version"] = show(DEPLOYMENT_VERSION)
+        value["appraisers"] = [show(appraiser) for appraiser in self.appraisers]
+        value["trust_roots"] = [show(root) for root in self.trust_roots]
+        value["channels"] = [
+            {"manager": show(channel.manager), "kind": show(channel.kind), "salt": show(channel.salt)}
+            for channel in self.channels
+        ]
+        value["distributions"] = [
+            {item.name: show(getattr(entry, item.name)) for item in fields(entry)} for entry in self.distributions
+        ]
+        return encode(value)
+
+
+def parse_deployment(data: bytes) -> Deployment:
+    """Read ``deployment.json``; at most 1 MiB. One newline at the end is allowed, since people edit it.
+
+    Raises: DeploymentInvalid, JsonFieldInvalid, CanonicalJsonInvalid.
+    """
+    text = data[:-1] if data.endswith(b"\n") else data
+    value = members("deployment", parse(text, MAX_DEPLOYMENT_BYTES), _NAMES)
+    version = read_integer("version", value["version"], 32)
+    if version != DEPLOYMENT_VERSION:
+        raise DeploymentInvalid("unknown deployment version", expected=DEPLOYMENT_VERSION, actual=version)
+    addresses = {name: read_bytes(name, value[name], 20) for name in _ADDRESSES}
+    return Deployment(
+        chain_id=read_integer("chain_id", value["chain_id"], 256),
+        genesis_hash=read_bytes("genesis_hash", value["genesis_hash"], 32),
+        deployed_at_block=read_integer("deployed_at_block", value["deployed_at_block"], 64),
+        appraisers=read_list("appraisers", value["appraisers"], _address, at_most=MAX_APPRAISERS),
+        threshold=read_integer("threshold", value["threshold"], 32),
+        trust_roots=read_list("trust_roots", value["trust_roots"], _root, at_most=MAX_ROOTS),
+        channels=read_list("channels", value["channels"], _channel, at_most=MAX_CHANNELS),
+        distributions=read_list("distributions", value["distributions"], _distribution, at_most=MAX_CHANNELS),
+        **addresses,
+    )
+
+
+def _address(where: str, value: object) -> bytes:
+    return read_bytes(where, value, 20)
+
+
+def _root(where: str, value: object) -> bytes:
+    return read_bytes(where, value, at_most=MAX_ROOT_BYTES)
+
+
+def _channel(where: str, value: object) -> ChannelIdentity:
+    named = members(where, value, ("manager", "kind", "salt"))
+    kind = parse_channel_kind(read_integer(f"{where}.kind", named["kind"], 8))
+    return ChannelIdentity(
+        read_bytes(f"{where}.manager", named["manager"], 20), kind, read_bytes(f"{where}.salt", named["salt"], 32)
+    )
+
+
+def _distribution(where: str, value: object) -> DistributionEntry:
+    names = tuple(item.name for item in fields(DistributionEntry))
+    named = members(where, value, names)
+    return DistributionEntry(
+        **{
+            name: read_bytes(f"{where}.{name}", named[name], 20 if name == "statement_operator" else 32)
+            for name in names
+        }
+    )

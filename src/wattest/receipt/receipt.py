@@ -1,0 +1,264 @@
+"""The receipt: all that a household's bill rests on, in one file with one encoding.
+
+Decided here: the fields, their limits, and the canonical JSON form. Not decided here: whether any of it holds
+(``verify``). Invariants: ``parse_receipt(data).to_bytes() == data``; there is no field that no hash or signature binds.
+Source: docs/spec/receipt.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wattest.crypto.canonical import encode, parse
+from wattest.errors import InputError
+from wattest.protocol.fields import ADDRESS_BYTES, WORD
+from wattest.protocol.header import HEADER_FIELDS, BatchHeader
+from wattest.protocol.verdict import VERDICT_FIELDS, EvidenceVerdict
+from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, read_text, show
+
+RECEIPT_VERSION = 1
+MAX_RECEIPT_BYTES = 48 * 2**20
+MAX_DAYS = 400
+MAX_REGISTRATIONS = 32
+MAX_BLOCK_BYTES = 2**24
+MAX_QUOTE_BYTES = 2**16
+MAX_COLLATERAL_CHARACTERS = 2**20
+MAX_POLICY_CHARACTERS = 2**18
+MAX_PATH = 32
+SIGNATURE_BYTES = 65
+ENTRY_BYTES = 118
+TARIFF_BYTES = 50
+_INTEGER_BITS = {
+    "sequence": 64, "period_start": 64, "period_end": 64, "entry_count": 32,
+    "issued_at": 64, "expires_at": 64, "nonce_block": 64,
+}  # fmt: skip
+_DAY = ("block", "series_key", "index", "path", "roster_path", "header", "signature")
+_STATEMENT = ("block", "series_key", "index", "path", "header", "signature", "tariff")
+_REGISTRATION = ("verdict", "signatures", "quote", "collateral", "policy")
+_PAYOUT = (
+    "entry", "entry_salt", "index", "path", "root", "total",
+    "account", "amount", "leaf_salt", "leaf_index", "leaf_path",
+)  # fmt: skip
+_RECEIPT = ("version", "chain_id", "referee", "meter_key", "public_key", "days", "registrations", "statement", "payout")
+
+
+class ReceiptInvalid(InputError):
+    """A receipt of an unknown version, or with no day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """One entry's place: its series block, series key (32 bytes), index, path, and the signed header above it."""
+
+    block: bytes = field(repr=False)
+    series_key: bytes = field(repr=False)
+    index: int
+    path: tuple[bytes, ...]
+    header: BatchHeader
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Day(Inclusion):
+    """One metering batch of the period, with the meter's place in the roster."""
+
+    roster_path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPart(Inclusion):
+    """The statement: its block holds the bill and what it was computed from; the tariff (50 bytes) beside it."""
+
+    tariff: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationPart:
+    """An enclave key's registration: verdict, appraisers' signatures, and what the verdict was made from."""
+
+    verdict: EvidenceVerdict
+    signatures: tuple[bytes, ...]
+    quote: bytes
+    collateral: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPart:
+    """The payout entry of the statement batch, and the household's leaf under the root that it names.
+
+    ``total`` and ``amount`` (cumulative) are the token's smallest units, ``account`` 20 bytes, salts 16.
+    """
+
+    entry: bytes
+    entry_salt: bytes
+    index: int
+    path: tuple[bytes, ...]
+    root: bytes
+    total: int
+    account: bytes
+    amount: int
+    leaf_salt: bytes
+    leaf_index: int
+    leaf_path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One household's bill of one period, with everything under it.
+
+    ``meter_key`` (32 bytes) is the household's secret that names its entries: who has the receipt can find them.
+    Registrations ascend by enclave key, then by time of issue.
+    """
+
+    chain_id: int
+    referee: bytes
+    meter_key: bytes = field(repr=False)
+    public_key: bytes
+    days: tuple[Day, ...]
+    registrations: tuple[RegistrationPart, ...]
+    statement: StatementPart
+    payout: PayoutPart | None
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON text (RFC 8785), without a newline at the end."""
+        return encode(
+            {
+                "version": show(RECEIPT_VERSION),
+                "chain_id": show(self.chain_id),
+                "referee": show(self.referee),
+                "meter_key": show(self.meter_key),
+                "public_key": show(self.public_key),
+                "days": [_shown(day, _DAY) for day in self.days],
+                "registrations": [_shown(part, _REGISTRATION) for part in self.registrations],
+                "statement": _shown(self.statement, _STATEMENT),
+                "payout": None if self.payout is None else _shown(self.payout, _PAYOUT),
+            }
+        )
+
+
+def parse_receipt(data: bytes) -> Receipt:
+    """Read a receipt; at most 48 MiB, 400 days. Nothing is verified here.
+
+    Raises: ReceiptInvalid, JsonFieldInvalid, CanonicalJsonInvalid, FieldInvalid.
+    """
+    value = members("receipt", parse(data, MAX_RECEIPT_BYTES), _RECEIPT)
+    version = read_integer("version", value["version"], 32)
+    if version != RECEIPT_VERSION:
+        raise ReceiptInvalid(
+            "unknown receipt version", expected=RECEIPT_VERSION, actual=version, hint="use a newer wattest"
+        )
+    days = read_list("days", value["days"], _day, at_most=MAX_DAYS)
+    if not days:
+        raise ReceiptInvalid("a receipt has at least one day", expected="1 to 400", actual=0)
+    return Receipt(
+        chain_id=read_integer("chain_id", value["chain_id"], 256),
+        referee=read_bytes("referee", value["referee"], ADDRESS_BYTES),
+        meter_key=read_bytes("meter_key", value["meter_key"], WORD),
+        public_key=read_bytes("public_key", value["public_key"], 2 * WORD),
+        days=days,
+        registrations=read_list("registrations", value["registrations"], _registration, at_most=MAX_REGISTRATIONS),
+        statement=_statement("statement", value["statement"]),
+        payout=None if value["payout"] is None else _payout("payout", value["payout"]),
+    )
+
+
+def _shown(part: object, names: tuple[str, ...]) -> dict[str, object]:
+    return {name: _shown_value(getattr(part, name)) for name in names}
+
+
+def _shown_value(value: object) -> object:
+    if isinstance(value, BatchHeader):
+        return {name: show(getattr(value, name)) for name in HEADER_FIELDS}
+    if isinstance(value, EvidenceVerdict):
+        return {name: show(getattr(value, name)) for name in VERDICT_FIELDS}
+    if isinstance(value, tuple):
+        return [_shown_value(item) for item in value]
+    assert isinstance(value, (bytes, int, str))
+    return show(value)
+
+
+def _typed_fields(where: str, value: object, names: tuple[str, ...]) -> dict[str, bytes | int]:
+    named = members(where, value, names)
+    found: dict[str, bytes | int] = {}
+    for name in names:
+        if name in _INTEGER_BITS:
+            found[name] = read_integer(f"{where}.{name}", named[name], _INTEGER_BITS[name])
+        else:
+            length = ADDRESS_BYTES if name in ("operator", "enclave_key", "referee") else WORD
+            found[name] = read_bytes(f"{where}.{name}", named[name], length)
+    return found
+
+
+def _header(where: str, value: object) -> BatchHeader:
+    return BatchHeader(**_typed_fields(where, value, HEADER_FIELDS))  # type: ignore[arg-type]
+
+
+def _node(where: str, value: object) -> bytes:
+    return read_bytes(where, value, WORD)
+
+
+def _path(where: str, value: object) -> tuple[bytes, ...]:
+    return read_list(where, value, _node, at_most=MAX_PATH)
+
+
+def _inclusion(where: str, named: dict[str, object]) -> Inclusion:
+    return Inclusion(
+        block=read_bytes(f"{where}.block", named["block"], at_most=MAX_BLOCK_BYTES),
+        series_key=read_bytes(f"{where}.series_key", named["series_key"], WORD),
+        index=read_integer(f"{where}.index", named["index"], 32),
+        path=_path(f"{where}.path", named["path"]),
+        header=_header(f"{where}.header", named["header"]),
+        signature=read_bytes(f"{where}.signature", named["signature"], SIGNATURE_BYTES),
+    )
+
+
+def _day(where: str, value: object) -> Day:
+    named = members(where, value, _DAY)
+    base = _inclusion(where, named)
+    roster_path = _path(f"{where}.roster_path", named["roster_path"])
+    return Day(base.block, base.series_key, base.index, base.path, base.header, base.signature, roster_path)
+
+
+def _statement(where: str, value: object) -> StatementPart:
+    named = members(where, value, _STATEMENT)
+    base = _inclusion(where, named)
+    tariff = read_bytes(f"{where}.tariff", named["tariff"], TARIFF_BYTES)
+    return StatementPart(base.block, base.series_key, base.index, base.path, base.header, base.signature, tariff)
+
+
+def _signature(where: str, value: object) -> bytes:
+    return read_bytes(where, value, SIGNATURE_BYTES)
+
+
+def _registration(where: str, value: object) -> RegistrationPart:
+    named = members(where, value, _REGISTRATION)
+    verdict = EvidenceVerdict(**_typed_fields(f"{where}.verdict", named["verdict"], VERDICT_FIELDS))  # type: ignore[arg-type]
+    return RegistrationPart(
+        verdict=verdict,
+        signatures=read_list(f"{where}.signatures", named["signatures"], _signature, at_most=MAX_REGISTRATIONS),
+        quote=read_bytes(f"{where}.quote", named["quote"], at_most=MAX_QUOTE_BYTES),
+        collateral=read_text(f"{where}.collateral", named["collateral"], MAX_COLLATERAL_CHARACTERS),
+        policy=read_text(f"{where}.policy", named["policy"], MAX_POLICY_CHARACTERS),
+    )
+
+
+def _payout(where: str, value: object) -> PayoutPart:
+    named = members(where, value, _PAYOUT)
+
+    def exactly(name: str, length: int) -> bytes:
+        return read_bytes(f"{where}.{name}", named[name], length)
+
+    return PayoutPart(
+        entry=exactly("entry", ENTRY_BYTES),
+        entry_salt=exactly("entry_salt", 16),
+        index=read_integer(f"{where}.index", named["index"], 32),
+        path=_path(f"{where}.path", named["path"]),
+        root=exactly("root", WORD),
+        total=read_integer(f"{where}.total", named["total"], 256),
+        account=exactly("account", ADDRESS_BYTES),
+        amount=read_integer(f"{where}.amount", named["amount"], 256),
+        leaf_salt=exactly("leaf_salt", 16),
+        leaf_index=read_integer(f"{where}.leaf_index", named["leaf_index"], 32),
+        leaf_path=_path(f"{where}.leaf_path", named["leaf_path"]),
+    )
