@@ -87,11 +87,11 @@ class Community:
             return sign_member_list(self.manager, listed, self.channel, self.domain)
         return SignedMemberList(listed, self.channel, signer.sign_digest(listed.digest(self.domain)))
 
-    def binding(self, channel: ChannelIdentity | None = None, **changed: object) -> KeyBinding:
+    def binding(self, of: ChannelIdentity | None = None, /, **changed: object) -> KeyBinding:
         values: dict[str, object] = {
             "chain_id": self.domain.chain_id,
             "referee": self.domain.verifying_contract,
-            "channel": (channel or self.channel).id,
+            "channel": (of or self.channel).id,
             "operator": OPERATOR,
             "nonce": NONCE,
         }

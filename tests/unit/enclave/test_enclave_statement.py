@@ -1,0 +1,249 @@
+"""A statement over own batches: the guest's bills, checked against the plain twin; and citations that must not count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from enclave_community import TARIFF, Community, LocalEnclave, secret
+
+from wattest.crypto.hashing import sha256
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.enclave.host.client import CitedBatch, Identity, SealedBatch, StatementJob
+from wattest.enclave.measured.errors import (
+    CitationRefused,
+    JobConflict,
+    MeterKeyRefused,
+    PayoutsBroken,
+    RequestInvalid,
+    SettlementRefused,
+)
+from wattest.enclave.measured.statement import bill_blinding
+from wattest.errors import WattestError
+from wattest.merkle import MerkleTree, sha256_root
+from wattest.metering.device_block import parse_device_block
+from wattest.metering.entry import EntryKind, parse_statement_entry
+from wattest.metering.meter import statement_job_id
+from wattest.metering.series import entry_salt
+from wattest.metering.series_block import parse_series_block
+from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.header import recover_header_signer, sign_header
+from wattest.protocol.payouts import payout_job_id, payout_result
+from wattest.settlement.allocation import AllocationKey
+from wattest.settlement.statement import settle
+from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts
+
+
+@pytest.fixture
+def metering(enclave: LocalEnclave, community: Community) -> tuple[Identity, list[SealedBatch]]:
+    """Two sealed days; household 2 is absent on the second. The enclave has a key for the statement channel too."""
+    identity = enclave.describe().identities[0]
+    enclave.create_identity(community.binding(community.open_channel), community.open_channel)
+    first = enclave.seal_batch(community.seal_job(0))
+    second = enclave.seal_batch(community.seal_job(1, community.head(first), absent=frozenset({2})))
+    return identity, [first, second]
+
+
+def expected_input(community: Community, job: StatementJob) -> StatementInput:
+    """The settlement's input from the device blocks themselves."""
+    count = (job.period_end - job.period_start) // 900
+    households = []
+    for member in range(community.count):
+        imports, exports = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
+        for day in range(2):
+            if (member, day) == (2, 1):
+                continue
+            records = parse_device_block(community.block(member, day)).records
+            imports[96 * day : 96 * day + 96] = records["import_milliwatt_hours"]
+            exports[96 * day : 96 * day + 96] = records["export_milliwatt_hours"]
+        key = community.meter_keys[member]
+        households.append(
+            HouseholdInput(
+                statement_job_id(key, job.channel, job.period_start),
+                bill_blinding(key, job.channel, job.period_start),
+                imports,
+                exports,
+            )
+        )
+    return StatementInput(job.period_start, job.period_end, 900, job.tariff, job.allocation, job.payees, households)
+
+
+def test_bills_and_payouts_are_what_the_plain_twin_computes(
+    enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
+) -> None:
+    identity, batches = metering
+    job = community.statement_job(batches, identity)
+    statement = enclave.seal_statement(job)
+    header = statement.header
+    twin = settle(expected_input(community, job))
+    digests = [batch.header.digest(community.domain) for batch in batches]
+    assert header.inputs == sha256_root(b"".join(digests), 32)
+    assert (header.roster, header.state, header.entry_count) == (bytes(32), bytes(32), 6)
+    assert header.workload == enclave.describe().settle_workload
+    own = next(found for found in enclave.describe().identities if found.channel == community.open_channel.id)
+    assert recover_header_signer(header, statement.signature, community.domain) == own.address
+
+    assert statement.payouts is not None
+    seen = set()
+    salts = []
+    for index, payload in enumerate(statement.entries):
+        entry, member = parse_statement_entry(payload), statement.member_of[index]
+        reader = community.watchers[0]
+        wrapped = statement.wrapped_keys[index][reader.public_key]
+        key = unwrap_series_key(reader, wrapped, header.channel, 1, entry.job_id)
+        salts.append(entry_salt(key))
+        block = parse_series_block(open_block(key, header.channel, 1, entry.job_id, statement.blocks[index]))
+        assert block.entry == entry
+        assert block.result == statement.results[index]
+        assert sha256(block.source) == entry.input_digest
+        assert entry.kind == EntryKind.STATEMENT
+        seen.add(member)
+        if member == -1:
+            assert index == statement.payouts.entry
+            assert entry.job_id == payout_job_id(header.channel, header.period_start)
+            assert entry.result_digest == payout_result(statement.payouts.root, statement.payouts.total)
+            cited = [(digest, at) for digest, batch in zip(digests, batches, strict=True) for at in range(5)]
+        else:
+            assert entry.job_id == statement_job_id(community.meter_keys[member], header.channel, header.period_start)
+            assert statement.results[index] == twin.bills[member]
+            assert entry.result_digest == sha256(twin.bills[member])
+            cited = [
+                (digest, list(batch.member_of).index(member)) for digest, batch in zip(digests, batches, strict=True)
+            ]
+        assert block.source == (
+            b"wattest/statement-input/1" + sha256(job.tariff) + sha256(job.allocation) + len(cited).to_bytes(4, "big")
+            + b"".join(digest + at.to_bytes(4, "big") for digest, at in cited)
+        )  # fmt: skip
+    assert seen == {-1, 0, 1, 2, 3, 4}
+    assert MerkleTree.build(b"".join(statement.entries), 118, b"".join(salts)).root == header.root
+
+    listed = parse_payouts(statement.payouts.listed)
+    assert listed == list(twin.payouts)
+    assert listed, "the test's exporters must be owed something"
+    leaves = b"".join(payout.leaf_payload() for payout in listed)
+    assert MerkleTree.build(leaves, 53, statement.payouts.salts).root == statement.payouts.root
+    assert statement.payouts.total == twin.payout_total
+
+
+def test_the_same_statement_again_is_the_same(
+    enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
+) -> None:
+    identity, batches = metering
+    job = community.statement_job(batches, identity)
+    first, again = enclave.seal_statement(job), enclave.seal_statement(job)
+    assert (first.header, first.signature, first.payouts) == (again.header, again.signature, again.payouts)
+    other = replace(job, tariff=replace(TARIFF, energy=1).to_bytes())
+    with pytest.raises(JobConflict):
+        enclave.seal_statement(other)
+
+
+def test_payouts_continue_the_sealed_list(
+    enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
+) -> None:
+    identity, batches = metering
+    with pytest.raises(PayoutsBroken):
+        enclave.seal_statement(
+            community.statement_job(batches, identity, previous=b"\x01" * 20 + (5).to_bytes(32, "big"))
+        )
+    first = enclave.seal_statement(community.statement_job(batches, identity))
+    third = enclave.seal_batch(community.seal_job(2, community.head(batches[1])))
+    head = community.head(first)
+    assert first.payouts is not None
+    with pytest.raises(PayoutsBroken):
+        enclave.seal_statement(community.statement_job([third], identity, head))
+    job = community.statement_job([third], identity, head, first.payouts.listed)
+    second = enclave.seal_statement(job)
+    assert second.payouts is not None
+    assert second.payouts.total > first.payouts.total
+    assert enclave.seal_statement(job).header == second.header
+
+
+def _cited(job: StatementJob) -> list[CitedBatch]:
+    return list(job.batches)
+
+
+def _swap_entries(job: StatementJob) -> StatementJob:
+    first, *rest = _cited(job)
+    order = [1, 0, 2, 3, 4]
+    changed = replace(
+        first,
+        entries=[first.entries[at] for at in order],
+        blocks=[first.blocks[at] for at in order],
+        wrapped_keys=[first.wrapped_keys[at] for at in order],
+    )
+    return replace(job, batches=[changed, *rest])
+
+
+def _change_block(job: StatementJob) -> StatementJob:
+    first, *rest = _cited(job)
+    blocks = [first.blocks[0][:-1] + bytes([first.blocks[0][-1] ^ 1]), *first.blocks[1:]]
+    return replace(job, batches=[replace(first, blocks=blocks), *rest])
+
+
+def _change_entry(job: StatementJob) -> StatementJob:
+    first, *rest = _cited(job)
+    entries = [first.entries[0][:-1] + bytes([first.entries[0][-1] ^ 1]), *first.entries[1:]]
+    return replace(job, batches=[replace(first, entries=entries), *rest])
+
+
+def _change_header(job: StatementJob) -> StatementJob:
+    first, *rest = _cited(job)
+    return replace(job, batches=[replace(first, header=replace(first.header, root=secret("root"))), *rest])
+
+
+def _foreign_signature(job: StatementJob) -> StatementJob:
+    from wattest.protocol.eip712 import Domain
+
+    first, *rest = _cited(job)
+    stranger = Secp256k1PrivateKey.from_seed(secret("stranger"))
+    signature = sign_header(stranger, first.header, Domain(31337, b"\x03" * 20))
+    return replace(job, batches=[replace(first, signature=signature), *rest])
+
+
+REFUSALS: dict[str, tuple[Callable[[StatementJob], StatementJob], type[WattestError]]] = {
+    "entries in another order": (_swap_entries, CitationRefused),
+    "a changed block": (_change_block, CitationRefused),
+    "a changed entry": (_change_entry, CitationRefused),
+    "a changed header": (_change_header, CitationRefused),
+    "a header of another key": (_foreign_signature, CitationRefused),
+    "a day left out": (lambda job: replace(job, batches=_cited(job)[:1]), CitationRefused),
+    "the first day left out": (lambda job: replace(job, batches=_cited(job)[1:]), CitationRefused),
+    "a day twice": (lambda job: replace(job, batches=[*_cited(job)[:1], *_cited(job)]), CitationRefused),
+    "a longer period": (lambda job: replace(job, period_end=job.period_end + 86_400), CitationRefused),
+    "a shorter period": (lambda job: replace(job, period_end=job.period_end - 86_400), CitationRefused),
+    "half a quarter hour": (lambda job: replace(job, period_end=job.period_end - 450), RequestInvalid),
+    "a payee too few": (lambda job: replace(job, payees=job.payees[:-1]), RequestInvalid),
+    "another meter key": (
+        lambda job: replace(job, meter_keys=[secret("other"), *job.meter_keys[1:]]),
+        MeterKeyRefused,
+    ),
+    "a tariff of another version": (lambda job: replace(job, tariff=b"\x02" + job.tariff[1:]), SettlementRefused),
+    "a tariff cut short": (lambda job: replace(job, tariff=job.tariff[:-1]), SettlementRefused),
+    "weights that do not add up": (
+        lambda job: replace(job, allocation=b"\x01" + job.allocation[1:]),
+        SettlementRefused,
+    ),
+    "a key for other households": (
+        lambda job: replace(job, allocation=AllocationKey.dynamic(4).to_bytes()),
+        SettlementRefused,
+    ),
+    "previous payouts cut short": (lambda job: replace(job, previous_payouts=b"\x01" * 51), SettlementRefused),
+}
+
+
+@pytest.mark.parametrize(("change", "kind"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_statement_that_must_not_count_is_refused(
+    enclave: LocalEnclave,
+    community: Community,
+    metering: tuple[Identity, list[SealedBatch]],
+    change: Callable[[StatementJob], StatementJob],
+    kind: type[WattestError],
+) -> None:
+    identity, batches = metering
+    job = community.statement_job(batches, identity)
+    with pytest.raises(kind):
+        enclave.seal_statement(change(job))
+    assert enclave.last_release(community.open_channel.id) is None
+    assert enclave.seal_statement(job).header.sequence == 1
