@@ -9,6 +9,7 @@ provisioning".
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import Protocol
@@ -91,7 +92,9 @@ class GramineDevice:
         """A DCAP quote of the hardware."""
         _require_report_data(report_data)
         try:
-            (self._root / "user_report_data").write_bytes(report_data)
+            # Without O_CREAT: where Gramine is not, an ordinary file must not take its place.
+            with os.fdopen(os.open(self._root / "user_report_data", os.O_WRONLY), "wb") as handle:
+                handle.write(report_data)
         except OSError as error:
             raise self._failed("user_report_data", error) from error
         quote = self._read("quote", MAX_QUOTE_BYTES)
