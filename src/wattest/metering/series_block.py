@@ -17,7 +17,6 @@ from wattest.merkle import sha256_root
 from wattest.metering.device_block import DeviceBlock, device_block_digest, verify_device_block
 from wattest.metering.entry import (
     ENTRY_BYTES,
-    ZERO_DIGEST,
     EntryKind,
     SeriesEntry,
     StatementEntry,
@@ -171,9 +170,6 @@ def verify_series_block(block: SeriesBlock, series_key: bytes) -> None:
         _require_sources(records[~estimated], {sha256(block.source)})
 
 
-check_series_block = verify_series_block
-
-
 def signed_part(block: SeriesBlock) -> Records:
     """The device records as they came from the source: estimated ones dropped, the high quality byte zeroed."""
     return device_part(block.records[~is_estimated(block.records)])
@@ -282,8 +278,6 @@ __all__ = [
     "PreviousState",
     "SeriesBlock",
     "SeriesMismatch",
-    "ZERO_DIGEST",
-    "check_series_block",
     "device_block_of",
     "parse_series_block",
     "signed_part",
