@@ -208,6 +208,7 @@ def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int) -> C
             "request": request,
             "policy": policy,
             "verdict": verdict,
+            "appraiser_seed": seed("appraiser"),
         },
     )
 

@@ -148,6 +148,9 @@ class Operator:
         self._faults = faults or FaultPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
         self._follower = EventFollower(referee, store.cursors, "referee")
+        for duty in self.duties:
+            newest = max(duty.member_lists, key=lambda keys: keys.members.member_list.valid_from)
+            store.put_document(duty.channel.id, "members", newest.members.to_bytes())
 
     @property
     def chain(self) -> ChainClient:

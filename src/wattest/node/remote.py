@@ -1,0 +1,215 @@
+"""The client side of an operator's HTTP: bounded, with back-off, believing nothing.
+
+Decided here: how much is read, how often it is tried, and what counts as "not served". Not decided here: whether what
+came is right (``check``). Invariants: no answer is larger than its format's limit; only a definite refusal, or silence
+after the last try, becomes ``Withheld``. docs/spec/operator-http.md
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from wattest.errors import ConfigError, InputError, TransportError
+from wattest.node.bundle import Bundle
+from wattest.node.car import CarLimits, CarReader
+from wattest.protocol.batch import EntryInclusion
+from wattest.protocol.bundle import MAX_MANIFEST_BYTES
+from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
+
+MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
+MAX_BUNDLE_BYTES = 2 * 1024**3
+MAX_BLOCK_BYTES = 64 * 1024 * 1024 + 16
+FIRST_BACKOFF_S = 0.1
+_KEYS_PER_PAGE = 10_000
+_RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_READ_STEP_BYTES = 1 << 16
+
+
+class Withheld(TransportError):
+    """The operator does not serve something that it must."""
+
+
+class OperatorUnreachable(Withheld):
+    """The operator's server did not answer any try."""
+
+
+class MalformedAnswer(InputError):
+    """An answer that is not of its format, or over its limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """Seconds for connecting and for each read, and tries for each request."""
+
+    timeout_s: float = 10.0
+    max_attempts: int = 4
+
+
+class OperatorRemote:
+    """One operator's server as a client sees it."""
+
+    def __init__(
+        self, url: str, settings: RemoteSettings | None = None, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError("not an operator's address", actual=url, hint="give one such as http://127.0.0.1:8547")
+        self.url = url
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._settings = settings or RemoteSettings()
+        self._sleep = sleep
+
+    def fetch_status(self) -> dict[str, Any]:
+        """Who the operator says it is."""
+        return _object(self._get_json("/v1/status"))
+
+    def fetch_header(self, channel: bytes, sequence: int) -> tuple[BatchHeader, bytes]:
+        """A header and its 65-byte signature, as the operator shows them."""
+        value = _object(self._get_json(f"{_batch(channel, sequence)}/header"))
+        return parse_header(_hex(value, "header", HEADER_BYTES)), _hex(value, "signature", 65)
+
+    def fetch_manifest(self, channel: bytes, sequence: int) -> bytes:
+        """The manifest's bytes."""
+        return self._get(f"{_batch(channel, sequence)}/manifest", MAX_MANIFEST_BYTES)
+
+    def fetch_bundle(self, channel: bytes, sequence: int) -> Bundle:
+        """The whole bundle, each block checked against its CID."""
+        raw = self._get(f"{_batch(channel, sequence)}/bundle", MAX_BUNDLE_BYTES)
+        reader = CarReader(io.BytesIO(raw), CarLimits(total_bytes=MAX_BUNDLE_BYTES))
+        (_, manifest), *rest = reader.blocks()
+        return Bundle(manifest, tuple(data for _, data in rest), reader.root_digest)
+
+    def fetch_block(self, channel: bytes, sequence: int, position: int) -> bytes:
+        """One ciphertext."""
+        return self._get(f"{_batch(channel, sequence)}/blocks/{position}", MAX_BLOCK_BYTES)
+
+    def fetch_roster(self, channel: bytes, sequence: int) -> bytes:
+        """SHA-256 of each entry's meter key, back to back."""
+        return self._get(f"{_batch(channel, sequence)}/roster", 32 * MAX_ENTRIES)
+
+    def fetch_wrapped_keys(self, channel: bytes, sequence: int, reader: bytes, entry_count: int) -> dict[int, bytes]:
+        """A reader's wrapped series keys by position; those that are not served are missing."""
+        found: dict[int, bytes] = {}
+        for first in range(0, entry_count, _KEYS_PER_PAGE):
+            value = _object(self._get_json(f"{_batch(channel, sequence)}/keys/{reader.hex()}?from={first}"))
+            keys = value.get("keys")
+            if not isinstance(keys, dict) or len(keys) > _KEYS_PER_PAGE:
+                raise MalformedAnswer("wrapped keys are an object", url=self.url)
+            for position, wrapped in keys.items():
+                if not position.isdecimal() or len(position) > 8 or int(position) >= entry_count:
+                    raise MalformedAnswer("a wrapped key has the position of an entry", actual=str(position)[:16])
+                found[int(position)] = _hex(keys, position, 80) if isinstance(wrapped, str) else b""
+        return found
+
+    def fetch_entries(self, channel: bytes, sequence: int) -> bytes:
+        """Every entry's 118-byte payload, back to back."""
+        return self._get(f"{_batch(channel, sequence)}/entries", 118 * MAX_ENTRIES)
+
+    def fetch_entry(self, channel: bytes, sequence: int, position: int) -> EntryInclusion:
+        """An entry with its salt and path."""
+        value = _object(self._get_json(f"{_batch(channel, sequence)}/entries/{position}"))
+        path = value.get("path")
+        if not isinstance(path, list) or len(path) > 32:
+            raise MalformedAnswer("a path is a list of at most 32 hashes", url=self.url)
+        siblings = tuple(_hex({"path": sibling}, "path", 32) for sibling in path)
+        return EntryInclusion(position, _hex(value, "salt", 16), _hex(value, "payload", 118), siblings)
+
+    def fetch_document(self, channel: bytes, name: str) -> bytes:
+        """A document of a channel: ``members``, ``evidence`` or ``endorsements``."""
+        return self._get(f"/v1/channels/{channel.hex()}/documents/{name}", MAX_DOCUMENT_BYTES)
+
+    def send_block(self, channel: bytes, body: bytes) -> None:
+        """Hand a device block in; sending the same one again is harmless."""
+        self._request("POST", f"/v1/channels/{channel.hex()}/blocks", MAX_JSON_BYTES, body)
+
+    def _get_json(self, path: str) -> Any:
+        raw = self._get(path, MAX_JSON_BYTES)
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise MalformedAnswer("the operator's answer is not JSON", url=self.url, path=path) from error
+
+    def _get(self, path: str, limit: int) -> bytes:
+        return self._request("GET", path, limit, None)
+
+    def _request(self, method: str, path: str, limit: int, body: bytes | None) -> bytes:
+        wait_s = FIRST_BACKOFF_S
+        cause = ""
+        for attempt in range(1, self._settings.max_attempts + 1):
+            try:
+                status, answer = self._exchange(method, path, limit, body)
+            except (OSError, http.client.HTTPException) as error:
+                cause = f"{type(error).__name__}: {error}"
+            else:
+                if status in {200, 202}:
+                    return answer
+                if status not in _RETRIED:
+                    raise Withheld(
+                        "the operator does not serve this",
+                        retryable=False,
+                        url=self.url,
+                        path=path,
+                        status=status,
+                        answer=answer[:200].decode(errors="replace"),
+                    )
+                cause = f"status {status}"
+            if attempt < self._settings.max_attempts:
+                self._sleep(wait_s)
+                wait_s *= 2
+        raise OperatorUnreachable(
+            "the operator does not answer",
+            retryable=True,
+            url=self.url,
+            path=path,
+            attempts=self._settings.max_attempts,
+            cause=cause,
+        )
+
+    def _exchange(self, method: str, path: str, limit: int, body: bytes | None) -> tuple[int, bytes]:
+        timeout_s = self._settings.timeout_s
+        connection = (
+            http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=ssl.create_default_context())
+            if self._secure
+            else http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+        )
+        try:
+            connection.request(method, self._prefix + path, body)
+            response = connection.getresponse()
+            pieces: list[bytes] = []
+            total = 0
+            while piece := response.read(_READ_STEP_BYTES):
+                total += len(piece)
+                if total > limit:
+                    raise MalformedAnswer("the operator's answer is too large", path=path, expected=limit)
+                pieces.append(piece)
+            return response.status, b"".join(pieces)
+        finally:
+            connection.close()
+
+
+def _batch(channel: bytes, sequence: int) -> str:
+    return f"/v1/channels/{channel.hex()}/batches/{sequence}"
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedAnswer("the operator's answer is not an object", actual=str(value)[:80])
+    return value
+
+
+def _hex(value: dict[str, Any], name: str, length: int) -> bytes:
+    text = value.get(name)
+    if not isinstance(text, str) or len(text) != 2 * length or any(c not in "0123456789abcdef" for c in text):
+        raise MalformedAnswer(f"{name} has {length} bytes in lower-case hex", actual=str(text)[:80])
+    return bytes.fromhex(text)

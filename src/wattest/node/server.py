@@ -1,0 +1,388 @@
+"""The operator's HTTP server: bundles, headers, wrapped keys and proofs out, device blocks in.
+
+Decided here: routes, limits and error answers. Not decided here: what the bytes mean, who may open them (their keys
+say so). Invariants: a path names only what the database knows, so no request reaches another file; the database is only
+read; a device block is acknowledged once it is on disk. docs/spec/operator-http.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from wattest.crypto.hashing import sha256
+from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
+from wattest.metering.device_block import parse_device_block, verify_device_block
+from wattest.node.bundle import BundleStore
+from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, ForeignMeter, Inbox, InboxFull
+from wattest.node.operator import entry_inclusion
+from wattest.node.store import OperatorStore, StoredBatch, StoredState
+
+FORMAT = "wattest/operator/1"
+MAX_LISTED = 1_000
+MAX_KEYS = 10_000
+MAX_REQUESTS = 64
+BODY_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 60.0
+STREAM_BYTES = 1 << 16
+DOCUMENTS = frozenset({"members", "evidence", "endorsements"})
+_NOT_SERVED = frozenset({StoredState.COLLECTED, StoredState.SEALING, StoredState.SEALED})
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+_HEX32 = re.compile(r"[0-9a-f]{64}")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class NotServed(InputError):
+    """Nothing of that name is served here."""
+
+
+class ServerNotStarted(TransportError):
+    """The server could not listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsafeBehaviour:
+    """What a cheating operator's server does in a demonstration; empty in earnest.
+
+    ``withheld`` entry positions are not served; ``other_headers`` (channel, sequence) -> (header bytes, signature) are
+    shown in the place of the stored ones.
+    """
+
+    withheld: frozenset[int] = frozenset()
+    other_headers: Mapping[tuple[bytes, int], tuple[bytes, bytes]] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the server behaves."""
+        return not self.withheld and not self.other_headers
+
+
+class OperatorServer:
+    """Serves one operator's store from a thread of its own; ``start`` returns once it listens."""
+
+    def __init__(
+        self,
+        database: Path,
+        bundles: BundleStore,
+        inbox: Inbox,
+        *,
+        operator: bytes,
+        chain_id: int,
+        referee: bytes,
+        duties: tuple[Duty, ...] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        production: bool = False,
+        unsafe_behaviour: UnsafeBehaviour | None = None,
+    ) -> None:
+        self._unsafe = unsafe_behaviour or UnsafeBehaviour()
+        if production and not self._unsafe.is_empty:
+            raise ConfigError("production operators withhold nothing and show one header", hint="remove the cheat")
+        self._database = database
+        self._bundles = bundles
+        self._inbox = inbox
+        self._identity = {"operator": operator.hex(), "chain_id": str(chain_id), "referee": referee.hex()}
+        self._duties = {duty.channel.id: duty for duty in duties}
+        self._host = host
+        self.port = port
+        self._slots = asyncio.Semaphore(MAX_REQUESTS)
+        self._reader = threading.local()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"http://{self._host}:{self.port}"
+
+    def start(self) -> OperatorServer:
+        """Listen; raises ``ServerNotStarted`` when the port is taken."""
+        ready: list[BaseException | None] = []
+        listening = threading.Event()
+
+        def serve() -> None:
+            try:
+                asyncio.run(self._serve(ready, listening))
+            except OSError as error:
+                ready.append(error)
+            finally:
+                listening.set()
+
+        self._thread = threading.Thread(target=serve, name="operator-http", daemon=True)
+        self._thread.start()
+        listening.wait()
+        if ready and ready[0] is not None:
+            self._thread.join()
+            raise ServerNotStarted(
+                "the operator's server cannot listen",
+                retryable=False,
+                address=f"{self._host}:{self.port}",
+                cause=str(ready[0]),
+                hint="choose another port",
+            )
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; safe to call twice."""
+        if self._loop is not None and self._stopping is not None and self._thread is not None:
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(10)
+            self._loop = None
+
+    def __enter__(self) -> OperatorServer:
+        """Start."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    async def _serve(self, ready: list[BaseException | None], listening: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        application = web.Application(client_max_size=MAX_INBOX_FILE_BYTES, middlewares=[self._guard])
+        batch = "/v1/channels/{channel}/batches/{sequence}"
+        application.add_routes(
+            [
+                web.get("/v1/status", self._status),
+                web.get("/v1/channels/{channel}/batches", self._batches),
+                web.get(batch + "/header", self._header),
+                web.get(batch + "/manifest", self._manifest),
+                web.get(batch + "/bundle", self._bundle),
+                web.get(batch + "/blocks/{position}", self._block),
+                web.get(batch + "/roster", self._roster),
+                web.get(batch + "/keys/{reader}", self._keys),
+                web.get(batch + "/entries", self._entries),
+                web.get(batch + "/entries/{position}", self._entry),
+                web.get("/v1/channels/{channel}/documents/{name}", self._document),
+                web.post("/v1/channels/{channel}/blocks", self._take),
+            ]
+        )
+        runner = web.AppRunner(application, access_log=None, keepalive_timeout=15, max_line_size=8190)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self.port)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            ready.append(None)
+            listening.set()
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._slots.locked():
+            return _error(429, "TooManyRequests", "too many requests at once")
+        async with self._slots:
+            try:
+                return await handler(request)
+            except NotServed as error:
+                return _error(404, error.code, error.message)
+            except InboxFull as error:
+                return _error(503, error.code, error.message)
+            except InputError as error:
+                return _error(400, error.code, error.message)
+            except VerificationError as error:
+                return _error(422, error.code, error.message)
+            except web.HTTPRequestEntityTooLarge:
+                return _error(413, "BodyTooLarge", "the body is over the limit")
+            except web.HTTPException as error:
+                return _error(error.status, type(error).__name__, error.reason)
+            except TimeoutError:
+                return _error(408, "TooSlow", "the request took too long")
+            except WattestError as error:
+                return _error(503, error.code, error.message)
+
+    # answers
+
+    async def _status(self, _: web.Request) -> web.Response:
+        def read() -> list[dict[str, object]]:
+            store = self._store()
+            last = ((channel, store.last_batch(channel)) for channel in store.channels())
+            return [{"channel": channel.hex(), "last_sequence": batch.sequence} for channel, batch in last if batch]
+
+        return web.json_response({"format": FORMAT, **self._identity, "channels": await asyncio.to_thread(read)})
+
+    async def _batches(self, request: web.Request) -> web.Response:
+        channel, first = _channel(request), _number(request.query.get("from", "1"))
+
+        def read() -> list[dict[str, object]]:
+            served = [state for state in StoredState if state not in _NOT_SERVED]
+            found = self._store().batches(channel, states=served, from_sequence=first, limit=MAX_LISTED)
+            return [
+                {
+                    "sequence": batch.sequence,
+                    "header_digest": (batch.header_digest or b"").hex(),
+                    "content_id": (batch.content_id or b"").hex(),
+                    "state": batch.state.value,
+                }
+                for batch in found
+            ]
+
+        return web.json_response(await asyncio.to_thread(read))
+
+    async def _header(self, request: web.Request) -> web.Response:
+        batch = await self._served(request)
+        assert batch.header is not None and batch.signature is not None  # noqa: PT018 - a served batch is sealed
+        stored = (batch.header.to_bytes(), batch.signature)
+        header, signature = self._unsafe.other_headers.get((batch.channel, batch.sequence), stored)
+        return web.json_response({"header": header.hex(), "signature": signature.hex()})
+
+    async def _manifest(self, request: web.Request) -> web.Response:
+        batch = await self._served(request)
+
+        def read() -> bytes:
+            with self._bundles.open(batch.content_id or b"") as bundle:
+                return bundle.manifest()
+
+        return web.Response(body=await asyncio.to_thread(read), content_type="application/json")
+
+    async def _bundle(self, request: web.Request) -> web.StreamResponse:
+        batch = await self._served(request)
+        if self._unsafe.withheld:
+            raise NotServed("the bundle is not served")
+        path = self._bundles.path(batch.content_id or b"")
+        size = path.stat().st_size
+        response = web.StreamResponse(headers={"Content-Type": "application/vnd.ipld.car", "Content-Length": str(size)})
+        await response.prepare(request)
+        with path.open("rb") as file:
+            while piece := await asyncio.to_thread(file.read, STREAM_BYTES):
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def _block(self, request: web.Request) -> web.Response:
+        batch, position = await self._served(request), _position(request)
+        self._require_served(position)
+
+        def read() -> bytes:
+            with self._bundles.open(batch.content_id or b"") as bundle:
+                if position >= bundle.block_count:
+                    raise NotServed("no such block")
+                return bundle.block(position)
+
+        return web.Response(body=await asyncio.to_thread(read))
+
+    async def _roster(self, request: web.Request) -> web.Response:
+        batch = await self._served(request)
+        return web.Response(body=await asyncio.to_thread(lambda: self._store().roster(batch.channel, batch.sequence)))
+
+    async def _keys(self, request: web.Request) -> web.Response:
+        batch, reader = await self._served(request), request.match_info["reader"]
+        first = _number(request.query.get("from", "0"))
+        if _HEX32.fullmatch(reader) is None:
+            raise NotServed("a reader is 64 lower-case hex digits")
+
+        def read() -> dict[int, bytes]:
+            store = self._store()
+            return store.wrapped_keys(batch.channel, batch.sequence, bytes.fromhex(reader), first=first, limit=MAX_KEYS)
+
+        keys = await asyncio.to_thread(read)
+        shown = {str(at): key.hex() for at, key in keys.items() if at not in self._unsafe.withheld}
+        return web.json_response({"keys": shown})
+
+    async def _entries(self, request: web.Request) -> web.Response:
+        batch = await self._served(request)
+
+        def read() -> bytes:
+            payloads, _ = self._store().entries(batch.channel, batch.sequence)
+            hidden = self._unsafe.withheld
+            return b"".join(bytes(118) if at in hidden else payload for at, payload in enumerate(payloads))
+
+        return web.Response(body=await asyncio.to_thread(read))
+
+    async def _entry(self, request: web.Request) -> web.Response:
+        batch, position = await self._served(request), _position(request)
+        self._require_served(position)
+
+        def read() -> dict[str, object]:
+            payloads, salts = self._store().entries(batch.channel, batch.sequence)
+            if position >= len(payloads):
+                raise NotServed("no such entry")
+            entry = entry_inclusion(payloads, salts, position)
+            return {
+                "payload": entry.payload.hex(),
+                "salt": entry.salt.hex(),
+                "path": [sibling.hex() for sibling in entry.path],
+            }
+
+        return web.json_response(await asyncio.to_thread(read))
+
+    async def _document(self, request: web.Request) -> web.Response:
+        channel, name = _channel(request), request.match_info["name"]
+        body = None
+        if name in DOCUMENTS:
+            body = await asyncio.to_thread(lambda: self._store().document(channel, name))
+        if body is None:
+            raise NotServed("no such document")
+        return web.Response(body=body)
+
+    async def _take(self, request: web.Request) -> web.Response:
+        channel = _channel(request)
+        duty = self._duties.get(channel)
+        if duty is None:
+            raise NotServed("this operator takes no blocks for that channel")
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await request.read()
+
+        def keep() -> None:
+            block = parse_device_block(body)
+            keys = duty.members_at(duty.period_of(block.period_start)[0])
+            if all(member.public_key != block.public_key for member in keys.members.member_list.members):
+                raise ForeignMeter("the meter is no member of the channel")
+            verify_device_block(block)
+            self._inbox.put(channel, body)
+
+        await asyncio.to_thread(keep)
+        return web.json_response({"accepted": sha256(body).hex()}, status=202)
+
+    async def _served(self, request: web.Request) -> StoredBatch:
+        channel, sequence = _channel(request), _number(request.match_info["sequence"])
+        batch = await asyncio.to_thread(lambda: self._store().find_batch(channel, sequence))
+        if batch is None or batch.state in _NOT_SERVED:
+            raise NotServed("no such batch")
+        return batch
+
+    def _require_served(self, position: int) -> None:
+        if position in self._unsafe.withheld:
+            raise NotServed("not served")
+
+    def _store(self) -> OperatorStore:
+        """This thread's own read-only connection."""
+        store: OperatorStore | None = getattr(self._reader, "store", None)
+        if store is None:
+            store = self._reader.store = OperatorStore(self._database, read_only=True)
+        return store
+
+
+def _channel(request: web.Request) -> bytes:
+    text = request.match_info["channel"]
+    if _HEX32.fullmatch(text) is None:
+        raise NotServed("a channel is 64 lower-case hex digits")
+    return bytes.fromhex(text)
+
+
+def _position(request: web.Request) -> int:
+    return _number(request.match_info["position"])
+
+
+def _number(text: str) -> int:
+    if _DECIMAL.fullmatch(text) is None:
+        raise NotServed("a number is decimal, without leading zeros")
+    return int(text)
+
+
+def _error(status: int, name: str, message: str) -> web.Response:
+    return web.json_response(text=json.dumps({"error": name, "message": message}), status=status)

@@ -1,0 +1,206 @@
+"""A watcher over HTTP: an honest batch is clean; withholding, forging and two headers cost the deposit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy
+from node_forger import Forger
+
+from wattest.chain.referee import SlashedBatch
+from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.signer import LocalSigner
+from wattest.node.bundle import BundleStore
+from wattest.node.ingest import Inbox
+from wattest.node.operator import Operator, OperatorSettings
+from wattest.node.remote import OperatorRemote, RemoteSettings
+from wattest.node.server import OperatorServer, UnsafeBehaviour
+from wattest.node.store import OperatorStore
+from wattest.node.watch_log import WatchLog
+from wattest.node.watcher import Watcher
+from wattest.protocol.challenge import SlashCause
+
+pytestmark = pytest.mark.e2e
+
+
+class Stage:
+    """One community, operators with servers, and a watcher, put together as a test needs them."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder, self.stack = folder, stack
+        self.community: Community = build_community(folder)
+        stack.callback(destroy, self.community)
+        self.remotes: dict[bytes, OperatorRemote] = {}
+
+    def operator(
+        self, label: str, signer: LocalSigner, unsafe: UnsafeBehaviour | None = None, **settings: Any
+    ) -> Operator:
+        node = self.folder / label
+        store = OperatorStore(node / "operator.sqlite")
+        self.stack.callback(store.close)
+        bundles, inbox = BundleStore(node / "bundles"), Inbox(node / "inbox")
+        operator = Operator(
+            store, bundles, inbox, self.community.referee(self.community.client(journal=store.journal)), signer,
+            lambda: self.community.process.client, duties=[self.community.duty],
+            settings=OperatorSettings(collect_grace_s=0, **settings),
+        )  # fmt: skip
+        server = OperatorServer(
+            node / "operator.sqlite", bundles, inbox, operator=signer.address, chain_id=31_337,
+            referee=self.community.contracts.referee, duties=(self.community.duty,), unsafe_behaviour=unsafe,
+        ).start()  # fmt: skip
+        self.stack.callback(server.stop)
+        self.remotes[signer.address] = OperatorRemote(server.url, RemoteSettings(max_attempts=2))
+        return operator
+
+    def watcher(self) -> Watcher:
+        signer = LocalSigner(b"\x77" * 32)
+        self.community.anvil.fund(signer.address, ETHER)
+        log = WatchLog(self.folder / "watcher.sqlite")
+        self.stack.callback(log.close)
+        client = self.community.client(journal=log.journal)
+        return Watcher(
+            log,
+            self.community.referee(client),
+            EnclaveRegistry(client, self.community.contracts.registry),
+            signer,
+            self.community.watcher_reader,
+            self.remotes,
+        )
+
+    def commit_day(self, operator: Operator, day: int = 0) -> None:
+        period = FIRST_PERIOD + day * EPOCH_S
+        for home in self.community.households:
+            self.remotes[operator.address].send_block(self.community.channel.id, home.block(period))
+        self.community.anvil.advance_to(period + EPOCH_S)
+        report = operator.step()
+        report.raise_first()
+        assert len(report.committed) == 1
+
+    def slashes(self) -> list[SlashedBatch]:
+        referee = self.community.referee()
+        events = referee.events(0, referee.client.block().number)
+        return [event for event in events if isinstance(event, SlashedBatch)]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        yield Stage(tmp_path, stack)
+
+
+def test_honest_operator_is_clean(stage: Stage) -> None:
+    operator = stage.operator("honest", LocalSigner(stage.community.operator_key))
+    watcher = stage.watcher()
+    for day in range(2):
+        stage.commit_day(operator, day)
+        report = watcher.step()
+        report.raise_first()
+        assert [verdict["verdict"] for verdict in report.verdicts] == ["clean"], report.verdicts
+        assert not report.sent
+    assert watcher.step().verdicts == []
+    assert len(watcher.log.verdicts()) == 2
+
+
+def test_withheld_entry_expires(stage: Stage) -> None:
+    operator = stage.operator(
+        "withholding",
+        LocalSigner(stage.community.operator_key),
+        UnsafeBehaviour(withheld=frozenset({1})),
+        unsafe_withheld=frozenset({1}),
+    )
+    watcher = stage.watcher()
+    stage.commit_day(operator)
+    report = watcher.step()
+    report.raise_first()
+    assert [finding["position"] for finding in report.verdicts[0]["findings"]] == [1]
+    assert report.verdicts[0]["verdict"] == "withheld"
+    assert [kind for kind, _ in report.sent] == ["challenge"]
+    operator.step().raise_first()
+    assert watcher.step().sent == []
+    stage.community.anvil.advance_to(watcher.referee.client.now() + 86_400)
+    report = watcher.step()
+    report.raise_first()
+    assert [kind for kind, _ in report.sent] == ["expire"]
+    (slash,) = stage.slashes()
+    assert (slash.cause, slash.catcher) == (SlashCause.EXPIRED_CHALLENGE, watcher.signer.address)
+    assert slash.burned_wei == ETHER
+    assert watcher.withdraw() is not None
+    assert watcher.step().sent == []
+
+
+def test_answered_challenge_costs_nothing(stage: Stage) -> None:
+    operator = stage.operator(
+        "slow", LocalSigner(stage.community.operator_key), UnsafeBehaviour(withheld=frozenset({0}))
+    )
+    watcher = stage.watcher()
+    stage.commit_day(operator)
+    watcher.step().raise_first()
+    report = operator.step()
+    report.raise_first()
+    assert len(report.answered) == 1
+    stage.community.anvil.advance_to(watcher.referee.client.now() + 2 * 86_400)
+    report = watcher.step()
+    report.raise_first()
+    assert (report.sent, stage.slashes()) == ([], [])
+
+
+def test_forged_reading_is_proved(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    forger, operator, watcher = forged(stage, monkeypatch, tamper=True)
+    report = watcher.step()
+    report.raise_first()
+    assert report.verdicts[0]["verdict"] == "invalid evidence"
+    assert [kind for kind, _ in report.sent] == ["invalid-evidence"]
+    (slash,) = stage.slashes()
+    assert (slash.cause, slash.operator) == (SlashCause.INVALID_EVIDENCE, forger.signer.address)
+    report = operator.step()
+    assert [error.code for error in report.errors] in ([], ["OperatorStopped"])
+
+
+def test_the_same_batch_untampered_is_clean(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, watcher = forged(stage, monkeypatch, tamper=False)
+    report = watcher.step()
+    report.raise_first()
+    assert report.verdicts[0]["verdict"] == "clean", report.verdicts
+
+
+def forged(stage: Stage, monkeypatch: pytest.MonkeyPatch, *, tamper: bool) -> tuple[Forger, Operator, Watcher]:
+    forger = Forger(stage.community, "forger")
+    operator = stage.operator("forger", forger.signer)
+
+    class StolenEnclave:
+        def seal_batch(self, job: Any) -> Any:
+            return forger.seal(job.period_start, tamper=tamper)
+
+    monkeypatch.setattr(operator, "_enclave", StolenEnclave)
+    watcher = stage.watcher()
+    stage.commit_day(operator)
+    return forger, operator, watcher
+
+
+@pytest.mark.parametrize("shown", ["by http", "in another period only"])
+def test_second_header_is_proved(stage: Stage, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
+    forger = Forger(stage.community, "equivocator")
+    sealed = forger.seal(FIRST_PERIOD, tamper=False)
+    sequence = 1 if shown == "by http" else 2
+    other = replace(sealed.header, state=b"\x09" * 32, sequence=sequence)
+    unsafe = UnsafeBehaviour(other_headers={(stage.community.channel.id, 1): (other.to_bytes(), forger.sign(other))})
+    operator = stage.operator("equivocator", forger.signer, unsafe)
+    seal: Callable[[Any], Any] = lambda job: sealed  # noqa: E731
+    monkeypatch.setattr(operator, "_enclave", lambda: type("Stolen", (), {"seal_batch": staticmethod(seal)}))
+    watcher = stage.watcher()
+    stage.commit_day(operator)
+    report = watcher.step()
+    report.raise_first()
+    kinds = [kind for kind, _ in report.sent]
+    if shown == "by http":
+        assert kinds == ["equivocation"]
+        (slash,) = stage.slashes()
+        assert (slash.cause, slash.sequence) == (SlashCause.EQUIVOCATION, 1)
+    else:  # a header of another sequence is no second header
+        assert (kinds, stage.slashes()) == ([], [])
+    assert watcher.step().sent == []
