@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import Any
 
@@ -95,7 +96,7 @@ def check_laws(data: bytes, output: bytes) -> None:
     if interval:
         assert records[0].start == start
         assert records[-1].end == end
-        assert all(a.end == b.start for a, b in zip(records, records[1:], strict=False))
+        assert all(a.end == b.start for a, b in itertools.pairwise(records))
     else:
         assert len(records) == len(inputs)
 

@@ -1,4 +1,4 @@
-"""The rules of docs/spec/vee.md once more, written from the page for tests alone: slow, plain, fractions where they fit."""
+"""The rules of docs/spec/vee.md once more, written from the page for tests alone: slow and plain."""
 
 from __future__ import annotations
 
@@ -148,10 +148,9 @@ def _vee(data: bytes) -> list[Rec]:
                     gap[side] = step - record.energies[side]
             if index == 0 and interval and before_end < record.start:
                 # the predecessor of the first output record stands on the gap's line at the period's start
+                covered, whole = max(before_end, start) - before_end, record.start - before_end
                 entry = tuple(  # type: ignore[assignment]
-                    (before[s] + gap[s] * (max(before_end, start) - before_end) // (record.start - before_end))
-                    % modulus
-                    for s in (0, 1)
+                    (before[side] + gap[side] * covered // whole) % modulus for side in (0, 1)
                 )
             fill(before_end, record.start, before, (gap[0], gap[1]), flag, index)
         else:

@@ -95,7 +95,7 @@ def test_other_readings_or_another_tariff_are_found(imports: list[int], exports:
 
 
 def test_half_a_cent_rounds_away_from_zero() -> None:
-    assert [amount_cents(LineKind.GRID_ENERGY, q, 10**6) for q in (499_999, 500_000, 1_499_999, 1_500_000)] == [
+    assert [amount_cents(LineKind.GRID_FEE, q, 10**6) for q in (499_999, 500_000, 1_499_999, 1_500_000)] == [
         0,
         1,
         1,

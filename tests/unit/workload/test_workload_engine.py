@@ -280,8 +280,10 @@ def test_the_workload_digest_binds_module_version_and_configuration() -> None:
     ).digest()
     assert Guest.load(wasm, HOST).workload == workload_digest(wasm, HOST) == expected
     others = {
-        workload_digest(wasm + b"\0", HOST), workload_digest(wasm, FORMS[1]), workload_digest(wasm, HOST, "wasmtime/49.0.0")
-    }  # fmt: skip
+        workload_digest(wasm + b"\0", HOST),
+        workload_digest(wasm, FORMS[1]),
+        workload_digest(wasm, HOST, "wasmtime/49.0.0"),
+    }
     assert len(others | {expected}) == 4
 
 
