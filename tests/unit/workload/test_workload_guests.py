@@ -1,4 +1,4 @@
-"""The shipped modules: pinned, refused when damaged, rebuilt byte for byte where the compiler is; mutants fail typed."""
+"""The shipped modules: pinned, refused when damaged, rebuilt byte for byte where the compiler is; mutants fail."""
 
 from __future__ import annotations
 
