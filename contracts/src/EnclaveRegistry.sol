@@ -121,7 +121,7 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         view
         returns (address enclaveKey, uint64 expiresAt)
     {
-        ActiveKey memory active = _active[_slotId(referee, channel, operator, workload)];
+        ActiveKey storage active = _active[_slotId(referee, channel, operator, workload)];
         return (active.enclaveKey, active.expiresAt);
     }
 
@@ -199,8 +199,17 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
     function _slotId(address referee, bytes32 channel, address operator, bytes32 workload)
         private
         pure
-        returns (bytes32)
+        returns (bytes32 slot)
     {
-        return keccak256(abi.encode(referee, channel, operator, workload));
+        // Assembly: on the path of every commit; the same bytes as abi.encode of the four, beyond the free memory pointer. The
+        // masks drop what the compiler does not promise about the bits above an address.
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, shr(96, shl(96, referee)))
+            mstore(add(words, 0x20), channel)
+            mstore(add(words, 0x40), shr(96, shl(96, operator)))
+            mstore(add(words, 0x60), workload)
+            slot := keccak256(words, 0x80)
+        }
     }
 }

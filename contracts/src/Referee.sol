@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IEnclaveRegistry} from "./interfaces/IEnclaveRegistry.sol";
 import {IReferee} from "./interfaces/IReferee.sol";
-import {ChannelHead, ChannelParameters} from "./types/Channel.sol";
+import {ChannelHead, ChannelHeads, ChannelParameters} from "./types/Channel.sol";
 import {DirectedChallenge} from "./types/DirectedChallenge.sol";
 import {BatchHeader} from "./types/BatchHeader.sol";
 import {OperatorExtra, OperatorHead} from "./types/Operator.sol";
@@ -29,7 +29,7 @@ contract Referee is DirectedChallenges, FraudProofs {
 
     /// @inheritdoc IReferee
     function channelHead(bytes32 channel) external view returns (ChannelHead memory) {
-        return _channels[channel];
+        return _channel(channel);
     }
 
     /// @inheritdoc IReferee
@@ -49,12 +49,12 @@ contract Referee is DirectedChallenges, FraudProofs {
 
     /// @inheritdoc IReferee
     function rosterCountAt(bytes32 channel, uint64 periodStart) external view returns (uint32) {
-        return _rosterCountAt(_channels[channel], periodStart);
+        return uint32(ChannelHeads.rosterCountAt(_channels[channel], periodStart));
     }
 
     /// @inheritdoc IReferee
     function operatorHead(bytes32 channel, address operator) external view returns (OperatorHead memory) {
-        return _heads[channel][operator];
+        return _head(channel, operator);
     }
 
     /// @inheritdoc IReferee

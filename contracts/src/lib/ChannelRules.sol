@@ -29,33 +29,38 @@ library ChannelRules {
     function check(ChannelKind kind, ChannelParameters memory parameters) internal pure {
         if (kind == ChannelKind.Scheduled) {
             if (parameters.epochS < MIN_EPOCH_S || parameters.epochS > MAX_EPOCH_S) {
-                revert IReferee.ParameterOutOfRange("epochS");
+                refuse("epochS");
             }
             // Shorter than the epoch: the commit times of two periods never overlap.
             if (parameters.commitDeadlineS == 0 || parameters.commitDeadlineS >= parameters.epochS) {
-                revert IReferee.ParameterOutOfRange("commitDeadlineS");
+                refuse("commitDeadlineS");
             }
         } else {
-            if (parameters.epochS != 0) revert IReferee.ParameterOutOfRange("epochS");
-            if (parameters.commitDeadlineS != 0) revert IReferee.ParameterOutOfRange("commitDeadlineS");
+            if (parameters.epochS != 0) refuse("epochS");
+            if (parameters.commitDeadlineS != 0) refuse("commitDeadlineS");
         }
         if (parameters.challengeWindowS == 0 || parameters.challengeWindowS > MAX_CHALLENGE_WINDOW_S) {
-            revert IReferee.ParameterOutOfRange("challengeWindowS");
+            refuse("challengeWindowS");
         }
         if (parameters.answerWindowS == 0 || parameters.answerWindowS > MAX_ANSWER_WINDOW_S) {
-            revert IReferee.ParameterOutOfRange("answerWindowS");
+            refuse("answerWindowS");
         }
         if (parameters.exitDelayS < parameters.challengeWindowS || parameters.exitDelayS > MAX_EXIT_DELAY_S) {
-            revert IReferee.ParameterOutOfRange("exitDelayS");
+            refuse("exitDelayS");
         }
-        if (parameters.stakeWei == 0) revert IReferee.ParameterOutOfRange("stakeWei");
+        if (parameters.stakeWei == 0) refuse("stakeWei");
         // At most a fifth of what is burned: catching oneself must lose money.
         if (uint256(parameters.catcherRewardWei) * 5 > parameters.stakeWei) {
-            revert IReferee.ParameterOutOfRange("catcherRewardWei");
+            refuse("catcherRewardWei");
         }
-        if (parameters.baseBondWei == 0) revert IReferee.ParameterOutOfRange("baseBondWei");
+        if (parameters.baseBondWei == 0) refuse("baseBondWei");
         if (parameters.answerGasCapWei > parameters.baseBondWei) {
-            revert IReferee.ParameterOutOfRange("answerGasCapWei");
+            refuse("answerGasCapWei");
         }
+    }
+
+    /// @dev One place for the encoding of the error: the contract is near the size limit.
+    function refuse(string memory name) internal pure {
+        revert IReferee.ParameterOutOfRange(name);
     }
 }

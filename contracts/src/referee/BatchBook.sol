@@ -2,65 +2,66 @@
 pragma solidity 0.8.37;
 
 import {IReferee} from "../interfaces/IReferee.sol";
+import {ActiveKey} from "../lib/ActiveKey.sol";
 import {ChannelRules} from "../lib/ChannelRules.sol";
 import {Secp256k1Signature} from "../lib/Secp256k1Signature.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
 import {BatchRecord, BatchRecordHash, BatchState} from "../types/BatchRecord.sol";
-import {ChannelHead, ChannelKind} from "../types/Channel.sol";
-import {OperatorHead, OperatorState} from "../types/Operator.sol";
+import {ChannelHeads} from "../types/Channel.sol";
+import {OperatorHead, OperatorHeads} from "../types/Operator.sol";
 import {ChannelBook} from "./ChannelBook.sol";
 
 /// @notice Committing batches, and dropping final ones from the exposure.
 /// A commit reads four slots (channel, operator, previous batch, registry's active key) and writes two (operator, batch).
 abstract contract BatchBook is ChannelBook {
+    using ChannelHeads for uint256;
+    using OperatorHeads for uint256;
+
     /// @inheritdoc IReferee
     function commit(BatchHeader calldata header, bytes calldata signature, BatchRecord calldata previous) external {
         if (header.operator != msg.sender) revert NotOperator(header.operator, msg.sender);
         bytes32 channel = header.channel;
-        ChannelHead memory channelHead = _channels[channel];
-        if (channelHead.parametersVersion == 0) revert UnknownChannel(channel);
-        _checkHeader(header, channelHead, previous.committedAt);
+        uint256 channelWord = _channels[channel];
+        if (channelWord == 0) revert UnknownChannel(channel);
+        _checkHeader(header, channelWord, previous.committedAt);
 
-        OperatorHead memory head = _heads[channel][msg.sender];
-        if (head.state == OperatorState.Registered) head.state = OperatorState.Active;
-        if (head.state != OperatorState.Active) revert WrongOperatorState(head.state);
-        uint64 sequence = uint64(head.sequence) + 1;
-        if (header.sequence != sequence) revert SequenceMismatch(sequence, header.sequence);
-        if (header.previous != previous.headerDigest) revert PreviousMismatch(previous.headerDigest, header.previous);
-        if (sequence == 1) {
-            // The digest was compared above; the rest must be zero too, so that a commit has one encoding.
-            if (
-                previous.headerDigest != 0 || previous.committedAt != 0 || previous.parametersVersion != 0
-                    || previous.state != BatchState.None
-            ) revert UnknownBatch(channel, msg.sender, 0);
-        } else {
-            _requireRecord(channel, msg.sender, sequence - 1, previous);
+        HeadSlot storage slot = _heads[channel][msg.sender];
+        uint256 headWord = slot.word;
+        if (!headWord.isCommitting()) revert WrongOperatorState(headWord.state());
+        uint64 sequence = header.sequence;
+        uint256 last = headWord.sequence();
+        uint256 exposure = channelWord.exposureWei();
+        // Unchecked: 32 bits and one.
+        unchecked {
+            if (sequence != last + 1) revert SequenceMismatch(uint64(last + 1), sequence);
         }
-
-        uint256 exposure = uint256(head.openExposureWei) + channelHead.exposureWei;
-        if (head.depositWei < exposure || exposure > type(uint88).max) {
-            revert InsufficientDeposit(exposure, head.depositWei);
+        _checkPrevious(channel, header.previous, last, previous);
+        // Unchecked: 88 bits and 96 bits.
+        unchecked {
+            uint256 required = headWord.openExposureWei() + exposure;
+            if (headWord.depositWei() < required || required > OperatorHeads.MAX_EXPOSURE) {
+                revert InsufficientDeposit(required, headWord.depositWei());
+            }
         }
 
         bytes32 digest = _digest(header);
-        _requireActiveSigner(header, Secp256k1Signature.recover(digest, signature));
+        address signer = Secp256k1Signature.recover(digest, signature);
+        bytes32 workload = header.workload;
+        if (!ActiveKey.isSigner(registry, channel, msg.sender, workload, signer)) {
+            revert EnclaveKeyNotActive(signer, workload);
+        }
 
-        head.sequence += 1;
-        head.openExposureWei = uint88(exposure);
-        _heads[channel][msg.sender] = head;
-        BatchRecord memory record =
-            BatchRecord(digest, uint64(block.timestamp), channelHead.parametersVersion, BatchState.Committed);
-        _records[_batchKey(channel, msg.sender, sequence)] = BatchRecordHash.digest(record);
-        emit BatchCommitted(
-            channel, msg.sender, sequence, digest, uint64(block.timestamp), channelHead.parametersVersion
-        );
+        uint256 version = channelWord.parametersVersion();
+        slot.word = headWord.afterCommit(exposure);
+        _records[_batchKey(channel, msg.sender, sequence)] = BatchRecordHash.committed(digest, block.timestamp, version);
+        emit BatchCommitted(channel, msg.sender, sequence, digest, uint64(block.timestamp), uint16(version));
     }
 
     /// @inheritdoc IReferee
     function release(bytes32 channel, address operator, BatchRecord[] calldata records) external {
-        OperatorHead memory head = _heads[channel][operator];
+        OperatorHead memory head = _head(channel, operator);
         for (uint256 i = 0; i < records.length; ++i) {
-            BatchRecord memory record = records[i];
+            BatchRecord calldata record = records[i];
             bytes32 batch = _requireRecord(channel, operator, head.firstUnreleased, record);
             if (record.state == BatchState.Committed) {
                 if (!_isFinal(channel, batch, record)) revert BatchNotFinal(head.firstUnreleased);
@@ -68,7 +69,7 @@ abstract contract BatchBook is ChannelBook {
             }
             head.firstUnreleased += 1;
         }
-        _heads[channel][operator] = head;
+        _setHead(channel, operator, head);
         emit BatchesReleased(channel, operator, uint64(head.firstUnreleased) - 1);
     }
 
@@ -82,38 +83,40 @@ abstract contract BatchBook is ChannelBook {
     }
 
     /// @dev What can be said of a header without its operator's state.
-    function _checkHeader(BatchHeader calldata header, ChannelHead memory channelHead, uint64 previousCommittedAt)
-        private
-        view
-    {
+    function _checkHeader(BatchHeader calldata header, uint256 channelWord, uint256 previousCommittedAt) private view {
         uint256 count = header.entryCount;
         if (count == 0 || count > ChannelRules.MAX_ENTRIES) revert EntryCountOutOfRange(header.entryCount);
         if (header.witnesses | header.zkRoot != 0) revert ReservedFieldSet();
-        uint64 start = header.periodStart;
-        uint64 end = header.periodEnd;
-        if (channelHead.kind == ChannelKind.Open) {
+        uint256 start = header.periodStart;
+        uint256 end = header.periodEnd;
+        if (channelWord.isOpen()) {
             if (header.roster | header.state != 0) revert OpenChannelFieldSet();
-            if (start > end) revert PeriodInvalid(start, end);
-            if (block.timestamp < end) revert PeriodNotOver(end, uint64(block.timestamp));
+            if (start > end) revert PeriodInvalid(header.periodStart, header.periodEnd);
+            if (block.timestamp < end) revert PeriodNotOver(header.periodEnd, uint64(block.timestamp));
             return;
         }
         if (header.roster == 0 || header.state == 0) revert ScheduledChannelFieldMissing();
-        // Widened: an adversary's period may lie at the end of 64 bits.
-        if (start % channelHead.epochS != 0 || uint256(start) + channelHead.epochS != end) {
-            revert PeriodInvalid(start, end);
+        // Unchecked: sums of values of at most 64 bits; an epoch of a scheduled channel is never zero.
+        unchecked {
+            uint256 epoch = channelWord.epochS();
+            if (start + epoch != end || start % epoch != 0) revert PeriodInvalid(header.periodStart, header.periodEnd);
+            if (block.timestamp < end) revert PeriodNotOver(header.periodEnd, uint64(block.timestamp));
+            uint256 deadline = end + channelWord.commitDeadlineS();
+            if (block.timestamp >= deadline) revert CommitDeadlinePassed(uint64(deadline), uint64(block.timestamp));
         }
-        if (block.timestamp < end) revert PeriodNotOver(end, uint64(block.timestamp));
-        uint256 deadline = uint256(end) + channelHead.commitDeadlineS;
-        if (block.timestamp >= deadline) revert CommitDeadlinePassed(uint64(deadline), uint64(block.timestamp));
         // A commit comes after its period's end, and the deadline is shorter than the epoch: a batch committed since this
         // period's end was for this same period.
-        if (previousCommittedAt >= end) revert PeriodAlreadyCommitted(end);
-        uint24 expected = _rosterCountAt(channelHead, start);
-        if (count != expected) revert RosterCountMismatch(expected, header.entryCount);
+        if (previousCommittedAt >= end) revert PeriodAlreadyCommitted(header.periodEnd);
+        uint256 expected = channelWord.rosterCountAt(start);
+        if (count != expected) revert RosterCountMismatch(uint32(expected), header.entryCount);
     }
 
-    function _requireActiveSigner(BatchHeader calldata header, address signer) private view {
-        (address key, uint64 expiresAt) = registry.activeKey(address(this), header.channel, msg.sender, header.workload);
-        if (key != signer || block.timestamp >= expiresAt) revert EnclaveKeyNotActive(signer, header.workload);
+    /// @dev `previous` is the preimage of the slot before, all zero where there is none, and the header follows its header.
+    function _checkPrevious(bytes32 channel, bytes32 named, uint256 last, BatchRecord calldata previous) private view {
+        if (named != previous.headerDigest) revert PreviousMismatch(previous.headerDigest, named);
+        bytes32 expected = last == 0 ? BatchRecordHash.NONE : _records[_batchKey(channel, msg.sender, last)];
+        if (BatchRecordHash.digestOf(previous) != expected) {
+            revert UnknownBatch(channel, msg.sender, uint64(last));
+        }
     }
 }

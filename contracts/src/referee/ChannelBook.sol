@@ -3,13 +3,13 @@ pragma solidity 0.8.37;
 
 import {IReferee} from "../interfaces/IReferee.sol";
 import {ChannelRules} from "../lib/ChannelRules.sol";
-import {ChannelHead, ChannelKind, ChannelParameters} from "../types/Channel.sol";
+import {ChannelHead, ChannelHeads, ChannelKind, ChannelParameters} from "../types/Channel.sol";
 import {RefereeState} from "./RefereeState.sol";
 
 /// @notice Channels: their manager, parameters behind a timelock, and the roster count by period.
 abstract contract ChannelBook is RefereeState {
     /// @notice Time between queueing parameters and applying them: long enough to see them and stop committing.
-    uint64 public constant PARAMETER_TIMELOCK_S = 7 days;
+    uint64 internal constant PARAMETER_TIMELOCK_S = 7 days;
 
     /// @inheritdoc IReferee
     function createChannel(ChannelKind kind, bytes32 salt, ChannelParameters calldata parameters)
@@ -20,18 +20,19 @@ abstract contract ChannelBook is RefereeState {
         if (_managers[channel] != address(0)) revert ChannelExists(channel);
         ChannelRules.check(kind, parameters);
         _managers[channel] = msg.sender;
-        _channels[channel].kind = kind;
         emit ChannelCreated(channel, msg.sender, kind, salt, parameters);
-        _apply(channel, parameters);
+        ChannelHead memory head;
+        head.kind = kind;
+        _apply(channel, head, parameters);
     }
 
     /// @inheritdoc IReferee
     function queueParameters(bytes32 channel, ChannelParameters calldata parameters) external {
         _requireManager(channel);
-        ChannelHead memory head = _channels[channel];
+        ChannelHead memory head = _channel(channel);
         ChannelRules.check(head.kind, parameters);
         // Periods are multiples of the epoch: another epoch would make them overlap.
-        if (parameters.epochS != head.epochS) revert ParameterOutOfRange("epochS");
+        if (parameters.epochS != head.epochS) ChannelRules.refuse("epochS");
         uint64 appliesAt = uint64(block.timestamp) + PARAMETER_TIMELOCK_S;
         _queued[channel] = QueuedParameters(appliesAt, parameters);
         emit ParametersQueued(channel, appliesAt, parameters);
@@ -51,13 +52,13 @@ abstract contract ChannelBook is RefereeState {
         if (queued.appliesAt == 0) revert NoParametersQueued(channel);
         if (block.timestamp < queued.appliesAt) revert TimelockRunning(queued.appliesAt, uint64(block.timestamp));
         delete _queued[channel];
-        _apply(channel, queued.parameters);
+        _apply(channel, _channel(channel), queued.parameters);
     }
 
     /// @inheritdoc IReferee
     function setRosterCount(bytes32 channel, uint32 count, uint64 fromPeriodStart) external {
         _requireManager(channel);
-        ChannelHead memory head = _channels[channel];
+        ChannelHead memory head = _channel(channel);
         if (head.kind != ChannelKind.Scheduled) revert RosterNotApplicable(channel);
         if (count == 0 || count > ChannelRules.MAX_ENTRIES) revert RosterCountOutOfRange(count);
         // A batch of a period is committed after its end: until then no batch can have relied on another count.
@@ -74,21 +75,16 @@ abstract contract ChannelBook is RefereeState {
         }
         head.nextRosterCount = uint24(count);
         head.nextRosterFrom = uint40(fromPeriodStart);
-        _channels[channel] = head;
+        _channels[channel] = ChannelHeads.pack(head);
         emit RosterCountSet(channel, count, fromPeriodStart);
     }
 
-    function _rosterCountAt(ChannelHead memory head, uint64 periodStart) internal pure returns (uint24) {
-        return head.nextRosterFrom != 0 && periodStart >= head.nextRosterFrom ? head.nextRosterCount : head.rosterCount;
-    }
-
-    function _apply(bytes32 channel, ChannelParameters memory parameters) private {
-        ChannelHead memory head = _channels[channel];
+    function _apply(bytes32 channel, ChannelHead memory head, ChannelParameters memory parameters) private {
         head.parametersVersion += 1;
         head.epochS = parameters.epochS;
         head.commitDeadlineS = parameters.commitDeadlineS;
         head.exposureWei = ChannelRules.exposureWei(parameters);
-        _channels[channel] = head;
+        _channels[channel] = ChannelHeads.pack(head);
         _parameters[channel][head.parametersVersion] = parameters;
         emit ParametersApplied(channel, head.parametersVersion);
     }

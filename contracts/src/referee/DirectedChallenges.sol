@@ -16,7 +16,7 @@ import {Ledger} from "./Ledger.sol";
 /// A challenge touches no batch record: nobody can make another's preimage stale by challenging.
 abstract contract DirectedChallenges is BatchBook, Ledger {
     /// @notice Gas of an answer outside what gasleft() sees: the transaction itself, the credit, the burn, the event.
-    uint256 public constant ANSWER_OVERHEAD_GAS = 62_000;
+    uint256 internal constant ANSWER_OVERHEAD_GAS = 62_000;
 
     /// @dev So many challenges open at once share the plain answer window; the next as many have twice the time.
     uint256 private constant ANSWERS_PER_WINDOW = 4;

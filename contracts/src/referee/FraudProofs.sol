@@ -5,7 +5,7 @@ import {IReferee} from "../interfaces/IReferee.sol";
 import {EntryProof} from "../lib/EntryProof.sol";
 import {P256Verify} from "../lib/P256Verify.sol";
 import {Secp256k1Signature} from "../lib/Secp256k1Signature.sol";
-import {BatchHeader} from "../types/BatchHeader.sol";
+import {BatchHeader, BatchHeaderHash} from "../types/BatchHeader.sol";
 import {BatchRecord, BatchState, EntryInclusion} from "../types/BatchRecord.sol";
 import {EvidenceOpening, SlashCause} from "../types/DirectedChallenge.sol";
 import {Ledger} from "./Ledger.sol";
@@ -25,6 +25,8 @@ abstract contract FraudProofs is Ledger {
         bytes calldata secondSignature,
         BatchRecord calldata record
     ) external {
+        BatchHeaderHash.requireCanonical(first);
+        BatchHeaderHash.requireCanonical(second);
         bytes32 firstDigest = _digest(first);
         bytes32 secondDigest = _digest(second);
         if (
@@ -72,7 +74,7 @@ abstract contract FraudProofs is Ledger {
         address signer,
         BatchRecord calldata record
     ) private {
-        if (_channels[channel].parametersVersion == 0) revert UnknownChannel(channel);
+        if (_channels[channel] == 0) revert UnknownChannel(channel);
         if (!registry.wasRegistered(address(this), channel, operator, signer)) revert KeyNeverRegistered(signer);
         bytes32 batch = _batchKey(channel, operator, sequence);
         if (_convicted[batch]) revert AlreadyConvicted(sequence);

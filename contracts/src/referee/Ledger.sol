@@ -16,9 +16,9 @@ abstract contract Ledger is RefereeState {
 
     /// @inheritdoc IReferee
     function deposit(bytes32 channel) external payable {
-        if (_channels[channel].parametersVersion == 0) revert UnknownChannel(channel);
+        if (_channels[channel] == 0) revert UnknownChannel(channel);
         if (msg.value == 0) revert ZeroValue();
-        OperatorHead memory head = _heads[channel][msg.sender];
+        OperatorHead memory head = _head(channel, msg.sender);
         if (head.state == OperatorState.None) {
             head.state = OperatorState.Registered;
             head.firstUnreleased = 1;
@@ -28,17 +28,18 @@ abstract contract Ledger is RefereeState {
         uint256 total = head.depositWei + msg.value;
         if (total > type(uint96).max) revert DepositTooLarge();
         head.depositWei = uint96(total);
-        _heads[channel][msg.sender] = head;
+        _setHead(channel, msg.sender, head);
         emit Deposited(channel, msg.sender, msg.value, total);
     }
 
     /// @inheritdoc IReferee
     function requestExit(bytes32 channel) external {
-        OperatorHead storage head = _heads[channel][msg.sender];
+        OperatorHead memory head = _head(channel, msg.sender);
         if (head.state != OperatorState.Registered && head.state != OperatorState.Active) {
             revert WrongOperatorState(head.state);
         }
         head.state = OperatorState.Exiting;
+        _setHead(channel, msg.sender, head);
         uint40 withdrawableAt = _exitTime(channel);
         _extras[channel][msg.sender].withdrawableAt = withdrawableAt;
         emit ExitRequested(channel, msg.sender, withdrawableAt);
@@ -46,7 +47,7 @@ abstract contract Ledger is RefereeState {
 
     /// @inheritdoc IReferee
     function withdraw(bytes32 channel, address payable to) external {
-        OperatorHead memory head = _heads[channel][msg.sender];
+        OperatorHead memory head = _head(channel, msg.sender);
         if (head.state != OperatorState.Exiting && head.state != OperatorState.Banned) {
             revert WrongOperatorState(head.state);
         }
@@ -57,7 +58,7 @@ abstract contract Ledger is RefereeState {
         if (amount == 0) revert NothingOwed(msg.sender);
         head.depositWei = 0;
         if (head.state == OperatorState.Exiting) head.state = OperatorState.Withdrawn;
-        _heads[channel][msg.sender] = head;
+        _setHead(channel, msg.sender, head);
         emit Withdrawn(channel, msg.sender, to, amount);
         _send(to, amount);
     }
@@ -83,10 +84,10 @@ abstract contract Ledger is RefereeState {
         address catcher
     ) internal {
         ChannelParameters memory parameters = _parameters[channel][record.parametersVersion];
-        OperatorHead memory head = _heads[channel][operator];
+        OperatorHead memory head = _head(channel, operator);
         head.depositWei -= uint96(parameters.stakeWei) + parameters.catcherRewardWei;
         head.openExposureWei -= uint88(ChannelRules.exposureWei(parameters));
-        _heads[channel][operator] = head;
+        _setHead(channel, operator, head);
         record.state = BatchState.Slashed;
         _records[batch] = BatchRecordHash.digest(record);
         emit Slashed(channel, operator, sequence, cause, catcher, parameters.stakeWei, parameters.catcherRewardWei);
@@ -97,15 +98,15 @@ abstract contract Ledger is RefereeState {
     /// @dev Fines an operator where no batch can be slashed: the same sums, but only from what no open batch binds, so that
     /// the deposit never falls below the exposure. The reward keeps its share of what there is.
     function _fine(bytes32 channel, address operator, uint64 sequence, SlashCause cause, address catcher) internal {
-        ChannelParameters memory parameters = _parameters[channel][_channels[channel].parametersVersion];
-        OperatorHead memory head = _heads[channel][operator];
+        ChannelParameters memory parameters = _parameters[channel][_channel(channel).parametersVersion];
+        OperatorHead memory head = _head(channel, operator);
         uint256 full = uint256(parameters.stakeWei) + parameters.catcherRewardWei;
         uint256 free = head.depositWei - head.openExposureWei;
         uint256 taken = free < full ? free : full;
         // full is not zero: stakeWei never is.
         uint256 reward = taken * parameters.catcherRewardWei / full;
         head.depositWei -= uint96(taken);
-        _heads[channel][operator] = head;
+        _setHead(channel, operator, head);
         emit Slashed(channel, operator, sequence, cause, catcher, taken - reward, reward);
         _owe(catcher, reward);
         _burn(taken - reward);
@@ -113,9 +114,10 @@ abstract contract Ledger is RefereeState {
 
     /// @dev A banned operator commits no more; what remains of its deposit can be withdrawn like an exiting one's.
     function _ban(bytes32 channel, address operator, SlashCause cause) internal {
-        OperatorHead storage head = _heads[channel][operator];
+        OperatorHead memory head = _head(channel, operator);
         if (head.state == OperatorState.Banned) return;
         head.state = OperatorState.Banned;
+        _setHead(channel, operator, head);
         OperatorExtra storage extra = _extras[channel][operator];
         uint40 withdrawableAt = _exitTime(channel);
         if (extra.withdrawableAt < withdrawableAt) extra.withdrawableAt = withdrawableAt;
@@ -138,7 +140,7 @@ abstract contract Ledger is RefereeState {
 
     function _exitTime(bytes32 channel) private view returns (uint40) {
         // Seconds of today plus at most 365 days: far below 2^40.
-        return uint40(block.timestamp + _parameters[channel][_channels[channel].parametersVersion].exitDelayS);
+        return uint40(block.timestamp + _parameters[channel][_channel(channel).parametersVersion].exitDelayS);
     }
 
     /// @dev The last step of its callers: state is written before.

@@ -6,9 +6,9 @@ import {IEnclaveRegistry} from "../interfaces/IEnclaveRegistry.sol";
 import {IReferee} from "../interfaces/IReferee.sol";
 import {BatchHeader, BatchHeaderHash} from "../types/BatchHeader.sol";
 import {BatchRecord, BatchRecordHash, BatchState} from "../types/BatchRecord.sol";
-import {ChannelHead, ChannelParameters} from "../types/Channel.sol";
+import {ChannelHead, ChannelHeads, ChannelParameters} from "../types/Channel.sol";
 import {DirectedChallenge} from "../types/DirectedChallenge.sol";
-import {OperatorExtra, OperatorHead} from "../types/Operator.sol";
+import {OperatorExtra, OperatorHead, OperatorHeads} from "../types/Operator.sol";
 
 /// @notice All storage of the Referee, and the questions that every part of it asks.
 /// Later systems (audits, witnesses, reputation, controller, membership) add their storage in contracts of their own
@@ -19,15 +19,21 @@ abstract contract RefereeState is IReferee, EIP712 {
         ChannelParameters parameters;
     }
 
+    /// @dev A word of OperatorHeads; a struct, so that a commit finds its place once.
+    struct HeadSlot {
+        uint256 word;
+    }
+
     /// @inheritdoc IReferee
     IEnclaveRegistry public immutable registry;
 
-    mapping(bytes32 channel => ChannelHead) internal _channels;
+    /// @dev Words of ChannelHeads.
+    mapping(bytes32 channel => uint256 word) internal _channels;
     mapping(bytes32 channel => address) internal _managers;
     mapping(bytes32 channel => mapping(uint16 version => ChannelParameters)) internal _parameters;
     mapping(bytes32 channel => QueuedParameters) internal _queued;
 
-    mapping(bytes32 channel => mapping(address operator => OperatorHead)) internal _heads;
+    mapping(bytes32 channel => mapping(address operator => HeadSlot)) internal _heads;
     mapping(bytes32 channel => mapping(address operator => OperatorExtra)) internal _extras;
 
     /// @dev Keys are batchKey(channel, operator, sequence).
@@ -45,8 +51,29 @@ abstract contract RefereeState is IReferee, EIP712 {
         registry = registry_;
     }
 
-    function _batchKey(bytes32 channel, address operator, uint64 sequence) internal pure returns (bytes32) {
-        return keccak256(abi.encode(channel, operator, sequence));
+    function _channel(bytes32 channel) internal view returns (ChannelHead memory) {
+        return ChannelHeads.unpack(_channels[channel]);
+    }
+
+    function _head(bytes32 channel, address operator) internal view returns (OperatorHead memory) {
+        return OperatorHeads.unpack(_heads[channel][operator].word);
+    }
+
+    function _setHead(bytes32 channel, address operator, OperatorHead memory head) internal {
+        _heads[channel][operator].word = OperatorHeads.pack(head);
+    }
+
+    /// @dev keccak256(abi.encode(channel, operator, sequence)).
+    function _batchKey(bytes32 channel, address operator, uint256 sequence) internal pure returns (bytes32 key) {
+        // Assembly: twice on the path of every commit. It writes only beyond the free memory pointer; the mask drops what
+        // the compiler does not promise about the bits above an address.
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, channel)
+            mstore(add(words, 0x20), shr(96, shl(96, operator)))
+            mstore(add(words, 0x40), sequence)
+            key := keccak256(words, 0x60)
+        }
     }
 
     function _digest(BatchHeader calldata header) internal view returns (bytes32) {
@@ -54,13 +81,13 @@ abstract contract RefereeState is IReferee, EIP712 {
     }
 
     /// @dev Reverts unless `record` is the current preimage of the batch's slot; returns the slot's key.
-    function _requireRecord(bytes32 channel, address operator, uint64 sequence, BatchRecord memory record)
+    function _requireRecord(bytes32 channel, address operator, uint64 sequence, BatchRecord calldata record)
         internal
         view
         returns (bytes32 batch)
     {
         batch = _batchKey(channel, operator, sequence);
-        if (_records[batch] != BatchRecordHash.digest(record)) revert UnknownBatch(channel, operator, sequence);
+        if (_records[batch] != BatchRecordHash.digestOf(record)) revert UnknownBatch(channel, operator, sequence);
     }
 
     /// @dev The same, and that `header` is the header that was committed.

@@ -51,3 +51,51 @@ struct ChannelHead {
     uint24 commitDeadlineS;
     uint96 exposureWei;
 }
+
+/// @notice A ChannelHead as its storage word, least significant field first. Solidity would read and write the slot once for
+/// each field; a commit cannot afford that.
+library ChannelHeads {
+    function isOpen(uint256 word) internal pure returns (bool) {
+        return uint8(word) == uint256(ChannelKind.Open);
+    }
+
+    function parametersVersion(uint256 word) internal pure returns (uint256) {
+        return uint16(word >> 8);
+    }
+
+    /// @notice Entries due in a batch for the period that starts then; zero in an open channel.
+    function rosterCountAt(uint256 word, uint256 periodStart) internal pure returns (uint256) {
+        uint256 from = uint40(word >> 72);
+        return from != 0 && periodStart >= from ? uint24(word >> 48) : uint24(word >> 24);
+    }
+
+    function epochS(uint256 word) internal pure returns (uint256) {
+        return uint24(word >> 112);
+    }
+
+    function commitDeadlineS(uint256 word) internal pure returns (uint256) {
+        return uint24(word >> 136);
+    }
+
+    function exposureWei(uint256 word) internal pure returns (uint256) {
+        return word >> 160;
+    }
+
+    function pack(ChannelHead memory head) internal pure returns (uint256) {
+        return uint256(head.kind) | uint256(head.parametersVersion) << 8 | uint256(head.rosterCount) << 24
+            | uint256(head.nextRosterCount) << 48 | uint256(head.nextRosterFrom) << 72 | uint256(head.epochS) << 112
+            | uint256(head.commitDeadlineS) << 136 | uint256(head.exposureWei) << 160;
+    }
+
+    /// @dev Casts cut off the fields above: that is their purpose here.
+    function unpack(uint256 word) internal pure returns (ChannelHead memory head) {
+        head.kind = ChannelKind(uint8(word));
+        head.parametersVersion = uint16(word >> 8);
+        head.rosterCount = uint24(word >> 24);
+        head.nextRosterCount = uint24(word >> 48);
+        head.nextRosterFrom = uint40(word >> 72);
+        head.epochS = uint24(word >> 112);
+        head.commitDeadlineS = uint24(word >> 136);
+        head.exposureWei = uint96(word >> 160);
+    }
+}

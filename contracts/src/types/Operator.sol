@@ -33,3 +33,53 @@ struct OperatorExtra {
     uint40 withdrawableAt;
     uint32 openChallenges;
 }
+
+/// @notice An OperatorHead as its storage word, least significant field first; see ChannelHeads for why.
+library OperatorHeads {
+    uint256 private constant EXPOSURE_SHIFT = 72;
+    uint256 internal constant MAX_EXPOSURE = type(uint88).max;
+
+    function state(uint256 word) internal pure returns (OperatorState) {
+        return OperatorState(uint8(word));
+    }
+
+    /// @notice Whether the state is Registered or Active.
+    function isCommitting(uint256 word) internal pure returns (bool) {
+        return uint8(word) == uint256(OperatorState.Active) || uint8(word) == uint256(OperatorState.Registered);
+    }
+
+    function sequence(uint256 word) internal pure returns (uint256) {
+        return uint32(word >> 8);
+    }
+
+    function openExposureWei(uint256 word) internal pure returns (uint256) {
+        return uint88(word >> EXPOSURE_SHIFT);
+    }
+
+    function depositWei(uint256 word) internal pure returns (uint256) {
+        return word >> 160;
+    }
+
+    /// @notice The word after one more commit: active, one batch more, its exposure on top. The caller has checked that the
+    /// sum fits MAX_EXPOSURE; the 2^32-nd batch of an operator is refused.
+    function afterCommit(uint256 word, uint256 exposureWei) internal pure returns (uint256) {
+        uint256 next = sequence(word) + 1;
+        require(next <= type(uint32).max);
+        // Everything but state and sequence, then those, then the exposure, which stays inside its field.
+        return (word >> 40 << 40 | next << 8 | uint256(OperatorState.Active)) + (exposureWei << EXPOSURE_SHIFT);
+    }
+
+    function pack(OperatorHead memory head) internal pure returns (uint256) {
+        return uint256(head.state) | uint256(head.sequence) << 8 | uint256(head.firstUnreleased) << 40
+            | uint256(head.openExposureWei) << 72 | uint256(head.depositWei) << 160;
+    }
+
+    /// @dev Casts cut off the fields above: that is their purpose here.
+    function unpack(uint256 word) internal pure returns (OperatorHead memory head) {
+        head.state = OperatorState(uint8(word));
+        head.sequence = uint32(word >> 8);
+        head.firstUnreleased = uint32(word >> 40);
+        head.openExposureWei = uint88(word >> 72);
+        head.depositWei = uint96(word >> 160);
+    }
+}
