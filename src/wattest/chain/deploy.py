@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient
@@ -25,6 +26,34 @@ DEFAULT_REGISTRATION_S = 30 * SECONDS_PER_DAY
 
 class NoContractThere(ConfigError):
     """An address of the deployment holds no code on this chain."""
+
+
+class AddressBook(Protocol):
+    """Where a deployment's contracts lie; ``ContractAddresses`` and ``receipt.deployment.Deployment`` are such."""
+
+    @property
+    def registry(self) -> bytes:
+        """The EnclaveRegistry's address."""
+
+    @property
+    def referee(self) -> bytes:
+        """The Referee's address."""
+
+    @property
+    def payouts(self) -> bytes:
+        """The Payouts' address."""
+
+    @property
+    def first_light(self) -> bytes:
+        """FirstLight's address."""
+
+    @property
+    def token(self) -> bytes:
+        """The token's address, zero when there is none."""
+
+    @property
+    def deployed_at_block(self) -> int:
+        """The first block whose logs matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +77,12 @@ def deploy_all(
     appraisers: Collection[bytes],
     threshold: int,
     max_registration_s: int = DEFAULT_REGISTRATION_S,
-    with_demo_token: bool = False,
+    demo_token_supply: int = 0,
 ) -> ContractAddresses:
     """Deploy verifier, registry, referee, payouts and first light (and the demo token) with one signer.
 
-    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict. Raises the contracts' own errors
+    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict. ``demo_token_supply`` is in cents,
+    all of it the signer's; zero deploys no token. Raises the contracts' own errors
     for a quorum or a registration length that they refuse.
     """
     gas: dict[str, int] = {}
@@ -70,7 +100,7 @@ def deploy_all(
     referee = deploy("Referee", registry)
     payouts = deploy("Payouts")
     first_light = deploy("FirstLight", registry)
-    token = deploy("DemoToken") if with_demo_token else bytes(20)
+    token = deploy("DemoToken", demo_token_supply) if demo_token_supply else bytes(20)
     return ContractAddresses(verifier, registry, referee, payouts, first_light, token, first_block, gas)
 
 
@@ -86,7 +116,7 @@ class Contracts:
     token: DemoToken
 
     @classmethod
-    def at(cls, client: ChainClient, addresses: ContractAddresses) -> Contracts:
+    def at(cls, client: ChainClient, addresses: AddressBook) -> Contracts:
         """The faces of contracts that are there: each address is checked for code; raises ``NoContractThere``."""
         named = {
             "registry": addresses.registry,
