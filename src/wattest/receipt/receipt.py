@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from wattest.crypto.canonical import encode, parse
 from wattest.errors import InputError
 from wattest.protocol.fields import ADDRESS_BYTES, WORD
-from wattest.protocol.header import HEADER_FIELDS, BatchHeader
+from wattest.protocol.header import HEADER_FIELDS, MAX_ENTRIES, BatchHeader
 from wattest.protocol.verdict import VERDICT_FIELDS, EvidenceVerdict
 from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, read_text, show
 
@@ -39,7 +39,10 @@ _PAYOUT = (
     "entry", "entry_salt", "index", "path", "root", "total",
     "account", "amount", "leaf_salt", "leaf_index", "leaf_path",
 )  # fmt: skip
-_RECEIPT = ("version", "chain_id", "referee", "meter_key", "public_key", "days", "registrations", "statement", "payout")
+_RECEIPT = (
+    "version", "chain_id", "referee", "meter_key", "public_key", "first_blocks",
+    "days", "registrations", "statement", "payout",
+)  # fmt: skip
 
 
 class ReceiptInvalid(InputError):
@@ -108,13 +111,15 @@ class Receipt:
     """One household's bill of one period, with everything under it.
 
     ``meter_key`` (32 bytes) is the household's secret that names its entries: who has the receipt can find them.
-    Registrations ascend by enclave key, then by time of issue.
+    ``first_blocks`` are the digests of the first batch's encrypted blocks, in order: they bind the state that the first
+    day continues from; later days continue from the day before. Registrations ascend by enclave key, then by issue.
     """
 
     chain_id: int
     referee: bytes
     meter_key: bytes = field(repr=False)
     public_key: bytes
+    first_blocks: tuple[bytes, ...] = field(repr=False)
     days: tuple[Day, ...]
     registrations: tuple[RegistrationPart, ...]
     statement: StatementPart
@@ -129,6 +134,7 @@ class Receipt:
                 "referee": show(self.referee),
                 "meter_key": show(self.meter_key),
                 "public_key": show(self.public_key),
+                "first_blocks": [show(digest) for digest in self.first_blocks],
                 "days": [_shown(day, _DAY) for day in self.days],
                 "registrations": [_shown(part, _REGISTRATION) for part in self.registrations],
                 "statement": _shown(self.statement, _STATEMENT),
@@ -156,6 +162,7 @@ def parse_receipt(data: bytes) -> Receipt:
         referee=read_bytes("referee", value["referee"], ADDRESS_BYTES),
         meter_key=read_bytes("meter_key", value["meter_key"], WORD),
         public_key=read_bytes("public_key", value["public_key"], 2 * WORD),
+        first_blocks=read_list("first_blocks", value["first_blocks"], _node, at_most=MAX_ENTRIES),
         days=days,
         registrations=read_list("registrations", value["registrations"], _registration, at_most=MAX_REGISTRATIONS),
         statement=_statement("statement", value["statement"]),

@@ -1,0 +1,180 @@
+"""Building a receipt from what a household, its operator and the appraisers hold: a pure function over pieces.
+
+Decided here: which pieces are needed and where each goes. Not decided here: where they are stored and fetched
+(``node``). Nothing is verified on the way: ``verify_receipt`` is for that.
+Source: docs/spec/receipt.md, section "Building".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wattest.crypto.hashing import sha256
+from wattest.errors import InputError
+from wattest.merkle import MerkleTree, sha256_inclusion
+from wattest.metering.meter import blinded_meter, statement_job_id
+from wattest.protocol.bundle import parse_manifest
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.header import BatchHeader, recover_header_signer
+from wattest.protocol.payouts import payout_job_id
+from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, StatementPart, parse_receipt
+from wattest.settlement.payout import PayoutTree
+from wattest.workload.statement import Payout
+
+
+class PieceMissing(InputError):
+    """A piece that the receipt needs is not among those given."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPieces:
+    """A sealed batch as its operator holds it; lists are in the order of entries.
+
+    ``entries`` are 118-byte payloads, ``entry_salts`` 16 bytes, ``manifest`` the bundle's root block.
+    """
+
+    header: BatchHeader
+    signature: bytes
+    entries: Sequence[bytes] = field(repr=False)
+    entry_salts: Sequence[bytes] = field(repr=False)
+    manifest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBlock:
+    """What the household opened of one batch: its series key (32 bytes) and its series block."""
+
+    series_key: bytes = field(repr=False)
+    block: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DayPieces:
+    """One metering batch, the meters' public keys in the order of its entries, and the household's own block."""
+
+    batch: BatchPieces
+    public_keys: Sequence[bytes] = field(repr=False)
+    own: OwnBlock
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPieces:
+    """The statement batch, the household's own block in it, and the tariff (50 bytes)."""
+
+    batch: BatchPieces
+    own: OwnBlock
+    tariff: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPieces:
+    """The statement's payout list with its leaves' salts, and the household's payout address (20 bytes)."""
+
+    payouts: Sequence[Payout] = field(repr=False)
+    salts: Sequence[bytes] = field(repr=False)
+    account: bytes
+
+
+def build_receipt(
+    domain: Domain,
+    meter_key: bytes,
+    public_key: bytes,
+    days: Sequence[DayPieces],
+    statement: StatementPieces,
+    registrations: Sequence[RegistrationPart],
+    payout: PayoutPieces | None,
+) -> Receipt:
+    """Put the pieces together; ``domain`` is the referee's, days ascend, registrations may hold more than is needed.
+
+    ``payout`` is None exactly if the bill owes the household nothing.
+
+    Raises: PieceMissing; the errors of ``parse_receipt`` for pieces that do not fit the format.
+    """
+    if not days:
+        raise PieceMissing("a receipt needs at least one day")
+    batches = [*(piece.batch for piece in days), statement.batch]
+    headers = [(batch.header, batch.signature) for batch in batches]
+    receipt = Receipt(
+        chain_id=domain.chain_id,
+        referee=domain.verifying_contract,
+        meter_key=meter_key,
+        public_key=public_key,
+        first_blocks=parse_manifest(days[0].batch.manifest).block_digests,
+        days=tuple(_day(meter_key, piece) for piece in days),
+        registrations=_needed(domain, headers, registrations),
+        statement=_statement(meter_key, statement),
+        payout=None if payout is None else _payout(statement.batch, payout),
+    )
+    return parse_receipt(receipt.to_bytes())
+
+
+def _day(meter_key: bytes, piece: DayPieces) -> Day:
+    batch = piece.batch
+    name = blinded_meter(meter_key, batch.header.channel, batch.header.period_start)
+    index, path = _placed(batch, name)
+    if len(piece.public_keys) != len(batch.entries):
+        raise PieceMissing(
+            "the roster needs every entry's public key", expected=len(batch.entries), actual=len(piece.public_keys)
+        )
+    items = b"".join(entry[2:34] + sha256(key) for entry, key in zip(batch.entries, piece.public_keys, strict=True))
+    roster_path = tuple(sha256_inclusion(items, 64, index).path)
+    return Day(piece.own.block, piece.own.series_key, index, path, batch.header, batch.signature, roster_path)
+
+
+def _statement(meter_key: bytes, piece: StatementPieces) -> StatementPart:
+    batch = piece.batch
+    name = statement_job_id(meter_key, batch.header.channel, batch.header.period_start)
+    index, path = _placed(batch, name)
+    return StatementPart(
+        piece.own.block, piece.own.series_key, index, path, batch.header, batch.signature, piece.tariff
+    )
+
+
+def _payout(batch: BatchPieces, piece: PayoutPieces) -> PayoutPart:
+    index, path = _placed(batch, payout_job_id(batch.header.channel, batch.header.period_start))
+    tree = PayoutTree.build(piece.payouts, piece.salts)
+    payout, salt, proof = tree.prove(piece.account)
+    return PayoutPart(
+        entry=batch.entries[index],
+        entry_salt=batch.entry_salts[index],
+        index=index,
+        path=path,
+        root=tree.root,
+        total=tree.total,
+        account=payout.address,
+        amount=payout.cumulative_amount,
+        leaf_salt=salt,
+        leaf_index=proof.index,
+        leaf_path=tuple(proof.path),
+    )
+
+
+def _placed(batch: BatchPieces, name: bytes) -> tuple[int, tuple[bytes, ...]]:
+    for index, entry in enumerate(batch.entries):
+        if entry[2:34] == name:
+            tree = MerkleTree.from_payloads(list(batch.entries), list(batch.entry_salts))
+            return index, tuple(tree.prove(index).path)
+    raise PieceMissing("the batch has no such entry", sequence=batch.header.sequence, actual=name)
+
+
+def _needed(
+    domain: Domain, headers: Sequence[tuple[BatchHeader, bytes]], registrations: Sequence[RegistrationPart]
+) -> tuple[RegistrationPart, ...]:
+    """The registrations of the keys that signed, in order; two of one key stay, since either may have been in force."""
+    wanted = {
+        (recover_header_signer(header, signature, domain), header.channel, header.operator, header.workload)
+        for header, signature in headers
+    }
+    held = {
+        (part.verdict.enclave_key, part.verdict.channel, part.verdict.operator, part.verdict.workload): part
+        for part in registrations
+    }
+    if missing := sorted(wanted - set(held)):
+        raise PieceMissing("no registration of an enclave key that signed", actual=missing[0][0])
+    kept = [
+        part
+        for part in registrations
+        if (part.verdict.enclave_key, part.verdict.channel, part.verdict.operator, part.verdict.workload) in wanted
+    ]
+    return tuple(sorted(kept, key=lambda part: (part.verdict.enclave_key, part.verdict.issued_at)))

@@ -1,0 +1,86 @@
+"""Verifying a receipt, link by link.
+
+Decided here: which links there are, their names and order. Each is judged on its own and says why it holds or fails, so
+that a household sees at which point trust ends. Not decided here: how the chain is reached (``ChainView``).
+Source: docs/spec/receipt.md, section "Links".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wattest.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_VERIFICATION, ConfigError
+from wattest.receipt.chain_links import (
+    check_commitment,
+    check_enclave_verdict,
+    check_finality,
+    check_header_signature,
+    check_payout_root,
+    check_registration,
+)
+from wattest.receipt.chain_view import ChainView
+from wattest.receipt.deployment import Deployment
+from wattest.receipt.link import Link, LinkStatus, judge, require
+from wattest.receipt.metering_links import check_batch, check_meter_signature, check_records, check_series
+from wattest.receipt.receipt import Receipt
+from wattest.receipt.statement_links import check_bill, check_payout, check_statement
+
+
+class ChainMismatch(ConfigError):
+    """The chain that answers is not the deployment's."""
+
+
+def verify_receipt(receipt: Receipt, deployment: Deployment, chain_view: ChainView | None) -> list[Link]:
+    """Judge every link; without ``chain_view`` those that need the chain are unchecked.
+
+    Raises: ChainMismatch when the view is of another chain; TransportError from the view.
+    """
+    if chain_view is not None:
+        _require_chain(deployment, chain_view)
+    return [
+        judge("deployment", lambda: _check_deployment(receipt, deployment)),
+        judge("meter signature", lambda: check_meter_signature(receipt)),
+        judge("records", lambda: check_records(receipt)),
+        judge("series", lambda: check_series(receipt)),
+        judge("batch", lambda: check_batch(receipt, deployment)),
+        judge("header signature", lambda: check_header_signature(receipt, deployment)),
+        judge("enclave verdict", lambda: check_enclave_verdict(receipt, deployment, chain_view)),
+        judge("registration", lambda: check_registration(receipt, deployment, chain_view)),
+        judge("commitment", lambda: check_commitment(receipt, deployment, chain_view)),
+        judge("finality", lambda: check_finality(receipt, chain_view)),
+        judge("statement", lambda: check_statement(receipt, deployment)),
+        judge("bill arithmetic", lambda: check_bill(receipt)),
+        judge("payout", lambda: check_payout(receipt)),
+        judge("payout root", lambda: check_payout_root(receipt, deployment, chain_view)),
+    ]
+
+
+def exit_code(links: Sequence[Link]) -> int:
+    """0 if every link holds, 4 if any failed, 8 if none failed but some could not be checked."""
+    statuses = {link.status for link in links}
+    if LinkStatus.FAILED in statuses:
+        return EXIT_VERIFICATION
+    return EXIT_INCOMPLETE if LinkStatus.UNCHECKED in statuses else EXIT_DONE
+
+
+def _check_deployment(receipt: Receipt, deployment: Deployment) -> str:
+    require("the receipt is of another chain", deployment.chain_id, receipt.chain_id)
+    require("the receipt is of another referee", deployment.referee, receipt.referee)
+    return f"chain {deployment.chain_id}, referee 0x{deployment.referee.hex()}"
+
+
+def _require_chain(deployment: Deployment, view: ChainView) -> None:
+    if (chain_id := view.chain_id()) != deployment.chain_id:
+        raise ChainMismatch(
+            "the node serves another chain than the deployment's",
+            expected=deployment.chain_id,
+            actual=chain_id,
+            hint="pass the RPC address of the deployment's chain",
+        )
+    if (genesis := view.genesis_hash()) != deployment.genesis_hash:
+        raise ChainMismatch(
+            "the node's chain began with another block than the deployment's",
+            expected=deployment.genesis_hash,
+            actual=genesis,
+            hint="this is another chain with the same id; pass the one that the deployment was made on",
+        )
