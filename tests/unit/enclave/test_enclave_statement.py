@@ -1,4 +1,5 @@
-"""A statement over own batches: the guest's bills, checked against the plain twin; and citations that must not count."""
+"""A statement over own batches: the guest's bills against the plain twin, and citations that must not count."""
+count."""
 
 from __future__ import annotations
 

@@ -303,8 +303,7 @@ class EnclaveClient:
             identifier = self._id
             try:
                 stream = self._connect()
-                send_frame(stream, encode_request(identifier, method, params))
-                data = receive_frame(stream)
+                data = _exchange(stream, encode_request(identifier, method, params))
             except OSError as error:
                 self.close()
                 timed_out = isinstance(error, TimeoutError)
@@ -345,6 +344,17 @@ class EnclaveClient:
                 raise
             self._stream = stream
         return self._stream
+
+
+def _exchange(stream: socket.socket, request: bytes) -> bytes | None:
+    try:
+        send_frame(stream, request)
+    except (BrokenPipeError, ConnectionResetError):
+        data = receive_frame(stream)  # an enclave that closes says why before it does
+        if data is None:
+            raise
+        return data
+    return receive_frame(stream)
 
 
 def _job(channel: bytes, head: ChainHead, period_start: int, period_end: int) -> dict[str, object]:

@@ -152,7 +152,7 @@ class EnclaveProcess:
             self._run_dir = None
 
     def restart(self) -> EnclaveClient:
-        """Stop and start; the enclave finds its identities in the sealed state."""
+        """Stop and start, the way back after ``EnclaveUnreachable``; the enclave finds its identities in its state."""
         self.stop()
         return self.start()
 

@@ -57,8 +57,8 @@ def run_program(manifest: dict[str, Any], run: dict[str, Any]) -> int:
     except WattestError as error:
         _say(run["ready_fd"], encode_error(0, error))
         return 1
-    _say(run["ready_fd"], encode_result(0, {"ready": True}))
     try:
+        _say(run["ready_fd"], encode_result(0, {"ready": True}))
         with listener:
             while True:
                 connection, _ = listener.accept()
@@ -119,9 +119,8 @@ def _serve(connection: socket.socket, listener: socket.socket, service: Service)
     """Answer one host until it closes; others are told that the enclave is busy."""
     while True:
         readable, _, _ = select.select([connection, listener], [], [])
-        if listener in readable:
+        if connection not in readable:  # its own frames come first: a host that closed makes room for the next
             _refuse(listener)
-        if connection not in readable:
             continue
         try:
             data = receive_frame(connection)

@@ -14,7 +14,7 @@ import importlib.metadata
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -87,20 +87,18 @@ class Measurement:
         return {file.name: str(file.path) for file in self.files}
 
 
-def measure(
-    settings: LaunchSettings, files: Iterable[MeasuredFile] | None = None, read: Callable[[Path], bytes] | None = None
-) -> Measurement:
-    """Hash every file and setting; ``files`` and ``read`` default to this installation and its disk.
+def measure(settings: LaunchSettings, files: Iterable[MeasuredFile] | None = None) -> Measurement:
+    """Hash every file and setting; ``files`` default to those of this installation.
 
-    Raises: MeasurementFailed.
+    A file that looks unchanged (size, times, inode) is hashed once per process: the enclave hashes what it loads again,
+    so a stale digest can only keep it from starting. Raises: MeasurementFailed.
     """
     listed = sorted(installed_files() if files is None else files, key=lambda file: file.name)
     names = [file.name for file in listed]
     if len(set(names)) != len(names):
         raise MeasurementFailed("two files have one measured name", hint="reinstall wattest into a clean environment")
-    reader = read or Path.read_bytes
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        digests = list(pool.map(lambda file: _hash(file, reader), listed))
+        digests = list(pool.map(_hash, listed))
     manifest: dict[str, object] = {
         "version": MANIFEST_VERSION,
         "entry": BOOT_FILE,
@@ -130,13 +128,23 @@ def _engine() -> str:
     return EngineConfiguration.for_enclave().digest.hex()
 
 
-def _hash(file: MeasuredFile, read: Callable[[Path], bytes]) -> str:
+def _hash(file: MeasuredFile) -> str:
     try:
-        return sha256(read(file.path)).hexdigest()
+        return _hash_as_it_is(file.path, _looks(file.path))
     except OSError as error:
         raise MeasurementFailed(
             f"a measured file cannot be read: {error.strerror}", path=str(file.path), hint="reinstall wattest"
         ) from error
+
+
+def _looks(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@lru_cache(maxsize=8_192)
+def _hash_as_it_is(path: Path, _: tuple[int, ...]) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def interpreter_path() -> Path:
@@ -233,7 +241,7 @@ def _closure(root: Path, modules: Iterable[str]) -> set[str]:
             continue  # a name inside a module, not a module
         reached.add(relative)
         if relative.endswith(".py"):
-            waiting.extend(_imports(root / relative, module))
+            waiting.extend(_imports(root / relative, _looks(root / relative), module))
     return reached
 
 
@@ -244,7 +252,12 @@ def _module_file(root: Path, module: str) -> str | None:
     return next((name for name in candidates if (root / name).is_file()), None)
 
 
-def _imports(path: Path, module: str) -> Iterable[str]:
+@lru_cache(maxsize=1_024)
+def _imports(path: Path, _: tuple[int, ...], module: str) -> tuple[str, ...]:
+    return tuple(_imported(path, module))
+
+
+def _imported(path: Path, module: str) -> Iterable[str]:
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError) as error:

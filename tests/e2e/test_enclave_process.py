@@ -1,0 +1,314 @@
+"""The enclave as a process: it starts and ends as it must, survives its host's tricks, and a crash makes no second
+header."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from enclave_community import Community, secret
+
+from wattest.attestation.formats.quote import parse_quote
+from wattest.crypto.secp256k1 import recover_address
+from wattest.enclave.host import process as process_room
+from wattest.enclave.host.client import EnclaveClient, EnclaveUnreachable
+from wattest.enclave.host.process import DebugEnclaveRefused, EnclaveProcess, EnclaveStartFailed
+from wattest.enclave.measured import cbor, wire
+from wattest.enclave.measured.errors import (
+    DebugRefused,
+    EnclaveBusy,
+    FrameMalformed,
+    FrameTooLarge,
+    MethodUnknown,
+    RequestInvalid,
+    SealedStateInvalid,
+    StateInUse,
+)
+from wattest.enclave.measured.faults import POINTS
+from wattest.enclave.measured.identity import first_light_digest
+from wattest.enclave.simulator.launch import launch_attributes, unsafe_open_sealed_state
+from wattest.enclave.simulator.measurement import Measurement, measure
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.errors import WattestError
+from wattest.protocol.report_data import report_data
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPlatform:
+    return SimulatedPlatform.create(tmp_path_factory.mktemp("machine"), 1_750_000_000)
+
+
+@pytest.fixture(scope="module")
+def community() -> Community:
+    return Community(4)
+
+
+@pytest.fixture
+def process(machine: SimulatedPlatform, tmp_path: Path) -> Iterator[EnclaveProcess]:
+    with EnclaveProcess(machine, tmp_path / "state", request_timeout_s=30) as running:
+        yield running
+
+
+def gone(process_id: int, within_s: float = 5.0) -> bool:
+    """Whether the process ended; a zombie that its parent has not reaped yet has ended."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def socket_of(process: EnclaveProcess) -> Path:
+    return process.client._socket_path
+
+
+def test_identity_evidence_and_first_light(process: EnclaveProcess, community: Community) -> None:
+    binding = community.binding()
+    identity = process.client.create_identity(binding, community.channel)
+    quote = parse_quote(identity.evidence)
+    assert quote.report.report_data == report_data(binding, identity.address)
+    assert quote.report.mr_enclave == process.measurement.digest
+    assert quote.report.attributes == launch_attributes(debug=False)
+    description = process.client.describe()
+    assert description.measurement == process.measurement.digest
+    assert (description.backend, description.debug) == ("simulator", False)
+    light = process.client.first_light("hello")
+    assert recover_address(first_light_digest(light.digest), light.signature) == identity.address
+
+
+def test_a_restart_finds_the_identity_and_the_last_release(process: EnclaveProcess, community: Community) -> None:
+    identity = process.client.create_identity(community.binding(), community.channel)
+    batch = process.client.seal_batch(community.seal_job(0))
+    process.restart()
+    assert process.client.describe().identities == (replace(identity, evidence=b""),)
+    release = process.client.last_release(community.channel.id)
+    assert release is not None
+    assert (release.header, release.signature) == (batch.header, batch.signature)
+    again = process.client.seal_batch(community.seal_job(0))
+    assert (again.header, list(again.blocks)) == (batch.header, list(batch.blocks))
+
+
+def test_the_socket_and_the_state_are_the_users_alone(process: EnclaveProcess, community: Community) -> None:
+    process.client.create_identity(community.binding(), community.channel)
+    assert stat.S_IMODE(socket_of(process).stat().st_mode) == 0o600
+    assert stat.S_IMODE(socket_of(process).parent.stat().st_mode) == 0o700
+    sealed = list(process._state_dir.glob("*.sealed"))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sealed] == [0o600]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(process: EnclaveProcess, number: signal.Signals) -> None:
+    process_id, place = process.process_id, socket_of(process)
+    assert process_id is not None
+    os.kill(process_id, number)
+    assert gone(process_id)
+    assert not place.exists()
+    assert not process.is_running
+
+
+def test_stop_leaves_nothing_behind(process: EnclaveProcess) -> None:
+    process_id, folder = process.process_id, socket_of(process).parent
+    assert process_id is not None
+    process.stop()
+    assert gone(process_id)
+    assert not folder.exists()
+    with pytest.raises(EnclaveStartFailed):
+        _ = process.client
+    process.stop()
+
+
+def test_it_dies_with_its_host_even_when_the_host_is_killed(machine: SimulatedPlatform, tmp_path: Path) -> None:
+    folder = tmp_path / "machine"
+    SimulatedPlatform.create(folder, 1_750_000_000)
+    script = textwrap.dedent(
+        f"""
+        import time
+        from pathlib import Path
+        from wattest.enclave.host.process import EnclaveProcess
+        from wattest.enclave.simulator.platform import SimulatedPlatform
+        enclave = EnclaveProcess(SimulatedPlatform.open(Path({str(folder)!r})), Path({str(tmp_path / "state")!r}))
+        enclave.start()
+        print(enclave.process_id, enclave.client._socket_path.parent, flush=True)
+        time.sleep(60)
+        """
+    )
+    host = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert host.stdout is not None
+    process_id, folder_name = host.stdout.readline().split()
+    assert not gone(int(process_id), within_s=0.1)
+    host.kill()
+    host.wait()
+    host.stdout.close()
+    assert gone(int(process_id))
+    assert not (Path(folder_name) / "enclave.sock").exists()
+
+
+def test_two_enclaves_never_share_a_state_folder(process: EnclaveProcess, machine: SimulatedPlatform) -> None:
+    second = EnclaveProcess(machine, process._state_dir)
+    with pytest.raises(StateInUse):
+        second.start()
+    assert not second.is_running
+    assert process.client.describe().backend == "simulator"
+
+
+def test_a_second_host_is_told_that_the_enclave_is_busy(process: EnclaveProcess) -> None:
+    process.client.describe()
+    second = EnclaveClient(socket_of(process), request_timeout_s=10)
+    with pytest.raises(EnclaveBusy) as caught:
+        second.describe()
+    assert caught.value.retryable
+    process.client.close()
+    assert second.describe().backend == "simulator"
+    second.close()
+
+
+def raw(process: EnclaveProcess, data: bytes) -> WattestError | None:
+    """Send raw bytes on a fresh connection; the error that comes back, None for a closed connection."""
+    process.client.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
+        stream.settimeout(10)
+        stream.connect(str(socket_of(process)))
+        stream.sendall(data)
+        stream.shutdown(socket.SHUT_WR)
+        reply = wire.receive_frame(stream)
+        return None if reply is None else wire.parse_reply(reply).error
+
+
+def framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+def test_malformed_frames_get_a_typed_error_or_a_closed_connection(process: EnclaveProcess) -> None:
+    request = wire.encode_request(1, "describe", {})
+    cases: list[tuple[bytes, type[WattestError] | None]] = [
+        (b"", None),
+        (b"\x00", None),
+        (b"\xff\xff\xff\xff", FrameTooLarge),
+        (framed(request)[:-1], None),
+        (framed(b""), FrameMalformed),
+        (framed(b"\xff" * 100), FrameMalformed),
+        (framed(b"\x81" * 1_000_000), FrameMalformed),
+        (framed(request + b"\x00"), FrameMalformed),
+        (framed(cbor.encode({"v": 9})), FrameMalformed),
+        (framed(cbor.encode([1, 2])), RequestInvalid),
+        (framed(wire.encode_request(1, "no.such", {})), MethodUnknown),
+        (framed(wire.encode_request(1, "describe", {"more": 1})), RequestInvalid),
+        (framed(wire.encode_request(1, "identity.create", {"manager": b"short"})), RequestInvalid),
+        (framed(wire.encode_request(1, "debug.arm", {"point": POINTS[0]})), DebugRefused),
+    ]
+    for data, kind in cases:
+        error = raw(process, data)
+        assert (error is None) if kind is None else isinstance(error, kind), (data[:40], error)
+    assert process.client.describe().backend == "simulator"
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_any_point_never_makes_a_second_header(
+    machine: SimulatedPlatform, community: Community, tmp_path: Path, point: str
+) -> None:
+    with EnclaveProcess(machine, tmp_path / "state", debug=True, request_timeout_s=30) as process:
+        process.client.create_identity(community.binding(), community.channel)
+        first = process.client.seal_batch(community.seal_job(0))
+        job = community.seal_job(1, community.head(first))
+        process.client.unsafe_arm_fault(point)
+        process_id = process.process_id
+        assert process_id is not None
+        if point == "after_page":
+            process.client.seal_batch(job)
+        else:
+            with pytest.raises(EnclaveUnreachable) as caught:
+                process.client.seal_batch(job)
+            assert caught.value.retryable
+        assert gone(process_id)
+        process.restart()
+        release = process.client.last_release(community.channel.id)
+        assert release is not None
+        sealed = point not in ("before_sign", "before_seal", "after_temporary_write")
+        assert release.header.sequence == (2 if sealed else 1)
+        again = process.client.seal_batch(job)
+        assert again.header.sequence == 2
+        if sealed:
+            assert (again.header, again.signature) == (release.header, release.signature)
+        third = process.client.seal_batch(community.seal_job(2, community.head(again)))
+        assert third.header.previous == again.header.digest(community.domain)
+
+
+def test_no_key_is_in_the_log(machine: SimulatedPlatform, community: Community, tmp_path: Path) -> None:
+    log = tmp_path / "enclave.log"
+    with EnclaveProcess(machine, tmp_path / "state", log_path=log) as process:
+        process.client.create_identity(community.binding(), community.channel)
+        raw(process, framed(b"\xff"))
+        with pytest.raises(WattestError):
+            process.client.seal_batch(replace(community.seal_job(0), meter_keys=[secret("wrong")] * 4))
+        path = next((tmp_path / "state").glob("*.sealed"))
+        state = unsafe_open_sealed_state(machine, process.measurement.digest, path)
+        text = log.read_text()
+    assert text == ""
+    assert state.secret not in path.read_bytes()
+
+
+def test_debug_is_refused_in_production_and_visible_in_quotes(
+    machine: SimulatedPlatform, community: Community, tmp_path: Path
+) -> None:
+    with pytest.raises(DebugEnclaveRefused):
+        EnclaveProcess(machine, tmp_path / "state", debug=True, production=True)
+    with EnclaveProcess(machine, tmp_path / "state", debug=True) as process:
+        identity = process.client.create_identity(community.binding(), community.channel)
+        assert parse_quote(identity.evidence).report.attributes == launch_attributes(debug=True)
+    with pytest.raises(SealedStateInvalid):
+        EnclaveProcess(machine, tmp_path / "state").start()
+
+
+Change = Callable[[Measurement, Path], Measurement]
+
+
+def _unlisted(honest: Measurement, _: Path) -> Measurement:
+    files = {name: digest for name, digest in honest.items.items() if name != "packages/wattest/metering/series.py"}
+    return replace(honest, manifest={**honest.manifest, "files": files})
+
+
+def _swapped(name: str) -> Change:
+    def change(honest: Measurement, folder: Path) -> Measurement:
+        changed = folder / "changed"
+        data = Path(honest.paths[name]).read_bytes()
+        changed.write_bytes(data + b"\n" if name.endswith(".py") else data[:-1] + bytes([data[-1] ^ 1]))
+        files = tuple(replace(file, path=changed) if file.name == name else file for file in honest.files)
+        return replace(honest, files=files)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _unlisted,
+        _swapped("packages/wattest/metering/series.py"),
+        _swapped("stdlib/dataclasses.py"),
+        _swapped("packages/wattest/crypto/_native.abi3.so"),
+        _swapped("packages/wattest/workload/modules/vee.wasm"),
+    ],
+    ids=["module not listed", "program changed", "library changed", "native changed", "guest changed"],
+)
+def test_nothing_runs_that_was_not_measured(
+    machine: SimulatedPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change
+) -> None:
+    monkeypatch.setattr(process_room, "measure", lambda settings: change(measure(settings), tmp_path))
+    with pytest.raises(WattestError):
+        EnclaveProcess(machine, tmp_path / "state").start()
