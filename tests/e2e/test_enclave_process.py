@@ -1,5 +1,4 @@
-"""The enclave as a process: it starts and ends as it must, survives its host's tricks, and a crash makes no second
-header."""
+"""The enclave as a process: how it starts and ends, what it refuses, and that a crash makes no second header."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """One header per sequence: the same job again, another job, a chain that stands elsewhere, rolled-back state."""
-back."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """A statement over own batches: the guest's bills against the plain twin, and citations that must not count."""
-count."""
 
 from __future__ import annotations
 
