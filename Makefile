@@ -24,6 +24,7 @@ demo: setup ## Set up, then take an energy community through all of wattest
 
 test: setup-dev lint ## Set up, then lint and run every test that is not marked deep
 	cargo test --quiet --manifest-path native/Cargo.toml
+	cargo test --quiet --manifest-path guests/Cargo.toml
 	cd contracts && forge test --summary
 	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_FLAGS)
 
@@ -37,6 +38,8 @@ lint: setup-dev ## Formatting, types, floors, for Python, Rust and Solidity
 	lint-imports --no-logo
 	cargo fmt --check --manifest-path native/Cargo.toml
 	cargo clippy --quiet --all-targets --manifest-path native/Cargo.toml -- -D warnings
+	cargo fmt --check --manifest-path guests/Cargo.toml
+	cargo clippy --quiet --all-targets --manifest-path guests/Cargo.toml -- -D warnings
 	cd contracts && forge fmt --check && solhint --max-warnings 0 'src/**/*.sol'
 
 format: setup-dev ## Let the formatters decide layout
@@ -89,7 +92,7 @@ $(STAMPS)/native: $(NATIVE_SOURCES) pyproject.toml | $(STAMPS)/venv
 	@touch $@
 
 guests: setup-dev ## Rebuild the WASM guests (needs Debian's rustc with libstd-rust-dev-wasm32)
-	tools/build_guests.sh
+	$(BIN)/python tools/build_guests.py
 
 contracts: setup-dev ## Rebuild the contract artefacts shipped in the package
 	$(BIN)/python tools/build_contracts.py
