@@ -171,8 +171,10 @@ def test_erasure_drops_the_series_keys_and_keeps_the_head(
     assert enclave.erase(community.channel.id, 1) is True
     assert enclave.erase(community.channel.id, 1) is False
     path = state_file(tmp_path / "state", community)
-    assert unsafe_open_sealed_state(enclave_platform, MEASUREMENT, path).last.series_keys == ()  # type:
-    ignore[union-attr] with pytest.raises(JobConflict):
+    held = unsafe_open_sealed_state(enclave_platform, MEASUREMENT, path).last
+    assert held is not None
+    assert held.series_keys == ()
+    with pytest.raises(JobConflict):
         enclave.seal_batch(job)
     assert enclave.seal_batch(community.seal_job(1, community.head(first))).header.sequence == 2
 
