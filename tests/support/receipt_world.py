@@ -43,6 +43,8 @@ NOW = 1_750_000_000
 GENESIS = b"\x07" * 32
 REGISTRY = b"\x09" * 20
 
+POSTED = PayoutRootView(NOW + 9 * DAY_S, NOW + 17 * DAY_S, None)
+
 
 def pieces_of(batch: SealedBatch) -> BatchPieces:
     return BatchPieces(batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest)
@@ -189,7 +191,7 @@ class FakeChain:
     now: int = NOW
     id: int = 31337
     states: dict[int, CommittedBatchView] = field(default_factory=dict)
-    root: PayoutRootView | None = PayoutRootView(NOW + 9 * DAY_S, NOW + 17 * DAY_S, None)
+    root: PayoutRootView | None = POSTED
     registered: list[RegistrationView] | None = None
 
     def chain_id(self) -> int:

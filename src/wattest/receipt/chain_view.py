@@ -62,3 +62,37 @@ class ChainView(Protocol):
 
     def payout_root(self, distribution: bytes, root: bytes, total: int) -> PayoutRootView | None:
         """When that root with that total was posted to the distribution, if it was."""
+
+
+class RememberedChainView:
+    """The same answers, each asked for once: a receipt asks the same of a chain several times."""
+
+    def __init__(self, view: ChainView) -> None:
+        self._view = view
+        self._batches: dict[tuple[bytes, bytes, int], CommittedBatchView | None] = {}
+        self._registrations: dict[bytes, Sequence[RegistrationView]] = {}
+
+    def chain_id(self) -> int:
+        """The chain's id."""
+        return self._view.chain_id()
+
+    def genesis_hash(self) -> bytes:
+        """The hash of block 0, 32 bytes."""
+        return self._view.genesis_hash()
+
+    def batch(self, channel: bytes, operator: bytes, sequence: int) -> CommittedBatchView | None:
+        """The batch that the referee holds there, if any."""
+        key = (channel, operator, sequence)
+        if key not in self._batches:
+            self._batches[key] = self._view.batch(channel, operator, sequence)
+        return self._batches[key]
+
+    def registrations(self, enclave_key: bytes) -> Sequence[RegistrationView]:
+        """Every registration of the key, oldest first."""
+        if enclave_key not in self._registrations:
+            self._registrations[enclave_key] = self._view.registrations(enclave_key)
+        return self._registrations[enclave_key]
+
+    def payout_root(self, distribution: bytes, root: bytes, total: int) -> PayoutRootView | None:
+        """When that root with that total was posted to the distribution, if it was."""
+        return self._view.payout_root(distribution, root, total)

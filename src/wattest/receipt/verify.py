@@ -18,7 +18,7 @@ from wattest.receipt.chain_links import (
     check_payout_root,
     check_registration,
 )
-from wattest.receipt.chain_view import ChainView
+from wattest.receipt.chain_view import ChainView, RememberedChainView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import Link, LinkStatus, judge, require
 from wattest.receipt.metering_links import check_batch, check_meter_signature, check_records, check_series
@@ -37,6 +37,7 @@ def verify_receipt(receipt: Receipt, deployment: Deployment, chain_view: ChainVi
     """
     if chain_view is not None:
         _require_chain(deployment, chain_view)
+        chain_view = RememberedChainView(chain_view)
     return [
         judge("deployment", lambda: _check_deployment(receipt, deployment)),
         judge("meter signature", lambda: check_meter_signature(receipt)),
