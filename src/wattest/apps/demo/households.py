@@ -27,6 +27,7 @@ MAX_HOUSEHOLDS = 1_000
 MAX_DAYS = 14
 SHIPPED_HOUSEHOLDS = 24
 _DOMAIN = b"wattest/demo-household/1"
+_ONE = 2**16
 Energies = NDArray[np.int64]
 
 
@@ -109,12 +110,12 @@ def load_households(count: int = 20, days: int = 2) -> Households:
     peaks: list[int] = []
     for index in range(count):
         origin = index % SHIPPED_HOUSEHOLDS
-        shift, load_per_mille, roof_per_mille = _variation(index)
+        shift, load_scale, roof_scale = _variation(index)
         rotated = np.roll(shipped.load[origin], -shift * INTERVALS_PER_DAY)
-        load[index] = rotated[:wanted] * load_per_mille // 1000
-        generation[index] = shipped.generation[origin, :wanted] * roof_per_mille // 1000
+        load[index] = rotated[:wanted] * load_scale // _ONE
+        generation[index] = shipped.generation[origin, :wanted] * roof_scale // _ONE
         labels.append(shipped.labels[origin])
-        peaks.append(shipped.peak_watts[origin] * roof_per_mille // 1000)
+        peaks.append(shipped.peak_watts[origin] * roof_scale // _ONE)
     return Households(shipped.start, load, generation, tuple(labels), tuple(peaks))
 
 
@@ -145,9 +146,10 @@ def _drawn(household: int) -> bytes:
 
 
 def _variation(household: int) -> tuple[int, int, int]:
-    """Days to rotate, load and generation in thousandths; the shipped ones stay as they are."""
+    """Days to rotate, load and generation scales in units of 2**-16; the shipped ones stay as they are."""
     if household < SHIPPED_HOUSEHOLDS:
-        return 0, 1000, 1000
+        return 0, _ONE, _ONE
     drawn = _drawn(household)
     shift = 1 + drawn[0] % (MAX_DAYS - 1)
-    return shift, 800 + int.from_bytes(drawn[1:3], "big") % 401, 700 + int.from_bytes(drawn[3:5], "big") % 601
+    load_scale = _ONE * 4 // 5 + int.from_bytes(drawn[1:4], "big") % (_ONE * 2 // 5)
+    return shift, load_scale, _ONE * 7 // 10 + int.from_bytes(drawn[4:7], "big") % (_ONE * 3 // 5)

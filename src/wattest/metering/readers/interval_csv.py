@@ -54,7 +54,8 @@ class MalformedTable(MalformedMeterFile):
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """How to read a table: ``columns`` maps a role to a header name or a column number counted from 1.
+    """How to read a table: ``columns`` maps a role to a header name, or to a column number
+    counted from 1 where it is digits only.
 
     ``unit`` is the unit of every energy column; ``timezone`` applies to times without an offset and has no default:
     an hour is too much to guess. ``duration_s`` is used when the table has neither end nor duration.
@@ -170,11 +171,13 @@ def _mapped(wanted: dict[str, str], header: Sequence[str]) -> tuple[dict[str, in
     columns: dict[str, int] = {}
     by_name = False
     for role, name in wanted.items():
-        if name in header:
+        if name.isascii() and name.isdigit():
+            if not 1 <= int(name[:6]) <= len(header):
+                raise MalformedTable(f"the table has no column number {name[:6]} for {role}", actual=len(header))
+            columns[role] = int(name[:6]) - 1
+        elif name in header:
             columns[role] = header.index(name)
             by_name = True
-        elif name.isascii() and name.isdigit() and 1 <= int(name) <= len(header):
-            columns[role] = int(name) - 1
         else:
             raise MalformedTable(
                 f"the table has no column {name!r} for {role}", hint="columns: " + ", ".join(header)[:200]
