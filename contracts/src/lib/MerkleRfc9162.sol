@@ -65,17 +65,9 @@ library MerkleRfc9162 {
         unchecked {
             for (uint256 i; i < expected; ++i) {
                 bytes32 sibling = path[i];
-                // On the tree's right edge (position == last) only left siblings exist.
-                if (position & 1 == 1 || position == last) {
-                    node = nodeHash(sibling, node);
-                    // A node without a sibling moves up until it is a right child.
-                    while (position & 1 == 0) {
-                        position >>= 1;
-                        last >>= 1;
-                    }
-                } else {
-                    node = nodeHash(node, sibling);
-                }
+                // On the tree's right edge (position == last, and so it stays) only left siblings exist. Levels on which
+                // an edge node moves up unpaired have no node in the path and need no step here.
+                node = position & 1 == 1 || position == last ? nodeHash(sibling, node) : nodeHash(node, sibling);
                 position >>= 1;
                 last >>= 1;
             }
