@@ -16,7 +16,6 @@ from wattest.workload.statement import (
     StatementInput,
     encode_statement_input,
     parse_statement_output,
-    statement_input_digest,
 )
 
 OUT = Path(__file__).parent / "settlement" / "settlement.json"
@@ -81,7 +80,6 @@ def main() -> None:
                 "input": data.hex(),
                 "output": output.hex(),
                 "bill_digests": [parse_bill(bill).digest.hex() for bill in result.bills],
-                "input_digests": [statement_input_digest(job, at).hex() for at in range(len(job.households))],
                 "payout_salts": [salt.hex() for salt in salts],
                 "payout_root": tree.root.hex() if tree else None,
                 "payout_result_digest": tree.result_digest.hex() if tree else None,

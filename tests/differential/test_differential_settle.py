@@ -31,7 +31,6 @@ from wattest.workload.statement import (
     encode_statement_input,
     parse_statement_output,
     run_settle,
-    statement_input_digest,
 )
 
 GUEST = load_guest("settle", EngineConfiguration.for_enclave())
@@ -223,21 +222,6 @@ def test_refusals(data: bytes, code: int, index: int) -> None:
 def test_the_untouched_jobs_are_accepted() -> None:
     for job in (plain(), OLD, plain(allocation=WEIGHTS.to_bytes())):
         assert both(encode_statement_input(job))[0] == 0
-
-
-def test_the_input_digest_binds_the_households_part() -> None:
-    job = plain()
-    result = settle(job)
-    digests = {statement_input_digest(job, index) for index in (0, 1)}
-    for index, household in enumerate(job.households):
-        bill = parse_bill(result.bills[index])
-        columns = (list(household.imports), list(household.exports))
-        assert bill.input_digest(*columns) == statement_input_digest(job, index)
-        digests.add(bill.input_digest([columns[0][0] + 1, columns[0][1]], columns[1]))
-    digests.add(statement_input_digest(plain(tariff=Tariff(1, 1, 1, 1, 1, 1).to_bytes()), 0))
-    digests.add(statement_input_digest(plain(allocation=WEIGHTS.to_bytes()), 0))
-    digests.add(statement_input_digest(plain(period_start=900, period_end=2700), 0))
-    assert len(digests) == 7
 
 
 def test_a_large_period_stays_within_the_default_limits() -> None:

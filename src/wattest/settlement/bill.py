@@ -17,10 +17,7 @@ from wattest.units import SECONDS_PER_DAY
 from wattest.workload.statement import (
     BILL_FIXED_BYTES,
     MAX_CELLS,
-    HouseholdInput,
-    StatementInputInvalid,
     bill_digest,
-    household_input_digest,
 )
 
 BILL_VERSION = 1
@@ -102,22 +99,6 @@ class Bill:
     def digest(self) -> bytes:
         """The result digest of the bill's entry, 32 bytes."""
         return bill_digest(self.to_bytes())
-
-    def input_digest(self, own_imports: Sequence[int], own_exports: Sequence[int]) -> bytes:
-        """The input digest of the bill's entry, 32 bytes, if it was computed from these columns.
-
-        Raises ``BillMismatch`` where they are not one unsigned value per interval.
-        """
-        household = HouseholdInput(self.job_id, self.blinding, list(own_imports), list(own_exports))
-        try:
-            return household_input_digest(
-                household, self.period_start, self.period_end, self.interval_s, self.tariff_digest,
-                self.allocation_digest,
-            )  # fmt: skip
-        except StatementInputInvalid as error:
-            raise BillMismatch(
-                "the readings are not the bill's intervals", what="intervals", reason=error.message
-            ) from None
 
 
 def bill_lines(
