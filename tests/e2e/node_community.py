@@ -17,6 +17,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
 from wattest.chain.deploy import ContractAddresses, deploy_all
+from wattest.chain.files import write_key_file
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -35,6 +36,7 @@ from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.member_list import Member, MemberList, sign_member_list
 from wattest.protocol.parameters import ChannelParameters
 from wattest.protocol.report_data import KeyBinding
+from wattest.receipt.deployment import Deployment
 
 EPOCH_S = 86_400
 COMMIT_DEADLINE_S = 7_200
@@ -122,6 +124,61 @@ class Community:
         return Referee(
             client or self.client(), self.contracts.referee, deployed_at_block=self.contracts.deployed_at_block
         )
+
+
+def write_operator_files(community: Community, folder: Path, *, rpc_url: str | None = None) -> Path:
+    """The configuration of ``wattest operator run`` and everything it names; the path of the TOML file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    client = community.client()
+    contracts = community.contracts
+    deployment = Deployment(
+        chain_id=client.chain_id,
+        genesis_hash=client.block(0).hash,
+        deployed_at_block=contracts.deployed_at_block,
+        referee=contracts.referee,
+        registry=contracts.registry,
+        verifier=contracts.verifier,
+        payouts=contracts.payouts,
+        first_light=contracts.first_light,
+        token=contracts.token,
+        appraisers=(Secp256k1PrivateKey.from_seed(seed("appraiser")).address,),
+        threshold=1,
+        trust_roots=(community.platform.root_certificate,),
+        channels=(community.channel,),
+    )
+    (folder / "deployment.json").write_bytes(deployment.to_bytes())
+    (folder / "members.bin").write_bytes(community.members.to_bytes())
+    write_key_file(folder / "operator.key", community.operator_key)
+    keys = community.duty.member_lists[0].meter_keys
+    (folder / "meter-keys.txt").touch(mode=0o600)
+    (folder / "meter-keys.txt").write_text("".join(f"{key.hex()}\n" for key in keys))
+    path = folder / "operator.toml"
+    path.write_text(
+        f"""
+[chain]
+rpc_url = "{rpc_url or community.anvil.url}"
+confirmations = 0
+max_attempts = 3
+
+[operator]
+deployment = "deployment.json"
+data = "data"
+key = "operator.key"
+listen = "127.0.0.1:0"
+collect_grace_s = 0
+
+[enclave]
+platform = "{community.folder / "platform"}"
+state = "{community.folder / "enclave"}"
+
+[[channel]]
+members = "members.bin"
+meter_keys = "meter-keys.txt"
+epoch_s = {EPOCH_S}
+first_period_start = {FIRST_PERIOD}
+"""
+    )
+    return path
 
 
 def build_community(folder: Path, *, households: int = 3, deposit_ether: int = 20) -> Community:

@@ -159,6 +159,7 @@ class Anvil:
         genesis_timestamp_s: int,
         port: int | None,
         binary: Path | None,
+        block_time_s: int | None,
     ) -> None:
         self.folder = folder
         self.chain_id = chain_id
@@ -166,6 +167,7 @@ class Anvil:
         self._metadata = metadata
         self._wanted_port = port
         self._binary = binary
+        self._block_time_s = block_time_s
         self._process: subprocess.Popen[bytes] | None = None
         self._rpc: JsonRpc | None = None
         self._lock: IO[bytes] | None = None
@@ -180,16 +182,28 @@ class Anvil:
         chain_id: int = DEFAULT_CHAIN_ID,
         port: int | None = None,
         binary: Path | None = None,
+        block_time_s: int | None = None,
     ) -> Self:
-        """Prepare a new chain in ``folder``, which must hold none; ``port`` None picks a free one."""
+        """Prepare a new chain in ``folder``, which must hold none; ``port`` None picks a free one.
+
+        ``block_time_s`` makes empty blocks too, so that the chain's clock runs without transactions.
+        """
         if (folder / "chain.json").exists():
             raise ChainFolderInUse("the folder holds a chain already", folder=folder, hint="choose an empty folder")
         return cls(
-            folder, metadata=None, chain_id=chain_id, genesis_timestamp_s=genesis_timestamp_s, port=port, binary=binary
+            folder,
+            metadata=None,
+            chain_id=chain_id,
+            genesis_timestamp_s=genesis_timestamp_s,
+            port=port,
+            binary=binary,
+            block_time_s=block_time_s,
         )
 
     @classmethod
-    def open(cls, folder: Path, *, port: int | None = None, binary: Path | None = None) -> Self:
+    def open(
+        cls, folder: Path, *, port: int | None = None, binary: Path | None = None, block_time_s: int | None = None
+    ) -> Self:
         """Prepare to serve the chain that ``folder`` holds; raises ``NotAChainFolder``."""
         metadata = ChainMetadata.read(folder)
         return cls(
@@ -199,6 +213,7 @@ class Anvil:
             genesis_timestamp_s=metadata.genesis_timestamp_s,
             port=port,
             binary=binary,
+            block_time_s=block_time_s,
         )
 
     @property
@@ -212,6 +227,11 @@ class Anvil:
         if self._rpc is None or self._process is None or self._process.poll() is not None:
             raise ChainUnreachable("the embedded chain does not run", retryable=False, folder=self.folder)
         return self._rpc
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
         """Start anvil and wait until it answers; raises ``PortTaken``, ``ChainFolderInUse``, ``ChainStartFailed``."""
@@ -332,6 +352,8 @@ class Anvil:
             "--state-interval",
             str(STATE_INTERVAL_S),
         ]
+        if self._block_time_s is not None:
+            arguments += ["--block-time", str(self._block_time_s), "--mixed-mining"]
         if self._metadata is None:
             # Only the first time: given again, it would throw the clock of a loaded state back to genesis.
             arguments += ["--timestamp", str(self.genesis_timestamp_s)]

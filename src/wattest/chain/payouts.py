@@ -15,25 +15,9 @@ from typing import Any
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.signer import LocalSigner
-from wattest.crypto.hashing import keccak256
 from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.protocol.header import BatchHeader
-
-_DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")
-
-
-@dataclass(frozen=True, slots=True)
-class DistributionTerms:
-    """What a distribution is fixed to: addresses 20 bytes, channels 32, delay in seconds (one hour to 90 days)."""
-
-    poster: bytes
-    disabler: bytes
-    token: bytes
-    referee: bytes
-    statement_channel: bytes
-    statement_operator: bytes
-    metering_channel: bytes
-    activation_delay_s: int
+from wattest.protocol.payouts import DistributionTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +43,6 @@ class PendingRoot:
     citations_digest: bytes
 
 
-def distribution_id(creator: bytes, salt: bytes) -> bytes:
-    """keccak256(abi.encode(keccak256("wattest/distribution/1"), creator, salt))."""
-    return keccak256(_DISTRIBUTION_TAG + bytes(12) + creator + salt)
-
-
 class Payouts:
     """The payouts contract at one address of one chain."""
 
@@ -75,7 +54,7 @@ class Payouts:
     def create_distribution(
         self, signer: LocalSigner, salt: bytes, terms: DistributionTerms, *, intent: str | None = None
     ) -> Receipt:
-        """Create the distribution ``distribution_id(signer.address, salt)``."""
+        """Create the distribution ``protocol.payouts.distribution_id(signer.address, salt)``."""
         return self._send(signer, "createDistribution", salt, terms, intent=intent)
 
     def fund(self, signer: LocalSigner, distribution: bytes, amount: int, *, intent: str | None = None) -> Receipt:

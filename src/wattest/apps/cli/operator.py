@@ -1,0 +1,116 @@
+"""``wattest operator``: run an operator from a configuration file.
+
+Decided here: which parts a running operator is made of, and what it prints. The loop is ``wattest.node.operator``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from wattest.apps.node_files import read_operator_file
+from wattest.apps.service import interrupt_on_termination, print_line, run_steps
+from wattest.chain.client import ChainClient
+from wattest.chain.deploy import Contracts
+from wattest.chain.files import write_key_file
+from wattest.chain.signer import LocalSigner
+from wattest.enclave.host.process import EnclaveProcess
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.errors import WattestError
+from wattest.node.bundle import BundleStore
+from wattest.node.faults import FaultPoints
+from wattest.node.ingest import Inbox
+from wattest.node.operator import Operator, OperatorSettings
+from wattest.node.server import OperatorServer
+from wattest.node.store import OperatorStore
+
+_CONFIG = click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
+)
+
+
+@click.group()
+def operator() -> None:
+    """Run an operator."""
+
+
+@operator.command("new-key")
+@click.argument("file", type=click.Path(path_type=Path))
+def new_key(file: Path) -> None:
+    """Make a transaction key in FILE (mode 0600) and print its address."""
+    key = secrets.token_bytes(32)
+    write_key_file(file, key)
+    click.echo("0x" + LocalSigner(key).address.hex())
+
+
+@operator.command()
+@_CONFIG
+@click.option("--once", is_flag=True, help="Take one step and end; the exit code is that of the first error.")
+@click.option(
+    "--unsafe-development-faults",
+    "faulty",
+    is_flag=True,
+    help="Let WATTEST_UNSAFE_FAULT kill this process. Tests only.",
+)
+def run(config_path: Path, *, once: bool, faulty: bool) -> int:
+    """Ingest, seal, store, commit and answer until Ctrl-C; one JSON line for each thing done."""
+    interrupt_on_termination()
+    settings = read_operator_file(config_path)
+    faults = FaultPoints.unsafe_from_environment(os.environ) if faulty else FaultPoints()
+    signer = LocalSigner.from_file(settings.key_file)
+    deployment = settings.deployment
+    with ExitStack() as stack:
+        store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
+        stack.callback(store.close)
+        client = ChainClient.connect(
+            settings.chain.rpc_url or "",
+            chain_id=deployment.chain_id,
+            genesis_hash=deployment.genesis_hash,
+            config=settings.chain,
+            journal=store.journal,
+        )
+        contracts = Contracts.at(client, deployment)
+        process = EnclaveProcess(SimulatedPlatform.open(settings.platform_dir), settings.enclave_state_dir)
+        stack.callback(process.stop)
+        bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
+        node = Operator(
+            store,
+            bundles,
+            inbox,
+            contracts.referee,
+            signer,
+            process.start,  # a running one is left as it is, a dead one comes back
+            duties=settings.duties,
+            settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
+            faults=faults,
+        )
+        server = OperatorServer(
+            settings.data_dir / "operator.sqlite",
+            bundles,
+            inbox,
+            operator=signer.address,
+            chain_id=deployment.chain_id,
+            referee=deployment.referee,
+            duties=settings.duties,
+            host=settings.host,
+            port=settings.port,
+        ).start()
+        stack.callback(server.stop)
+        click.echo(f"operator 0x{signer.address.hex()} serves at {server.url}", err=True)
+
+        def step() -> list[WattestError]:
+            report = node.step()
+            for sequence in report.sealed:
+                print_line({"event": "sealed", "sequence": sequence})
+            for kind, receipts in (("committed", report.committed), ("answered", report.answered)):
+                for receipt in receipts:
+                    print_line({"event": kind, "transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used})
+            for sequence in report.finalised:
+                print_line({"event": "final", "sequence": sequence})
+            return report.errors
+
+        return run_steps(step, settings.interval_s, once=once)

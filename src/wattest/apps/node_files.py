@@ -1,0 +1,256 @@
+"""Configuration files of operators and watchers: TOML in, frozen values out, every mistake named with its place.
+
+Decided here: which settings there are and how relative paths are read (from the file's own folder). Not decided here:
+what the nodes do with them. Unknown settings are refused, so that a misspelt one cannot be silently off.
+docs/howto/run-an-operator.md, docs/howto/run-a-watcher.md
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wattest.chain.files import read_key_file
+from wattest.config import ChainConfig
+from wattest.errors import ConfigError, InputError
+from wattest.node.ingest import Duty, MemberKeys
+from wattest.protocol.member_list import parse_signed_member_list
+from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
+
+MAX_FILE_BYTES = 64 * 1024
+MAX_MEMBER_LIST_BYTES = 160 * 1024 * 1024
+MAX_METER_KEYS_BYTES = 128 * 1024 * 1024
+
+
+class SettingInvalid(ConfigError):
+    """A missing, unknown or wrongly typed setting; ``place`` says which."""
+
+
+class FileMissing(InputError):
+    """A file that a configuration names and that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorFile:
+    """An operator's configuration; paths are absolute."""
+
+    chain: ChainConfig
+    deployment: Deployment
+    data_dir: Path
+    key_file: Path
+    host: str
+    port: int
+    collect_grace_s: int
+    release_after: int
+    interval_s: float
+    platform_dir: Path
+    enclave_state_dir: Path
+    duties: tuple[Duty, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherFile:
+    """A watcher's configuration; ``operators`` maps addresses (20 bytes) to server addresses."""
+
+    chain: ChainConfig
+    deployment: Deployment
+    data_dir: Path
+    key_file: Path
+    reader_key_file: Path
+    interval_s: float
+    max_challenges_per_batch: int
+    unreachable_grace_s: int
+    operators: dict[bytes, str]
+
+
+class _Table:
+    """One TOML table whose settings are taken one by one; what is left at the end is unknown."""
+
+    def __init__(self, values: object, place: str) -> None:
+        if not isinstance(values, dict):
+            raise SettingInvalid("a table is missing", place=place, hint=f"add [{place}]")
+        self._values = dict(values)
+        self.place = place
+
+    def take(self, name: str, kind: type, default: Any = None) -> Any:
+        """A setting of this type; without a default it must be there."""
+        value = self._values.pop(name, default)
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise SettingInvalid(
+                "a setting is missing or of the wrong type",
+                place=f"{self.place}.{name}",
+                expected=kind.__name__,
+                actual=None if value is None else type(value).__name__,
+            )
+        return value
+
+    def number(self, name: str, default: Any, least: int, most: int) -> int:
+        """A whole number in a range."""
+        value = self.take(name, int, default)
+        if not least <= value <= most:
+            raise SettingInvalid(
+                "a number is out of range", place=f"{self.place}.{name}", expected=f"{least} to {most}", actual=value
+            )
+        return int(value)
+
+    def path(self, name: str, folder: Path) -> Path:
+        """A path, relative to the configuration file."""
+        return folder.joinpath(str(self.take(name, str))).resolve()
+
+    def table(self, name: str, default: object = None) -> _Table:
+        """A table inside this one."""
+        return _Table(self._values.pop(name, default), f"{self.place}.{name}".lstrip("."))
+
+    def tables(self, name: str) -> list[_Table]:
+        """A list of tables."""
+        values = self._values.pop(name, [])
+        if not isinstance(values, list):
+            raise SettingInvalid("a list of tables is needed", place=name, hint=f"write [[{name}]]")
+        return [_Table(value, f"{name}[{at}]") for at, value in enumerate(values)]
+
+    def end(self) -> None:
+        """Refuse what nobody took."""
+        if self._values:
+            raise SettingInvalid(
+                "unknown setting", place=self.place or "top", actual=sorted(self._values), hint="correct the name"
+            )
+
+
+def read_operator_file(path: Path) -> OperatorFile:
+    """Read an operator's configuration with everything it names except secrets; raises ``SettingInvalid``."""
+    folder, top = path.resolve().parent, _top(path)
+    chain = _chain(top.table("chain"))
+    operator, enclave = top.table("operator"), top.table("enclave")
+    host, port = _listen(operator)
+    deployment = _deployment(operator.path("deployment", folder))
+    result = OperatorFile(
+        chain=chain,
+        deployment=deployment,
+        data_dir=operator.path("data", folder),
+        key_file=operator.path("key", folder),
+        host=host,
+        port=port,
+        collect_grace_s=operator.number("collect_grace_s", 300, 0, 86_400),
+        release_after=operator.number("release_after", 8, 1, 1_000),
+        interval_s=operator.take("interval_s", float, 5.0),
+        platform_dir=enclave.path("platform", folder),
+        enclave_state_dir=enclave.path("state", folder),
+        duties=tuple(_duty(table, folder) for table in top.tables("channel")),
+    )
+    for table in (operator, enclave, top):
+        table.end()
+    if not result.duties:
+        raise SettingInvalid("an operator serves at least one channel", place="channel", hint="add [[channel]]")
+    return result
+
+
+def read_watcher_file(path: Path) -> WatcherFile:
+    """Read a watcher's configuration with everything it names except secrets; raises ``SettingInvalid``."""
+    folder, top = path.resolve().parent, _top(path)
+    chain, watcher = _chain(top.table("chain")), top.table("watcher")
+    operators: dict[bytes, str] = {}
+    for table in top.tables("operator"):
+        operators[_address(table.take("address", str), table.place)] = table.take("url", str)
+        table.end()
+    result = WatcherFile(
+        chain=chain,
+        deployment=_deployment(watcher.path("deployment", folder)),
+        data_dir=watcher.path("data", folder),
+        key_file=watcher.path("key", folder),
+        reader_key_file=watcher.path("reader_key", folder),
+        interval_s=watcher.take("interval_s", float, 5.0),
+        max_challenges_per_batch=watcher.number("max_challenges_per_batch", 1, 0, 1_000),
+        unreachable_grace_s=watcher.number("unreachable_grace_s", 3_600, 0, 7 * 86_400),
+        operators=operators,
+    )
+    for table in (watcher, top):
+        table.end()
+    if not operators:
+        raise SettingInvalid("a watcher watches at least one operator", place="operator", hint="add [[operator]]")
+    return result
+
+
+def _top(path: Path) -> _Table:
+    raw = _read(path, MAX_FILE_BYTES)
+    try:
+        return _Table(tomllib.loads(raw.decode()), "")
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingInvalid(f"the configuration is not TOML: {error}", place=str(path)) from error
+
+
+def _chain(table: _Table) -> ChainConfig:
+    config = ChainConfig(
+        rpc_url=table.take("rpc_url", str),
+        confirmations=table.number("confirmations", 1, 0, 10_000),
+        request_timeout_s=table.take("request_timeout_s", float, 10.0),
+        max_attempts=table.number("max_attempts", 8, 1, 100),
+    )
+    table.end()
+    return config
+
+
+def _listen(table: _Table) -> tuple[str, int]:
+    text = table.take("listen", str, "127.0.0.1:8547")
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise SettingInvalid("not an address and port", place="operator.listen", actual=text, hint="127.0.0.1:8547")
+    return host, int(port)
+
+
+def _deployment(path: Path) -> Deployment:
+    return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES))
+
+
+def _duty(table: _Table, folder: Path) -> Duty:
+    signed = parse_signed_member_list(_read(table.path("members", folder), MAX_MEMBER_LIST_BYTES))
+    keys = _meter_keys(table.path("meter_keys", folder), len(signed.member_list.members))
+    epoch_s = table.number("epoch_s", 86_400, 60, 31 * 86_400)
+    duty = Duty(
+        signed.identity,
+        epoch_s,
+        table.number("first_period_start", None, 0, 2**40),
+        (MemberKeys(signed, keys),),
+    )
+    table.end()
+    if duty.first_period_start % epoch_s:
+        raise SettingInvalid(
+            "a period starts at a multiple of the epoch",
+            place=f"{table.place}.first_period_start",
+            expected=f"a multiple of {epoch_s}",
+            actual=duty.first_period_start,
+        )
+    return duty
+
+
+def _meter_keys(path: Path, count: int) -> list[bytes]:
+    """One key a line, 64 hex digits, in the order of the member list; the file is as secret as a key file."""
+    if path.exists() and path.stat().st_mode & 0o077:
+        read_key_file(path)  # says that others may read it
+    lines = _read(path, MAX_METER_KEYS_BYTES).splitlines()
+    if len(lines) != count:
+        raise SettingInvalid("one meter key a member", place=str(path), expected=count, actual=len(lines))
+    if any(len(line) != 64 or any(digit not in b"0123456789abcdef" for digit in line) for line in lines):
+        raise SettingInvalid("a meter key is 64 lower-case hex digits", place=str(path))
+    return [bytes.fromhex(line.decode()) for line in lines]
+
+
+def _address(text: str, place: str) -> bytes:
+    digits = text.removeprefix("0x").lower()
+    if len(digits) != 40 or any(digit not in "0123456789abcdef" for digit in digits):
+        raise SettingInvalid("not an address", place=f"{place}.address", actual=text)
+    return bytes.fromhex(digits)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise FileMissing(f"a file cannot be read: {error.strerror}", path=path) from error
+    if len(data) > limit:
+        raise FileMissing("a file is too large", path=path, limit_bytes=limit)
+    return data
