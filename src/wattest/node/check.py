@@ -37,6 +37,7 @@ from wattest.protocol.challenge import EvidenceOpening
 from wattest.protocol.edited_series import last_measured, verify_edited
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.member_list import SignedMemberList
+from wattest.protocol.statement import is_payout_entry, verify_payout_block
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32
@@ -131,7 +132,7 @@ def check_batch(
         for position in range(header.entry_count):
             _open(header, served, reader, digests, position, findings, opened)
     for position, entry in opened.items():
-        _judge(vee, position, entry, findings)
+        _judge(vee, header.channel, position, entry, findings)
     _check_order(opened, findings)
     meters = dict(meters_before or {})
     if len(opened) == header.entry_count:
@@ -199,8 +200,11 @@ def _open(
     opened[position] = OpenedEntry(payload, key, block)
 
 
-def _judge(vee: Guest, position: int, entry: OpenedEntry, findings: list[Finding]) -> None:
+def _judge(vee: Guest, channel: bytes, position: int, entry: OpenedEntry, findings: list[Finding]) -> None:
     try:
+        if is_payout_entry(entry.block.entry, channel):
+            verify_payout_block(entry.block, entry.series_key)
+            return
         verify_series_block(entry.block, entry.series_key)
         verify_edited(vee, entry.block)
     except DeviceSignatureInvalid as error:

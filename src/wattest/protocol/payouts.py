@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from wattest.crypto.hashing import keccak256, sha256
+from wattest.crypto.hashing import keccak256
 from wattest.merkle import InclusionProof, leaf_hash, sha256_root, verify_inclusion
 from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.protocol.errors import (
@@ -52,10 +52,11 @@ from wattest.protocol.header import BatchHeader
 from wattest.protocol.referee import Call, RefereeState, batch_is_final
 from wattest.protocol.referee.challenges import require_entry
 from wattest.protocol.referee.state import put, require_header
+from wattest.protocol.statement import payout_job_id as payout_job_id  # noqa: PLC0414 - part of this face
+from wattest.protocol.statement import payout_result as payout_result  # noqa: PLC0414
 from wattest.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")
-PAYOUT_JOB_TAG = b"wattest/payout/1"
 STATEMENT_KIND = 18
 MAX_CITATIONS = 400
 MIN_ACTIVATION_DELAY_S = SECONDS_PER_HOUR
@@ -128,16 +129,6 @@ def distribution_id(creator: bytes, salt: bytes) -> bytes:
 def payout_leaf(salt: bytes, account: bytes, cumulative_amount: int) -> bytes:
     """The leaf hash of a payout: payload 0x01 || account 20 || cumulative amount 32, 16-byte salt."""
     return leaf_hash(salt, b"\x01" + account + uint_word(cumulative_amount))
-
-
-def payout_job_id(channel: bytes, period_start: int) -> bytes:
-    """The job id of a statement batch's payout entry: SHA-256("wattest/payout/1" || channel || u64 period start)."""
-    return sha256(PAYOUT_JOB_TAG + channel + period_start.to_bytes(8, "big"))
-
-
-def payout_result(root: bytes, total: int) -> bytes:
-    """The result digest of the payout entry: keccak256(abi.encode(root, total))."""
-    return keccak256(root + uint_word(total))
 
 
 def citations_root(header_digests: Sequence[bytes]) -> bytes:

@@ -20,7 +20,6 @@ from wattest.enclave.measured.errors import (
     RequestInvalid,
     SettlementRefused,
 )
-from wattest.enclave.measured.statement import bill_blinding
 from wattest.errors import WattestError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.device_block import parse_device_block
@@ -31,6 +30,12 @@ from wattest.metering.series_block import parse_series_block
 from wattest.protocol.bundle import open_block, unwrap_series_key
 from wattest.protocol.header import recover_header_signer, sign_header
 from wattest.protocol.payouts import payout_job_id, payout_result
+from wattest.protocol.statement import (
+    PayoutBlockMismatch,
+    bill_blinding,
+    is_payout_entry,
+    verify_payout_block,
+)
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.statement import settle
 from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts
@@ -247,3 +252,28 @@ def test_a_statement_that_must_not_count_is_refused(
         enclave.seal_statement(change(job))
     assert enclave.last_release(community.open_channel.id) is None
     assert enclave.seal_statement(job).header.sequence == 1
+
+
+def test_a_payout_block_holds_or_says_what_differs(
+    enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
+) -> None:
+    identity, batches = metering
+    statement = enclave.seal_statement(community.statement_job(batches, identity))
+    assert statement.payouts is not None
+    index, reader = statement.payouts.entry, community.watchers[0]
+    name = statement.entries[index][2:34]
+    place = (statement.header.channel, 1, name)
+    key = unwrap_series_key(reader, statement.wrapped_keys[index][reader.public_key], *place)
+    block = parse_series_block(open_block(key, *place, statement.blocks[index]))
+    assert is_payout_entry(block.entry, statement.header.channel)
+    assert not is_payout_entry(block.entry, secret("other channel"))
+    assert verify_payout_block(block, key).root == statement.payouts.root
+    more = block.result[:-1] + bytes([block.result[-1] ^ 1])
+    for changed, changed_key in (
+        (replace(block, result=more), key),
+        (replace(block, result=block.result[52:]), key),
+        (replace(block, source=block.source + b"\x00"), key),
+        (block, secret("other key")),
+    ):
+        with pytest.raises(PayoutBlockMismatch):
+            verify_payout_block(changed, changed_key)

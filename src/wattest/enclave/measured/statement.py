@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from wattest.crypto.hashing import derive_salts, hmac_sha256, keccak256, sha256
+from wattest.crypto.hashing import sha256
 from wattest.enclave.measured.batch import ZERO, BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import CitationRefused, PayoutsBroken, RequestInvalid, SettlementRefused
 from wattest.enclave.measured.faults import Faults
@@ -33,11 +33,11 @@ from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import GRID_S
 from wattest.protocol.header import BatchHeader, recover_header_signer
 from wattest.protocol.member_list import parse_signed_member_list
+from wattest.protocol.statement import bill_blinding, commit_payouts, payout_job_id, statement_input
 from wattest.workload.engine import Guest, Limits
 from wattest.workload.statement import (
     MAX_CELLS,
     HouseholdInput,
-    Payout,
     StatementInput,
     StatementOutput,
     encode_payouts,
@@ -45,41 +45,7 @@ from wattest.workload.statement import (
     run_settle,
 )
 
-PAYOUT_DOMAIN = b"wattest/payout/1"
-INPUT_DOMAIN = b"wattest/statement-input/1"
-BLINDING_DOMAIN = b"wattest/bill-blinding/1"
-BLINDING_BYTES = 16
-PAYOUT_SALT_TAG = 0x05
 SETTLE_LIMITS = Limits(fuel=200_000_000_000, deadline_s=120.0)
-
-
-def payout_job_id(channel: bytes, period_start: int) -> bytes:
-    """The name of the payout entry: SHA-256("wattest/payout/1" || channel || u64 period start), 32 bytes."""
-    return sha256(PAYOUT_DOMAIN + channel + period_start.to_bytes(8, "big"))
-
-
-def bill_blinding(meter_key: bytes, channel: bytes, period_start: int) -> bytes:
-    """16 bytes that keep a bill's digest from being guessed, known to the household and its enclave."""
-    data = BLINDING_DOMAIN + channel + period_start.to_bytes(8, "big")
-    return hmac_sha256(meter_key, data)[:BLINDING_BYTES]
-
-
-def input_description(tariff: bytes, allocation: bytes, cited: list[tuple[bytes, int]]) -> bytes:
-    """The preimage of an input digest: parameters, then (header digest 32, u32 entry index) for each citation."""
-    return b"".join(
-        (
-            INPUT_DOMAIN,
-            sha256(tariff),
-            sha256(allocation),
-            len(cited).to_bytes(4, "big"),
-            *(digest + index.to_bytes(4, "big") for digest, index in cited),
-        )
-    )
-
-
-def payout_digest(root: bytes, total: int) -> bytes:
-    """keccak256(abi.encode(bytes32 root, uint256 total)): what the payout contract finds in the entry."""
-    return keccak256(root + total.to_bytes(32, "big"))
 
 
 @dataclass(slots=True)
@@ -318,20 +284,19 @@ class StatementSession:
         return encode_payouts(output.payouts)
 
     def _put_bill(self, builder: BatchBuilder, index: int, member: int, bill: bytes) -> None:
-        source = input_description(self._tariff, self._allocation, self._cited[member])
+        source = statement_input(self._tariff, self._allocation, self._cited[member])
         self._put(builder, index, self._imports.shape[1], sha256(bill), source, bill)
 
     def _put_payouts(self, builder: BatchBuilder, index: int, output: StatementOutput, listed: bytes) -> None:
-        payouts: list[Payout] = list(output.payouts)
-        salts = derive_salts(builder.series_key(index), PAYOUT_SALT_TAG, len(payouts))
-        leaves = [payout.leaf_payload() for payout in payouts]
-        root = MerkleTree.build(b"".join(leaves), len(leaves[0]), salts).root if leaves else ZERO
-        total = output.payout_total
+        commitment = commit_payouts(output.payouts, builder.series_key(index))
         self._results.update(
-            payout_entry=index, payout_root=root, payout_total=total.to_bytes(32, "big"), payout_salts=salts
+            payout_entry=index,
+            payout_root=commitment.root,
+            payout_total=commitment.total.to_bytes(32, "big"),
+            payout_salts=commitment.salts,
         )
-        source = input_description(self._tariff, self._allocation, self._all)
-        self._put(builder, index, len(payouts), payout_digest(root, total), source, listed)
+        source = statement_input(self._tariff, self._allocation, self._all)
+        self._put(builder, index, len(output.payouts), commitment.result, source, listed)
 
     def _put(
         self, builder: BatchBuilder, index: int, count: int, result_digest: bytes, source: bytes, result: bytes
