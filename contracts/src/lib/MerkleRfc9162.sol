@@ -59,17 +59,26 @@ library MerkleRfc9162 {
         if (path.length != expected) revert PathLengthWrong(expected, path.length);
 
         bytes32 node = leaf;
+        // As full words: in assembly a uint32 may carry anything above its 32 bits.
         uint256 position = index;
         uint256 last = uint256(size) - 1;
-        // Unchecked: size > 0 was checked, and `i` stays below path.length, which is at most 32.
-        unchecked {
-            for (uint256 i; i < expected; ++i) {
-                bytes32 sibling = path[i];
-                // On the tree's right edge (position == last, and so it stays) only left siblings exist. Levels on which
-                // an edge node moves up unpaired have no node in the path and need no step here.
-                node = position & 1 == 1 || position == last ? nodeHash(sibling, node) : nodeHash(node, sibling);
-                position >>= 1;
-                last >>= 1;
+        // Assembly: a third of the gas of a checked loop, for the one function on every answer's way. It writes 65 bytes
+        // beyond the free memory pointer, scratch that the compiler allows, and reads only the path's own words.
+        assembly ("memory-safe") {
+            let preimage := mload(0x40)
+            let left := add(preimage, 0x01)
+            let end := add(path.offset, shl(5, path.length))
+            mstore8(preimage, 0x01)
+            for { let word := path.offset } lt(word, end) { word := add(word, 0x20) } {
+                // The node stands right, its sibling left, if its position is odd or on the tree's right edge
+                // (position == last, and so it stays). Levels on which an edge node moves up unpaired have no node in
+                // the path and need no step here.
+                let side := shl(5, or(and(position, 1), eq(position, last)))
+                mstore(add(left, side), node)
+                mstore(add(left, xor(side, 0x20)), calldataload(word))
+                node := keccak256(preimage, 0x41)
+                position := shr(1, position)
+                last := shr(1, last)
             }
         }
         if (node != root) revert RootMismatch(root, node);
@@ -79,11 +88,16 @@ library MerkleRfc9162 {
     function pathLength(uint256 index, uint256 size) internal pure returns (uint256 length) {
         // Unchecked: callers made sure that 0 <= index < size <= 2^32 - 1; the sum stays below 33.
         unchecked {
-            uint256 last = size - 1;
-            // A level where the branches of this leaf and of the last one differ has one sibling.
-            for (uint256 differing = index ^ last; differing != 0; differing >>= 1) {
-                ++length;
+            // A level where the branches of this leaf and of the last one differ has one sibling: the bit length of
+            // the difference, found by halving.
+            uint256 differing = index ^ (size - 1);
+            for (uint256 half = 16; half != 0; half >>= 1) {
+                if (differing >> half != 0) {
+                    differing >>= half;
+                    length += half;
+                }
             }
+            length += differing;
             // Above that, the right edge has one wherever the branch turns right.
             for (uint256 edge = index >> length; edge != 0; edge &= edge - 1) {
                 ++length;
