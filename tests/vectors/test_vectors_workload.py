@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 
 from wattest.merkle import MerkleTree
 from wattest.settlement import parse_bill, payout_result_digest, settle_bytes
+from wattest.workload import engine
 from wattest.workload.engine import EngineConfiguration, Guest, Limits, workload_digest
 from wattest.workload.failures import GuestFailure
 from wattest.workload.guests import load_guest, load_guest_bytes
@@ -80,3 +82,20 @@ def test_what_the_entries_commit_to(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["workload", "settlement"])
 def test_the_independent_check_agrees(name: str) -> None:
     runpy.run_path(str(VECTORS / f"check_{name}.py"), run_name="__main__")
+
+
+def test_another_back_end_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's portable interpreter instead of this machine's code: outputs and fuel do not know the processor."""
+    settings = FORMS["enclave"].engine_settings()
+    settings.target = "pulley64"
+    interpreter = wasmtime.Engine(settings)
+    assert interpreter.is_pulley()
+    families = (("vee", VEE), ("settle", SETTLEMENT["settled"]))
+    compiled = {name: Guest.load(load_guest_bytes(name), FORMS["enclave"]) for name, _ in families}
+    monkeypatch.setattr(engine, "_engine", lambda _: interpreter)
+    for name, vectors in families:
+        interpreted = Guest.load(load_guest_bytes(name), FORMS["enclave"])
+        for vector in vectors:
+            outcome = interpreted.run(bytes.fromhex(vector["input"]))
+            assert outcome.output.hex() == vector["output"]
+            assert outcome == compiled[name].run(bytes.fromhex(vector["input"]))

@@ -107,6 +107,10 @@ class EngineConfiguration:
 
     def engine(self) -> wasmtime.Engine:
         """A new engine that is configured exactly so. Raises ``EngineUnsupported``."""
+        return wasmtime.Engine(self.engine_settings())
+
+    def engine_settings(self) -> wasmtime.Config:
+        """The settings as the engine takes them. Raises ``EngineUnsupported``."""
         config = wasmtime.Config()
         settings: dict[str, object] = {
             "strategy": "cranelift",
@@ -132,7 +136,7 @@ class EngineConfiguration:
                     f"this engine has no setting {name}", hint="install the locked wasmtime", actual=ENGINE_VERSION
                 )
             setattr(config, name, value)
-        return wasmtime.Engine(config)
+        return config
 
 
 def workload_digest(wasm: bytes, configuration: EngineConfiguration, engine_version: str = ENGINE_VERSION) -> bytes:

@@ -8,7 +8,7 @@ result. docs/spec/workload.md
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import wasmtime
 from wasmtime import TrapCode, ValType
@@ -57,7 +57,7 @@ class Limits:
 class Outcome:
     """A finished job: its output, and the fuel it took (the same on every machine)."""
 
-    output: bytes
+    output: bytes = field(repr=False)
     fuel_used: int
 
 

@@ -93,9 +93,9 @@ class StatementInput:
     interval_s: int
     tariff: bytes
     allocation: bytes
-    payees: Sequence[bytes]
-    households: Sequence[HouseholdInput]
-    previous_payouts: Sequence[Payout] = ()
+    payees: Sequence[bytes] = field(repr=False)
+    households: Sequence[HouseholdInput] = field(repr=False)
+    previous_payouts: Sequence[Payout] = field(default=(), repr=False)
 
     @property
     def interval_count(self) -> int:
@@ -115,8 +115,8 @@ class StatementOutput:
     ``community_rounding_cents`` is what consumers paid for community energy beyond what exporters were credited.
     """
 
-    bills: Sequence[bytes]
-    payouts: Sequence[Payout]
+    bills: Sequence[bytes] = field(repr=False)
+    payouts: Sequence[Payout] = field(repr=False)
     total_import_milliwatt_hours: int
     total_export_milliwatt_hours: int
     total_shared_milliwatt_hours: int

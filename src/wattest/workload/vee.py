@@ -7,7 +7,7 @@ on one floor are strangers, so records pass as bytes), nor the rules, which the 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wattest.errors import InputError
 from wattest.workload.engine import Guest, Limits
@@ -59,10 +59,10 @@ class VeeInput:
     period_start: int
     period_end: int
     interval_s: int
-    records: bytes
+    records: bytes = field(repr=False)
     register_modulus_milliwatt_hours: int = 0
     max_interval_milliwatt_hours: int = 0
-    previous: PreviousInterval | None = None
+    previous: PreviousInterval | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class VeeOutput:
     """The edited records: measured ones with the high byte of their quality set, estimated ones between them."""
 
     count: int
-    records: bytes
+    records: bytes = field(repr=False)
 
 
 def encode_vee_input(job: VeeInput) -> bytes:
