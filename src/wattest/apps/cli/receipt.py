@@ -1,8 +1,8 @@
 """``wattest receipt``: verify a household's receipt, link by link.
 
 Decided here: how files and an RPC address become a verification, and how its links are shown. The judgement itself is
-``wattest.receipt.verify``. Exit codes: 0 every link holds, 4 any failed, 8 some could not be checked (no --rpc), 3 for a
-file that is no receipt; with ``--json`` even that prints a verdict (``valid`` false), so that a script reads one form.
+``wattest.receipt.verify``. Exit codes: 0 every link holds, 4 any failed, 8 some could not be checked (no --rpc), 3 for
+a file that is no receipt; with ``--json`` even that prints a verdict (``valid`` false): a script reads one form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wattest.receipt.link import Link, LinkStatus
 from wattest.receipt.receipt import MAX_RECEIPT_BYTES, parse_receipt
 from wattest.receipt.verify import exit_code, verify_receipt
 
-_MARKS = {LinkStatus.OK: "✓", LinkStatus.FAILED: "✗", LinkStatus.UNCHECKED: "–"}
+_MARKS = {LinkStatus.OK: "✓", LinkStatus.FAILED: "✗", LinkStatus.UNCHECKED: "–"}  # noqa: RUF001 - a dash is what is meant
 _COLOURS = {LinkStatus.OK: "green", LinkStatus.FAILED: "red", LinkStatus.UNCHECKED: "yellow"}
 _NAME_WIDTH = 18
 
