@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 
 import numpy as np
 
@@ -132,11 +131,11 @@ def _points(payloads: Sequence[OcmfPayload]) -> list[tuple[str | None, RegisterP
     registers = _chosen_registers(payloads)
     found: list[tuple[str | None, RegisterPoint | None, Quality]] = []
 
-    def moment(row: OcmfReading) -> tuple[datetime | None, str | None]:
-        return row.time, row.transaction
-
     for number, payload in enumerate(payloads):
-        for (time, code), rows in groupby(payload.readings, key=moment):
+        moments: dict[tuple[datetime | None, str | None], list[OcmfReading]] = {}
+        for row in payload.readings:  # a record may list one register after the other: begin, end, begin, end
+            moments.setdefault((row.time, row.transaction), []).append(row)
+        for (time, code), rows in moments.items():
             values = {"import": 0, "export": 0}
             shown, quality = False, NO_FLAGS
             for row in rows:

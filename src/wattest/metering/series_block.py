@@ -167,7 +167,7 @@ def verify_series_block(block: SeriesBlock, series_key: bytes) -> None:
     elif entry.kind == EntryKind.SIGNED_TELEGRAMS:
         _verify_telegram_kind(block, entry)
     else:
-        _require_sources(records[~estimated], {sha256(block.source)})
+        _require_source(records[~estimated], sha256(block.source))
 
 
 def signed_part(block: SeriesBlock) -> Records:
@@ -202,7 +202,7 @@ def _verify_block_kind(block: SeriesBlock, entry: SeriesEntry) -> None:
     )
     _require("evidence", entry.evidence, evidence_digest(digest, block.signature, block.public_key))
     verify_device_block(device_block)
-    _require_sources(block.records[~is_estimated(block.records)], {digest})
+    _require_source(block.records[~is_estimated(block.records)], digest)
 
 
 def _verify_telegram_kind(block: SeriesBlock, entry: SeriesEntry) -> None:
@@ -215,10 +215,14 @@ def _verify_telegram_kind(block: SeriesBlock, entry: SeriesEntry) -> None:
         raise SeriesMismatch("a record names another telegram than the one it follows from")
 
 
-def _require_sources(records: Records, digests: set[bytes]) -> None:
-    found = {row.tobytes() for row in np.unique(records["source_digest"], axis=0)}
-    if not found <= digests:
-        raise SeriesMismatch("a record names a source that is not in the block", actual=sorted(found - digests))
+def _require_source(records: Records, digest: bytes) -> None:
+    other = (records["source_digest"] != np.frombuffer(digest, dtype=np.uint8)).any(axis=1)
+    if bool(other.any()):
+        raise SeriesMismatch(
+            f"measured record {int(np.argmax(other))} names a source that is not in the block",
+            expected=digest,
+            actual=records["source_digest"][int(np.argmax(other))].tobytes(),
+        )
 
 
 def _require(name: str, claimed: bytes | int, computed: bytes | int) -> None:

@@ -160,6 +160,16 @@ def test_without_a_key_it_is_unchecked_and_imports_as_unsigned() -> None:
     assert imported_series(imported)[0].kind is EntryKind.UNSIGNED_SOURCE
 
 
+def test_registers_listed_one_after_the_other_share_an_interval() -> None:
+    out = {"RI": "1-0:2.8.0.FF"}
+    old = {"RI": "1-0:98.8.0.FF"}
+    rows = (row("B", "0.0", **old), row("E", "1.0", 30, **old), row("B", "1.0", **out), row("E", "3.0", 30, **out))
+    records = imported_series(read(record(*rows)))[0].records
+    assert records["import_milliwatt_hours"].tolist() == [1_000_000]
+    assert records["export_milliwatt_hours"].tolist() == [2_000_000]
+    assert records["duration_s"].tolist() == [1800]
+
+
 def test_a_register_that_runs_backwards_makes_no_series() -> None:
     with pytest.raises(NotImportable, match="backwards"):
         imported_series(read(record(row("B", "2.0"), row("E", "1.0", 30))))
@@ -169,8 +179,10 @@ def test_a_register_that_runs_backwards_makes_no_series() -> None:
     ("data", "signature", "code"),
     [
         (b'OCMF|{"RD":[]}', "absent", 3),
-        (b'OCMF|{"RD":[]}|{"SD":"30', "invalid", 3 + 1),
-        (record(row("B", "1.0")) + b"x", "invalid", 4),
+        (b'OCMF|{"RD":[]}|{"SD":"30', "unchecked", 3),
+        (record(row("B", "1.0")) + b"x", "unchecked", 3),
+        (record(row("B", "1.0"))[:-1], "unchecked", 3),
+        (record(row("B", "1.0"))[:60], "absent", 3),
         (record(row("B", "1.0"), SD=""), "absent", 3),
         (record(row("B", "1.0"), SD="30 06 02"), "invalid", 4),
         (record(row("B", "1e99")), "valid", 3),

@@ -161,7 +161,7 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
         try:
             envelope = parse_envelope(raw)
         except MalformedOcmf as error:
-            torn = SignatureVerdict.INVALID if b"|" in raw[len(HEADER) :] else SignatureVerdict.ABSENT
+            torn = SignatureVerdict.UNCHECKED if b"|" in raw[len(HEADER) :] else SignatureVerdict.ABSENT
             verdicts.append(RecordVerdict(torn, ()))
             reasons.append(f"{prefix}{error.message}")
             malformed = True

@@ -72,7 +72,7 @@ class OcmfReading:
         if matched is None:
             return None
         group = matched[1].upper().lstrip("0")
-        if group == "1" or group in ("B0", "B1", "B2", "B3"):
+        if group in ("1", "98", "B0", "B1", "B2", "B3"):  # 98: OCMF before 1.0
             return "import"
         return "export" if group == "2" or group in ("C0", "C1", "C2", "C3") else None
 
