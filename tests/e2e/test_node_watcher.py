@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,7 +18,9 @@ from node_forger import Forger
 from wattest.chain.referee import SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
+from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.node.bundle import BundleStore
+from wattest.node.faults import WATCHER_FAULT_POINTS, FaultPoints
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.remote import OperatorRemote, RemoteSettings
@@ -32,7 +37,7 @@ class Stage:
     """One community, operators with servers, and a watcher, put together as a test needs them."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder, self.stack = folder, stack
+        self.folder, self.stack, self.process_id = folder, stack, os.getpid()
         self.community: Community = build_community(folder)
         stack.callback(destroy, self.community)
         self.remotes: dict[bytes, OperatorRemote] = {}
@@ -57,10 +62,11 @@ class Stage:
         self.remotes[signer.address] = OperatorRemote(server.url, RemoteSettings(max_attempts=2))
         return operator
 
-    def watcher(self) -> Watcher:
+    def watcher(self, faults: FaultPoints | None = None) -> Watcher:
         signer = LocalSigner(b"\x77" * 32)
-        self.community.anvil.fund(signer.address, ETHER)
-        log = WatchLog(self.folder / "watcher.sqlite")
+        if os.getpid() == self.process_id:  # a forked child's Popen believes that anvil ended
+            self.community.anvil.fund(signer.address, ETHER)
+        log = WatchLog(self.folder / "watcher.sqlite", faults=faults)
         self.stack.callback(log.close)
         client = self.community.client(journal=log.journal)
         return Watcher(
@@ -70,6 +76,7 @@ class Stage:
             signer,
             self.community.watcher_reader,
             self.remotes,
+            faults=faults,
         )
 
     def commit_day(self, operator: Operator, day: int = 0) -> None:
@@ -204,3 +211,68 @@ def test_second_header_is_proved(stage: Stage, monkeypatch: pytest.MonkeyPatch, 
     else:  # a header of another sequence is no second header
         assert (kinds, stage.slashes()) == ([], [])
     assert watcher.step().sent == []
+
+
+def test_a_stranger_checks_retention_only(stage: Stage) -> None:
+    operator = stage.operator("honest", LocalSigner(stage.community.operator_key))
+    stage.community.watcher_reader = ReaderPrivateKey.from_seed(b"\x31" * 32)  # granted by nobody
+    watcher = stage.watcher()
+    stage.commit_day(operator)
+    report = watcher.step()
+    report.raise_first()
+    assert (report.verdicts[0]["verdict"], report.verdicts[0]["opened"], report.sent) == ("clean", 0, [])
+
+
+def test_an_unreachable_operator_has_an_hour(stage: Stage) -> None:
+    operator = stage.operator("gone", LocalSigner(stage.community.operator_key))
+    stage.commit_day(operator)
+    stage.remotes[operator.address] = OperatorRemote("http://127.0.0.1:9", RemoteSettings(max_attempts=1))
+    watcher = stage.watcher()
+    report = watcher.step()
+    assert [error.code for error in report.errors] == ["OperatorUnreachable"]
+    assert (report.verdicts, report.sent) == ([], [])
+    stage.community.anvil.advance_to(watcher.referee.client.now() + 3_700)
+    report = watcher.step()
+    report.raise_first()
+    assert report.verdicts[0]["verdict"] == "withheld"
+    assert [kind for kind, _ in report.sent] == ["challenge"]
+
+
+POINTS = ("commit.noted", "batch.judged", "transaction.recorded", "action.mined", "action.noted")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_watcher_acts_once(stage: Stage, point: str) -> None:
+    """The watcher is killed in a forked process; another takes over its database."""
+    assert set(POINTS) == set(WATCHER_FAULT_POINTS)
+    hidden = frozenset({1})
+    operator = stage.operator(
+        "withholding", LocalSigner(stage.community.operator_key), UnsafeBehaviour(withheld=hidden),
+        unsafe_withheld=hidden,
+    )  # fmt: skip
+    stage.commit_day(operator)
+    stage.watcher().log.close()  # funds its account
+    for wait_s in (0, 86_400):  # first the challenge, then its expiry
+        if wait_s:
+            stage.community.anvil.advance_to(stage.community.client().now() + wait_s)
+        child = os.fork()
+        if child == 0:
+            try:
+                watcher = stage.watcher(FaultPoints(point))
+                watcher.step().raise_first()
+            except BaseException:  # noqa: BLE001 - the child must not go on as a test
+                traceback.print_exc()
+            os._exit(7)
+        _, status = os.waitpid(child, 0)
+        if wait_s == 0 or point in {"transaction.recorded", "action.mined", "action.noted"}:
+            assert os.WIFSIGNALED(status)
+            assert os.WTERMSIG(status) == signal.SIGKILL
+        watcher = stage.watcher()
+        watcher.step().raise_first()
+        watcher.step().raise_first()
+        watcher.log.close()
+    referee = stage.community.referee()
+    events = referee.events(0, referee.client.block().number)
+    kinds = [type(event).__name__ for event in events]
+    assert kinds.count("OpenedChallenge") == kinds.count("SlashedBatch") == 1
+    assert len(stage.slashes()) == 1

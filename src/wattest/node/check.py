@@ -91,6 +91,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     opened: Mapping[int, OpenedEntry] = field(repr=False)
     meters: Mapping[bytes, PreviousState] = field(repr=False)
+    was_granted: bool = True
 
     @property
     def is_clean(self) -> bool:
@@ -121,16 +122,18 @@ def check_batch(
     """Recompute everything that the reader's key opens.
 
     ``workloads`` are the digests that a header may carry. ``meters_before`` is where meters stood after the batch
-    before, None when that is not known: then continuity is not judged.
+    before, None when that is not known: then continuity is not judged. A reader whom the channel's manager granted
+    nothing checks only that the blocks are kept.
     """
     findings: list[Finding] = []
+    granted = is_granted(served, reader.public_key)
     if header.workload not in workloads:
         findings.append(_inconsistent("WorkloadUnknown", "the header names a workload that is not known here"))
     digests = _block_digests(header, served, findings)
     opened: dict[int, OpenedEntry] = {}
     if digests is not None:
         for position in range(header.entry_count):
-            _open(header, served, reader, digests, position, findings, opened)
+            _open(header, served, reader if granted else None, digests, position, findings, opened)
     for position, entry in opened.items():
         _judge(vee, header.channel, position, entry, findings)
     _check_order(opened, findings)
@@ -139,11 +142,18 @@ def check_batch(
         _check_root(header, opened, findings)
         if header.state != _ZERO:
             _check_state(header, opened, findings)
-    if header.roster != _ZERO:
+    if header.roster != _ZERO and granted:
         _check_roster(header, served, opened, findings)
     for position, entry in opened.items():
         _follow_meter(position, entry, meters_before, meters, findings)
-    return Judgement(tuple(findings), opened, meters)
+    return Judgement(tuple(findings), opened, meters, granted)
+
+
+def is_granted(served: ServedBatch, reader_public_key: bytes) -> bool:
+    """Whether the reader is owed the series keys: by the member list, or, without one, because some were served."""
+    if served.members is not None:
+        return reader_public_key in served.members.member_list.watcher_reader_keys
+    return bool(served.wrapped_keys) or served.roster is not None
 
 
 def _block_digests(header: BatchHeader, served: ServedBatch, findings: list[Finding]) -> tuple[bytes, ...] | None:
@@ -166,7 +176,7 @@ def _block_digests(header: BatchHeader, served: ServedBatch, findings: list[Find
 def _open(
     header: BatchHeader,
     served: ServedBatch,
-    reader: ReaderPrivateKey,
+    reader: ReaderPrivateKey | None,
     digests: tuple[bytes, ...],
     position: int,
     findings: list[Finding],
@@ -176,6 +186,8 @@ def _open(
     payload = b"" if served.entries is None else served.entries[position * ENTRY_BYTES : (position + 1) * ENTRY_BYTES]
     if ciphertext is None or sha256(ciphertext) != digests[position]:
         findings.append(_withheld(position, "BlockMissing", "the block that the manifest names is not served"))
+        return
+    if reader is None:
         return
     if wrapped is None or len(payload) != ENTRY_BYTES:
         findings.append(_withheld(position, "KeyMissing", "the entry or its wrapped key is not served"))
@@ -250,12 +262,13 @@ def _check_roster(
         findings.append(_withheld(None, "RosterMissing", "the roster or the member list is not served"))
         return
     keys = [served.roster[at : at + DIGEST_BYTES] for at in range(0, len(served.roster), DIGEST_BYTES)]
-    if sorted(keys) != sorted(sha256(member.public_key) for member in served.members.member_list.members):
-        findings.append(_inconsistent("RosterForeign", "the roster is not the manager's member list"))
     if len(opened) == header.entry_count:
         items = b"".join(_name(opened[at].payload) + keys[at] for at in range(header.entry_count))
         if sha256_root(items, 2 * DIGEST_BYTES) != header.roster:
-            findings.append(_inconsistent("RosterMismatch", "the roster does not lead to the header's roster root"))
+            findings.append(_withheld(None, "RosterMismatch", "the served roster is not the header's"))
+            return
+    if sorted(keys) != sorted(sha256(member.public_key) for member in served.members.member_list.members):
+        findings.append(_inconsistent("RosterForeign", "the roster is not the manager's member list"))
     for position, entry in opened.items():
         if entry.block.public_key and meter_key_id(entry.block.public_key) != keys[position]:
             findings.append(_inconsistent("MeterForeign", "the block is of another meter than the roster's", position))

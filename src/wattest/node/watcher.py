@@ -215,7 +215,7 @@ class Watcher:
         )
         findings = [*judgement.findings, *self._judge_registration(header, signature)]
         actions = self._plan(batch, header, judgement)
-        verdict = _verdict(batch, findings, now)
+        verdict = {**_verdict(batch, findings, now), "opened": len(judgement.opened)}
         clean = judgement.meters if judgement.is_clean else None
         if self.log.save_judgement(row, verdict, clean, actions):
             report.verdicts.append(verdict)
