@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from enclave_community import DAY_S, MEASUREMENT, TARIFF, Community, LocalEnclave, secret
+from enclave_community import DAY_S, MEASUREMENT, NONCE, OPERATOR, TARIFF, Community, LocalEnclave, secret
 
 from wattest.attestation.roots import parse_root
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
@@ -23,6 +23,7 @@ from wattest.protocol.bundle import open_block, unwrap_series_key
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.header import BatchHeader
+from wattest.protocol.report_data import KeyBinding
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -59,13 +60,15 @@ class World:
     community: Community = field(default_factory=lambda: Community(5))
     warm_up_days: int = 1
     now: int = NOW
+    operator: bytes = OPERATOR
+    nonce: bytes = NONCE
 
     def __post_init__(self) -> None:
         self.platform = SimulatedPlatform.create(self.folder / "platform", self.now)
         self.enclave = LocalEnclave(self.platform, self.folder / "state")
         community = self.community
         self.identities = {
-            channel.id: self.enclave.create_identity(community.binding(channel), channel)
+            channel.id: self.enclave.create_identity(self.binding(channel), channel)
             for channel in (community.channel, community.open_channel)
         }
         self.appraisers = [
@@ -77,6 +80,9 @@ class World:
             )
             for number in range(3)
         ]
+
+    def binding(self, channel: ChannelIdentity) -> KeyBinding:
+        return self.community.binding(channel, operator=self.operator, nonce=self.nonce)
 
     @property
     def workloads(self) -> dict[bytes, bytes]:
@@ -105,7 +111,7 @@ class World:
         identity: Identity = self.identities[channel.id]
         collateral = self.platform.collateral(self.now).to_json()
         request = RegistrationRequest(
-            self.community.binding(channel),
+            self.binding(channel),
             identity.address,
             identity.evidence,
             collateral,

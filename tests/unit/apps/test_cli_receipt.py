@@ -33,7 +33,7 @@ def test_without_a_node_it_is_incomplete(files: tuple[Path, Path], capsys: pytes
     assert verify(*files) == 8
     shown = capsys.readouterr().out
     assert "✓ meter signature" in shown
-    assert "– commitment" in shown
+    assert "– commitment" in shown  # noqa: RUF001
     assert "needs the chain" in shown
     assert "✗" not in shown
 
