@@ -41,7 +41,7 @@ STATE_INTERVAL_S = 30
 _MAX_METADATA_BYTES = 4096
 
 # The child asks the kernel for a signal at its parent's death, then makes sure that the parent had not died before.
-_LAUNCHER = """
+END_WITH_PARENT = """
 import ctypes, os, signal, sys
 if sys.platform == "linux":
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
@@ -359,7 +359,7 @@ class Anvil:
             arguments += ["--timestamp", str(self.genesis_timestamp_s)]
         with (self.folder / "anvil.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *arguments],
+                [sys.executable, "-I", "-S", "-c", END_WITH_PARENT, str(os.getpid()), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

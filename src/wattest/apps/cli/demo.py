@@ -1,0 +1,174 @@
+"""``wattest demo``: an energy community end to end, on an embedded chain."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import cast, get_args
+
+import click
+
+from wattest.apps.demo.result import Cheat, DemoResult
+from wattest.errors import InputError
+
+MAX_KEYS_BYTES = 1 << 20
+
+
+class KeysFileInvalid(InputError):
+    """A keys file that cannot be read or is of another form."""
+
+
+@click.command()
+@click.option("--households", default=20, show_default=True, type=click.IntRange(1, 997), help="Households that share.")
+@click.option("--days", default=2, show_default=True, type=click.IntRange(1, 14), help="Days of readings.")
+@click.option(
+    "--data",
+    "data_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE...",
+    help="Meter files (OCMF, DSMR P1) to seal as batches of their own periods; may be given more than once.",
+)
+@click.option("--keys", "keys_file", type=click.Path(path_type=Path), help="Public keys of --data files, as JSON.")
+@click.option(
+    "--cheat",
+    default="withhold",
+    show_default=True,
+    type=click.Choice(get_args(Cheat)),
+    help="What the second operator does.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results; must be new or empty.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.argument("more_data", nargs=-1, type=click.Path(path_type=Path))
+def demo(
+    households: int,
+    days: int,
+    data_files: tuple[Path, ...],
+    keys_file: Path | None,
+    cheat: str,
+    out: Path | None,
+    as_json: bool,
+    more_data: tuple[Path, ...],
+) -> None:
+    """Take an energy community through all of wattest: meters, enclave, chain, a cheat, bills, payouts, receipts.
+
+    \b
+    Cheats of the second operator, in a channel of its own:
+      withhold    does not serve an entry; the challenge expires and it is slashed
+      forge       takes the key out of the simulator and signs data that no meter signed; slashed
+      equivocate  signs two headers for one sequence; slashed
+      rollback    gives the enclave its old state back; the enclave refuses
+      none        there is no second operator
+
+    \b
+    The folder holds deployment.json, chain/, receipts/, bills.csv and report.html. Afterwards:
+      wattest chain serve OUT/chain
+      wattest receipt verify OUT/receipts/household-01.json --deployment OUT/deployment.json --rpc URL
+    """
+    from rich.console import Console
+
+    from wattest.apps.demo.imports import read_data_files
+    from wattest.apps.demo.run import Demo, DemoOptions, demo_readings, prepare_output, write_results
+    from wattest.apps.service import interrupt_on_termination
+
+    paths = (*data_files, *more_data)
+    if more_data and not data_files:
+        raise click.UsageError("files to import follow --data")
+    interrupt_on_termination()
+    target = out if out is not None else _free_folder()
+    folder = prepare_output(target)
+    chosen = cast(Cheat, cheat)
+    readings = demo_readings(days, households, chosen, int(time.time()))
+    files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
+    options = DemoOptions(households, days, chosen, target, tuple(files))
+    console = Console(stderr=True, quiet=as_json)
+    folder.mkdir()
+    try:
+        with tempfile.TemporaryDirectory(prefix="wattest-demo-") as work, _Progress(console) as progress:
+            result = Demo(options, readings, folder, Path(work), progress.tell).run()
+        write_results(result, folder)
+        if target.exists():
+            target.rmdir()
+        folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    _print(result, target, as_json=as_json)
+
+
+class _Progress:
+    """A bar for each stage on standard error."""
+
+    def __init__(self, console: object) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=cast(Console, console),
+        )
+        self._tasks: dict[str, object] = {}
+
+    def __enter__(self) -> _Progress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def tell(self, stage: str, done: int, steps: int) -> None:
+        """Show that ``done`` of ``steps`` of a stage are done."""
+        from rich.progress import TaskID
+
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=steps)
+        self._progress.update(cast(TaskID, self._tasks[stage]), completed=done)
+
+
+def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.as_dict()))
+        return
+    from rich.console import Console
+
+    from wattest.apps.demo.report import closing_table
+
+    Console().print(closing_table(result))
+    click.echo(f"\nLook at {target / 'report.html'}; check a bill as its household would:")
+    first = min(bill.household for bill in result.bills)
+    click.echo(f"  wattest chain serve {target / 'chain'} --port 8545")
+    click.echo(
+        f"  wattest receipt verify {target / 'receipts' / first}.json --deployment {target / 'deployment.json'}"
+        " --rpc http://127.0.0.1:8545"
+    )
+
+
+def _free_folder() -> Path:
+    number = 1
+    while (path := Path(f"wattest-demo-{number}")).exists():
+        number += 1
+    return path
+
+
+def _keys(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        with path.open("rb") as handle:
+            text = handle.read(MAX_KEYS_BYTES + 1)
+        if len(text) > MAX_KEYS_BYTES:
+            raise ValueError("over 1 MiB")
+        samples = json.loads(text)["samples"]
+        return {str(sample["file"]): str(sample["public_key"]) for sample in samples}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise KeysFileInvalid(
+            f"the keys file cannot be read: {error}",
+            path=str(path),
+            hint='its form is {"samples": [{"file": "name", "public_key": "3059..."}]}',
+        ) from error

@@ -1,0 +1,292 @@
+"""From sealed days to money: the statement, the payout root, the claims, and each household's receipt.
+
+Decided here: the demo's tariff and sharing rule, who funds the payouts, and in which order statement, root and claims
+go on chain. Not decided here: the arithmetic (the ``settle`` guest inside the enclave) and what a receipt must hold
+(``receipt``). A household's part is built from what its operator serves over HTTP, opened with the household's own key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wattest.apps.demo.community import Community, Household
+from wattest.apps.demo.result import HouseholdBill, QuarterHour
+from wattest.apps.demo.site import OperatorSite
+from wattest.apps.embedded import EmbeddedDeployment
+from wattest.enclave.host.client import CitedBatch, SealedBatch, StatementJob
+from wattest.metering.meter import meter_key_id
+from wattest.node.operator import entry_inclusion
+from wattest.node.store import StoredBatch
+from wattest.protocol.batch import BatchCitation
+from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.channel import ChannelIdentity
+from wattest.protocol.header import BatchHeader
+from wattest.protocol.payouts import DistributionTerms, distribution_id
+from wattest.receipt.build import (
+    BatchPieces,
+    DayPieces,
+    OwnBlock,
+    PayoutPieces,
+    StatementPieces,
+    build_receipt,
+)
+from wattest.receipt.deployment import DistributionEntry
+from wattest.receipt.receipt import RegistrationPart
+from wattest.settlement import AllocationKey, Bill, PayoutTree, Tariff, parse_bill
+from wattest.units import QUARTER_HOUR_S, SECONDS_PER_DAY
+from wattest.workload.statement import parse_payouts
+
+TARIFF = Tariff(
+    energy=24_000_000,
+    grid=9_000_000,
+    community=12_000_000,
+    community_grid=4_000_000,
+    feed_in=8_000_000,
+    fixed_per_day=10_000_000,
+    currency_decimals=2,
+)
+"""24 cents for energy and 9 for the grid; 12 and 4 within the community; 8 for feed-in; 10 cents a day."""
+ACTIVATION_DELAY_S = SECONDS_PER_DAY
+_SALT = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The statement batch on chain, the bills in member order, and the payout tree (None when nobody is owed)."""
+
+    stored: StoredBatch
+    sealed: SealedBatch
+    bills: tuple[Bill, ...]
+    payouts: PayoutTree | None
+    citations: tuple[BatchCitation, ...]
+
+
+class Settling:
+    """Settles one community's days into the statement channel of its operator."""
+
+    def __init__(
+        self,
+        deployment: EmbeddedDeployment,
+        site: OperatorSite,
+        community: Community,
+        statement_channel: ChannelIdentity,
+    ) -> None:
+        self._deployment = deployment
+        self._site = site
+        self._community = community
+        self._channel = statement_channel
+        self.distribution = DistributionEntry(
+            distribution_id(deployment.manager.address, _SALT),
+            statement_channel.id,
+            site.account.address,
+            community.channel.id,
+        )
+
+    def open_distribution(self) -> None:
+        """Create the payout distribution; its root comes from this operator's statements alone."""
+        contracts, manager = self._deployment.contracts, self._deployment.manager
+        terms = DistributionTerms(
+            poster=self._site.account.address,
+            disabler=manager.address,
+            token=self._deployment.addresses.token,
+            referee=contracts.referee.address,
+            statement_channel=self._channel.id,
+            statement_operator=self._site.account.address,
+            metering_channel=self._community.channel.id,
+            activation_delay_s=ACTIVATION_DELAY_S,
+        )
+        contracts.payouts.create_distribution(manager.signer, _SALT, terms)
+
+    def settle(self, days: int) -> Settlement:
+        """Settle the first ``days`` days in the enclave, commit the statement, fund and post the payout root."""
+        operator, community = self._site.operator, self._community
+        batches = [operator.store.batch(community.channel.id, day + 1) for day in range(days)]
+        keys = community.member_keys
+        job = StatementJob(
+            channel=self._channel.id,
+            head=operator.chain_head(self._channel.id),
+            period_start=community.readings.period(0)[0],
+            period_end=community.readings.period(days - 1)[1],
+            members=keys.members,
+            meter_keys=keys.meter_keys,
+            payees=[home.payee.address for home in community.households],
+            tariff=TARIFF.to_bytes(),
+            allocation=AllocationKey.dynamic(len(community.households)).to_bytes(),
+            batches=self._cited(batches),
+        )
+        stored, sealed = operator.seal(job)
+        bill_of = {
+            member: parse_bill(sealed.results[entry]) for entry, member in enumerate(sealed.member_of) if member >= 0
+        }
+        citations = tuple(_citation(batch) for batch in batches)
+        payouts = _payout_tree(sealed)
+        settlement = Settlement(
+            stored, sealed, tuple(bill_of[member] for member in range(len(bill_of))), payouts, citations
+        )
+        if payouts is not None:
+            self._post(settlement, payouts)
+        return settlement
+
+    def activate(self, settlement: Settlement) -> None:
+        """Make the payout root active: everything that it cites is final."""
+        if settlement.payouts is not None:
+            self._deployment.contracts.payouts.activate_root(
+                self._site.account.signer, self.distribution.id, _citation(settlement.stored), settlement.citations
+            )
+
+    def claim(self, settlement: Settlement, home: Household) -> tuple[int, int]:
+        """Claim what the active root promises a household: the amount that arrived, and the gas."""
+        tree = settlement.payouts
+        if tree is None or all(payout.address != home.payee.address for payout in tree.payouts):
+            return 0, 0
+        contracts = self._deployment.contracts
+        payout, salt, proof = tree.prove(home.payee.address)
+        receipt = contracts.payouts.claim(
+            self._site.account.signer,
+            self.distribution.id,
+            account=payout.address,
+            cumulative_amount=payout.cumulative_amount,
+            salt=salt,
+            leaf_index=proof.index,
+            leaf_count=proof.size,
+            path=proof.path,
+        )
+        return contracts.token.balance_of(home.payee.address), receipt.gas_used
+
+    def receipt(self, settlement: Settlement, home: Household, days: int) -> bytes:
+        """A household's receipt, from what the operator serves and the household's own keys."""
+        channel = self._community.channel.id
+        tree = settlement.payouts
+        is_paid = tree is not None and any(payout.address == home.payee.address for payout in tree.payouts)
+        pieces = [self._own_day(channel, day + 1, home) for day in range(days)]
+        statement, own = self._own_batch(self._channel.id, settlement.stored.sequence, home)
+        receipt = build_receipt(
+            self._deployment.contracts.referee.domain,
+            home.meter_key,
+            home.meter.public_key,
+            pieces,
+            StatementPieces(statement, own, TARIFF.to_bytes()),
+            self._registrations(),
+            PayoutPieces(tree.payouts, tree.salts, home.payee.address) if tree is not None and is_paid else None,
+        )
+        return receipt.to_bytes()
+
+    def _registrations(self) -> list[RegistrationPart]:
+        return [
+            RegistrationPart(
+                one.verdict, one.signatures, one.identity.evidence, one.endorsements.decode(), one.policy.decode()
+            )
+            for one in self._site.registered.values()
+        ]
+
+    def _own_day(self, channel: bytes, sequence: int, home: Household) -> DayPieces:
+        batch, own = self._own_batch(channel, sequence, home)
+        stored = self._site.store.batch(channel, sequence)
+        roster = self._site.operator.store.roster(channel, sequence)
+        by_key_id = {meter_key_id(one.meter.public_key): one.meter.public_key for one in self._community.households}
+        public_keys = [by_key_id[roster[at : at + 32]] for at in range(0, len(roster), 32)]
+        if stored.header != batch.header:
+            raise RuntimeError("the served header is not the stored one")
+        return DayPieces(batch, public_keys, own)
+
+    def _own_batch(self, channel: bytes, sequence: int, home: Household) -> tuple[BatchPieces, OwnBlock]:
+        remote = self._site.remote
+        header, signature = remote.fetch_header(channel, sequence)
+        wrapped = remote.fetch_wrapped_keys(channel, sequence, home.reader.public_key, header.entry_count)
+        (position,) = wrapped
+        entry = remote.fetch_entry(channel, sequence, position)
+        name = entry.payload[2:34]
+        key = unwrap_series_key(home.reader, wrapped[position], channel, sequence, name)
+        block = open_block(key, channel, sequence, name, remote.fetch_block(channel, sequence, position))
+        entries, salts = self._site.store.entries(channel, sequence)
+        manifest = remote.fetch_manifest(channel, sequence)
+        return BatchPieces(header, signature, entries, salts, manifest), OwnBlock(key, block)
+
+    def _cited(self, batches: Sequence[StoredBatch]) -> Iterator[CitedBatch]:
+        storage_key = self._site.registered[self._community.channel.id].identity.storage_key
+        for batch in batches:
+            header, signature = _header(batch)
+            entries, _ = self._site.store.entries(batch.channel, batch.sequence)
+            wrapped = self._site.store.wrapped_keys(batch.channel, batch.sequence, storage_key)
+            with self._site.bundles.open(header.content_id) as bundle:
+                blocks = list(bundle.blocks())
+            yield CitedBatch(header, signature, entries, blocks, [wrapped[place] for place in range(len(entries))])
+
+    def _post(self, settlement: Settlement, tree: PayoutTree) -> None:
+        contracts, manager = self._deployment.contracts, self._deployment.manager
+        contracts.token.approve(manager.signer, contracts.payouts.address, tree.total)
+        contracts.payouts.fund(manager.signer, self.distribution.id, tree.total)
+        sealed = settlement.sealed
+        if sealed.payouts is None or settlement.stored.record is None:
+            raise RuntimeError("a committed statement has a payout entry and a record")
+        contracts.payouts.post_root(
+            self._site.account.signer,
+            self.distribution.id,
+            root=tree.root,
+            total=tree.total,
+            header=sealed.header,
+            record=settlement.stored.record,
+            entry=entry_inclusion(sealed.entries, sealed.entry_salts, sealed.payouts.entry),
+            cited=settlement.citations,
+        )
+
+
+def household_bills(community: Community, settlement: Settlement, paid: dict[str, int]) -> list[HouseholdBill]:
+    """The bills in the order of names; ``paid`` maps names to what arrived."""
+    bill_of = dict(zip((home.name for home in community.households), settlement.bills, strict=True))
+    return [
+        HouseholdBill(
+            name,
+            bill_of[name].total_import,
+            bill_of[name].total_export,
+            bill_of[name].total_shared,
+            bill_of[name].total_cents,
+            paid.get(name, 0),
+        )
+        for name in sorted(bill_of)
+    ]
+
+
+def quarter_hours(community: Community, settlement: Settlement, days: int) -> list[QuarterHour]:
+    """The community as a whole, each quarter hour: use, what of it was shared, and exports."""
+    rows = [home.row for home in community.households]
+    count = days * SECONDS_PER_DAY // QUARTER_HOUR_S
+    use = community.readings.imports[rows, :count].sum(axis=0)
+    exported = community.readings.exports[rows, :count].sum(axis=0)
+    shared = [sum(bill.shared[place] for bill in settlement.bills) for place in range(count)]
+    return [
+        QuarterHour(
+            community.readings.start + place * QUARTER_HOUR_S, int(use[place]), shared[place], int(exported[place])
+        )
+        for place in range(count)
+    ]
+
+
+def _payout_tree(sealed: SealedBatch) -> PayoutTree | None:
+    if sealed.payouts is None:
+        return None
+    listed = parse_payouts(sealed.payouts.listed)
+    salts = sealed.payouts.salts
+    if not listed:
+        return None
+    return PayoutTree.build(listed, [salts[at : at + 16] for at in range(0, len(salts), 16)])
+
+
+def _header(batch: StoredBatch) -> tuple[BatchHeader, bytes]:
+    if batch.header is None or batch.signature is None:
+        raise RuntimeError(f"batch {batch.sequence} is not sealed")
+    return batch.header, batch.signature
+
+
+def _citation(batch: StoredBatch) -> BatchCitation:
+    header, _ = _header(batch)
+    if batch.record is None:
+        raise RuntimeError(f"batch {batch.sequence} is not committed")
+    return BatchCitation(header.channel, header.operator, header.sequence, batch.record)
+
+
+def new_salt() -> bytes:
+    """32 fresh bytes for a channel id."""
+    return secrets.token_bytes(32)

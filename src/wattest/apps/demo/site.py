@@ -1,0 +1,165 @@
+"""One operator's site in the demo: a simulated platform, an enclave process, a store, a server, and its loop.
+
+Decided here: how the parts of an operator are put together on one machine. Not decided here: what each does (``node``,
+``enclave``) and how one cheats (``cheats``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from wattest.apps.embedded import (
+    EMBEDDED_CONFIG,
+    Account,
+    EmbeddedDeployment,
+    RegisteredEnclave,
+    measurement_policy,
+)
+from wattest.chain.client import ChainClient
+from wattest.chain.referee import Referee
+from wattest.enclave.host.client import Description, EnclaveClient
+from wattest.enclave.host.process import EnclaveProcess
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.node.bundle import BundleStore
+from wattest.node.ingest import Duty, Inbox
+from wattest.node.operator import Operator, OperatorSettings
+from wattest.node.remote import OperatorRemote
+from wattest.node.server import OperatorServer, UnsafeBehaviour
+from wattest.node.store import OperatorStore
+from wattest.protocol.channel import ChannelIdentity
+
+DEPOSIT_ETHER = 40
+
+
+class OperatorSite:
+    """Everything one operator runs; a context manager that stops all of it."""
+
+    def __init__(self, folder: Path, name: str, deployment: EmbeddedDeployment) -> None:
+        self.folder = folder
+        self.name = name
+        self.deployment = deployment
+        self.account = Account.create()
+        deployment.fund(self.account)
+        self.platform = SimulatedPlatform.create(folder / "platform", deployment.client.now())
+        deployment.trust_platform(self.platform)
+        self.enclave_folder = folder / "enclave"
+        self.process = EnclaveProcess(self.platform, self.enclave_folder)
+        self.store = OperatorStore(folder / "operator.sqlite")
+        self.bundles = BundleStore(folder / "bundles")
+        self.inbox = Inbox(folder / "inbox")
+        self.registered: dict[bytes, RegisteredEnclave] = {}
+        self._operator: Operator | None = None
+        self._server: OperatorServer | None = None
+        self._description: Description | None = None
+
+    def __enter__(self) -> Self:
+        self.process.start()
+        self._description = self.process.client.describe()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop server, enclave and store; safe to repeat."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        self.process.stop()
+        self.store.close()
+
+    @property
+    def description(self) -> Description:
+        """What the enclave says of itself."""
+        if self._description is None:
+            raise RuntimeError("the site was not started")
+        return self._description
+
+    @property
+    def operator(self) -> Operator:
+        """The operator's loop."""
+        if self._operator is None:
+            raise RuntimeError("the operator was not opened")
+        return self._operator
+
+    @property
+    def url(self) -> str:
+        """Where the site's bundles are served."""
+        if self._server is None:
+            raise RuntimeError("the operator was not opened")
+        return self._server.url
+
+    @property
+    def remote(self) -> OperatorRemote:
+        """The site as a meter or a watcher sees it."""
+        return OperatorRemote(self.url)
+
+    def register(self, channel: ChannelIdentity, workload: bytes) -> RegisteredEnclave:
+        """Register an enclave key for the channel, under a policy that names this site's measurement, and deposit."""
+        registered = self.deployment.register_enclave(
+            self.process.client,
+            self.platform,
+            channel,
+            self.account,
+            workload,
+            measurement_policy(self.description.measurement),
+        )
+        self.registered[channel.id] = registered
+        self.deployment.contracts.referee.deposit(self.account.signer, channel.id, DEPOSIT_ETHER * 10**18)
+        return registered
+
+    def open(
+        self,
+        duties: Sequence[Duty],
+        *,
+        settings: OperatorSettings | None = None,
+        unsafe_behaviour: UnsafeBehaviour | None = None,
+        enclave: EnclaveClient | None = None,
+    ) -> None:
+        """Open the operator's loop and its server; ``enclave`` stands in for the site's own, as a forger's does."""
+        contracts = self.deployment.addresses
+        client = ChainClient.connect(self.deployment.anvil.url, config=EMBEDDED_CONFIG, journal=self.store.journal)
+        referee = Referee(client, contracts.referee, deployed_at_block=contracts.deployed_at_block)
+        self._operator = Operator(
+            self.store,
+            self.bundles,
+            self.inbox,
+            referee,
+            self.account.signer,
+            lambda: enclave or self.process.client,
+            duties=duties,
+            settings=settings or OperatorSettings(),
+        )
+        self._server = OperatorServer(
+            self.folder / "operator.sqlite",
+            self.bundles,
+            self.inbox,
+            operator=self.account.address,
+            chain_id=client.chain_id,
+            referee=contracts.referee,
+            duties=tuple(duties),
+            unsafe_behaviour=unsafe_behaviour,
+        ).start()
+
+    def show(self, unsafe_behaviour: UnsafeBehaviour, duties: Sequence[Duty]) -> None:
+        """Serve again, on the same port, as a cheat that shows something else than before."""
+        if self._server is None:
+            raise RuntimeError("the operator was not opened")
+        port = self._server.port
+        self._server.stop()
+        self._server = OperatorServer(
+            self.folder / "operator.sqlite",
+            self.bundles,
+            self.inbox,
+            operator=self.account.address,
+            chain_id=self.deployment.client.chain_id,
+            referee=self.deployment.addresses.referee,
+            duties=tuple(duties),
+            port=port,
+            unsafe_behaviour=unsafe_behaviour,
+        ).start()
