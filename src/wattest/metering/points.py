@@ -14,7 +14,7 @@ from decimal import ROUND_FLOOR, Decimal
 from itertools import pairwise
 
 from wattest.errors import VerificationError
-from wattest.metering.records import TIME_LIMIT_S, Quality, Records, make_device_records
+from wattest.metering.records import TIME_LIMIT_S, MalformedRecords, Quality, Records, make_device_records
 from wattest.units import U32_MAX, U64_MAX
 
 NO_FLAGS = Quality(0)
@@ -87,7 +87,10 @@ def span_records(spans: Sequence[Span], pseudonym: bytes) -> tuple[Records, list
         "quality",
     )
     by_name = {name: list(column) for name, column in zip(names, zip(*columns, strict=True), strict=True)}
-    records = make_device_records(pseudonym, **by_name)
+    try:
+        records = make_device_records(pseudonym, **by_name)
+    except MalformedRecords as error:
+        raise NotImportable(f"the readings do not fit a record: {error.message}") from error
     return records, [span.end.source for span in ordered]
 
 

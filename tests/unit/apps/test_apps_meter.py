@@ -105,6 +105,15 @@ def test_people_see_a_table_and_no_control_characters(folder: Path, capsys: pyte
     assert "unchecked" in out
 
 
+def test_odd_text_in_a_file_or_its_name_still_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "odd-\udcff.ocmf"
+    file.write_bytes(SESSIONS[0].telegram.replace(b"1-b:1.8.0", b"\\ud800"))
+    code, shown = imported(capsys, file)
+    assert (code, shown[0]["signature"]) == (0, "unchecked")
+    assert run(["meter", "import", str(file)]) == 0
+    capsys.readouterr()
+
+
 def test_csv_options_reach_the_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "load.csv"
     file.write_text("Zeit;Bezug\n01.06.2026 02:00;1,5\n")

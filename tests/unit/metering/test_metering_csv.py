@@ -98,6 +98,9 @@ def test_gaps_and_repetitions_are_said() -> None:
         (table("2026-06-01T00:00Z;1"), TableOptions({"start": "Zeit", "import": "Bezug"}, "kW"), "not one of energy"),
         (table(), TableOptions({"start": "Zeit", "import": "Bezug"}), "no row"),
         (b"\xff\xfe;\n1;2", TableOptions({"start": "Zeit"}), "UTF-8"),
+        (table("999999999999;1"), TableOptions({"start": "Zeit", "import": "Bezug"}), "out of range"),
+        (table("0001-01-01T00:00+05:00;1"), TableOptions({"start": "Zeit", "import": "Bezug"}), "before 1970|range"),
+        (table("9999-12-31T23:59:59Z;1"), TableOptions({"start": "Zeit", "import": "Bezug"}), "out of range"),
         (table("1969-01-01T00:00Z;1"), TableOptions({"start": "Zeit", "import": "Bezug"}), "before 1970"),
     ],
 )

@@ -74,7 +74,8 @@ def test_summer_and_winter_letters_are_offsets() -> None:
 
 def test_line_endings_changed_on_the_way_are_restored_and_said() -> None:
     data = at("260701120000S", "000001.500")
-    for changed in (data.replace(b"\r\n", b"\n"), data.replace(b"\r\n", b"\r\r\n")):
+    endings = (b"\n", b"\r\r\n")
+    for changed in (data.replace(b"\r\n", ending) for ending in endings):
         imported = read_dsmr(changed)
         assert imported.crc == "ok"
         assert any("line endings" in reason for reason in imported.reasons)
@@ -116,6 +117,13 @@ def test_one_failed_telegram_spoils_the_file() -> None:
     assert (imported.crc, imported.exit_code) == ("failed", 4)
     with pytest.raises(NotImportable):
         imported_series(imported)
+
+
+def test_registers_beyond_64_bits_leave_no_records() -> None:
+    most = "18446744073709.551615"
+    data = telegram("0-0:1.0.0(260701120000S)", f"1-0:1.8.1({most}*kWh)", f"1-0:1.8.2({most}*kWh)")
+    imported = read_dsmr(data)
+    assert (imported.crc, imported.records) == ("ok", None)
 
 
 def test_a_register_that_runs_backwards_leaves_no_records() -> None:

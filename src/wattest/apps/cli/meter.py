@@ -112,7 +112,7 @@ def import_(
     results = [(str(path), _read(path, one_key, keys, table)) for path in files]
     if as_json:
         shown = [imported.as_dict(name) for name, imported in results]
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(shown, indent=2))
     else:
         from rich.console import Console
 

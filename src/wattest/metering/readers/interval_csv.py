@@ -46,6 +46,7 @@ _DELIMITERS = (";", "\t", ",", "|")
 _COLUMN_WITH_UNIT = re.compile(r"(import|export|import_register|export_register)_([km]?wh)", re.ASCII)
 _HEADER_UNITS = {"wh": "Wh", "kwh": "kWh", "mwh": None}  # "mwh" could be milli or mega: it is not guessed
 _MAX_LISTED = 5
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can write
 
 
 class MalformedTable(MalformedMeterFile):
@@ -221,6 +222,8 @@ def _times(table: _Table, options: TableOptions) -> tuple[list[int], list[int]]:
             length = options.duration_s
         if not 0 < length <= U32_MAX:
             raise MalformedTable(f"row {number}: an interval lasts 1 s or longer", row=number, actual=length)
+        if begun + length > _LAST_SECOND:
+            raise MalformedTable(f"row {number}: the time is out of range", row=number)
         start.append(begun)
         duration.append(length)
         before = begun
@@ -266,7 +269,7 @@ def _localised(moment: datetime, zone: tzinfo, before: int | None, row: int) -> 
         second = moment.replace(tzinfo=zone, fold=1)
         late = before is not None and first.timestamp() <= before
         return second if late and second.timestamp() > first.timestamp() else first
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:
         raise MalformedTable(f"row {row}: the time is out of range", row=row) from error
 
 
