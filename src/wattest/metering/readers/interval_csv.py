@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -143,13 +144,13 @@ def _open(data: bytes, options: TableOptions) -> _Table:
     first = text.split("\n", 1)[0]
     delimiter = options.delimiter or max(_DELIMITERS, key=lambda mark: (first.count(mark), -_DELIMITERS.index(mark)))
     try:
-        rows = [
-            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(map(str.strip, row))
-        ]
+        cells = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        filled = (row for row in cells if any(cell.strip() for cell in row))
+        rows = list(itertools.islice(filled, MAX_RECORDS + 2))  # one too many shows that there are more
     except csv.Error as error:
         raise MalformedTable(f"the table is not CSV: {error}") from error
     if not rows or len(rows) > MAX_RECORDS + 1:
-        raise MalformedTable("a table has 1 to 100,000 rows", actual=len(rows))
+        raise MalformedTable("a table has 1 to 100,000 rows", hint="split it by time")
     header = [cell.strip() for cell in rows[0]]
     unit = options.unit
     if options.columns:
