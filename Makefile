@@ -6,7 +6,8 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMPS := .make
 export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
-NATIVE_SOURCES := $(shell find native/src -name '*.rs') native/Cargo.toml native/Cargo.lock
+NATIVE_SOURCES := $(shell find native -path native/target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print) native/Cargo.lock
+FORGE := $(CURDIR)/tools/forge
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?=
@@ -25,7 +26,7 @@ demo: setup ## Set up, then take an energy community through all of wattest
 test: setup-dev lint ## Set up, then lint and run every test that is not marked deep
 	cargo test --quiet --manifest-path native/Cargo.toml
 	cargo test --quiet --manifest-path guests/Cargo.toml
-	cd contracts && forge test --summary
+	cd contracts && $(FORGE) test --summary
 	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_FLAGS)
 
 test-deep: setup-dev ## The long tests: deep fuzzing, every byte, every kill point; resumes where it was interrupted
@@ -36,17 +37,17 @@ lint: setup-dev ## Formatting, types, floors, for Python, Rust and Solidity
 	ruff check .
 	mypy
 	lint-imports --no-logo
-	cargo fmt --check --manifest-path native/Cargo.toml
+	cargo fmt --all --check --manifest-path native/Cargo.toml
 	cargo clippy --quiet --all-targets --manifest-path native/Cargo.toml -- -D warnings
 	cargo fmt --check --manifest-path guests/Cargo.toml
 	cargo clippy --quiet --all-targets --manifest-path guests/Cargo.toml -- -D warnings
-	cd contracts && forge fmt --check && solhint --max-warnings 0 'src/**/*.sol'
+	cd contracts && $(FORGE) fmt --check && solhint --max-warnings 0 'src/**/*.sol'
 
 format: setup-dev ## Let the formatters decide layout
 	ruff format .
 	ruff check --fix .
-	cargo fmt --manifest-path native/Cargo.toml
-	cd contracts && forge fmt
+	cargo fmt --all --manifest-path native/Cargo.toml
+	cd contracts && $(FORGE) fmt
 
 setup: $(STAMPS)/run-python $(STAMPS)/run-node $(STAMPS)/native ## Set up what running needs
 

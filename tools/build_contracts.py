@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 ARTIFACTS = ROOT / "src" / "wattest" / "chain" / "artifacts"
-FORGE = ROOT / "node_modules" / ".bin" / "forge"
+FORGE = ROOT / "tools" / "forge"
 SOLC = ROOT / "node_modules" / "solc" / "package.json"
 
 # every contract that is deployed, and the interfaces that clients decode with are inside these
@@ -27,7 +27,7 @@ SHIPPED = ("AppraiserQuorum", "DemoToken", "EnclaveRegistry", "FirstLight", "Pay
 
 def has_toolchain() -> bool:
     """Whether forge and solc are installed from npm."""
-    return FORGE.exists() and SOLC.exists()
+    return any(ROOT.glob("node_modules/@foundry-rs/forge-*/bin/forge")) and SOLC.exists()
 
 
 def build() -> dict[str, str]:

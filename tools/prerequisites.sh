@@ -20,11 +20,11 @@ elif ! "$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then
 fi
 
 if ! command -v cargo >/dev/null 2>&1 || ! command -v rustc >/dev/null 2>&1; then
-  lack "Rust (cargo and rustc, 1.83 or newer)" "install rustup from your system's packages, then: rustup default stable"
+  lack "Rust (cargo and rustc, 1.88 or newer)" "install rustup from your system's packages, then: rustup default stable"
 else
   rust="$(rustc --version | awk '{print $2}')"
-  if [ "$(printf '%s\n1.83.0\n' "$rust" | sort -V | head -n 1)" != "1.83.0" ]; then
-    lack "Rust 1.83 or newer (rustc is $rust)" "rustup update stable"
+  if [ "$(printf '%s\n1.88.0\n' "$rust" | sort -V | head -n 1)" != "1.88.0" ]; then
+    lack "Rust 1.88 or newer (rustc is $rust)" "rustup update stable"
   fi
 fi
 

@@ -15,8 +15,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRESS = ROOT / ".make" / "deep-progress.json"
-FORGE_FUZZ_RUNS = "20000"
-FORGE_INVARIANT_RUNS = "512"
 
 
 def main() -> int:
@@ -34,8 +32,7 @@ def main() -> int:
         cwd = ROOT / "contracts" if name == "forge" else ROOT
         environment = os.environ | {
             "WATTEST_DEEP": "1",
-            "FOUNDRY_FUZZ_RUNS": FORGE_FUZZ_RUNS,
-            "FOUNDRY_INVARIANT_RUNS": FORGE_INVARIANT_RUNS,
+            "FOUNDRY_PROFILE": "deep",
         }
         if subprocess.run(command, cwd=cwd, env=environment, check=False).returncode == 0:
             done.add(name)
@@ -63,7 +60,7 @@ def _pytest(node: str, seed: str) -> list[str]:
 
 
 def _forge(seed: str) -> list[str]:
-    return ["forge", "test", "--fuzz-seed", hex(int(seed))]
+    return [str(ROOT / "tools" / "forge"), "test", "--fuzz-seed", hex(int(seed))]
 
 
 def _commit() -> str:
