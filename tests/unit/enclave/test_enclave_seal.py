@@ -18,6 +18,7 @@ from wattest.enclave.measured.errors import (
     MemberListRefused,
     MeterKeyRefused,
     PeriodOverlaps,
+    ReaderKeyRefused,
     RequestInvalid,
     SeriesRefused,
     SessionInvalid,
@@ -32,7 +33,7 @@ from wattest.metering.series_block import SeriesBlock, parse_series_block, verif
 from wattest.protocol.bundle import open_block, parse_manifest, unwrap_series_key
 from wattest.protocol.edited_series import EditingMismatch, verify_edited
 from wattest.protocol.header import recover_header_signer
-from wattest.protocol.member_list import roster_root
+from wattest.protocol.member_list import roster_root, sign_member_list
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
@@ -162,6 +163,21 @@ def test_a_meter_key_that_is_not_the_committed_one_is_refused(enclave: LocalEncl
     assert error.fields["member"] == 2
     assert keys[2].hex() not in repr(error.as_dict())
     refused(enclave, replace(community.seal_job(0), meter_keys=keys[:4]), MeterKeyRefused)
+
+
+@pytest.mark.parametrize("whose", ["household", "watcher"])
+def test_a_reader_key_that_takes_no_secret_is_refused_before_anything_is_signed(
+    enclave: LocalEnclave, community: Community, whose: str
+) -> None:
+    small_order = bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")
+    listed = community.members.member_list
+    if whose == "household":
+        changed = replace(listed, members=(*listed.members[:-1], replace(listed.members[-1], reader_key=small_order)))
+    else:
+        changed = replace(listed, watcher_reader_keys=(small_order,))
+    members = sign_member_list(community.manager, changed, community.channel, community.domain)
+    error = refused(enclave, replace(community.seal_job(0), members=members), ReaderKeyRefused)
+    assert error.fields["reader"] == small_order
 
 
 def test_a_channel_without_a_key_is_refused(enclave: LocalEnclave) -> None:

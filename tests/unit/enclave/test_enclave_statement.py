@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from enclave_community import TARIFF, Community, LocalEnclave, secret
+from enclave_community import FIRST_DAY, TARIFF, Community, LocalEnclave, secret
 
 from wattest.crypto.hashing import sha256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.enclave.host.client import CitedBatch, Identity, SealedBatch, StatementJob
+from wattest.enclave.host.client import CitedBatch, Identity, ImportItem, ImportJob, SealedBatch, StatementJob
 from wattest.enclave.measured.errors import (
     CitationRefused,
     JobConflict,
     MeterKeyRefused,
     PayoutsBroken,
+    PeriodOverlaps,
     RequestInvalid,
     SettlementRefused,
 )
@@ -39,6 +40,8 @@ from wattest.protocol.statement import (
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.statement import settle
 from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts
+
+CSV = b"start,import_kwh,export_kwh\n2024-10-04T00:00:00Z,0.25,0\n"
 
 
 @pytest.fixture
@@ -163,6 +166,40 @@ def test_payouts_continue_the_sealed_list(
     assert second.payouts is not None
     assert second.payouts.total > first.payouts.total
     assert enclave.seal_statement(job).header == second.header
+
+
+def test_no_time_is_settled_twice(
+    enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
+) -> None:
+    identity, batches = metering
+    first = enclave.seal_statement(community.statement_job(batches, identity))
+    assert first.payouts is not None
+    for again in (batches, batches[1:]):
+        with pytest.raises(PeriodOverlaps):
+            enclave.seal_statement(
+                community.statement_job(again, identity, community.head(first), first.payouts.listed)
+            )
+
+
+def test_an_import_between_statements_keeps_the_payout_list(
+    enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
+) -> None:
+    identity, batches = metering
+    first = enclave.seal_statement(community.statement_job(batches, identity))
+    assert first.payouts is not None
+    items = (ImportItem(CSV, secret("import"), community.readers[0].public_key),)
+    job = ImportJob(community.open_channel.id, community.head(first), FIRST_DAY, FIRST_DAY + 86_400, items)
+    between = enclave.seal_import(job)
+    with pytest.raises(PeriodOverlaps):
+        enclave.seal_statement(
+            community.statement_job(batches, identity, community.head(between), first.payouts.listed)
+        )
+    third = enclave.seal_batch(community.seal_job(2, community.head(batches[1])))
+    second = enclave.seal_statement(
+        community.statement_job([third], identity, community.head(between), first.payouts.listed)
+    )
+    assert second.payouts is not None
+    assert second.payouts.total > first.payouts.total
 
 
 def _cited(job: StatementJob) -> list[CitedBatch]:

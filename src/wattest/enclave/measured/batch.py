@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from wattest.crypto.errors import PublicKeyInvalid
 from wattest.crypto.hashing import sha256
-from wattest.enclave.measured.errors import JobConflict, RequestInvalid, SessionInvalid
+from wattest.enclave.measured.errors import JobConflict, ReaderKeyRefused, RequestInvalid, SessionInvalid
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
-from wattest.enclave.measured.release import After, Head, require_head, require_same_job, sign_and_seal
-from wattest.enclave.measured.sealed_state import MeterStates, PendingBatch
+from wattest.enclave.measured.release import Head, require_head, require_same_job, sign_and_seal
+from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.merkle import MerkleTree
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.metering.series import SALT_BYTES, entry_salt
@@ -100,6 +101,7 @@ class BatchBuilder:
         self._entries: list[bytes | None] = [None] * count
         self._plaintexts: list[bytes] = [ZERO] * count
         self._ciphertexts: list[bytes] = [ZERO] * count
+        self._wrapped: list[bytes] = [b""] * count
         self._late: dict[int, bytes] = {}
         self._results: dict[int, bytes] = {}
         self._released: PendingBatch | None = None
@@ -115,14 +117,9 @@ class BatchBuilder:
         return self._again is not None
 
     @property
-    def meters_before(self) -> MeterStates:
-        """Where the meters stood before this batch."""
-        return self.state.meters_before if self.is_again else self.state.meters
-
-    @property
-    def carry_before(self) -> bytes:
-        """What the batch before this one left to it: 32 bytes."""
-        return self.state.carry_before if self.is_again else self.state.carry
+    def before(self) -> Standing:
+        """What the batch before this one left."""
+        return self.state.before if self.is_again else self.state.after
 
     def series_key(self, index: int) -> bytes:
         """The 32-byte key of one entry; it leaves only wrapped."""
@@ -135,7 +132,8 @@ class BatchBuilder:
     def put(self, index: int, entry: bytes, plaintext: bytes) -> bytes:
         """Take one entry (118 bytes) and its block's plaintext; the block's ciphertext.
 
-        Raises: SessionInvalid for an entry put twice; JobConflict when the sealed batch had another block here.
+        Raises: ReaderKeyRefused; SessionInvalid for an entry put twice; JobConflict when the sealed batch had another
+        block here.
         """
         if self.has(index):
             raise SessionInvalid("an entry was given twice", entry=index)
@@ -147,6 +145,8 @@ class BatchBuilder:
                 entry=index,
                 sequence=self.sequence,
             )
+        # Wrapped before anything is signed: a reader's key that takes none must not strand a signed batch.
+        self._wrapped[index] = b"".join(self._wrap(index, reader) for reader in self._readers[index])
         ciphertext = seal_block(self._keys[index], self.job.channel, self.sequence, self.names[index], plaintext)
         self._entries[index] = entry
         self._plaintexts[index] = digest
@@ -158,7 +158,7 @@ class BatchBuilder:
         self._late[index] = self.put(index, entry, plaintext)
         self._results[index] = result
 
-    def finish(self, roots: Roots, after: After) -> PendingBatch:
+    def finish(self, roots: Roots, after: Standing) -> PendingBatch:
         """Build the header; sign and seal it, or find it as it was sealed.
 
         Raises: SessionInvalid when an entry is missing; JobConflict when the sealed header differs; StateWriteFailed.
@@ -222,8 +222,16 @@ class BatchBuilder:
             "blocks": [self._late.get(index) for index in span],
             "results": [self._results.get(index, b"") for index in span],
             "readers": [b"".join(self._readers[index]) for index in span],
-            "wrapped": [b"".join(self._wrap(index, reader) for reader in self._readers[index]) for index in span],
+            "wrapped": [self._wrapped[index] for index in span],
         }
 
     def _wrap(self, index: int, reader: bytes) -> bytes:
-        return wrap_series_key(reader, self._keys[index], self.job.channel, self.sequence, self.names[index])
+        try:
+            return wrap_series_key(reader, self._keys[index], self.job.channel, self.sequence, self.names[index])
+        except PublicKeyInvalid as error:
+            raise ReaderKeyRefused(
+                "a reader's key is no X25519 key that a secret can be sent to",
+                reader=reader,
+                entry=index,
+                hint="have the household or watcher make another key, and the manager sign the list again",
+            ) from error

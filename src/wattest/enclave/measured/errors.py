@@ -53,6 +53,10 @@ class MeterKeyRefused(VerificationError):
     """A meter key that does not open its commitment in the member list."""
 
 
+class ReaderKeyRefused(VerificationError):
+    """A reader's public key that no series key can be wrapped for."""
+
+
 class DeviceBlockRefused(VerificationError):
     """A device block with a wrong signature, meter or period; ``member`` is its index in the list."""
 

@@ -15,8 +15,8 @@ from wattest.enclave.measured.batch import BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import ImportRefused, RequestInvalid
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
-from wattest.enclave.measured.release import After, Head
-from wattest.enclave.measured.sealed_state import NO_METERS, PendingBatch
+from wattest.enclave.measured.release import Head
+from wattest.enclave.measured.sealed_state import PendingBatch
 from wattest.errors import InputError, VerificationError
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
@@ -99,7 +99,7 @@ class ImportSession:
 
     def finish(self) -> PendingBatch:
         """Release the header; every item must have been added."""
-        return self.builder.finish(Roots(), After(NO_METERS))
+        return self.builder.finish(Roots(), self.builder.before)
 
     def results(self) -> dict[str, object]:
         """Nothing beyond the batch."""

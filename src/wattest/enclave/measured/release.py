@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from wattest.enclave.measured.errors import HeadMismatch, JobConflict
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
-from wattest.enclave.measured.sealed_state import MeterStates, PendingBatch, SealedState
+from wattest.enclave.measured.sealed_state import PendingBatch, SealedState, Standing
 from wattest.protocol.header import BatchHeader, sign_header
 
 
@@ -24,14 +24,6 @@ class Head:
 
     sequence: int
     digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """What the next job of the channel starts from, besides the head."""
-
-    meters: MeterStates
-    carry: bytes = bytes(32)
 
 
 def require_head(state: SealedState, head: Head) -> bool:
@@ -81,7 +73,7 @@ def sign_and_seal(
     job: bytes,
     digests: tuple[bytes, ...],
     series_keys: tuple[bytes, ...],
-    after: After,
+    after: Standing,
     faults: Faults,
 ) -> PendingBatch:
     """Sign a new header and seal it with everything that makes it again; only then is it in the caller's hands.
@@ -91,15 +83,6 @@ def sign_and_seal(
     faults.reach("before_sign")
     pending = PendingBatch(header, sign_header(state.private_key, header, state.domain), job, digests, series_keys)
     faults.reach("before_seal")
-    identities.save(
-        replace(
-            state,
-            last=pending,
-            meters_before=state.meters,
-            meters=after.meters,
-            carry_before=state.carry,
-            carry=after.carry,
-        )
-    )
+    identities.save(replace(state, last=pending, before=state.after, after=after))
     faults.reach("before_release")
     return pending

@@ -23,8 +23,8 @@ from wattest.enclave.measured.errors import (
 )
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
-from wattest.enclave.measured.release import After, Head
-from wattest.enclave.measured.sealed_state import METER_STATE, MeterStates, PendingBatch, SealedState
+from wattest.enclave.measured.release import Head
+from wattest.enclave.measured.sealed_state import METER_STATE, MeterStates, PendingBatch, SealedState, Standing
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree
 from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
@@ -122,7 +122,7 @@ class SealSession:
                 actual=period[0],
             )
         self._index_of = {member.public_key: index for index, member in enumerate(self._members)}
-        before = self.builder.meters_before
+        before = self.builder.before.meters
         self._previous = {
             row["meter"].tobytes(): PreviousState(
                 int(row["end"]), int(row["import_register"]), int(row["export_register"])
@@ -163,7 +163,7 @@ class SealSession:
             roster=roster_root(self.builder.names, [member.public_key for member in self._members]),
             state=MerkleTree.build(payloads, STATE_BYTES, b"".join(state_salt(key) for key in keys)).root,
         )
-        return self.builder.finish(roots, After(self._meters()))
+        return self.builder.finish(roots, Standing(self._meters()))
 
     def results(self) -> dict[str, object]:
         """Nothing beyond the batch."""

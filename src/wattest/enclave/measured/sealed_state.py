@@ -57,12 +57,21 @@ class PendingBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedState:
-    """One identity and where it stands.
+class Standing:
+    """What one job of a channel leaves to the next, besides the head.
 
-    ``meters`` and ``carry`` (digest of the payout list in a statement channel, else zero) hold after the last batch,
-    ``*_before`` before it: what it takes to make that batch again.
+    ``meters`` in a metering channel; in a statement channel ``payouts``, the SHA-256 of the payout list (zero before
+    the first statement), and ``settled_until``, the end of the last settled period (unix seconds).
     """
+
+    meters: MeterStates = field(default_factory=lambda: NO_METERS, repr=False)
+    payouts: bytes = bytes(32)
+    settled_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SealedState:
+    """One identity and where it stands: ``after`` the last batch, and ``before`` it, to make that batch again."""
 
     private_key: Secp256k1PrivateKey
     secret: bytes = field(repr=False)
@@ -70,10 +79,8 @@ class SealedState:
     channel: ChannelIdentity
     operator: bytes
     last: PendingBatch | None = None
-    meters_before: MeterStates = field(default_factory=lambda: NO_METERS, repr=False)
-    meters: MeterStates = field(default_factory=lambda: NO_METERS, repr=False)
-    carry_before: bytes = bytes(32)
-    carry: bytes = bytes(32)
+    before: Standing = field(default_factory=Standing)
+    after: Standing = field(default_factory=Standing)
 
     @property
     def sequence(self) -> int:
@@ -203,10 +210,8 @@ def _encode(state: SealedState) -> bytes:
                 "inputs": b"".join(last.inputs),
                 "series_keys": b"".join(last.series_keys),
             },
-            "meters_before": state.meters_before.tobytes(),
-            "meters": state.meters.tobytes(),
-            "carry_before": state.carry_before,
-            "carry": state.carry,
+            "before": _standing_map(state.before),
+            "after": _standing_map(state.after),
         }
     )
 
@@ -226,10 +231,8 @@ def _parse(data: bytes) -> SealedState:
         ),
         operator=fields.octets("operator", 20),
         last=fields.optional("last", lambda name: _parse_last(fields.inner(name))),
-        meters_before=_meters(fields.blob("meters_before", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
-        meters=_meters(fields.blob("meters", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
-        carry_before=fields.octets("carry_before", 32),
-        carry=fields.octets("carry", 32),
+        before=_parse_standing(fields.inner("before")),
+        after=_parse_standing(fields.inner("after")),
     )
     fields.close()
     return state
@@ -245,6 +248,24 @@ def _parse_last(fields: Fields) -> PendingBatch:
     )
     fields.close()
     return last
+
+
+def _standing_map(standing: Standing) -> dict[str, object]:
+    return {
+        "meters": standing.meters.tobytes(),
+        "payouts": standing.payouts,
+        "settled_until": standing.settled_until,
+    }
+
+
+def _parse_standing(fields: Fields) -> Standing:
+    standing = Standing(
+        meters=_meters(fields.blob("meters", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
+        payouts=fields.octets("payouts", 32),
+        settled_until=fields.uint("settled_until"),
+    )
+    fields.close()
+    return standing
 
 
 def _meters(data: bytes) -> MeterStates:

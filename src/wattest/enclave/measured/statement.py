@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 
 from wattest.crypto.hashing import sha256
 from wattest.enclave.measured.batch import ZERO, BatchBuilder, Job, Roots
-from wattest.enclave.measured.errors import CitationRefused, PayoutsBroken, RequestInvalid, SettlementRefused
+from wattest.enclave.measured.errors import (
+    CitationRefused,
+    PayoutsBroken,
+    PeriodOverlaps,
+    RequestInvalid,
+    SettlementRefused,
+)
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
-from wattest.enclave.measured.release import After, Head
+from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.seal import NO_RECORDS, read_members, readers_of
-from wattest.enclave.measured.sealed_state import NO_METERS, PendingBatch
+from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
@@ -45,7 +51,7 @@ from wattest.workload.statement import (
     run_settle,
 )
 
-SETTLE_LIMITS = Limits(fuel=200_000_000_000, deadline_s=120.0)
+SETTLE_LIMITS = Limits(fuel=200_000_000_000, deadline_s=100.0)
 
 
 @dataclass(slots=True)
@@ -186,7 +192,9 @@ class StatementSession:
         self._results["order"] = np.asarray(
             [item if item < len(job_ids) else 2**32 - 1 for item in order], dtype=">u4"
         ).tobytes()
-        return builder.finish(Roots(inputs=sha256_root(citations, 32)), After(NO_METERS, sha256(listed)))
+        return builder.finish(
+            Roots(inputs=sha256_root(citations, 32)), Standing(payouts=sha256(listed), settled_until=self._period[1])
+        )
 
     def results(self) -> dict[str, object]:
         """Order of entries, payout root, total (32 bytes), and the salts of its tree."""
@@ -272,7 +280,14 @@ class StatementSession:
             ) from error
 
     def _require_previous(self, builder: BatchBuilder, output: StatementOutput) -> bytes:
-        expected = builder.carry_before
+        before = builder.before
+        if self._period[0] < before.settled_until:
+            raise PeriodOverlaps(
+                "part of the period was settled before, and would be paid twice",
+                expected=before.settled_until,
+                actual=self._period[0],
+            )
+        expected = before.payouts
         actual = sha256(self._previous) if self._previous or expected != ZERO else ZERO
         if actual != expected:
             raise PayoutsBroken(
