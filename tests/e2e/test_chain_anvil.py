@@ -53,6 +53,21 @@ def test_state_survives_restart_and_time_never_goes_back(tmp_path: Path) -> None
         assert following["parentHash"] == before["hash"]
 
 
+def test_many_restarts_keep_one_genesis(tmp_path: Path) -> None:
+    with Anvil.create(tmp_path / "chain", genesis_timestamp_s=GENESIS_S) as chain:
+        blocks = [chain.rpc.request("eth_getBlockByNumber", "0x0", False)["hash"]]
+    for _ in range(4):
+        with Anvil.open(tmp_path / "chain") as chain:
+            chain.advance_to(chain.now() + 1_000)
+            blocks.append(chain.rpc.request("eth_getBlockByNumber", "latest", False)["hash"])
+            numbered = chain.rpc.batch(
+                [("eth_getBlockByNumber", [hex(number), False]) for number in range(len(blocks))]
+            )
+            assert [block["hash"] for block in numbered] == blocks
+            times = [int(block["timestamp"], 16) for block in numbered]
+            assert times == sorted(set(times))
+
+
 def test_time_moves_only_forward(tmp_path: Path) -> None:
     with Anvil.create(tmp_path / "chain", genesis_timestamp_s=GENESIS_S) as chain:
         chain.advance_to(GENESIS_S + 100)

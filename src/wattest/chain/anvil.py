@@ -354,9 +354,9 @@ class Anvil:
         ]
         if self._block_time_s is not None:
             arguments += ["--block-time", str(self._block_time_s), "--mixed-mining"]
-        if self._metadata is None:
-            # Only the first time: given again, it would throw the clock of a loaded state back to genesis.
-            arguments += ["--timestamp", str(self.genesis_timestamp_s)]
+        # Given again for a loaded state, so that anvil makes the same genesis block and not a second one beside it; the
+        # clock, which that throws back, is set right by _recognise.
+        arguments += ["--timestamp", str(self.genesis_timestamp_s)]
         with (self.folder / "anvil.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", END_WITH_PARENT, str(os.getpid()), *arguments],

@@ -180,6 +180,8 @@ class JsonRpc:
                     "the node's answer is too large", retryable=False, limit_bytes=self._max_response_bytes
                 )
             pieces.append(piece)
+        if response.length:  # bytes that were announced and did not come
+            raise http.client.IncompleteRead(b"", response.length)
         return b"".join(pieces)
 
     def _open(self) -> http.client.HTTPConnection:

@@ -193,6 +193,8 @@ class OperatorRemote:
                 if total > limit:
                     raise MalformedAnswer("the operator's answer is too large", path=path, expected=limit)
                 pieces.append(piece)
+            if response.length:  # bytes that were announced and did not come
+                raise http.client.IncompleteRead(b"", response.length)
             return response.status, b"".join(pieces)
         finally:
             connection.close()
