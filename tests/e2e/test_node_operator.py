@@ -22,6 +22,7 @@ from node_community import (
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
+from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import ForeignMeter, Inbox, PeriodMismatch
@@ -256,3 +257,22 @@ def test_blocks_that_are_not_taken(community: Community, operator: Operator) -> 
     assert [error.code for error in report.errors] == ["ForeignMeter"]
     assert not path.exists()
     assert len(list((operator.inbox.folder / "refused").glob("*/*"))) == 2
+
+
+def test_what_a_receipt_s_verifier_sees(community: Community, operator: Operator) -> None:
+    view = RpcChainView.connect(community.anvil.url, community.contracts)
+    client = community.client()
+    assert (view.chain_id(), view.genesis_hash()) == (community.anvil.chain_id, client.block(0).hash)
+    channel = community.channel.id
+    batch = view.batch(channel, operator.address, 1)
+    stored = operator.store.batch(channel, 1)
+    assert batch is not None
+    assert (batch.header_digest, batch.is_final) == (stored.header_digest, stored.state is StoredState.FINAL)
+    assert view.batch(channel, operator.address, 99) is None
+    (registration,) = view.registrations(community.extra["identity"].address)
+    verdict = community.extra["verdict"]
+    assert registration.expires_at == verdict.expires_at
+    assert registration.revoked_at is None
+    assert verdict.issued_at <= registration.registered_at < verdict.expires_at
+    assert view.registrations(b"\x01" * 20) == []
+    assert view.payout_root(bytes(32), bytes(32), 0) is None
