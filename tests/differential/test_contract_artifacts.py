@@ -40,4 +40,4 @@ def test_artifact_stands_alone(name: str) -> None:
     code = bytes.fromhex(artifact["bytecode"].removeprefix("0x"))
     # EIP-3860 allows twice the deployed limit; a contract near it could not be deployed at all
     assert 0 < len(code) <= 2 * EIP170_BYTES
-    assert {entry["type"] for entry in artifact["abi"]} >= {"function", "error"}
+    assert any(entry["type"] == "function" for entry in artifact["abi"])

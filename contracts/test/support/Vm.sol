@@ -19,7 +19,6 @@ interface Vm {
     function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
     function clearMockedCalls() external;
     function assume(bool condition) external pure;
-    function bound(uint256 value, uint256 low, uint256 high) external pure returns (uint256);
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata data) external;

@@ -237,7 +237,10 @@ abstract contract World {
 
     function inclusion(Sealed memory batch, uint32 index) internal pure returns (EntryInclusion memory) {
         return EntryInclusion({
-            index: index, salt: batch.salts[index], payload: batch.payloads[index], path: Tree.path(batch.leaves, index)
+            index: index,
+            salt: batch.salts[index],
+            payload: bytes.concat(batch.payloads[index]),
+            path: Tree.path(batch.leaves, index)
         });
     }
 
@@ -257,6 +260,10 @@ abstract contract World {
         vm.warp(referee.challengeOf(channel, batch.header.operator, batch.header.sequence, index).deadline);
         referee.expire(batch.header.channel, batch.header.operator, batch.header.sequence, batch.record, index);
         batch.record.state = BatchState.Slashed;
+    }
+
+    function between(uint256 value, uint256 low, uint256 high) internal pure returns (uint256) {
+        return low + value % (high - low + 1);
     }
 
     function depositOf(address account) internal view returns (uint256) {

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IReferee} from "../src/interfaces/IReferee.sol";
+import {BatchRecord} from "../src/types/BatchRecord.sol";
+import {OperatorState} from "../src/types/Operator.sol";
+import {Sealed, World} from "./support/World.sol";
+import {vm} from "./support/Vm.sol";
+
+contract OperatorsTest is World {
+    function test_DepositNeedsAChannelAndValue() public {
+        vm.expectRevert(abi.encodeWithSelector(IReferee.UnknownChannel.selector, bytes32("nowhere")));
+        referee.deposit{value: 1}("nowhere");
+        vm.expectRevert(abi.encodeWithSelector(IReferee.ZeroValue.selector));
+        referee.deposit(channel);
+    }
+
+    function test_DepositAddsUp() public {
+        vm.prank(operator);
+        referee.deposit{value: 5 ether}(channel);
+        vm.assertEq(depositOf(operator), 105 ether);
+    }
+
+    function test_DepositBeyond96BitsReverts() public {
+        vm.deal(operator, 1 << 97);
+        vm.prank(operator);
+        vm.expectRevert(abi.encodeWithSelector(IReferee.DepositTooLarge.selector));
+        referee.deposit{value: 1 << 96}(channel);
+    }
+
+    function test_ExitTakesItsDelayAndFinalBatches() public {
+        Sealed memory batch = commitDay(0, none());
+        uint64 leaves = batch.record.committedAt + 21 days;
+        vm.prank(operator);
+        referee.requestExit(channel);
+        refuseWithdraw(abi.encodeWithSelector(IReferee.ExitDelayRunning.selector, leaves, block.timestamp));
+        vm.warp(leaves);
+        refuseWithdraw(abi.encodeWithSelector(IReferee.BatchesUnreleased.selector, 1, 1));
+        BatchRecord[] memory records = new BatchRecord[](1);
+        records[0] = batch.record;
+        referee.release(channel, operator, records);
+        uint256 before = operator.balance;
+        vm.prank(operator);
+        referee.withdraw(channel, payable(operator));
+        vm.assertEq(operator.balance - before, 100 ether);
+        vm.assertTrue(referee.operatorHead(channel, operator).state == OperatorState.Withdrawn);
+        refuseWithdraw(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Withdrawn));
+        vm.prank(operator);
+        vm.expectRevert(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Withdrawn));
+        referee.deposit{value: 1 ether}(channel);
+    }
+
+    function test_ExitingOperatorCommitsNoMore() public {
+        vm.prank(operator);
+        referee.requestExit(channel);
+        Sealed memory batch = sealDay(0, none());
+        vm.warp(batch.header.periodEnd);
+        vm.prank(operator);
+        vm.expectRevert(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Exiting));
+        referee.commit(batch.header, batch.signature, none().record);
+    }
+
+    function test_BannedOperatorWithdrawsWhatIsLeft() public {
+        Sealed memory one = sealDay(0, none());
+        Sealed memory two = sealDay(0, none());
+        two.header.contentId = "fork";
+        signHeader(two, ENCLAVE);
+        referee.proveEquivocation(one.header, one.signature, two.header, two.signature, none().record);
+        refuseWithdraw(abi.encodeWithSelector(IReferee.ExitDelayRunning.selector, DAY_0 + 21 days, block.timestamp));
+        vm.warp(DAY_0 + 21 days);
+        uint256 before = operator.balance;
+        vm.prank(operator);
+        referee.withdraw(channel, payable(operator));
+        vm.assertEq(operator.balance - before, 98.8 ether);
+        vm.assertTrue(referee.operatorHead(channel, operator).state == OperatorState.Banned);
+        refuseWithdraw(abi.encodeWithSelector(IReferee.NothingOwed.selector, operator));
+    }
+
+    function test_StrangersHaveNothing() public {
+        vm.expectRevert(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.None));
+        referee.requestExit(channel);
+        vm.expectRevert(abi.encodeWithSelector(IReferee.NothingOwed.selector, address(this)));
+        referee.withdrawOwed(payable(address(this)));
+    }
+
+    function refuseWithdraw(bytes memory reason) private {
+        vm.prank(operator);
+        vm.expectRevert(reason);
+        referee.withdraw(channel, payable(operator));
+    }
+}
