@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from enclave_community import MEASUREMENT, secret
+from gramine_folder import GramineFolder
 
 from wattest.attestation.formats.quote import parse_quote
 from wattest.enclave.measured.device import AttestationDevice, GramineDevice, SimulatorDevice
@@ -20,33 +20,6 @@ from wattest.enclave.simulator.launch import DeviceService
 from wattest.enclave.simulator.platform import SimulatedPlatform
 
 DeviceMaker = Callable[[bytes], AttestationDevice]
-
-
-class GramineFolder:
-    """Gramine's files over the simulator: a named pipe takes report data, another gives the quote over it."""
-
-    def __init__(self, folder: Path, service: DeviceService) -> None:
-        self.folder = folder
-        self._service = service
-        (folder / "keys").mkdir(parents=True)
-        (folder / "keys" / "_sgx_mrenclave").write_bytes(service.sealing_key(b"root")[:16])
-        os.mkfifo(folder / "user_report_data")
-        os.mkfifo(folder / "quote")
-        self._stop = False
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            report_data = (self.folder / "user_report_data").read_bytes()
-            if self._stop:
-                return
-            (self.folder / "quote").write_bytes(self._service.quote(report_data))
-
-    def close(self) -> None:
-        self._stop = True
-        (self.folder / "user_report_data").write_bytes(b"")
-        self._thread.join(5)
 
 
 @pytest.fixture(params=["simulator", "gramine"])
