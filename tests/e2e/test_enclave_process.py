@@ -119,6 +119,8 @@ def test_a_signal_ends_it_in_order(process: EnclaveProcess, number: signal.Signa
     os.kill(process_id, number)
     assert gone(process_id)
     assert not place.exists()
+    assert process._process is not None
+    assert process._process.wait(5) == 0
     assert not process.is_running
 
 

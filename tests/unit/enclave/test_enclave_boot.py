@@ -120,6 +120,14 @@ def test_everything_else_is_refused(fence: Fence, files: dict[str, Path], tmp_pa
             fence.audit(event, arguments)
 
 
+def test_a_library_or_guest_that_changed_since_it_was_measured_is_refused(fence: Fence, files: dict[str, Path]) -> None:
+    path = files["packages/lib.so"]
+    path.write_bytes(b"\x7fELF other")
+    for event, arguments in (("ctypes.dlopen", (str(path),)), ("open", (str(path), "rb", os.O_RDONLY))):
+        with pytest.raises(OutsideMeasurement):
+            fence.audit(event, arguments)
+
+
 def test_without_folders_of_its_own_nothing_may_be_written(files: dict[str, Path]) -> None:
     bare = Fence({}, {})
     with pytest.raises(OutsideMeasurement):

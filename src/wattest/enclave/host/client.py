@@ -14,8 +14,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from wattest.crypto.hashing import sha256
 from wattest.enclave.host.jobs import (
     ChainHead,
@@ -146,14 +144,16 @@ class EnclaveClient:
                     "meter_keys": b"".join(job.meter_keys),
                 },
             )
-            order = _numbers(begun.blob("order", 4 * len(job.meter_keys)))
+            order = _numbers(begun.rows("order", 4, len(job.meter_keys)))
             begun.close()
             blocks: dict[int, bytes] = {}
             for step in _steps(job.blocks):
                 sealed = self._ask("seal.add", {"blocks": step})
-                indices = _numbers(sealed.blob("indices", 4 * len(step)))
+                indices = _numbers(sealed.rows("indices", 4, len(step)))
                 ciphertexts = sealed.blobs("blocks", len(step), MAX_BLOCK_BYTES)
                 sealed.close()
+                if not len(indices) == len(ciphertexts) == len(step):
+                    raise EnclaveMisbehaved("a step has other blocks", expected=len(step), actual=len(ciphertexts))
                 blocks.update(zip(indices, ciphertexts, strict=True))
             return self._finish(order, blocks)
 
@@ -172,7 +172,7 @@ class EnclaveClient:
                     "watchers": b"".join(job.watcher_keys),
                 },
             )
-            order = _numbers(begun.blob("order", 4 * len(job.items)))
+            order = _numbers(begun.rows("order", 4, len(job.items)))
             begun.close()
             blocks: dict[int, bytes] = {}
             for number, item in enumerate(job.items):
@@ -249,7 +249,7 @@ class EnclaveClient:
         count = header.entry_count
         payouts: tuple[int, bytes, int, bytes] | None = None
         if order is None:
-            order = _numbers(finished.blob("order", 4 * count))
+            order = _numbers(finished.rows("order", 4, count))
             payouts = (
                 finished.uint("payout_entry", 32),
                 finished.octets("payout_root", 32),
@@ -270,12 +270,13 @@ class EnclaveClient:
             results += page.blobs("results", size, MAX_BLOCK_BYTES)
             readers = page.blobs("readers", size, 32 * 128)
             keys = page.blobs("wrapped", size, _WRAPPED_BYTES * 128)
-            wrapped += [_by_reader(names, found) for names, found in zip(readers, keys, strict=True)]
+            wrapped += [_by_reader(names, found) for names, found in zip(readers, keys, strict=False)]
             page.close()
-        ciphertexts = [blocks[index] for index in range(count)] if len(blocks) == count else []
+        ciphertexts = [blocks[index] for index in range(count) if index in blocks]
         digests = tuple(sha256(block) for block in ciphertexts)
         manifest = BundleManifest(header.channel, header.period_start, header.period_end, digests).to_bytes()
-        if not len(entries) == len(ciphertexts) == len(order) == count or sha256(manifest) != header.content_id:
+        lengths = {len(each) for each in (entries, salts, results, wrapped, ciphertexts, order)}
+        if lengths != {count} or sha256(manifest) != header.content_id:
             raise EnclaveMisbehaved("the blocks are not those of the header", expected=header.content_id)
         return SealedBatch(
             header=header,
@@ -289,7 +290,7 @@ class EnclaveClient:
             member_of=[-1 if member == _PAYOUT_MEMBER else member for member in order],
             results=results if payouts is not None else (),
             payouts=None
-            if payouts is None
+            if payouts is None or payouts[0] >= count
             else PayoutResult(payouts[0], payouts[1], payouts[2], results[payouts[0]], payouts[3]),
         )
 
@@ -315,6 +316,9 @@ class EnclaveClient:
                     hint="restart the enclave; a job that was sealed gives the same header again",
                     method=method,
                 ) from error
+            except BaseException:
+                self.close()  # interrupted in the middle: the answer must not be taken for the next question's
+                raise
             if data is None:
                 self.close()
                 raise EnclaveUnreachable(
@@ -394,8 +398,8 @@ def _steps(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield step
 
 
-def _numbers(data: bytes) -> list[int]:
-    return [int(number) for number in np.frombuffer(data, dtype=">u4")]
+def _numbers(rows: list[bytes]) -> list[int]:
+    return [int.from_bytes(row, "big") for row in rows]
 
 
 def _by_reader(readers: bytes, wrapped: bytes) -> dict[ReaderId, bytes]:

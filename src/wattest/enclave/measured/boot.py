@@ -57,6 +57,7 @@ class Fence(MetaPathFinder):
         self._paths = paths
         self._logical_of = {os.path.realpath(path): logical for logical, path in paths.items()}
         self._writable: tuple[str, ...] = ()
+        self._reading: set[str] = set()
         self._suffixes = importlib.machinery.EXTENSION_SUFFIXES
 
     def allow(self, *directories: str) -> None:
@@ -71,8 +72,12 @@ class Fence(MetaPathFinder):
         expected = self._digest_of.get(logical)
         if expected is None:
             raise OutsideMeasurement(f"{logical} is not measured")
-        with Path(self._paths[logical]).open("rb") as handle:
-            data = handle.read()
+        self._reading.add(logical)
+        try:
+            with Path(self._paths[logical]).open("rb") as handle:
+                data = handle.read()
+        finally:
+            self._reading.discard(logical)
         if sha256(data).digest() != expected:
             raise OutsideMeasurement(f"{logical} is not the file that was measured")
         return data
@@ -135,8 +140,8 @@ class Fence(MetaPathFinder):
         if event == "open":
             self._judge_open(arguments[0], arguments[2] if len(arguments) > 2 else 0)
         elif event == "ctypes.dlopen":
-            if arguments[0] is not None and os.path.realpath(arguments[0]) not in self._logical_of:
-                raise OutsideMeasurement(f"library {arguments[0]} is not measured")
+            if arguments[0] is not None:
+                self._judge_open(arguments[0], os.O_RDONLY, own=False)
         elif event == "socket.bind":
             address = arguments[1]
             if not isinstance(address, str) or not os.path.realpath(address).startswith(self._writable):
@@ -144,19 +149,23 @@ class Fence(MetaPathFinder):
         elif event in _DENIED_EVENTS:
             raise OutsideMeasurement(f"{event} is not for an enclave")
 
-    def _judge_open(self, path: object, flags: object) -> None:
+    def _judge_open(self, path: object, flags: object, *, own: bool = True) -> None:
         if isinstance(path, int):
             return
         place = os.path.realpath(os.fsdecode(path))  # type: ignore[arg-type]
-        if (place + os.sep).startswith(self._writable) and self._writable:
+        if own and self._writable and (place + os.sep).startswith(self._writable):
             return
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if place == "/dev/urandom" or (place in self._logical_of and not writes):
+        logical = self._logical_of.get(place)
+        if logical is not None and not writes:
+            if logical not in self._reading:  # opened by somebody else: it must still be what was measured
+                self.read(logical)
             return
-        raise OutsideMeasurement(f"{place} is not measured")
+        if place != "/dev/urandom":
+            raise OutsideMeasurement(f"{place} is not measured")
 
     def verify_loaded(self) -> None:
-        """Hash again what the interpreter imported before the fence stood.
+        """Hash again what the interpreter is and imported before the fence stood, and what the loader will map.
 
         Raises: OutsideMeasurement.
         """
@@ -168,6 +177,9 @@ class Fence(MetaPathFinder):
             if logical is None:
                 raise OutsideMeasurement(f"{name} was loaded from {file}, which is not measured")
             self.read(logical)
+        for logical in self._digest_of:
+            if logical.startswith("interpreter/") or ".libs/" in logical:  # what the system's loader maps by itself
+                self.read(logical)
 
 
 class MeasuredLoader(importlib.machinery.SourceFileLoader):

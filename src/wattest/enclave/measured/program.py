@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import select
 import signal
 import socket
@@ -47,6 +48,7 @@ _PEER_CREDENTIALS = struct.Struct("3i")
 
 def run_program(manifest: dict[str, Any], run: dict[str, Any]) -> int:
     """Serve until told to stop; 0 for an orderly end, 1 when the start was refused (the host is told why)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no key on disk, whatever crashes
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     place = Path(run["socket"])
