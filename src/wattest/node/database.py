@@ -96,7 +96,10 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside, or none; durable when the block ends."""
+        """All changes inside, or none; durable when the outermost block ends."""
+        if self._connection.in_transaction:
+            yield
+            return
         self.run("BEGIN IMMEDIATE")
         try:
             yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from wattest.chain.files import write_atomically
@@ -24,6 +25,7 @@ from wattest.protocol.member_list import SignedMemberList
 
 MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024
 MAX_INBOX_FILES = 100_000
+BLOCKS_PER_TRANSACTION = 512
 
 
 class ForeignMeter(VerificationError):
@@ -42,12 +44,17 @@ class InboxFull(InputError):
     """More files wait than the inbox may hold."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemberKeys:
     """A signed member list with the meter keys behind its commitments, in the members' order."""
 
     members: SignedMemberList
     meter_keys: Sequence[bytes] = field(repr=False)
+
+    @cached_property
+    def public_keys(self) -> frozenset[bytes]:
+        """The members' meter public keys."""
+        return frozenset(member.public_key for member in self.members.member_list.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,7 @@ def keep_block(store: OperatorStore, duty: Duty, body: bytes) -> bool:
             period_start=period[0],
             hint="late readings belong into an open channel",
         )
-    members = duty.members_at(period[0]).members.member_list.members
-    if all(member.public_key != block.public_key for member in members):
+    if block.public_key not in duty.members_at(period[0]).public_keys:
         raise ForeignMeter("the meter is no member of the channel", meter=meter)
     verify_device_block(block)
     return store.add_block(duty.channel.id, meter, period, digest, body)
@@ -125,20 +131,31 @@ class Inbox:
     def take_in(self, store: OperatorStore, duty: Duty, faults: FaultPoints) -> tuple[int, list[WattestError]]:
         """Move every waiting block of a channel into the store; how many were new, and why others were refused."""
         folder = self.folder / duty.channel.id.hex()
+        paths = sorted(folder.glob("*.block")) if folder.is_dir() else []
         kept = 0
         refusals: list[WattestError] = []
-        for path in sorted(folder.glob("*.block")) if folder.is_dir() else ():
-            try:
-                with path.open("rb") as file:
-                    body = file.read(MAX_INBOX_FILE_BYTES + 1)
-                kept += keep_block(store, duty, body)
-            except (InputError, VerificationError) as error:
-                refusals.append(error)
-                refused = self.folder / "refused" / duty.channel.id.hex()
-                refused.mkdir(parents=True, exist_ok=True)
-                write_atomically(refused / f"{path.stem}.json", json.dumps(error.as_dict()).encode())
-                path.replace(refused / path.name)
-                continue
+        for first in range(0, len(paths), BLOCKS_PER_TRANSACTION):
+            group = paths[first : first + BLOCKS_PER_TRANSACTION]
+            refused: dict[Path, WattestError] = {}
+            with store.database.transaction():
+                for path in group:
+                    try:
+                        with path.open("rb") as file:
+                            kept += keep_block(store, duty, file.read(MAX_INBOX_FILE_BYTES + 1))
+                    except (InputError, VerificationError) as error:
+                        refused[path] = error
             faults.reach("block.kept")
-            path.unlink()
+            for path in group:
+                if path in refused:
+                    self._set_aside(duty, path, refused[path])
+                else:
+                    path.unlink()
+            refusals += refused.values()
         return kept, refusals
+
+    def _set_aside(self, duty: Duty, path: Path, error: WattestError) -> None:
+        """Keep a refused file with the reason beside it."""
+        folder = self.folder / "refused" / duty.channel.id.hex()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f"{path.stem}.json", json.dumps(error.as_dict()).encode())
+        path.replace(folder / path.name)

@@ -11,7 +11,7 @@ the store holds is the only one ever committed for its sequence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -165,6 +165,12 @@ class Operator:
     def ingest(self, channel: bytes, body: bytes) -> bool:
         """Take a device block in, in this process; False when it is there already."""
         return keep_block(self.store, self._duty(channel), body)
+
+    def ingest_many(self, channel: bytes, bodies: Iterable[bytes]) -> int:
+        """Take many blocks in with one durable write; how many were new. One refusal is raised and none is kept."""
+        duty = self._duty(channel)
+        with self.store.database.transaction():
+            return sum(keep_block(self.store, duty, body) for body in bodies)
 
     def step(self, now: int | None = None) -> StepReport:
         """Do everything that can be done now; ``now`` is chain time, read from the chain when None.

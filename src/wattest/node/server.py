@@ -340,7 +340,7 @@ class OperatorServer:
         def keep() -> None:
             block = parse_device_block(body)
             keys = duty.members_at(duty.period_of(block.period_start)[0])
-            if all(member.public_key != block.public_key for member in keys.members.member_list.members):
+            if block.public_key not in keys.public_keys:
                 raise ForeignMeter("the meter is no member of the channel")
             verify_device_block(block)
             self._inbox.put(channel, body)
