@@ -136,6 +136,9 @@ class Executor(Protocol):
 
     def recent_block(self) -> tuple[int, bytes]: ...
 
+    @property
+    def twin(self) -> TwinExecutor: ...
+
     def run(self, call: str, caller: bytes, now: int, value: int, arguments: tuple[Any, ...]) -> str | None: ...
 
 
@@ -163,7 +166,10 @@ class Player:
         assert wanted == 0 or wanted > self.now, f"the scenario's time goes back at {step}"
         self.now = wanted or self.now + 1
         caller = address_of(step.get("by", by))
-        return self.executor.run(call, caller, self.now, step.get("value", value), arguments)
+        refused = self.executor.run(call, caller, self.now, step.get("value", value), arguments)
+        if refused is None:
+            self._sync()
+        return refused
 
     # ------------------------------------------------------------------ set-up
 
@@ -346,15 +352,17 @@ class Player:
                 return replace(record, committed_at=record.committed_at + 1)
         return record
 
-    def _slash(self, label: str | None) -> None:
-        if label is None:
-            return
-        record = replace(self.records[label], state=BatchState.SLASHED)
-        header = self.batches[label].header
-        sequence, digest, _ = self.heads[header.channel, header.operator]
-        if sequence == header.sequence:
-            self.heads[header.channel, header.operator] = (sequence, digest, record)
-        self.records[label] = record
+    def _sync(self) -> None:
+        """Learn from the twin which records are slashed by now."""
+        twin = self.executor.twin
+        for label, record in self.records.items():
+            header = self.batches[label].header
+            key = (header.channel, header.operator, header.sequence)
+            if record.state is BatchState.COMMITTED and twin.state.batches[key] == record.slashed().digest:
+                self.records[label] = record.slashed()
+                sequence, digest, _ = self.heads[key[:2]]
+                if sequence == header.sequence:
+                    self.heads[key[:2]] = (sequence, digest, record.slashed())
 
     # -------------------------------------------------- challenges and proofs
 
@@ -396,10 +404,7 @@ class Player:
         return header.channel, header.operator, header.sequence, record, step["index"]
 
     def do_expire(self, step: dict[str, Any]) -> str | None:
-        refused = self.run("expire", step, *self._challenge_key(step), by="anyone")
-        if refused is None:
-            self._slash(step["batch"])
-        return refused
+        return self.run("expire", step, *self._challenge_key(step), by="anyone")
 
     def do_refund(self, step: dict[str, Any]) -> str | None:
         return self.run("refund", step, *self._challenge_key(step), by="anyone")
@@ -409,18 +414,12 @@ class Player:
         label = step.get("batch")
         record = EMPTY_RECORD if label is None else self._record(label, step)
         arguments = (first.header, first.signature, second.header, second.signature, record)
-        refused = self.run("proveEquivocation", step, *arguments, by="watcher")
-        if refused is None and not step.get("final"):
-            self._slash(label)
-        return refused
+        return self.run("proveEquivocation", step, *arguments, by="watcher")
 
     def do_invalid_evidence(self, step: dict[str, Any]) -> str | None:
         opening = openings()[step.get("opening", step["index"])]
         arguments = (self._header(step), self._record(step["batch"], step), self._entry(step), opening)
-        refused = self.run("proveInvalidEvidence", step, *arguments, by="watcher")
-        if refused is None:
-            self._slash(step["batch"])
-        return refused
+        return self.run("proveInvalidEvidence", step, *arguments, by="watcher")
 
 
 class TwinExecutor:
@@ -432,6 +431,10 @@ class TwinExecutor:
         self.state = RefereeState(domain)
         self.registry = RegistryState(registry_domain, AppraiserQuorum(appraisers, THRESHOLD))
         self.blocks: Mapping[int, bytes] = {7: bytes_of("block 7")}
+
+    @property
+    def twin(self) -> TwinExecutor:
+        return self
 
     def recent_block(self) -> tuple[int, bytes]:
         return max(self.blocks.items())

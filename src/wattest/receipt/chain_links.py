@@ -59,6 +59,7 @@ def check_header_signature(receipt: Receipt, deployment: Deployment) -> str:
 def check_enclave_verdict(receipt: Receipt, deployment: Deployment, view: ChainView | None) -> str:
     """Each verdict has its quorum, and its evidence passes the policy again, as of its own time."""
     roots = [parse_root(root) for root in deployment.trust_roots]
+    kinds: set[str] = set()
     for part in receipt.registrations:
         verdict = part.verdict
         require("a verdict is for another referee", deployment.referee, verdict.referee)
@@ -68,9 +69,9 @@ def check_enclave_verdict(receipt: Receipt, deployment: Deployment, view: ChainV
         at = verdict.issued_at
         if view is not None and (found := _registered(view, deployment, part)) is not None:
             at = found.registered_at
-        _appraise_again(part, deployment, roots, at)
-    kinds = ", ".join(sorted({root.kind.value for root in roots}))
-    return f"{len(receipt.registrations)} verdicts signed by the appraisers; evidence accepted again (root: {kinds})"
+        kinds.add(_appraise_again(part, deployment, roots, at))
+    named = ", ".join(sorted(kinds))
+    return f"{len(receipt.registrations)} verdicts signed by the appraisers; evidence accepted again (root: {named})"
 
 
 def check_registration(receipt: Receipt, deployment: Deployment, view: ChainView | None) -> str:
@@ -125,7 +126,8 @@ def check_payout_root(receipt: Receipt, deployment: Deployment, view: ChainView 
     return f"posted at {found.posted_at}, active since {found.activated_at}"
 
 
-def _appraise_again(part: RegistrationPart, deployment: Deployment, roots: list[TrustRoot], at: int) -> None:
+def _appraise_again(part: RegistrationPart, deployment: Deployment, roots: list[TrustRoot], at: int) -> str:
+    """Judge the evidence as of ``at``; whose root it was genuine under."""
     verdict = part.verdict
     evidence = parse_evidence(part.quote)
     endorsements = parse_endorsements(part.collateral.encode())
@@ -142,6 +144,7 @@ def _appraise_again(part: RegistrationPart, deployment: Deployment, roots: list[
     result.verify_accepted()
     require("the verdict names another measurement", result.measurement_id, verdict.measurement)
     require("the verdict names another platform", result.platform_id, verdict.platform)
+    return result.root.value if result.root is not None else "none"
 
 
 def _candidates(receipt: Receipt, deployment: Deployment, header: BatchHeader, signature: bytes) -> list[int]:
