@@ -13,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.header import HEADER_FIELDS, BatchHeader, sign_header
