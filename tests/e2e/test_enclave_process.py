@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -159,6 +160,32 @@ def test_it_dies_with_its_host_even_when_the_host_is_killed(machine: SimulatedPl
     host.stdout.close()
     assert gone(int(process_id))
     assert not (Path(folder_name) / "enclave.sock").exists()
+
+
+def test_a_start_that_cannot_work_says_why(
+    machine: SimulatedPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnclaveStartFailed) as caught:
+        EnclaveProcess(machine, tmp_path / "file" / "state").start()
+    assert caught.value.fields["path"] == str(tmp_path / "file" / "state")
+    monkeypatch.setattr(process_room, "interpreter_path", lambda: tmp_path / "no-python")
+    with pytest.raises(EnclaveStartFailed):
+        EnclaveProcess(machine, tmp_path / "state").start()
+    monkeypatch.setattr(process_room, "interpreter_path", lambda: Path("/bin/false"))
+    with pytest.raises(EnclaveStartFailed) as caught:
+        EnclaveProcess(machine, tmp_path / "state").start()
+    assert "ended before it was ready" in caught.value.message
+
+
+def test_a_long_temporary_folder_does_not_matter(
+    machine: SimulatedPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with EnclaveProcess(machine, tmp_path / "state") as process:
+        assert process.client.describe().identities == ()
 
 
 def test_two_enclaves_never_share_a_state_folder(process: EnclaveProcess, machine: SimulatedPlatform) -> None:

@@ -29,7 +29,13 @@ from wattest.errors import ConfigError, TransportError, WattestError
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 LOG_TAIL_BYTES = 2_000
+MAX_PLACE_BYTES = 64
 _MAX_READY_BYTES = 64 * 1024
+
+
+def _short_place() -> str | None:
+    """Where a socket's path stays within the 107 bytes a Unix address has; None for the usual place."""
+    return None if len(os.fsencode(tempfile.gettempdir())) <= MAX_PLACE_BYTES else "/tmp"  # noqa: S108 - mode 0700
 
 
 class EnclaveStartFailed(TransportError):
@@ -115,7 +121,7 @@ class EnclaveProcess:
         try:
             self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._log_path.parent.mkdir(parents=True, exist_ok=True)
-            run_dir = Path(tempfile.mkdtemp(prefix="wattest-enclave-"))
+            run_dir = Path(tempfile.mkdtemp(prefix="wattest-enclave-", dir=_short_place()))
         except OSError as error:
             raise EnclaveStartFailed(
                 f"no place for the enclave's files: {error.strerror}", retryable=False, path=str(self._state_dir)
