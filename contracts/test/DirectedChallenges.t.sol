@@ -40,6 +40,27 @@ contract DirectedChallengesTest is World {
         vm.assertTrue(referee.isFinal(channel, operator, 1, batch.record));
     }
 
+    /// @dev Here every slot is warm, on both sides of the comparison.
+    function test_AnswererIsOwedWhatTheAnswerCost() public {
+        Sealed memory batch = commitDay(0, none());
+        vm.deal(BURN, 1);
+        for (uint32 index = 0; index < 3; ++index) {
+            challengeEntry(batch, index);
+            EntryInclusion memory entry_ = inclusion(batch, index);
+            bytes memory input = abi.encodeCall(referee.answer, (batch.header, batch.record, entry_));
+            uint256 owed = referee.owed(operator);
+            vm.txGasPrice(1 gwei);
+            vm.prank(operator);
+            uint256 left = gasleft();
+            (bool success,) = address(referee).call(input);
+            uint256 spent = left - gasleft() + 21_000 + inputGas(input);
+            vm.txGasPrice(0);
+            vm.assertTrue(success);
+            vm.assertGe(referee.owed(operator) - owed, spent * 1 gwei * 9 / 10);
+            vm.assertLe(referee.owed(operator) - owed, spent * 1 gwei * 3 / 2);
+        }
+    }
+
     function test_Attack2_WrongAnswersChangeNothing() public {
         Sealed memory batch = commitDay(0, none());
         challengeEntry(batch, 2);

@@ -27,6 +27,7 @@ interface Vm {
     function lastFrameGas() external view returns (FrameGas memory);
     function lastCallGas() external view returns (FrameGas memory);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function snapshotState() external returns (uint256);
     function revertToState(uint256 id) external returns (bool);
     function label(address account, string calldata name) external;
@@ -63,6 +64,7 @@ interface Vm {
     function assertEq(bytes calldata left, bytes calldata right) external pure;
     function assertLt(uint256 left, uint256 right) external pure;
     function assertLt(uint256 left, uint256 right, string calldata reason) external pure;
+    function assertGe(uint256 left, uint256 right) external pure;
     function assertLe(uint256 left, uint256 right) external pure;
     function assertLe(uint256 left, uint256 right, string calldata reason) external pure;
     function assertGt(uint256 left, uint256 right) external pure;

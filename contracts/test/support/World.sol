@@ -269,4 +269,11 @@ abstract contract World {
     function depositOf(address account) internal view returns (uint256) {
         return referee.operatorHead(channel, account).depositWei;
     }
+
+    /// @dev EIP-2028: 16 for a byte that is not zero, 4 for one that is.
+    function inputGas(bytes memory input) internal pure returns (uint256 gas) {
+        for (uint256 i = 0; i < input.length; ++i) {
+            gas += input[i] == 0 ? 4 : 16;
+        }
+    }
 }
