@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.rpc import JsonRpc, RpcFailed
+from wattest.chain.rpc import JsonRpc, MalformedRpcResponse, RpcFailed
 from wattest.chain.signer import LocalSigner, UnsignedTransaction
 from wattest.config import ChainConfig
 from wattest.errors import ConfigError, ProtocolError, TransportError
@@ -226,13 +226,16 @@ class ChainClient:
         if value is None:
             raise Reorganised("the chain has no such block", retryable=True, block=number)
         return Block(
-            _quantity(value["number"]), _data(value["hash"]), _data(value["parentHash"]), _quantity(value["timestamp"])
+            _quantity(_field(value, "number")),
+            _data(_field(value, "hash")),
+            _data(_field(value, "parentHash")),
+            _quantity(_field(value, "timestamp")),
         )
 
     def is_canonical(self, block_number: int, block_hash: bytes) -> bool:
         """Whether the chain still holds this block."""
         value = self.rpc.request("eth_getBlockByNumber", hex(block_number), False)
-        return value is not None and _data(value["hash"]) == block_hash
+        return value is not None and _data(_field(value, "hash")) == block_hash
 
     def now(self) -> int:
         """The latest block's timestamp: the clock that every window is measured by."""
@@ -285,17 +288,17 @@ class ChainClient:
         for start in range(from_block, to_block + 1, LOG_RANGE_BLOCKS):
             end = min(start + LOG_RANGE_BLOCKS - 1, to_block)
             query = {"address": _hex(address), "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
-            found += [_log(item) for item in self.rpc.request("eth_getLogs", query)]
+            found += [_log(item) for item in _items(self.rpc.request("eth_getLogs", query))]
         return sorted(found, key=lambda log: (log.block_number, log.log_index))
 
     def transaction_input(self, transaction_hash: bytes) -> bytes:
         """The calldata of a mined transaction; raises ``Reorganised`` when the chain no longer holds it."""
         value = self.rpc.request("eth_getTransactionByHash", _hex(transaction_hash))
-        if value is None or value.get("blockHash") is None:
+        if value is None or _field(value, "blockHash") is None:
             raise Reorganised(
                 "the chain no longer holds this transaction", retryable=True, transaction=transaction_hash
             )
-        return _data(value["input"])
+        return _data(_field(value, "input"))
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The receipt of a mined transaction that succeeded; None while it is not mined.
@@ -305,22 +308,22 @@ class ChainClient:
         value = self.rpc.request("eth_getTransactionReceipt", _hex(transaction_hash))
         if value is None:
             return None
-        if _quantity(value["status"]) != 1:
+        if _quantity(_field(value, "status")) != 1:
             raise TransactionFailed(
                 "a transaction was mined and reverted",
                 transaction=transaction_hash,
-                block=_quantity(value["blockNumber"]),
-                gas_used=_quantity(value["gasUsed"]),
+                block=_quantity(_field(value, "blockNumber")),
+                gas_used=_quantity(_field(value, "gasUsed")),
             )
         address = value.get("contractAddress")
         return Receipt(
-            _data(value["transactionHash"]),
-            _quantity(value["blockNumber"]),
-            _data(value["blockHash"]),
-            _quantity(value["gasUsed"]),
+            _data(_field(value, "transactionHash")),
+            _quantity(_field(value, "blockNumber")),
+            _data(_field(value, "blockHash")),
+            _quantity(_field(value, "gasUsed")),
             _quantity(value.get("effectiveGasPrice", "0x0")),
             None if address is None else _data(address),
-            tuple(_log(item) for item in value["logs"]),
+            tuple(_log(item) for item in _items(_field(value, "logs"))),
         )
 
     def deploy(self, signer: LocalSigner, abi: ContractAbi, *arguments: object) -> Receipt:
@@ -384,7 +387,7 @@ class ChainClient:
         newest = sent[-1]
         chain_id, latest = self.rpc.batch([("eth_chainId", []), ("eth_getBlockByNumber", ["latest", False])])
         self._require_chain_id(_quantity(chain_id))
-        base_fee_wei = _quantity(latest["baseFeePerGas"])
+        base_fee_wei = _quantity(_field(latest, "baseFeePerGas"))
         if base_fee_wei <= newest.max_fee_wei:
             self._broadcast(newest.raw)
             return sent
@@ -410,7 +413,7 @@ class ChainClient:
             self._broadcast(earlier.raw)  # a reorganisation or a crash may have taken it out of the node's pool
             if earlier.nonce == nonce:
                 nonce += 1
-        fee_wei = 2 * _quantity(latest["baseFeePerGas"]) + PRIORITY_FEE_WEI
+        fee_wei = 2 * _quantity(_field(latest, "baseFeePerGas")) + PRIORITY_FEE_WEI
         gas = min(estimate + estimate // 4 + 10_000, TRANSACTION_GAS_LIMIT)
         sent = self._signed(wanted, nonce, gas, fee_wei, PRIORITY_FEE_WEI)
         self._journal.record(sent)
@@ -505,16 +508,28 @@ def _is_known_already(error: RpcFailed) -> bool:
     )
 
 
-def _log(value: dict[str, Any]) -> Log:
+def _log(value: object) -> Log:
     return Log(
-        _data(value["address"]),
-        tuple(_data(topic) for topic in value["topics"]),
-        _data(value["data"]),
-        _quantity(value["blockNumber"]),
-        _data(value["blockHash"]),
-        _data(value["transactionHash"]),
-        _quantity(value["logIndex"]),
+        _data(_field(value, "address")),
+        tuple(_data(topic) for topic in _items(_field(value, "topics"))),
+        _data(_field(value, "data")),
+        _quantity(_field(value, "blockNumber")),
+        _data(_field(value, "blockHash")),
+        _data(_field(value, "transactionHash")),
+        _quantity(_field(value, "logIndex")),
     )
+
+
+def _field(value: object, name: str) -> Any:
+    if not isinstance(value, dict) or name not in value:
+        raise MalformedRpcResponse("the node's answer lacks a field", retryable=False, field=name)
+    return value[name]
+
+
+def _items(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise MalformedRpcResponse("the node's answer is no list", retryable=False, actual=type(value).__name__)
+    return value
 
 
 def _hex(data: bytes) -> str:
@@ -523,15 +538,15 @@ def _hex(data: bytes) -> str:
 
 def _data(text: object) -> bytes:
     if not isinstance(text, str) or not text.startswith("0x"):
-        raise TransportError("the node answered no hex string", retryable=False, actual=str(text)[:80])
+        raise MalformedRpcResponse("the node answered no hex string", retryable=False, actual=str(text)[:80])
     try:
         return bytes.fromhex(text[2:])
     except ValueError as error:
-        raise TransportError("the node answered malformed hex", retryable=False, actual=text[:80]) from error
+        raise MalformedRpcResponse("the node answered malformed hex", retryable=False, actual=text[:80]) from error
 
 
 def _quantity(text: object) -> int:
     try:
         return int(str(text), 16)
     except ValueError as error:
-        raise TransportError("the node answered no number", retryable=False, actual=str(text)[:80]) from error
+        raise MalformedRpcResponse("the node answered no number", retryable=False, actual=str(text)[:80]) from error

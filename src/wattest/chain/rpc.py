@@ -103,7 +103,7 @@ class JsonRpc:
         ]
         answer = self._exchange(json.dumps(numbered if len(numbered) > 1 else numbered[0]).encode())
         answers = answer if isinstance(answer, list) else [answer]
-        by_id = {item.get("id"): item for item in answers if isinstance(item, dict)}
+        by_id = {item["id"]: item for item in answers if isinstance(item, dict) and isinstance(item.get("id"), int)}
         results: list[Any] = []
         for sent in numbered:
             item = by_id.get(sent["id"])
@@ -161,7 +161,7 @@ class JsonRpc:
             raise http.client.HTTPException(f"HTTP status {response.status}")
         try:
             return json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedRpcResponse(
                 "the endpoint does not speak JSON-RPC",
                 retryable=False,
