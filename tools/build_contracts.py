@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 ARTIFACTS = ROOT / "src" / "wattest" / "chain" / "artifacts"
+# not npm's own wrapper, which ends with 0 whatever the result
 FORGE = ROOT / "tools" / "forge"
 SOLC = ROOT / "node_modules" / "solc" / "package.json"
 

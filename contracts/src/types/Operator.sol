@@ -64,7 +64,7 @@ library OperatorHeads {
     /// sum fits MAX_EXPOSURE; the 2^32-nd batch of an operator is refused.
     function afterCommit(uint256 word, uint256 exposureWei) internal pure returns (uint256) {
         uint256 next = sequence(word) + 1;
-        require(next <= type(uint32).max);
+        assert(next <= type(uint32).max);
         // Everything but state and sequence, then those, then the exposure, which stays inside its field.
         return (word >> 40 << 40 | next << 8 | uint256(OperatorState.Active)) + (exposureWei << EXPOSURE_SHIFT);
     }
