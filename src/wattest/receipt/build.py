@@ -17,7 +17,7 @@ from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.protocol.bundle import parse_manifest
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.header import BatchHeader, recover_header_signer
-from wattest.protocol.payouts import payout_job_id
+from wattest.protocol.statement import payout_job_id
 from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, StatementPart, parse_receipt
 from wattest.settlement.payout import PayoutTree
 from wattest.workload.statement import Payout

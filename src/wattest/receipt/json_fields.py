@@ -50,7 +50,8 @@ def read_bytes(where: str, value: object, length: int | None = None, *, at_most:
     if limit is not None and len(text) > 2 * limit:
         raise JsonFieldInvalid(f"{where} is too long", field=where, expected=limit, actual=len(text) // 2)
     if _HEX.fullmatch(text) is None:
-        raise JsonFieldInvalid(f"{where} must be lower-case hex", field=where, expected="0-9a-f", actual=text[:64])
+        # The text is not repeated: it may be a key.
+        raise JsonFieldInvalid(f"{where} must be lower-case hex, two digits a byte", field=where, actual=len(text))
     data = bytes.fromhex(text)
     if length is not None and len(data) != length:
         raise JsonFieldInvalid(f"{where} has the wrong length", field=where, expected=length, actual=len(data))

@@ -18,7 +18,9 @@ from wattest.metering.meter import statement_job_id
 from wattest.metering.series_block import parse_series_block, verify_series_block
 from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import GRID_S
-from wattest.protocol.payouts import citations_root, payout_job_id, payout_leaf, payout_result
+from wattest.protocol.fields import WORD
+from wattest.protocol.payouts import citations_root, payout_leaf
+from wattest.protocol.statement import STATEMENT_INPUT_TAG, payout_job_id, payout_result
 from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.metering_links import blocks_of, known_workload, verify_placed
@@ -26,21 +28,7 @@ from wattest.receipt.receipt import PayoutPart, Receipt
 from wattest.settlement.bill import Bill, parse_bill, verify_bill
 from wattest.settlement.tariff import parse_tariff
 
-STATEMENT_INPUT_TAG = b"wattest/statement-input/1"
 MAX_INTERVALS = 2**17
-
-
-def statement_input(tariff: bytes, allocation_digest: bytes, cited: list[tuple[bytes, int]]) -> bytes:
-    """What a statement entry's input digest is over; ``cited`` are header digests with the entry's index."""
-    return b"".join(
-        (
-            STATEMENT_INPUT_TAG,
-            sha256(tariff),
-            allocation_digest,
-            len(cited).to_bytes(4, "big"),
-            *(digest + index.to_bytes(4, "big") for digest, index in cited),
-        )
-    )
 
 
 def statement_entry(receipt: Receipt) -> tuple[StatementEntry, bytes, bytes]:
@@ -73,11 +61,7 @@ def check_statement(receipt: Receipt, deployment: Deployment) -> str:
     digests = [day.header.digest(deployment.referee_domain) for day in receipt.days]
     require("the statement cites other batches", citations_root(digests), header.inputs)
     cited = [(digest, day.index) for digest, day in zip(digests, receipt.days, strict=True)]
-    tag = len(STATEMENT_INPUT_TAG)
-    allocation_digest = source[tag + 32 : tag + 64]
-    require(
-        "the statement was computed from other entries", statement_input(part.tariff, allocation_digest, cited), source
-    )
+    require("the statement was computed from other entries", _described(part.tariff, source, cited), source)
     verify_placed(part, entry.pack())
     if header.workload != known_workload("settle"):
         raise LinkUnchecked(
@@ -173,6 +157,16 @@ def distribution_of(receipt: Receipt, deployment: Deployment) -> DistributionEnt
 def owed_payout(receipt: Receipt) -> PayoutPart | None:
     """The payout that must be on chain, None if nothing is owed."""
     return receipt.payout if _bill(receipt).total_cents < 0 else None
+
+
+def _described(tariff: bytes, source: bytes, cited: list[tuple[bytes, int]]) -> bytes:
+    """The input description of these citations, with the allocation key's digest taken from ``source``.
+
+    The key itself holds every household's share and is not in a receipt.
+    """
+    at = len(STATEMENT_INPUT_TAG) + WORD
+    indices = b"".join(digest + index.to_bytes(4, "big") for digest, index in cited)
+    return STATEMENT_INPUT_TAG + sha256(tariff) + source[at : at + WORD] + len(cited).to_bytes(4, "big") + indices
 
 
 def _bill(receipt: Receipt) -> Bill:

@@ -152,6 +152,18 @@ def test_other_spellings_are_refused(name: str, value: object, paid: Receipt) ->
         parse_receipt(encode(changed_value))
 
 
+def test_an_error_does_not_repeat_a_key(paid: Receipt) -> None:
+    value = json.loads(paid.to_bytes())
+    for holder, name in ((value, "meter_key"), (value["days"][0], "series_key")):
+        kept = holder[name]
+        for spoiled in (kept[:-1] + "z", kept.upper(), kept + "00", kept[:-2]):
+            holder[name] = spoiled
+            with pytest.raises(JsonFieldInvalid) as refused:
+                parse_receipt(encode(value))
+            assert kept[:16] not in json.dumps(refused.value.as_dict()).lower()
+        holder[name] = kept
+
+
 def test_respelt_json_is_refused(paid: Receipt) -> None:
     data = paid.to_bytes()
     for respelt in (
