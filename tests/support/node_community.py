@@ -152,6 +152,8 @@ def write_operator_files(community: Community, folder: Path, *, rpc_url: str | N
     keys = community.duty.member_lists[0].meter_keys
     (folder / "meter-keys.txt").touch(mode=0o600)
     (folder / "meter-keys.txt").write_text("".join(f"{key.hex()}\n" for key in keys))
+    (folder / "quote.bin").write_bytes(community.extra["request"].evidence)
+    (folder / "collateral.json").write_bytes(community.extra["request"].endorsements)
     path = folder / "operator.toml"
     path.write_text(
         f"""
@@ -174,6 +176,8 @@ state = "{community.folder / "enclave"}"
 [[channel]]
 members = "members.bin"
 meter_keys = "meter-keys.txt"
+evidence = "quote.bin"
+endorsements = "collateral.json"
 epoch_s = {EPOCH_S}
 first_period_start = {FIRST_PERIOD}
 """
@@ -266,6 +270,7 @@ def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int) -> C
             "policy": policy,
             "verdict": verdict,
             "appraiser_seed": seed("appraiser"),
+            "watcher_reader_seed": seed("watcher reader"),
         },
     )
 

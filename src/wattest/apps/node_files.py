@@ -22,6 +22,7 @@ from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_d
 MAX_FILE_BYTES = 64 * 1024
 MAX_MEMBER_LIST_BYTES = 160 * 1024 * 1024
 MAX_METER_KEYS_BYTES = 128 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 
 
 class SettingInvalid(ConfigError):
@@ -34,7 +35,7 @@ class FileMissing(InputError):
 
 @dataclass(frozen=True, slots=True)
 class OperatorFile:
-    """An operator's configuration; paths are absolute."""
+    """An operator's configuration; paths are absolute. ``documents`` (channel, name) -> evidence, endorsements."""
 
     chain: ChainConfig
     deployment: Deployment
@@ -48,6 +49,7 @@ class OperatorFile:
     platform_dir: Path
     enclave_state_dir: Path
     duties: tuple[Duty, ...]
+    documents: dict[tuple[bytes, str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class WatcherFile:
     max_challenges_per_batch: int
     unreachable_grace_s: int
     operators: dict[bytes, str]
+    policy: bytes | None
 
 
 class _Table:
@@ -127,6 +130,8 @@ def read_operator_file(path: Path) -> OperatorFile:
     operator, enclave = top.table("operator"), top.table("enclave")
     host, port = _listen(operator)
     deployment = _deployment(operator.path("deployment", folder))
+    documents: dict[tuple[bytes, str], bytes] = {}
+    duties = tuple(_duty(table, folder, documents) for table in top.tables("channel"))
     result = OperatorFile(
         chain=chain,
         deployment=deployment,
@@ -139,7 +144,8 @@ def read_operator_file(path: Path) -> OperatorFile:
         interval_s=operator.take("interval_s", float, 5.0),
         platform_dir=enclave.path("platform", folder),
         enclave_state_dir=enclave.path("state", folder),
-        duties=tuple(_duty(table, folder) for table in top.tables("channel")),
+        duties=duties,
+        documents=documents,
     )
     for table in (operator, enclave, top):
         table.end()
@@ -156,6 +162,7 @@ def read_watcher_file(path: Path) -> WatcherFile:
     for table in top.tables("operator"):
         operators[_address(table.take("address", str), table.place)] = table.take("url", str)
         table.end()
+    policy = watcher.take("policy", str, "")
     result = WatcherFile(
         chain=chain,
         deployment=_deployment(watcher.path("deployment", folder)),
@@ -166,6 +173,7 @@ def read_watcher_file(path: Path) -> WatcherFile:
         max_challenges_per_batch=watcher.number("max_challenges_per_batch", 1, 0, 1_000),
         unreachable_grace_s=watcher.number("unreachable_grace_s", 3_600, 0, 7 * 86_400),
         operators=operators,
+        policy=None if policy == "" else _read(folder / policy, MAX_FILE_BYTES * 4),
     )
     for table in (watcher, top):
         table.end()
@@ -205,9 +213,12 @@ def _deployment(path: Path) -> Deployment:
     return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES))
 
 
-def _duty(table: _Table, folder: Path) -> Duty:
+def _duty(table: _Table, folder: Path, documents: dict[tuple[bytes, str], bytes]) -> Duty:
     signed = parse_signed_member_list(_read(table.path("members", folder), MAX_MEMBER_LIST_BYTES))
     keys = _meter_keys(table.path("meter_keys", folder), len(signed.member_list.members))
+    for name in ("evidence", "endorsements"):
+        if (text := table.take(name, str, "")) != "":
+            documents[signed.identity.id, name] = _read(folder / text, MAX_DOCUMENT_BYTES)
     epoch_s = table.number("epoch_s", 86_400, 60, 31 * 86_400)
     duty = Duty(
         signed.identity,

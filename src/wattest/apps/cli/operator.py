@@ -88,6 +88,8 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
             faults=faults,
         )
+        for (channel, document), body in settings.documents.items():
+            store.put_document(channel, document, body)
         server = OperatorServer(
             settings.data_dir / "operator.sqlite",
             bundles,

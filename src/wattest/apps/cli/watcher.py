@@ -14,6 +14,7 @@ import click
 
 from wattest.apps.node_files import read_watcher_file
 from wattest.apps.service import interrupt_on_termination, print_line, run_steps
+from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.chain.files import read_key_file, write_key_file
@@ -21,6 +22,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import WattestError
 from wattest.node.faults import FaultPoints
+from wattest.node.registration_check import RegistrationAppraiser
 from wattest.node.remote import OperatorRemote
 from wattest.node.watch_log import WatchLog
 from wattest.node.watcher import Watcher, WatcherSettings
@@ -81,18 +83,24 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             journal=log.journal,
         )
         contracts = Contracts.at(client, deployment)
+        remotes = {address: OperatorRemote(url) for address, url in settings.operators.items()}
+        appraiser = None
+        if settings.policy is not None:
+            roots = [parse_root(root) for root in deployment.trust_roots]
+            appraiser = RegistrationAppraiser(contracts.registry, remotes, policy=settings.policy, roots=roots)
         node = Watcher(
             log,
             contracts.referee,
             contracts.registry,
             signer,
             reader,
-            {address: OperatorRemote(url) for address, url in settings.operators.items()},
+            remotes,
             settings=WatcherSettings(
                 max_challenges_per_batch=settings.max_challenges_per_batch,
                 unreachable_grace_s=settings.unreachable_grace_s,
             ),
             faults=faults,
+            accept_registration=appraiser,
         )
         click.echo(f"watcher 0x{signer.address.hex()} watches {len(settings.operators)} operator(s)", err=True)
 

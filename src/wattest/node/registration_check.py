@@ -1,0 +1,88 @@
+"""Appraising again what the appraisers appraised: a watcher need not believe their quorum.
+
+Decided here: that the evidence and endorsements an operator serves are those its verdict names, that the evidence binds
+the registered key, and that the watcher's own policy accepts them at the time of the verdict. Not decided here: how
+evidence is judged (``attestation.appraisal``). docs/spec/verdict.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.endorsements import parse_endorsements
+from wattest.attestation.evidence import parse_evidence
+from wattest.attestation.policy import parse_policy
+from wattest.attestation.roots import TrustRoot
+from wattest.chain.registry import EnclaveRegistry
+from wattest.crypto.hashing import sha256
+from wattest.errors import TransportError, VerificationError
+from wattest.node.remote import OperatorRemote
+from wattest.protocol.header import BatchHeader
+from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.protocol.verdict import EvidenceVerdict
+
+
+class EvidenceNotServed(VerificationError):
+    """The operator serves no evidence for its registration, or other bytes than the verdict names."""
+
+
+class RegistrationAppraiser:
+    """Judges the registration behind a header by one's own policy and roots; call it with a header and its signer."""
+
+    def __init__(
+        self,
+        registry: EnclaveRegistry,
+        remotes: Mapping[bytes, OperatorRemote],
+        *,
+        policy: bytes,
+        roots: Sequence[TrustRoot],
+    ) -> None:
+        self._registry = registry
+        self._remotes = remotes
+        self._policy = parse_policy(policy)
+        self._roots = tuple(roots)
+        self._accepted: set[bytes] = set()
+
+    def __call__(self, header: BatchHeader, signer: bytes) -> None:
+        """Raise ``EvidenceNotServed`` or ``EvidenceRefused`` unless the newest registration of ``signer`` holds."""
+        verdict = self._registry.registered_verdicts(signer)[-1].verdict
+        digest = verdict.digest(self._registry.domain)
+        if digest in self._accepted:
+            return
+        remote = self._remotes[header.operator]
+        evidence = self._document(remote, verdict.channel, "evidence")
+        endorsements = self._document(remote, verdict.channel, "endorsements")
+        parsed = parse_evidence(evidence)
+        for name, expected, actual in (
+            ("evidence", verdict.evidence_digest, parsed.digest),
+            ("endorsements", verdict.endorsements_digest, sha256(endorsements)),
+        ):
+            if expected != actual:
+                raise EvidenceNotServed(
+                    f"the served {name} are not those that the verdict names", expected=expected, actual=actual
+                )
+        result = appraise(
+            parsed,
+            parse_endorsements(endorsements),
+            self._policy,
+            self._roots,
+            verdict.issued_at,
+            expectation=Expectation(report_data=_bound(verdict, self._registry.client.chain_id)),
+        )
+        result.verify_accepted()
+        self._accepted.add(digest)
+
+    @staticmethod
+    def _document(remote: OperatorRemote, channel: bytes, name: str) -> bytes:
+        try:
+            return remote.fetch_document(channel, name)
+        except TransportError as error:
+            raise EvidenceNotServed(
+                f"the {name} behind the registration are not served", cause=error.message
+            ) from error
+
+
+def _bound(verdict: EvidenceVerdict, chain_id: int) -> bytes:
+    binding = KeyBinding(chain_id, verdict.referee, verdict.channel, verdict.operator, verdict.nonce)
+    return report_data(binding, verdict.enclave_key)
