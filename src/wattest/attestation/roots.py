@@ -4,7 +4,7 @@ Decided here: the two roots that ship (Intel's, and the project's published deve
 which kind a root is. Not decided here: which kinds a policy admits.
 
 Invariants: kinds are told apart by the certificate itself, never by the name a caller gave it, so a simulator's root
-passed as a file is still a simulator's. See docs/adr/0011-simulator-roots.md.
+passed as a file is still a simulator's. See docs/adr/0004-simulator-roots.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ strictly ascending), its EIP-712 digest, its byte form, the manager's signature,
 decided here: the roster count on chain (``referee``) and the meter keys behind the commitments (the enclave checks
 them). Invariants: one set of members has one byte form and one digest; two members never share a blinded meter, because
 they never share a meter key.
-Source: docs/spec/member-list.md; protocol.md "Header" (roster).
+Source: docs/spec/member-list.md.
 """
 
 from __future__ import annotations

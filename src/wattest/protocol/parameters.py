@@ -2,7 +2,7 @@
 
 Decided here: the struct, its ranges, exposure, bond and deadline. Not decided here: which version holds when (the
 referee keeps them; a batch keeps the version of its commit). Times are seconds, amounts wei of the chain's own coin.
-Source: contracts/src/types/Channel.sol; protocol.md "Lifecycles", "Stake".
+Source: contracts/src/types/Channel.sol; docs/spec/referee.md "Channel", "Money".
 """
 
 from __future__ import annotations

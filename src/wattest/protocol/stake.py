@@ -3,7 +3,7 @@
 Decided here: the formula S1, the reputation factor and the deposit rule, in exact rational arithmetic, rounded up once
 at the end. Not decided here: a channel's gains and detection chance; they are its manager's estimates. Invariant: for
 every number of cheated entries the expected profit at S1 is at most zero (a property test walks all of them).
-Source: protocol.md, "Stake".
+Source: docs/spec/stake.md.
 """
 
 from __future__ import annotations

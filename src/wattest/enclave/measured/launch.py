@@ -2,7 +2,7 @@
 
 Decided here: how a manifest becomes 32 bytes. Not decided here: what is in it (``simulator.measurement``) and that it
 is enforced (``boot``). Invariant: host and enclave compute the same digest from the same values.
-Source: docs/adr/0013-measured-code.md.
+Source: docs/adr/0006-measured-code.md.
 """
 
 from __future__ import annotations

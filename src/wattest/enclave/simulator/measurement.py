@@ -4,7 +4,7 @@ Decided here: which files count (interpreter, standard library, the distribution
 it reaches, native library, guests), their relocatable names, the manifest and its digest. Not decided here: that
 nothing else runs (``measured.boot`` enforces the manifest) and who quotes the digest (``platform``). Invariants: names
 do not depend on where things are installed; one byte changed in any file, argument or setting gives another digest.
-Source: docs/adr/0013-measured-code.md.
+Source: docs/adr/0006-measured-code.md.
 """
 
 from __future__ import annotations
