@@ -12,7 +12,7 @@ from chain_proxy import ChainProxy
 
 from wattest.chain.abi import ContractAbi, ContractReverted, UnexpectedContractAnswer, load_abi
 from wattest.chain.anvil import Anvil
-from wattest.chain.client import ChainClient, MemoryJournal, TransactionPending, WrongChain
+from wattest.chain.client import AccountUnfunded, ChainClient, MemoryJournal, TransactionPending, WrongChain
 from wattest.chain.deploy import ContractAddresses, Contracts, NoContractThere
 from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
@@ -168,3 +168,11 @@ def test_signer_hides_its_key(signer: LocalSigner, tmp_path: Path) -> None:
     assert signer.address.hex() in repr(signer)
     key = secrets.token_bytes(32)
     assert key.hex() not in repr(LocalSigner(key))
+
+
+def test_an_empty_account_is_said(anvil: Anvil) -> None:
+    client = ChainClient.connect(anvil.url, config=AT_ONCE)
+    poor = LocalSigner(secrets.token_bytes(32))
+    with pytest.raises(AccountUnfunded) as caught:
+        pay(client, poor, "poor", wei=10**18)
+    assert caught.value.fields["account"] == "0x" + poor.address.hex()

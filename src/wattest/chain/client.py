@@ -33,6 +33,10 @@ class WrongChain(ConfigError):
     """The RPC address leads to another chain than the deployment's."""
 
 
+class AccountUnfunded(ConfigError):
+    """The sender cannot pay for the transaction and what it carries."""
+
+
 class TransactionPending(TransportError):
     """Sent, but not mined or not deep enough yet; sending the same intent again continues to wait."""
 
@@ -469,6 +473,14 @@ class ChainClient:
         try:
             return self.rpc.request(method, *params)
         except RpcFailed as error:
+            if "insufficient funds" in error.rpc_message.lower():
+                sender = params[0].get("from") if isinstance(params[0], dict) else None
+                raise AccountUnfunded(
+                    "the account cannot pay for the transaction",
+                    account=sender,
+                    reason=error.rpc_message,
+                    hint="send it some of the chain's coin, for gas and for the stake or bond",
+                ) from error
             raise _refusal(abi, error) from error
 
     def _require_chain_id(self, actual: int) -> None:

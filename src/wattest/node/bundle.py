@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ class BundleStore:
 
     def put(self, manifest: bytes, blocks: Iterable[bytes]) -> bytes:
         """Store a bundle durably and return its content id; storing the same one again changes nothing."""
-        temporary = self.folder / f".{os.getpid()}.partial"
+        temporary = self.folder / f".{os.getpid()}.{threading.get_ident()}.partial"
         try:
             with temporary.open("wb") as file:
                 content_id = write_car(file, manifest, blocks)
