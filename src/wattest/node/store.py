@@ -3,7 +3,8 @@
 Decided here: the tables, the states of a batch on its way to the chain and which may follow which. Not decided here:
 when a step is taken (``operator``), the ciphertexts (``bundle``), the SQLite file itself (``database``). Invariants:
 one block per meter and period, whatever is ingested twice; one batch per (channel, sequence); a header once stored is
-never replaced by another; a wrapped key is gone for good after ``erase``, and that needs a final batch.
+never replaced by another; an entry's wrapped keys and the device block behind it are gone for good after ``erase``,
+and that needs a final batch.
 
 States: collected -> sealing -> sealed -> stored -> committing -> committed -> final, and slashed or missed as ends. A
 reorganisation takes a committed batch back to committing.
@@ -400,9 +401,14 @@ class OperatorStore:
         return dict(rows)
 
     def erase(self, channel: bytes, sequence: int, position: int) -> int:
-        """Delete every wrapped key of one entry of a final batch; the number deleted. Raises ``WrongBatchState``."""
+        """Delete every wrapped key of one entry of a final batch, and the readings its meter had sent for it.
+
+        The number of keys deleted. The block's digest stays, so that nothing else is taken in its place. Raises
+        ``WrongBatchState``.
+        """
         with self.database.transaction():
-            state = self.batch(channel, sequence).state
+            batch = self.batch(channel, sequence)
+            state = batch.state
             if state is not _S.FINAL:
                 raise WrongBatchState(
                     "keys are erased after finality only",
@@ -416,6 +422,12 @@ class OperatorStore:
                 channel,
                 sequence,
                 position,
+            )
+            self.database.run(
+                "UPDATE device_block SET body = zeroblob(0) WHERE channel = ? AND meter = ? AND period_start = ?",
+                channel,
+                self.roster(channel, sequence)[32 * position : 32 * position + 32],  # empty, and no meter, if open
+                batch.period_start,
             )
         self.database.run("PRAGMA wal_checkpoint(TRUNCATE)")  # the log may still hold what was deleted
         return erased

@@ -81,24 +81,40 @@ def test_blocks_are_kept_once_and_fixed_by_collection(store: OperatorStore) -> N
         store.collect(C, 1, (900, 1800))
 
 
-def test_keys_are_erased_after_finality_only_and_for_good(store: OperatorStore, tmp_path: Path) -> None:
+def test_keys_and_readings_are_erased_after_finality_only_and_for_good(store: OperatorStore, tmp_path: Path) -> None:
+    readings = {
+        name: b"readings of meter %b that must not linger on disk, anywhere at all. " % name * 9
+        for name in (b"m", b"n")
+    }
+    for name, body in readings.items():
+        store.add_block(C, name * 32, (0, 900), name * 32, body)
     store.collect(C, 1, (0, 900))
     store.mark(C, 1, StoredState.SEALING)
     secret = b"wrapped key that must not linger on disk, really not at all, anywhere at all."
     store.save_sealed(
-        HEADER, DIGEST, bytes(65), entries=[b"e"], salts=[b"s"], wrapped_keys=[{b"r" * 32: secret}], roster=b""
+        HEADER,
+        DIGEST,
+        bytes(65),
+        entries=[b"e", b"f"],
+        salts=[b"s", b"t"],
+        wrapped_keys=[{b"r" * 32: b"another's"}, {b"r" * 32: secret}],
+        roster=b"n" * 32 + b"m" * 32,
     )
     with pytest.raises(WrongBatchState):
-        store.erase(C, 1, 0)
+        store.erase(C, 1, 1)
     store.mark(C, 1, StoredState.STORED)
     store.mark(C, 1, StoredState.COMMITTING)
     store.save_committed(C, 1, BatchRecord(DIGEST, 7, 1, BatchState.COMMITTED), (1, ZERO, ZERO), 5)
     store.mark(C, 1, StoredState.FINAL)
-    assert store.erase(C, 1, 0) == 1
-    assert store.wrapped_keys(C, 1, b"r" * 32) == {}
+    assert store.erase(C, 1, 1) == 1
+    assert store.wrapped_keys(C, 1, b"r" * 32) == {0: b"another's"}
+    assert list(store.blocks_of(C, 1)) == [b"", readings[b"n"]]
+    assert not store.add_block(C, b"m" * 32, (0, 900), b"m" * 32, b"the digest is known")
     store.close()
-    for file in tmp_path.iterdir():
-        assert secret not in file.read_bytes()
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert secret not in kept
+    assert readings[b"m"][:60] not in kept
+    assert readings[b"n"][:60] in kept
 
 
 def test_one_writer_and_known_versions(store: OperatorStore, tmp_path: Path) -> None:
