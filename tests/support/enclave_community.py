@@ -6,7 +6,7 @@ Keys follow from names, so that two runs make the same community.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.member_list import Member, MemberList, SignedMemberList, sign_member_list
 from wattest.protocol.report_data import KeyBinding
+from wattest.protocol.settlement_terms import SettlementTerms, SignedTerms, sign_terms
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.tariff import Tariff
 
@@ -143,19 +144,29 @@ class Community:
             )
             for batch in batches
         ]
-        return StatementJob(
-            channel=self.open_channel.id,
-            head=head or ChainHead(),
-            period_start=batches[0].header.period_start,
-            period_end=batches[-1].header.period_end,
-            members=self.members,
-            meter_keys=self.meter_keys,
-            payees=[secret("payee", index)[:20] for index in range(self.count)],
-            tariff=TARIFF.to_bytes(),
-            allocation=AllocationKey.dynamic(self.count).to_bytes(),
-            batches=cited,
-            previous_payouts=previous,
+        return self.agreed(
+            StatementJob(
+                channel=self.open_channel.id,
+                head=head or ChainHead(),
+                period_start=batches[0].header.period_start,
+                period_end=batches[-1].header.period_end,
+                members=self.members,
+                meter_keys=self.meter_keys,
+                payees=[secret("payee", index)[:20] for index in range(self.count)],
+                tariff=TARIFF.to_bytes(),
+                allocation=AllocationKey.dynamic(self.count).to_bytes(),
+                terms=SignedTerms(0, 0, bytes(65)),
+                batches=cited,
+                previous_payouts=previous,
+            )
         )
+
+    def agreed(self, job: StatementJob, *, signer: Secp256k1PrivateKey | None = None) -> StatementJob:
+        """The same job under terms that the manager (or ``signer``) signed over its very parameters, for ever."""
+        terms = SettlementTerms.over(
+            job.channel, job.members.member_list, job.tariff, job.allocation, list(job.payees), 0, 2**64 - 1
+        )
+        return replace(job, terms=sign_terms(signer or self.manager, terms, self.domain))
 
 
 class LocalEnclave(EnclaveClient):

@@ -144,7 +144,7 @@ def test_the_same_statement_again_is_the_same(
     assert (first.header, first.signature, first.payouts) == (again.header, again.signature, again.payouts)
     other = replace(job, tariff=replace(TARIFF, energy=1).to_bytes())
     with pytest.raises(JobConflict):
-        enclave.seal_statement(other)
+        enclave.seal_statement(community.agreed(other))
 
 
 def test_payouts_continue_the_sealed_list(
@@ -286,7 +286,7 @@ def test_a_statement_that_must_not_count_is_refused(
     identity, batches = metering
     job = community.statement_job(batches, identity)
     with pytest.raises(kind):
-        enclave.seal_statement(change(job))
+        enclave.seal_statement(community.agreed(change(job)))
     assert enclave.last_release(community.open_channel.id) is None
     assert enclave.seal_statement(job).header.sequence == 1
 

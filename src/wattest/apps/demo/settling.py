@@ -24,6 +24,7 @@ from wattest.protocol.bundle import open_block, unwrap_series_key
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.payouts import DistributionTerms, distribution_id
+from wattest.protocol.settlement_terms import SettlementTerms, sign_terms
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -104,16 +105,24 @@ class Settling:
         operator, community = self._site.operator, self._community
         batches = [operator.store.batch(community.channel.id, day + 1) for day in range(days)]
         keys = community.member_keys
+        payees = [home.payee.address for home in community.households]
+        tariff, allocation = TARIFF.to_bytes(), AllocationKey.dynamic(len(community.households)).to_bytes()
+        period = community.readings.period(0)[0], community.readings.period(days - 1)[1]
+        # The manager signs what the operator then cannot choose: prices, shares, payees, and whose meters count.
+        manager, domain = self._deployment.manager, self._deployment.contracts.referee.domain
+        listed = keys.members.member_list
+        terms = SettlementTerms.over(self._channel.id, listed, tariff, allocation, payees, *period)
         job = StatementJob(
             channel=self._channel.id,
             head=operator.chain_head(self._channel.id),
-            period_start=community.readings.period(0)[0],
-            period_end=community.readings.period(days - 1)[1],
+            period_start=period[0],
+            period_end=period[1],
             members=keys.members,
             meter_keys=keys.meter_keys,
-            payees=[home.payee.address for home in community.households],
-            tariff=TARIFF.to_bytes(),
-            allocation=AllocationKey.dynamic(len(community.households)).to_bytes(),
+            payees=payees,
+            tariff=tariff,
+            allocation=allocation,
+            terms=sign_terms(manager.key, terms, domain),
             batches=self._cited(batches),
         )
         stored, sealed = operator.seal(job)

@@ -184,7 +184,8 @@ class EnclaveClient:
     def seal_statement(self, job: StatementJob) -> SealedBatch:
         """Run the settlement over cited batches and seal one entry per bill and one for the payouts.
 
-        Raises: HeadMismatch, JobConflict, CitationRefused, SettlementRefused, PayoutsBroken, EnclaveUnreachable.
+        Raises: HeadMismatch, JobConflict, TermsRefused, CitationRefused, SettlementRefused, PayoutsBroken,
+        EnclaveUnreachable.
         """
         with self._lock:
             self._ask(
@@ -197,6 +198,9 @@ class EnclaveClient:
                     "tariff": job.tariff,
                     "allocation": job.allocation,
                     "previous_payouts": job.previous_payouts,
+                    "terms_from": job.terms.valid_from,
+                    "terms_until": job.terms.valid_until,
+                    "terms_signature": job.terms.signature,
                 },
             ).close()
             for batch in job.batches:

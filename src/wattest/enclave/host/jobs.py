@@ -15,6 +15,7 @@ from wattest.protocol.header import BatchHeader
 
 if TYPE_CHECKING:
     from wattest.protocol.member_list import SignedMemberList
+    from wattest.protocol.settlement_terms import SignedTerms
 
 ZERO_DIGEST = bytes(32)
 
@@ -133,7 +134,8 @@ class StatementJob:
     """A billing period of one metering channel, to be settled into the open channel ``channel``.
 
     ``members`` and ``meter_keys`` as in ``SealJob``. ``tariff`` and ``allocation`` are the canonical bytes of the
-    settlement room. ``payees`` are the 20-byte payout addresses in member order, zero for none. ``batches`` tile the
+    settlement room. ``payees`` are the 20-byte payout addresses in member order, zero for none. ``terms``: the
+    statement channel's manager signed these very parameters (docs/spec/settlement-terms.md). ``batches`` tile the
     period without a gap, ascending. ``previous_payouts`` is the payout list (52 bytes each) of the statement before in
     this channel, empty at first.
     """
@@ -147,6 +149,7 @@ class StatementJob:
     payees: Sequence[bytes] = field(repr=False)
     tariff: bytes = field(repr=False)
     allocation: bytes = field(repr=False)
+    terms: SignedTerms
     batches: Iterable[CitedBatch] = field(repr=False)
     previous_payouts: bytes = field(default=b"", repr=False)
 

@@ -73,6 +73,10 @@ class SettlementRefused(VerificationError):
     """A settlement that the ``settle`` guest refused, or whose parameters do not fit."""
 
 
+class TermsRefused(VerificationError):
+    """Settlement terms that the statement channel's manager did not sign, or that are of other parameters or times."""
+
+
 class PayoutsBroken(ProtocolError):
     """A payout list that does not continue the one this enclave sealed."""
 

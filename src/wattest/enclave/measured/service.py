@@ -202,6 +202,7 @@ class Service:
             tariff=fields.blob("tariff", MAX_PARAMETER_BYTES),
             allocation=fields.blob("allocation", MAX_PARAMETER_BYTES),
             previous_payouts=fields.blob("previous_payouts", MAX_PREVIOUS_PAYOUTS * PAYOUT_BYTES),
+            terms=(fields.uint("terms_from"), fields.uint("terms_until"), fields.octets("terms_signature", 65)),
         )
         fields.close()
         self._session = session

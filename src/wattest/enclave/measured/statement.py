@@ -2,8 +2,9 @@
 
 Decided here: that every cited batch is this enclave's own and gives its own root again, that the citations tile the
 period, how intervals line up, and what an entry of kind 18 commits to. Not decided here: the arithmetic (the ``settle``
-guest). Invariants: no reading enters a bill that was not read out of a recomputed batch; the payout list continues the
-one this enclave sealed before.
+guest), prices, shares and payees (the manager's ``settlement_terms``). Invariants: no reading enters a bill that was
+not read out of a recomputed batch; nothing is settled under terms that the statement channel's manager did not sign;
+the payout list continues the one this enclave sealed before.
 Source: docs/spec/sealed-blocks.md, section "Statements"; docs/spec/settlement.md.
 """
 
@@ -22,6 +23,7 @@ from wattest.enclave.measured.errors import (
     PeriodOverlaps,
     RequestInvalid,
     SettlementRefused,
+    TermsRefused,
 )
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
@@ -39,6 +41,7 @@ from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import GRID_S
 from wattest.protocol.header import BatchHeader, recover_header_signer
 from wattest.protocol.member_list import parse_signed_member_list
+from wattest.protocol.settlement_terms import SettlementTerms, SignedTerms, verify_terms
 from wattest.protocol.statement import bill_blinding, commit_payouts, payout_job_id, statement_input
 from wattest.workload.engine import Guest, Limits
 from wattest.workload.statement import (
@@ -87,8 +90,10 @@ class StatementSession:
         tariff: bytes,
         allocation: bytes,
         previous_payouts: bytes,
+        terms: tuple[int, int, bytes],
     ) -> None:
-        if identities.get(channel).channel.kind != ChannelKind.OPEN:
+        own = identities.get(channel)
+        if own.channel.kind != ChannelKind.OPEN:
             raise RequestInvalid("statements go into open channels", field="channel")
         count, rest = divmod(max(period[1] - period[0], 0), GRID_S)
         if rest or not 0 < count * len(meter_keys) <= MAX_CELLS or len(payees) != len(meter_keys):
@@ -101,6 +106,16 @@ class StatementSession:
         self._metering = identities.get(parse_signed_member_list(members).identity.id)
         self._reader = identities.storage_key(self._metering)
         self._list = read_members(self._metering, members, meter_keys, period[0]).member_list
+        try:
+            signed = SignedTerms(*terms)
+            agreed = SettlementTerms.over(
+                channel, self._list, tariff, allocation, payees, signed.valid_from, signed.valid_until
+            )
+            verify_terms(agreed, signed.signature, own.channel, own.domain, period)
+        except (InputError, VerificationError) as error:
+            raise TermsRefused(
+                f"the settlement terms do not hold: {error.message}", hint=error.hint, **error.fields
+            ) from error
         self._meter_keys, self._payees = meter_keys, payees
         self._tariff, self._allocation = tariff, allocation
         self._previous = previous_payouts
