@@ -40,7 +40,7 @@ contract DirectedChallengesTest is World {
         vm.assertTrue(referee.isFinal(channel, operator, 1, batch.record));
     }
 
-    /// @dev Here every slot is warm, on both sides of the comparison.
+    /// @dev Here every slot is warm; the overhead pays for most of an answerer's first credit, a new slot.
     function test_AnswererIsOwedWhatTheAnswerCost() public {
         Sealed memory batch = commitDay(0, none());
         vm.deal(BURN, 1);
@@ -57,7 +57,7 @@ contract DirectedChallengesTest is World {
             vm.txGasPrice(0);
             vm.assertTrue(success);
             vm.assertGe(referee.owed(operator) - owed, spent * 1 gwei * 9 / 10);
-            vm.assertLe(referee.owed(operator) - owed, spent * 1 gwei * 3 / 2);
+            vm.assertLe(referee.owed(operator) - owed, spent * 1 gwei * 7 / 4);
         }
     }
 

@@ -32,8 +32,8 @@ contract PayoutsTest is World {
     function setUp() public override {
         super.setUp();
         payouts = new Payouts();
-        vm.prank(POSTER);
         token = new DemoToken(1_000_000);
+        token.transfer(POSTER, 1_000_000);
         vm.prank(manager);
         statements = referee.createChannel(ChannelKind.Open, "statements", openParameters());
         enrol(operator, SETTLER, statements, SETTLE);

@@ -11,6 +11,8 @@ interface Vm {
     function startPrank(address sender) external;
     function stopPrank() external;
     function warp(uint256 timestamp) external;
+    function getBlockTimestamp() external view returns (uint256);
+    function getBlockNumber() external view returns (uint256);
     function roll(uint256 number) external;
     function chainId(uint256 id) external;
     function deal(address account, uint256 balance) external;

@@ -22,7 +22,8 @@ struct Sealed {
     bytes32[] leaves;
 }
 
-/// @notice One scheduled channel with one operator, its enclave, appraisers, and the time of day to use them.
+/// @notice Time is asked of forge: the optimizer takes block.timestamp for constant within a call, and vm.warp changes it.
+/// One scheduled channel with one operator, its enclave, appraisers, and the time of day to use them.
 abstract contract World {
     uint64 internal constant EPOCH = 1 days;
     /// @dev Midnight of 2026-01-01, UTC: a multiple of the epoch.
@@ -123,10 +124,10 @@ abstract contract World {
             measurement: keccak256("measurement"),
             workload: workload,
             platform: keccak256("platform"),
-            issuedAt: uint64(block.timestamp),
-            expiresAt: uint64(block.timestamp) + 30 days,
-            nonceBlock: uint64(block.number) - 1,
-            nonce: blockhash(block.number - 1),
+            issuedAt: uint64(vm.getBlockTimestamp()),
+            expiresAt: uint64(vm.getBlockTimestamp()) + 30 days,
+            nonceBlock: uint64(vm.getBlockNumber()) - 1,
+            nonce: blockhash(vm.getBlockNumber() - 1),
             evidenceDigest: keccak256("evidence"),
             endorsementsDigest: keccak256("endorsements"),
             policyDigest: keccak256("policy")
@@ -213,7 +214,7 @@ abstract contract World {
 
     /// @dev Commits at the end of the batch's period, and fills in its record.
     function commitBatch(Sealed memory batch, Sealed memory before) internal {
-        if (block.timestamp < batch.header.periodEnd) vm.warp(batch.header.periodEnd);
+        if (vm.getBlockTimestamp() < batch.header.periodEnd) vm.warp(batch.header.periodEnd);
         vm.prank(batch.header.operator);
         referee.commit(batch.header, batch.signature, before.record);
         recordCommit(batch);
@@ -222,7 +223,7 @@ abstract contract World {
     function recordCommit(Sealed memory batch) internal view {
         batch.record = BatchRecord({
             headerDigest: batch.record.headerDigest,
-            committedAt: uint64(block.timestamp),
+            committedAt: uint64(vm.getBlockTimestamp()),
             parametersVersion: referee.channelHead(batch.header.channel).parametersVersion,
             state: BatchState.Committed
         });
