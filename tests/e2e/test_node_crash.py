@@ -58,6 +58,27 @@ class Node:
         assert again.returncode == 0, (fault, again.stderr)
         self.require_one_header_each()
 
+    def hand_in(self, day: int) -> None:
+        """A day is over and its blocks wait in the inbox."""
+        period = FIRST_PERIOD + day * EPOCH_S
+        for home in self.community.households:
+            Inbox(self.folder / "data" / "inbox").put(self.community.channel.id, home.block(period))
+        self.community.anvil.advance_to(period + EPOCH_S)
+
+    def require_whole_batch(self, day: int) -> None:
+        """The day's batch is on chain once, with every household in it."""
+        channel, sequence = self.community.channel.id, day + 1
+        assert [commit.sequence for commit in self.commits()] == list(range(1, sequence + 1))
+        store = self.store()
+        batch = store.batch(channel, sequence)
+        assert (batch.state, batch.period_start) == (StoredState.COMMITTED, FIRST_PERIOD + day * EPOCH_S)
+        payloads, _ = store.entries(channel, sequence)
+        assert [payload[1] for payload in payloads] == [1, 1, 1]  # every block is in: nobody became absent
+        reader = self.community.watcher_reader.public_key
+        assert len(store.wrapped_keys(channel, sequence, reader)) == 3
+        store.close()
+        assert not list((self.folder / "data" / "inbox").glob("*/*.block"))
+
     def store(self) -> OperatorStore:
         return OperatorStore(self.folder / "data" / "operator.sqlite", read_only=True)
 
@@ -91,25 +112,24 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     destroy(community)
 
 
-@pytest.mark.parametrize(("day", "point"), list(enumerate(SEALING_POINTS)), ids=str)
+def test_killed_at_every_step_of_one_batch(node: Node) -> None:
+    """Each start gets one boundary further and is killed there; the last one finishes."""
+    node.hand_in(0)
+    for point in SEALING_POINTS:
+        killed = node.run(point)
+        assert killed.returncode == -signal.SIGKILL, (point, killed.stderr)
+        node.require_one_header_each()
+    assert node.run().returncode == 0
+    node.require_one_header_each()
+    node.require_whole_batch(0)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(("day", "point"), list(enumerate(SEALING_POINTS, start=1)), ids=str)
 def test_killed_on_the_way_to_the_chain(node: Node, day: int, point: str) -> None:
-    channel, period = node.community.channel.id, FIRST_PERIOD + day * EPOCH_S
-    inbox = Inbox(node.folder / "data" / "inbox")
-    for home in node.community.households:
-        inbox.put(channel, home.block(period))
-    node.community.anvil.advance_to(period + EPOCH_S)
+    node.hand_in(day)
     node.killed_then_restarted(point)
-    assert len(node.commits()) == day + 1
-    store = node.store()
-    batch = store.batch(channel, day + 1)
-    assert (batch.state, batch.period_start) == (StoredState.COMMITTED, period)
-    assert batch.header is not None
-    payloads, _ = store.entries(channel, day + 1)
-    assert [payload[1] for payload in payloads] == [1, 1, 1]  # every block is in: nobody became absent
-    readers = node.community.watcher_reader.public_key
-    assert len(store.wrapped_keys(channel, day + 1, readers)) == 3
-    store.close()
-    assert not list(inbox.folder.glob("*/*.block"))
+    node.require_whole_batch(day)
 
 
 def test_killed_while_answering_and_at_the_end(node: Node) -> None:
@@ -127,14 +147,13 @@ def test_killed_while_answering_and_at_the_end(node: Node) -> None:
     opened = [event.entry_index for event in events if isinstance(event, OpenedChallenge)]
     closed = [event.entry_index for event in events if isinstance(event, ClosedChallenge)]
     assert opened == closed == [0, 1]
+    before = len(node.commits())
     node.community.anvil.advance_to(referee.client.now() + 8 * 86_400)
     node.killed_then_restarted(LATER_POINTS[-1])
     store = node.store()
     states = [batch.state for batch in store.batches(channel)]
-    assert states[: len(SEALING_POINTS)] == [StoredState.FINAL] * len(SEALING_POINTS)
-    assert states[len(SEALING_POINTS) :] == [
-        StoredState.COMMITTED
-    ]  # the day before: everybody is absent, and it counts
+    assert states[:before] == [StoredState.FINAL] * before
+    assert states[before:] == [StoredState.COMMITTED]  # the day before: everybody is absent, and it counts
     store.close()
 
 
