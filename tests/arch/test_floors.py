@@ -33,7 +33,7 @@ READS_OWN_DATA = {"attestation/roots.py", "workload/guests.py"}  # importlib.res
 MEASURED_ROOMS = {"enclave", "workload", "metering", "merkle", "crypto", "protocol", "units", "errors"}
 MEASURED_PROTOCOL = {
     *("bundle", "channel", "edited_series", "eip712", "errors", "fields", "header", "member_list", "report_data"),
-    "statement",
+    *("settlement_terms", "statement"),
 }
 
 

@@ -1,7 +1,6 @@
 """Attacks whose outcome is a sum or a count, played on the twin; each also runs side by side with the contracts.
 
-The numbers are those of protocol.md, "Attacks that tests must show failing". Single refusals are in
-vectors/protocol/scenarios.json.
+Single refusals are in vectors/protocol/scenarios.json; what each rule is for: docs/threat-model.md.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ BATCHES = 20
 
 
 def a_hundred_challenges(player: Player) -> None:
-    """Attack 9: 100 challenges at once on one operator. All can be answered in time; the attacker pays for each."""
+    """100 challenges at once on one operator. All can be answered in time; the attacker pays for each."""
     player.play([{"do": "world", "kind": "open", "value": (BATCHES + 1) * PARAMETERS.exposure_wei}])
     for number in range(BATCHES):
         player.play([{"do": "commit", "label": str(number)}])
@@ -52,7 +51,7 @@ def a_hundred_challenges(player: Player) -> None:
 
 
 def catching_oneself(player: Player) -> None:
-    """Attack 5: an operator that withholds from itself loses S, and gets back less than it gave up."""
+    """An operator that withholds from itself loses S, and gets back less than it gave up."""
     player.play([{"do": "world"}, {"do": "commit", "label": "one", "period": 0, "at": DAY + 1}])
     twin = player.executor.twin
     before = twin.state.head_of(player.channel, address_of("operator")).deposit_wei
@@ -67,7 +66,7 @@ def catching_oneself(player: Player) -> None:
 
 
 def silence_costs_what_forgery_costs(player: Player) -> None:
-    """Attack 4: withholding an entry and being proved a forger take the same sum."""
+    """Withholding an entry and being proved a forger take the same sum."""
     player.play([
         {"do": "world"},
         {"do": "commit", "label": "silent", "period": 0, "at": DAY + 1},
@@ -87,7 +86,7 @@ def silence_costs_what_forgery_costs(player: Player) -> None:
 
 
 def replay_in_another_channel(player: Player) -> None:
-    """Attack 20: a key registered for one channel signs nothing in another, and is not convicted there."""
+    """A key registered for one channel signs nothing in another, and is not convicted there."""
     player.play([{"do": "world"}])
     other = Player(player.executor)
     other.now = player.now
