@@ -1,32 +1,20 @@
 """Running a node until it is told to stop: one step after another, with back-off when a peer does not answer.
 
-Decided here: pace, signals, what is printed. Standard error carries progress and errors, standard output the results,
+Decided here: pace, what is printed. Standard error carries progress and errors, standard output the results,
 one JSON value a line.
 """
 
 from __future__ import annotations
 
 import json
-import signal
 import threading
 from collections.abc import Callable, Sequence
-from types import FrameType
 
 import click
 
 from wattest.errors import TransportError, WattestError
 
 LONGEST_BACKOFF_S = 60.0
-
-
-def interrupt_on_termination() -> None:
-    """Treat SIGTERM as Ctrl-C, so that everything is stopped in order."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, interrupt)
 
 
 def run_steps(step: Callable[[], Sequence[WattestError]], interval_s: float, *, once: bool) -> int:

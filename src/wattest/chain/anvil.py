@@ -108,8 +108,10 @@ class ChainMetadata:
         except TypeError as error:
             raise NotAChainFolder("chain.json has missing or unknown fields", folder=folder, hint=hint) from error
         integers = (metadata.chain_id, metadata.genesis_timestamp_s)
-        if any(not isinstance(number, int) or not 0 <= number <= U64_MAX for number in integers):
+        if any(type(number) is not int or not 0 <= number <= U64_MAX for number in integers):
             raise NotAChainFolder("chain.json holds a number out of range", folder=folder, hint=hint)
+        if not (folder / "state.json").is_file():  # anvil would start an empty chain in its place
+            raise NotAChainFolder("the chain's state.json is missing", folder=folder, hint=hint)
         return metadata
 
 
@@ -373,6 +375,10 @@ class Anvil:
         while True:
             if self._process.poll() is not None:
                 log = (self.folder / "anvil.log").read_text(errors="replace")[-400:].strip()
+                if "failed to parse json" in log:
+                    raise NotAChainFolder(
+                        "the chain's state.json is damaged", folder=self.folder, hint="take it from a copy", output=log
+                    )
                 if "in use" in log:
                     raise PortTaken("the port was taken meanwhile", port=self.port, hint="try again")
                 raise ChainStartFailed(

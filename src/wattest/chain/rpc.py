@@ -70,13 +70,18 @@ class JsonRpc:
         max_response_bytes: int = MAX_RESPONSE_BYTES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # half an IPv6 address, a port beyond 65535
+            parts, port = urlsplit(""), None
+        odd = any(character <= " " or character == "\x7f" for character in url)  # http.client refuses them late
+        if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
             raise ConfigError("not an RPC address", actual=url, hint="give an address such as http://127.0.0.1:8545")
         self.url = url
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
-        self._port = parts.port or (443 if self._secure else 80)
+        self._port = port or (443 if self._secure else 80)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._timeout_s = timeout_s
         self._max_attempts = max(1, max_attempts)

@@ -1,88 +1,53 @@
 """The command line: one module per noun, loaded only when its command runs.
 
-Decided here: the command table, how an expected error prints and which exit code it gives. Exit codes: 0 done, 1 our
-bug, 2 usage, 3 input, 4 verification, 5 protocol, 6 transport, 7 configuration, 8 incomplete, 130 interrupted.
+Decided here: how an expected error prints, which exit code it gives, and that an interrupt ends without a traceback,
+also while modules are imported. The commands are in ``commands``. Exit codes: 0 done, 1 our bug, 2 usage,
+3 input, 4 verification, 5 protocol, 6 transport, 7 configuration, 8 incomplete, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import importlib
-import json
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import click
+if TYPE_CHECKING:
+    from wattest.errors import WattestError
 
-from wattest import __version__
-from wattest.errors import EXIT_INTERRUPTED, WattestError
-
-# command -> (module below wattest.apps.cli, attribute, one-line help)
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "first-light": (
-        "first_light",
-        "first_light",
-        "Hash a text in the enclave, sign it, let a contract check it.",
-    ),
-    "demo": ("demo", "demo", "Run an energy community end to end on an embedded chain."),
-    "receipt": ("receipt", "receipt", "Verify a household's receipt, link by link."),
-    "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
-    "attest": ("attest", "attest", "Appraise DCAP quotes."),
-    "chain": ("chain", "chain", "Serve the embedded chain of a demo folder."),
-    "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
-    "watcher": ("watcher", "watcher", "Run a watcher: follow, fetch, re-verify, challenge."),
-}
-
-
-class LazyGroup(click.Group):
-    """A click group whose commands are imported on first use, so that ``--help`` stays quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Every command in the order of the table: the first to try comes first."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the module of ``cmd_name`` and return its command, or None when the name is unknown."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(f"wattest.apps.cli.{module}"), attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{module}.{attribute} is not a command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands from the table, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="wattest")
-def cli() -> None:
-    """Attested metering whose every step a stranger can check.
-
-    Start with `wattest first-light hello`, then `wattest demo`.
-    """
+_INTERRUPTED = 130
+_OUTPUT_LOST = 6
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with an exit code by kind of failure."""
-    sys.exit(run(arguments))
+    try:
+        from wattest.apps.interrupts import ignore_interrupts, raise_on_interrupt
+
+        raise_on_interrupt()
+        code = run(arguments)
+        ignore_interrupts()  # all is said and stopped; the interpreter needs a moment to end
+    except KeyboardInterrupt:  # while modules were imported
+        code = _INTERRUPTED
+    sys.exit(_flushed(code))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; bugs propagate as tracebacks."""
+    import click
+
+    from wattest.apps.cli.commands import cli
+    from wattest.errors import WattestError
+
     try:
         result = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        return EXIT_INTERRUPTED
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return EXIT_INTERRUPTED
+        return _INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except BrokenPipeError:  # whoever read our output has seen enough
+        return _OUTPUT_LOST
     except WattestError as error:
         _show(error, as_json="--json" in (arguments if arguments is not None else sys.argv))
         return error.exit_code
@@ -90,11 +55,38 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(error: WattestError, *, as_json: bool) -> None:
+    import json
+
+    import click
+
+    value = error.as_dict()
     if as_json:
-        click.echo(json.dumps(error.as_dict()), err=True)
+        click.echo(json.dumps(value), err=True)
         return
-    click.echo(f"error: {error.message}", err=True)
-    for name, value in error.as_dict()["fields"].items():  # type: ignore[attr-defined]
-        click.echo(f"  {name}: {value}", err=True)
+    click.echo(f"error: {_printable(error.message)}", err=True)
+    for name, field in value["fields"].items():  # type: ignore[attr-defined]
+        if field not in (None, "", []):
+            click.echo(f"  {name}: {_printable(str(field))}", err=True)
     if error.hint:
-        click.echo(f"  what to do: {error.hint}", err=True)
+        click.echo(f"  what to do: {_printable(error.hint)}", err=True)
+
+
+def _printable(text: str) -> str:
+    """Text without control characters other than line ends: a terminal must not obey what a file or a peer says."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+
+
+def _flushed(code: int) -> int:
+    """Push out what is still buffered, so that a reader who left, or a full disk, cannot end in a traceback."""
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())  # what is left in the buffer goes there at exit
+            os.close(nowhere)
+            code = code or _OUTPUT_LOST
+    return code

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.service import interrupt_on_termination, print_line
+from wattest.apps.interrupts import SteadyStack
+from wattest.apps.service import print_line
 from wattest.chain.anvil import Anvil, ChainStartFailed
 from wattest.chain.client import ChainClient
 
@@ -33,8 +34,8 @@ def serve(folder: Path, *, port: int | None, block_time_s: int | None, binary: P
 
     Its time runs on from its latest block. Transactions are taken, and kept in the folder when the command ends.
     """
-    interrupt_on_termination()
-    with Anvil.open(folder, port=port, binary=binary, block_time_s=block_time_s) as served:
+    with SteadyStack() as stack:
+        served = stack.enter_context(Anvil.open(folder, port=port, binary=binary, block_time_s=block_time_s))
         latest = ChainClient.connect(served.url).block()
         if as_json:
             print_line(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -71,31 +70,32 @@ def demo(
     from rich.console import Console
 
     from wattest.apps.demo.imports import read_data_files
-    from wattest.apps.demo.run import Demo, DemoOptions, demo_readings, prepare_output, write_results
-    from wattest.apps.service import interrupt_on_termination
+    from wattest.apps.demo.output import free_folder, output_folder, require_free
+    from wattest.apps.demo.run import Demo, DemoOptions, demo_readings, write_results
+    from wattest.apps.interrupts import SteadyStack, ignore_interrupts
+    from wattest.chain.anvil import find_anvil
 
     paths = (*data_files, *more_data)
     if more_data and not data_files:
         raise click.UsageError("files to import follow --data")
-    interrupt_on_termination()
-    target = out if out is not None else _free_folder()
-    folder = prepare_output(target)
+    if keys_file is not None and not paths:
+        raise click.UsageError("--keys goes with --data")
+    # everything that can be wrong with what was asked is said before anything starts
+    target = out if out is not None else free_folder(Path())
+    require_free(target)
+    find_anvil()
     chosen = cast(Cheat, cheat)
     readings = demo_readings(days, households, chosen, int(time.time()))
     files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
     options = DemoOptions(households, days, chosen, target, tuple(files))
     console = Console(stderr=True, quiet=as_json)
-    folder.mkdir()
-    try:
-        with tempfile.TemporaryDirectory(prefix="wattest-demo-") as work, _Progress(console) as progress:
-            result = Demo(options, readings, folder, Path(work), progress.tell).run()
+    with SteadyStack() as stack:
+        folder = stack.enter_context(output_folder(target))
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-demo-")))
+        progress = stack.enter_context(_Progress(console))
+        result = Demo(options, readings, folder, work, progress.tell).run()
         write_results(result, folder)
-        if target.exists():
-            target.rmdir()
-        folder.rename(target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        ignore_interrupts()  # the run is done; what is left is to give the folder its name
     _print(result, target, as_json=as_json)
 
 
@@ -147,13 +147,6 @@ def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:
         f"  wattest receipt verify {target / 'receipts' / first}.json --deployment {target / 'deployment.json'}"
         " --rpc http://127.0.0.1:8545"
     )
-
-
-def _free_folder() -> Path:
-    number = 1
-    while (path := Path(f"wattest-demo-{number}")).exists():
-        number += 1
-    return path
 
 
 def _keys(path: Path | None) -> dict[str, str]:

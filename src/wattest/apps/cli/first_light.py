@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from wattest.apps.interrupts import SteadyStack
 from wattest.errors import InputError, VerificationError
 
 MAX_TEXT_BYTES = 65_536
@@ -18,6 +20,10 @@ MAX_TEXT_BYTES = 65_536
 
 class TextTooLong(InputError):
     """A text over the limit."""
+
+
+class TextUnreadable(InputError):
+    """A text that is not UTF-8."""
 
 
 class FirstLightRefused(VerificationError):
@@ -61,12 +67,16 @@ def first_light(text: str, as_json: bool) -> None:
     Example:
       wattest first-light hello
     """
-    data = text.encode()
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise TextUnreadable("the text is not UTF-8", hint="give it in UTF-8, or hash it first") from error
     if len(data) > MAX_TEXT_BYTES:
         raise TextTooLong("the text is too long", expected=MAX_TEXT_BYTES, actual=len(data), hint="hash it first")
     console = Console(stderr=True, quiet=as_json)
-    with tempfile.TemporaryDirectory(prefix="wattest-first-light-") as folder:
-        outcome = shine(Path(folder), text, console)
+    with SteadyStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-first-light-"))
+        outcome = shine(Path(folder), text, console, stack)
     if as_json:
         click.echo(json.dumps(outcome.as_dict()))
     else:
@@ -77,8 +87,8 @@ def first_light(text: str, as_json: bool) -> None:
         )
 
 
-def shine(folder: Path, text: str, console: Console) -> Outcome:
-    """Run first light in ``folder``, which keeps the platform, the enclave's state and the chain."""
+def shine(folder: Path, text: str, console: Console, stack: ExitStack) -> Outcome:
+    """Run first light in ``folder``, which keeps platform, enclave state and chain; ``stack`` stops what it starts."""
     from wattest.apps.embedded import OPEN_PARAMETERS, Account, EmbeddedDeployment, measurement_policy
     from wattest.crypto.hashing import keccak256
     from wattest.enclave.host.process import EnclaveProcess
@@ -86,34 +96,34 @@ def shine(folder: Path, text: str, console: Console) -> Outcome:
     from wattest.protocol.channel import ChannelIdentity, ChannelKind
 
     now = int(time.time()) - 3_600  # a chain's blocks must not run ahead of the wall clock
-    with console.status("starting a local chain") as status, EmbeddedDeployment(folder / "chain", now) as deployment:
-        status.update("measuring and starting the enclave")
-        platform = SimulatedPlatform.create(folder / "platform", now)
-        deployment.trust_platform(platform)
-        operator = Account.create()
-        deployment.fund(operator)
-        channel = ChannelIdentity(deployment.manager.address, ChannelKind.OPEN, bytes(32))
-        contracts = deployment.contracts
-        contracts.referee.create_channel(deployment.manager.signer, channel.kind, channel.salt, OPEN_PARAMETERS)
-        with EnclaveProcess(platform, folder / "enclave") as process:
-            enclave = process.client
-            description = enclave.describe()
-            status.update("appraising its evidence and registering its key")
-            deployment.register_enclave(
-                enclave,
-                platform,
-                channel,
-                operator,
-                description.vee_workload,
-                measurement_policy(description.measurement),
-            )
-            status.update("hashing and signing inside")
-            light = enclave.first_light(text, channel.id)
-        status.update("asking the contract")
-        accepted, receipt = contracts.first_light.verify(operator.signer, light.digest, light.signature)
-        changed = bytearray(text.encode() or b"\x00")
-        changed[0] ^= 1
-        tampered, _ = contracts.first_light.verify(operator.signer, keccak256(bytes(changed)), light.signature)
+    status = stack.enter_context(console.status("starting a local chain"))
+    deployment = stack.enter_context(EmbeddedDeployment(folder / "chain", now))
+    status.update("measuring and starting the enclave")
+    platform = SimulatedPlatform.create(folder / "platform", now)
+    deployment.trust_platform(platform)
+    operator = Account.create()
+    deployment.fund(operator)
+    channel = ChannelIdentity(deployment.manager.address, ChannelKind.OPEN, bytes(32))
+    contracts = deployment.contracts
+    contracts.referee.create_channel(deployment.manager.signer, channel.kind, channel.salt, OPEN_PARAMETERS)
+    enclave = stack.enter_context(EnclaveProcess(platform, folder / "enclave")).client
+    description = enclave.describe()
+    status.update("appraising its evidence and registering its key")
+    deployment.register_enclave(
+        enclave,
+        platform,
+        channel,
+        operator,
+        description.vee_workload,
+        measurement_policy(description.measurement),
+    )
+    status.update("hashing and signing inside")
+    light = enclave.first_light(text, channel.id)
+    status.update("asking the contract")
+    accepted, receipt = contracts.first_light.verify(operator.signer, light.digest, light.signature)
+    changed = bytearray(text.encode() or b"\x00")
+    changed[0] ^= 1
+    tampered, _ = contracts.first_light.verify(operator.signer, keccak256(bytes(changed)), light.signature)
     return Outcome(light.digest, light.signature, light.address, accepted, tampered, receipt.gas_used)
 
 

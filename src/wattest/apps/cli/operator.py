@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
-from wattest.apps.service import interrupt_on_termination, print_line, run_steps
+from wattest.apps.service import print_line, run_steps
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.chain.files import write_key_file
 from wattest.chain.signer import LocalSigner
+from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
@@ -58,12 +59,11 @@ def new_key(file: Path) -> None:
 )
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """Ingest, seal, store, commit and answer until Ctrl-C; one JSON line for each thing done."""
-    interrupt_on_termination()
     settings = read_operator_file(config_path)
     faults = FaultPoints.unsafe_from_environment(os.environ) if faulty else FaultPoints()
     signer = LocalSigner.from_file(settings.key_file)
     deployment = settings.deployment
-    with ExitStack() as stack:
+    with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
         stack.callback(store.close)
         client = ChainClient.connect(
@@ -76,6 +76,11 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
         contracts = Contracts.at(client, deployment)
         process = EnclaveProcess(SimulatedPlatform.open(settings.platform_dir), settings.enclave_state_dir)
         stack.callback(process.stop)
+
+        def start_enclave() -> EnclaveClient:
+            with hold_interrupts():
+                return process.start()
+
         bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
         node = Operator(
             store,
@@ -83,7 +88,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             inbox,
             contracts.referee,
             signer,
-            process.start,  # a running one is left as it is, a dead one comes back
+            start_enclave,  # a running one is left as it is, a dead one comes back
             duties=settings.duties,
             settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
             faults=faults,

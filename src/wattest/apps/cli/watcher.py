@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from wattest.apps.interrupts import SteadyStack
 from wattest.apps.node_files import read_watcher_file
-from wattest.apps.service import interrupt_on_termination, print_line, run_steps
+from wattest.apps.service import print_line, run_steps
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
@@ -66,13 +66,12 @@ def new_reader_key(file: Path) -> None:
 )
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """Follow, fetch, check, challenge and prove until Ctrl-C; one JSON line for each verdict and transaction."""
-    interrupt_on_termination()
     settings = read_watcher_file(config_path)
     faults = FaultPoints.unsafe_from_environment(os.environ) if faulty else FaultPoints()
     signer = LocalSigner.from_file(settings.key_file)
     reader = ReaderPrivateKey.from_seed(read_key_file(settings.reader_key_file))
     deployment = settings.deployment
-    with ExitStack() as stack:
+    with SteadyStack() as stack:
         log = WatchLog(settings.data_dir / "watcher.sqlite", faults=faults)
         stack.callback(log.close)
         client = ChainClient.connect(

@@ -16,6 +16,7 @@ from wattest.apps.demo.community import Community
 from wattest.apps.demo.result import Cheat
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.unsafe_forger import UnsafeForger
+from wattest.apps.interrupts import hold_interrupts
 from wattest.enclave.host.client import ChainHead, SealedBatch, SealJob
 from wattest.node.operator import OperatorSettings
 from wattest.node.server import UnsafeBehaviour
@@ -82,9 +83,10 @@ class Cheater:
 
     def _restore(self, kept: Path) -> None:
         """Give the enclave its old sealed state back, as a host can that owns the disk."""
-        self.site.process.stop()
-        shutil.copyfile(kept, self._sealed_file)
-        self.site.process.start()
+        with hold_interrupts():
+            self.site.process.stop()
+            shutil.copyfile(kept, self._sealed_file)
+            self.site.process.start()
 
     def _show_second_header(self) -> None:
         """Lie to the rolled-back enclave about the chain's head, and serve the second header that it signs."""

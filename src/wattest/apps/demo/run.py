@@ -1,8 +1,8 @@
 """The demo: an energy community taken through all of wattest, stage by stage, on one machine.
 
 Decided here: the cast, the stages and their order, what counts as success, and what is left in the output folder. Not
-decided here: how any part works. Chain time moves through every window; none is shortened. Everything is made in a
-folder beside the output and renamed at the end, so that an interrupted run leaves nothing half-written.
+decided here: how any part works, and how the output folder comes to be (``output``). Chain time moves through every
+window; none is shortened.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,8 +27,8 @@ from wattest.apps.demo.settling import Settlement, Settling, household_bills, ne
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.watching import WatcherProcess
 from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
+from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.chain.referee import SlashedBatch
-from wattest.errors import ConfigError
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
 from wattest.units import SECONDS_PER_DAY
@@ -39,10 +39,6 @@ CHAIN_START_BEFORE_S = 3_600
 CLOCK_MARGIN_S = 120
 _WEEKS_BACK_S = 52 * 7 * SECONDS_PER_DAY
 """A whole year of weeks: the data set's weekdays and season stay what they are."""
-
-
-class OutputFolderUsed(ConfigError):
-    """The output folder is there already and holds something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +66,6 @@ def demo_readings(options_days: int, households: int, cheat: Cheat, wall_clock_s
     return readings
 
 
-def prepare_output(out: Path) -> Path:
-    """The folder in which a run is made, beside ``out``.
-
-    Raises: OutputFolderUsed when ``out`` holds anything.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputFolderUsed(
-            "the output folder is used already", path=str(out), hint="name another with --out, or remove it"
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return out.parent / f".{out.name}.{os.getpid()}.partial"
-
-
 class Demo:
     """One run; ``run`` it once."""
 
@@ -97,14 +80,14 @@ class Demo:
 
     def run(self) -> DemoResult:
         """Run every stage; whatever happens, no process is left."""
-        with ExitStack() as stack:
+        with SteadyStack() as stack:
             with self._stage("chain and contracts", 1) as done:
                 deployment = EmbeddedDeployment(self._folder / "chain", self._readings.start - CHAIN_START_BEFORE_S)
                 stack.enter_context(deployment)
                 done()
             return self._with_chain(deployment, stack)
 
-    def _with_chain(self, deployment: EmbeddedDeployment, stack: ExitStack) -> DemoResult:
+    def _with_chain(self, deployment: EmbeddedDeployment, stack: SteadyStack) -> DemoResult:
         options, contracts, manager = self._options, deployment.contracts, deployment.manager
         watcher = WatcherProcess(self._work / "watcher")
         stack.callback(watcher.stop)
@@ -147,7 +130,8 @@ class Demo:
             operators = {honest.account.address: honest.url}
             if cheater is not None:
                 operators[cheater.site.account.address] = cheater.site.url
-            watcher.start(deployment.anvil.url, self._folder / "deployment.json", operators)
+            with hold_interrupts():
+                watcher.start(deployment.anvil.url, self._folder / "deployment.json", operators)
             done()
 
         refusal = self._meter(deployment, honest, community, cheater, watcher)

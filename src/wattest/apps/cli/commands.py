@@ -1,0 +1,61 @@
+"""The command table: what ``wattest`` can do, each command imported when it is first asked for.
+
+Decided here: names, order and one-line helps. Not decided here: what a command does (its own module) and how it ends
+(``wattest.apps.cli``).
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from wattest import __version__
+
+# command -> (module below wattest.apps.cli, attribute, one-line help)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "first-light": (
+        "first_light",
+        "first_light",
+        "Hash a text in the enclave, sign it, let a contract check it.",
+    ),
+    "demo": ("demo", "demo", "Run an energy community end to end on an embedded chain."),
+    "receipt": ("receipt", "receipt", "Verify a household's receipt, link by link."),
+    "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
+    "attest": ("attest", "attest", "Appraise DCAP quotes."),
+    "chain": ("chain", "chain", "Serve the embedded chain of a demo folder."),
+    "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
+    "watcher": ("watcher", "watcher", "Run a watcher: follow, fetch, re-verify, challenge."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported on first use, so that ``--help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every command in the order of the table: the first to try comes first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the module of ``cmd_name`` and return its command, or None when the name is unknown."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"wattest.apps.cli.{module}"), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{attribute} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands from the table, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wattest")
+def cli() -> None:
+    """Attested metering whose every step a stranger can check.
+
+    Start with `wattest first-light hello`, then `wattest demo`.
+    """
