@@ -1,25 +1,22 @@
-"""The node: time from reading to commitment, and gas per commit, with a real enclave process and the embedded chain.
+"""The node: time from the last reading to the commitment, with a real enclave process and the embedded chain.
 
-    python bench/node.py [--households 3 20 100] [--days 5] [--json]
-
-A day's blocks are signed beforehand. The time runs from handing in the first block to the receipt of the commit: ingest
-(parse, check, SQLite), sealing in the enclave, bundle, database, transaction, mining. Medians over the days; the first
-day warms caches and is left out. The floor is what the enclave alone takes for the same job.
+python bench/node.py [--scale full|quick|tiny] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from measure import TEST_SUPPORT, Figure, Report, Scale, run_alone
 
-from node_community import EPOCH_S, FIRST_PERIOD, build_community, destroy
+sys.path.insert(0, str(TEST_SUPPORT))
+
+from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
 
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
@@ -29,7 +26,16 @@ from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.store import OperatorStore
 from wattest.workload.configuration import EngineConfiguration
+from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest
+
+TITLE = "From reading to commitment"
+ABOUT = (
+    "A day's blocks are signed beforehand and handed in but for one. The time runs from handing in the last block to "
+    "the receipt of the commit: parse, check, SQLite, sealing in the enclave process, bundle, database, transaction, "
+    "mining (anvil mines at once: on a chain with blocks every 12 s, its inclusion comes on top). Seconds on the "
+    "wall; the first day warms caches and is left out."
+)
 
 
 class TimedEnclave:
@@ -47,81 +53,99 @@ class TimedEnclave:
         return sealed
 
 
-def measure(households: int, days: int) -> dict[str, object]:
-    """One community."""
-    with tempfile.TemporaryDirectory() as name:
+@dataclass
+class Times:
+    """Seconds of one community, a sample for each day."""
+
+    ingest_s: list[float] = field(default_factory=list)
+    commit_s: list[float] = field(default_factory=list)
+    sealing_s: list[float] = field(default_factory=list)
+    checking_s: list[float] = field(default_factory=list)
+    gas: list[int] = field(default_factory=list)
+
+
+def run_community(households: int, days: int) -> Times:
+    """``days`` days of one community, after a first that warms caches."""
+    times = Times()
+    with tempfile.TemporaryDirectory(prefix="wattest-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         community = build_community(folder, households=households, deposit_ether=100)
+        stack.callback(destroy, community)
         store = OperatorStore(folder / "node" / "operator.sqlite")
+        stack.callback(store.close)
         enclave = TimedEnclave(community.process.client)
-        bundles = BundleStore(folder / "node" / "bundles")
         operator = Operator(
-            store, bundles, Inbox(folder / "node" / "inbox"),
+            store, BundleStore(folder / "node" / "bundles"), Inbox(folder / "node" / "inbox"),
             community.referee(community.client(journal=store.journal)), LocalSigner(community.operator_key),
             lambda: enclave, duties=[community.duty], settings=OperatorSettings(collect_grace_s=0),  # type: ignore[arg-type, return-value]
         )  # fmt: skip
-        total_s, sealing_s, checking_s, gas = [], [], [], []
         guest = load_guest("vee", EngineConfiguration.for_enclave())
-        try:
-            for day in range(days):
-                period = FIRST_PERIOD + day * EPOCH_S
-                blocks = [home.block(period) for home in community.households]
-                community.anvil.advance_to(period + EPOCH_S)
-                start = time.perf_counter()
-                operator.ingest_many(community.channel.id, blocks)
-                report = operator.step()
-                report.raise_first()
-                total_s.append(time.perf_counter() - start)
-                sealing_s.append(enclave.last_s)
-                gas.append(report.committed[0].gas_used)
-                batch = store.batch(community.channel.id, day + 1)
-                assert batch.header is not None
-                with bundles.open(batch.header.content_id) as bundle:
-                    served = ServedBatch(
-                        bundle.manifest(), dict(enumerate(bundle.blocks())),
-                        b"".join(store.entries(community.channel.id, day + 1)[0]),
-                        store.wrapped_keys(community.channel.id, day + 1, community.watcher_reader.public_key),
-                        store.roster(community.channel.id, day + 1), community.members,
-                    )  # fmt: skip
-                start = time.perf_counter()
-                judgement = check_batch(
-                    batch.header, served, community.watcher_reader, guest,
-                    workloads=frozenset({guest.workload}), meters_before=None,
-                )  # fmt: skip
-                checking_s.append(time.perf_counter() - start)
-                assert judgement.is_clean, judgement.findings
-        finally:
-            store.close()
-            destroy(community)
-    readings = households * 96
-    median_s, floor_s = statistics.median(total_s[1:]), statistics.median(sealing_s[1:])
-    return {
-        "households": households,
-        "readings": readings,
-        "reading_to_commitment_s": round(median_s, 4),
-        "of_it_sealing_s": round(floor_s, 4),
-        "ratio_to_sealing": round(median_s / floor_s, 2),
-        "watcher_check_s": round(statistics.median(checking_s[1:]), 4),
-        "gas_per_commit": int(statistics.median(gas[1:])),
-        "gas_first_commit": gas[0],
-        "gas_per_reading": round(statistics.median(gas[1:]) / readings, 2),
-    }
+        for day in range(days + 1):
+            run_day(community, operator, enclave, day, times)
+            times.checking_s.append(check_day(community, operator, guest, day + 1))
+    for samples in (times.ingest_s, times.commit_s, times.sealing_s, times.checking_s, times.gas):
+        del samples[0]
+    return times
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--households", type=int, nargs="+", default=[3, 20, 100])
-    parser.add_argument("--days", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    results = [measure(count, options.days) for count in options.households]
-    if options.json:
-        print(json.dumps(results))
-        return
-    for result in results:
-        print(", ".join(f"{name} {value}" for name, value in result.items()))
+def run_day(community: Community, operator: Operator, enclave: TimedEnclave, day: int, times: Times) -> None:
+    """Hand in a day's blocks, the last one when the day is over, and commit."""
+    period = FIRST_PERIOD + day * EPOCH_S
+    *early, last = (home.block(period) for home in community.households)
+    begun = time.perf_counter()
+    operator.ingest_many(community.channel.id, early)
+    times.ingest_s.append(time.perf_counter() - begun)
+    community.anvil.advance_to(period + EPOCH_S)
+    begun = time.perf_counter()
+    operator.ingest_many(community.channel.id, [last])
+    report = operator.step()
+    times.commit_s.append(time.perf_counter() - begun)
+    report.raise_first()
+    times.gas.append(report.committed[0].gas_used)
+    times.sealing_s.append(enclave.last_s)
+
+
+def check_day(community: Community, operator: Operator, guest: Guest, sequence: int) -> float:
+    """Seconds that a watcher takes to verify all of one batch again."""
+    channel, store = community.channel.id, operator.store
+    batch = store.batch(channel, sequence)
+    assert batch.header is not None
+    with operator.bundles.open(batch.header.content_id) as bundle:
+        served = ServedBatch(
+            bundle.manifest(), dict(enumerate(bundle.blocks())), b"".join(store.entries(channel, sequence)[0]),
+            store.wrapped_keys(channel, sequence, community.watcher_reader.public_key),
+            store.roster(channel, sequence), community.members,
+        )  # fmt: skip
+    begun = time.perf_counter()
+    judgement = check_batch(
+        batch.header, served, community.watcher_reader, guest, workloads=frozenset({guest.workload}), meters_before=None
+    )
+    taken = time.perf_counter() - begun
+    assert judgement.is_clean, judgement.findings
+    return taken
+
+
+def measure(scale: Scale) -> Report:
+    """Communities of several sizes."""
+    figures: list[Figure] = []
+    for households in scale.pick([3, 20, 100], [20], [3]):
+        times = run_community(households, scale.pick(5, 3, 1))
+        name = f"{households} households"
+        figures += [
+            Figure(
+                f"{name}: last reading to commitment", "s", tuple(times.commit_s),
+                floor="sealing alone", floor_samples=tuple(times.sealing_s),
+            ),
+            Figure(f"{name}: of it sealing", "s", tuple(times.sealing_s)),
+            Figure(
+                f"{name}: handing in one block before", "ms",
+                tuple(1_000 * taken / (households - 1) for taken in times.ingest_s),
+            ),
+            Figure(f"{name}: a watcher verifies all of the batch", "s", tuple(times.checking_s)),
+            Figure(f"{name}: commit", "gas", tuple(map(float, times.gas)), at_most=75_000, exact=True),
+        ]  # fmt: skip
+    return Report(TITLE, ABOUT, tuple(figures))
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(measure, __doc__)

@@ -1,92 +1,143 @@
 """Sealing: readings per second and core, and memory, over whole batches through a real enclave process.
 
-    python bench/sealing.py [--series 1000 10000] [--repeat 3] [--json]
-
-One series is a day of quarter hours (96 readings) with its P-256 signature. Rates are medians. "Per core" counts the
-processor time of enclave and host together, so that a busy machine does not change it much; the wall rate does.
+python bench/sealing.py [--scale full|quick|tiny] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from measure import (
+    TEST_SUPPORT,
+    Figure,
+    Report,
+    Scale,
+    cpu_seconds,
+    exhaust,
+    process_cpu_seconds,
+    process_peak_mebibytes,
+    rates,
+    run_alone,
+    scaled,
+)
+
+sys.path.insert(0, str(TEST_SUPPORT))
 
 from enclave_community import Community
 
+from wattest.crypto.hashing import keccak256
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.metering.device_block import parse_device_block, verify_device_block
+from wattest.protocol.edited_series import edit_series
+from wattest.workload.configuration import EngineConfiguration
+from wattest.workload.guests import load_guest
 
-READINGS_PER_SERIES = 96
+TITLE = "Sealing"
+ABOUT = (
+    "A batch goes through `EnclaveClient.seal_batch` into an enclave process of its own: from signed device blocks "
+    "(one P-256 signature for a day of 96 quarter hours) to the signed header, `vee`, trees, encryption and sealing "
+    "included. The rate counts the processor time of enclave and host together, so it is what one core does; the wall"
+    " rate is with whatever else ran. Host memory includes the job itself: blocks going in, ciphertexts coming out. "
+    "Floors are the same blocks through one step alone."
+)
+READINGS = 96
+FLOOR_BLOCKS = 300
+PERMUTATION_BYTES = 136
 
 
-def enclave_seconds(process_id: int) -> float:
-    """Processor time of the enclave so far."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def enclave_peak_mebibytes(process_id: int) -> float:
-    """Largest resident size of the enclave so far."""
-    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
-
-
-def measure(series: int, repeat: int, folder: Path) -> dict[str, float]:
-    """Seal ``repeat`` days of ``series`` meters, one batch a day."""
-    community = Community(series, name=f"bench {series}")
-    platform = SimulatedPlatform.create(folder / f"platform-{series}", int(time.time()))
-    walls, enclave_times, host_times = [], [], []
-    with EnclaveProcess(platform, folder / f"state-{series}", request_timeout_s=600) as process:
+def sealed(count: int, days: int, folder: Path) -> list[Figure]:
+    """Seal ``days`` batches of ``count`` series in one enclave."""
+    community = Community(count, name=f"bench {count}")
+    platform = SimulatedPlatform.create(folder / f"platform-{count}", int(time.time()))
+    walls, inside, outside = [], [], []
+    with EnclaveProcess(platform, folder / f"state-{count}", request_timeout_s=600) as process:
         client, process_id = process.client, process.process_id
         assert process_id is not None
         client.create_identity(community.binding(), community.channel)
         head = None
-        for day in range(repeat):
+        for day in range(days):
             job = community.seal_job(day, head)
-            inside, outside, begun = enclave_seconds(process_id), time.process_time(), time.perf_counter()
+            before = process_cpu_seconds(process_id), time.process_time(), time.perf_counter()
             batch = client.seal_batch(job)
-            walls.append(time.perf_counter() - begun)
-            enclave_times.append(enclave_seconds(process_id) - inside)
-            host_times.append(time.process_time() - outside)
+            walls.append(time.perf_counter() - before[2])
+            outside.append(time.process_time() - before[1])
+            inside.append(process_cpu_seconds(process_id) - before[0])
             head = community.head(batch)
-        peak = enclave_peak_mebibytes(process_id)
-    readings = series * READINGS_PER_SERIES
-    wall, inside, outside = (statistics.median(times) for times in (walls, enclave_times, host_times))
-    return {
-        "series": series,
-        "readings": readings,
-        "wall_s": round(wall, 3),
-        "readings_per_second": round(readings / wall),
-        "readings_per_second_and_core": round(readings / (inside + outside)),
-        "enclave_share": round(inside / (inside + outside), 2),
-        "enclave_peak_mib": round(peak),
-        "host_peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            del batch, job
+        peak = process_peak_mebibytes(process_id)
+    readings = count * READINGS
+    both = [one + other for one, other in zip(inside, outside, strict=True)]
+    large = readings >= 1_000_000
+    name = f"{count:,} series"
+    return [
+        Figure(
+            f"{name}: readings per second and core", "1/s", rates(readings, both),
+            at_least=50_000 if count >= 1_000 else None,
+        ),
+        Figure(f"{name}: readings per second, wall", "1/s", rates(readings, walls)),
+        Figure(f"{name}: seconds for a batch of {readings:,} readings, wall", "s", tuple(walls)),
+        Figure(
+            f"{name}: share of the enclave in processor time", "",
+            tuple(one / total for one, total in zip(inside, both, strict=True)),
+        ),
+        Figure(f"{name}: peak memory of the enclave process", "MiB", (peak,), at_most=1_000 if large else None),
+        Figure(
+            f"{name}: peak memory of the host process", "MiB", (process_peak_mebibytes(),),
+            at_most=1_000 if large else None,
+        ),
+    ]  # fmt: skip
+
+
+def floors(count: int, runs: int, whole: tuple[float, ...]) -> list[Figure]:
+    """What single steps cost for one series, and a series' whole cost against each."""
+    community = Community(FLOOR_BLOCKS, name="bench floor")
+    blocks = [parse_device_block(community.block(index, 0)) for index in range(count)]
+    guest = load_guest("vee", EngineConfiguration.for_enclave())
+    long_input = bytes(PERMUTATION_BYTES * 10_000)
+
+    # The first pass decodes keys, as an enclave that starts does; later passes find them cached, as it does every day.
+    for block in blocks:
+        verify_device_block(block)
+
+    def edit() -> None:
+        for block in blocks:
+            edit_series(guest, block.records, block.digest, block.period_start, block.period_end, None)
+
+    steps = {
+        "P-256 verification with the record root": cpu_seconds(runs, lambda: exhaust(verify_device_block, zip(blocks))),
+        "the vee guest in its engine": cpu_seconds(runs, edit),
     }
+    figures = []
+    whole_us = scaled(1e6, whole)
+    for name, seconds in steps.items():
+        each_us = scaled(1e6 / count, seconds)
+        figures.append(Figure(f"one series: {name} alone", "µs", each_us))
+    permutation = cpu_seconds(runs, lambda: keccak256(long_input))
+    hashes = 2 * READINGS - 1  # one permutation for each leaf of 95 + 16 bytes and for each inner node
+    figures.append(Figure("one series: its tree at hashing floor", "µs", scaled(1e6 * hashes / 10_000, permutation)))
+    floor = tuple(sum(parts) for parts in zip(*(figure.samples for figure in figures), strict=True))
+    figures.append(
+        Figure("one series: sealed, all told", "µs", whole_us, floor="those three together", floor_samples=floor)
+    )
+    return figures
 
 
-def main() -> None:
-    """Print one row per number of series."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--series", type=int, nargs="+", default=[1_000, 10_417])
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+def measure(scale: Scale) -> Report:
+    """Both sizes, then the floors."""
+    figures: list[Figure] = []
+    whole: tuple[float, ...] = ()
     with tempfile.TemporaryDirectory(prefix="wattest-bench-") as folder:
-        rows = [measure(series, options.repeat, Path(folder)) for series in options.series]
-    if options.json:
-        print(json.dumps(rows))
-        return
-    for row in rows:
-        print("  ".join(f"{name} {value}" for name, value in row.items()))
+        for count in scale.pick([1_000, 10_417], [1_000], [3]):
+            found = sealed(count, scale.pick(3, 3, 1), Path(folder))
+            figures += found
+            whole = tuple(READINGS / rate for rate in found[0].samples)
+    figures += floors(scale.pick(FLOOR_BLOCKS, FLOOR_BLOCKS, 3), scale.pick(5, 3, 1), whole)
+    return Report(TITLE, ABOUT, tuple(figures))
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(measure, __doc__)

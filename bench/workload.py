@@ -1,23 +1,16 @@
-"""The guests in the engine: readings edited and settled per second, fuel, compile time; medians, as one JSON object.
+"""The guests in the engine: readings edited and settled per second, fuel, compile time.
 
-    python bench/workload.py [--records 96] [--households 200] [--days 31] [--runs 5]
-
-Seconds are of one core (wall clock, nothing else running), in the enclave's form of the engine; a series is one job in
-a fresh instance, its codec included. A ``python_ratio`` is the time of the plain Python twin over the guest's.
+python bench/workload.py [--scale full|quick|tiny] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import numpy as np
+from measure import REPOSITORY, Figure, Report, Scale, cpu_seconds, exhaust, rates, run_alone, scaled
 
 from wattest.metering.records import make_device_records
 from wattest.settlement import AllocationKey, Tariff, settle_bytes
@@ -26,21 +19,18 @@ from wattest.workload.guests import load_guest_bytes
 from wattest.workload.statement import HouseholdInput, StatementInput, encode_statement_input
 from wattest.workload.vee import VeeInput, encode_vee_input, run_vee
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "differential"))
+sys.path.insert(0, str(REPOSITORY / "tests" / "differential"))
 from vee_twin import vee
 
+TITLE = "Guests"
+ABOUT = (
+    "The WASM guests in the enclave's form of the engine, processor seconds of all threads. A series is one job in a "
+    "fresh instance, its codec included. Against the plain Python twin that the differential tests use."
+)
+FORM = EngineConfiguration.for_enclave()
+RECORDS = 96
 QUARTER_HOUR_S = 900
 TARIFF = Tariff(31_250_000, 8_900_000, 14_500_000, 4_200_000, 7_340_000, 24_000_000)
-
-
-def median_s(runs: int, work: Callable[[], object]) -> float:
-    """Median wall-clock seconds."""
-    taken = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
 
 
 def series(count: int, missing: float, source: np.random.Generator) -> VeeInput:
@@ -69,55 +59,67 @@ def period(households: int, intervals: int, key: AllocationKey, source: np.rando
     )  # fmt: skip
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--records", type=int, default=96, help="records of one series")
-    parser.add_argument("--households", type=int, default=200)
-    parser.add_argument("--days", type=int, default=31)
-    parser.add_argument("--runs", type=int, default=5)
-    options = parser.parse_args()
-    source = np.random.default_rng(1)
-    form = EngineConfiguration.for_enclave()
+def vee_figures(runs: int, jobs: int, source: np.random.Generator) -> list[Figure]:
+    """A day's series, whole and with a fifth of its records missing."""
+    guest, figures = Guest.load(load_guest_bytes("vee"), FORM), []
+    for label, missing in (("whole", 0.0), ("with gaps", 0.2)):
+        job = series(RECORDS, missing, source)
+        data = encode_vee_input(job)
+        taken = cpu_seconds(runs, partial(exhaust, run_vee, [(guest, job)] * jobs))
+        twin = cpu_seconds(runs, partial(exhaust, vee, [(data,)] * max(1, jobs // 10)))
+        figures += [
+            Figure(
+                f"vee, a day's series {label}", "µs", scaled(1e6 / jobs, taken),
+                floor="its twin in plain Python", floor_samples=scaled(1e6 / max(1, jobs // 10), twin),
+            ),
+            Figure(f"vee, {label}: readings per second", "1/s", rates(RECORDS * jobs, taken)),
+            Figure(f"vee, {label}: fuel of a reading", "", (guest.run(data).fuel_used / RECORDS,), exact=True),
+        ]  # fmt: skip
+    return figures
 
-    result: dict[str, object] = {"records": options.records}
+
+def settle_figures(households: int, days: int, runs: int, source: np.random.Generator) -> list[Figure]:
+    """A billing period under each allocation key, then the demo's against the Python twin."""
+    guest, figures = Guest.load(load_guest_bytes("settle"), FORM), []
+    cells = households * days * RECORDS
+    keys = {
+        "static": AllocationKey.equal(households),
+        "dynamic": AllocationKey.dynamic(households),
+        "priority": AllocationKey.priority(range(households)),
+    }
+    for name, key in keys.items():
+        data = period(households, days * RECORDS, key, source)
+        taken = cpu_seconds(runs, partial(guest.run, data))
+        figures.append(
+            Figure(f"settle, {name} key: quarter hours of households per second", "1/s", rates(cells, taken))
+        )
+        figures.append(
+            Figure(f"settle, {name} key: fuel of one of them", "", (guest.run(data).fuel_used / cells,), exact=True)
+        )
+    small = period(20, 2 * RECORDS, AllocationKey.dynamic(20), source)
+    figures.append(
+        Figure(
+            "settle, the demo's period", "ms", scaled(1_000, cpu_seconds(runs, lambda: guest.run(small))),
+            floor="its twin in plain Python",
+            floor_samples=scaled(1_000, cpu_seconds(runs, lambda: settle_bytes(small))),
+        )
+    )  # fmt: skip
+    return figures
+
+
+def measure(scale: Scale) -> Report:
+    """Compile, edit, settle."""
+    runs, jobs = scale.pick((5, 200), (3, 50), (1, 2))
+    households, days = scale.pick((200, 31), (50, 7), (2, 1))
+    source = np.random.default_rng(1)
+    figures = []
     for name in ("vee", "settle"):
         wasm = load_guest_bytes(name)
-        result[f"{name}_bytes"] = len(wasm)
-        result[f"{name}_compile_s"] = round(median_s(options.runs, lambda wasm=wasm: Guest.load(wasm, form)), 4)
-
-    guest = Guest.load(load_guest_bytes("vee"), form)
-    jobs = 200
-    for label, missing in (("whole", 0.0), ("gaps", 0.2)):
-        job = series(options.records, missing, source)
-        seconds = median_s(options.runs, lambda job=job: [run_vee(guest, job) for _ in range(jobs)]) / jobs
-        data = encode_vee_input(job)
-        twin_s = median_s(options.runs, lambda data=data: [vee(data) for _ in range(20)]) / 20
-        result[f"vee_{label}_readings_per_s"] = round(options.records / seconds)
-        result[f"vee_{label}_fuel_per_reading"] = round(guest.run(data).fuel_used / options.records)
-        result[f"vee_{label}_job_us"] = round(seconds * 1e6, 1)
-        result[f"vee_{label}_python_ratio"] = round(twin_s / seconds, 1)
-
-    guest = Guest.load(load_guest_bytes("settle"), form)
-    intervals = options.days * 96
-    cells = options.households * intervals
-    keys = {
-        "static": AllocationKey.equal(options.households),
-        "dynamic": AllocationKey.dynamic(options.households),
-        "priority": AllocationKey.priority(range(options.households)),
-    }
-    result["settle_cells"] = cells
-    for name, key in keys.items():
-        data = period(options.households, intervals, key, source)
-        seconds = median_s(options.runs, lambda data=data: guest.run(data))
-        result[f"settle_{name}_cells_per_s"] = round(cells / seconds)
-        result[f"settle_{name}_fuel_per_cell"] = round(guest.run(data).fuel_used / cells)
-    small = period(20, 192, AllocationKey.dynamic(20), source)
-    guest_s = median_s(options.runs, lambda: guest.run(small))
-    result["settle_demo_period_s"] = round(guest_s, 4)
-    result["settle_python_ratio"] = round(median_s(options.runs, lambda: settle_bytes(small)) / guest_s, 1)
-    print(json.dumps(result, indent=1))
+        taken = cpu_seconds(runs, partial(Guest.load, wasm, FORM))
+        figures.append(Figure(f"compile {name}, {len(wasm):,} bytes", "ms", scaled(1_000, taken)))
+    figures += vee_figures(runs, jobs, source) + settle_figures(households, days, runs, source)
+    return Report(TITLE, ABOUT, tuple(figures))
 
 
 if __name__ == "__main__":
-    main()
+    run_alone(measure, __doc__)
