@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from wattest.chain.anvil import (
+    DUMP_FILE,
     Anvil,
     AnvilMissing,
     ChainFolderInUse,
@@ -122,6 +123,18 @@ def test_ends_with_its_killed_parent_and_keeps_the_state(tmp_path: Path) -> None
     assert not _is_alive(child)
     with Anvil.open(folder) as chain:
         assert int(chain.rpc.request("eth_blockNumber"), 16) == 4
+
+
+@pytest.mark.parametrize(("dump", "blocks"), [(b'{"block":', 2), (None, 2)])
+def test_a_torn_dump_costs_nothing_but_itself(tmp_path: Path, dump: bytes | None, blocks: int) -> None:
+    folder = tmp_path / "chain"
+    with Anvil.create(folder, genesis_timestamp_s=GENESIS_S) as chain:
+        chain.mine(blocks)
+    if dump is not None:
+        (folder / DUMP_FILE).write_bytes(dump)
+    with Anvil.open(folder) as chain:
+        assert int(chain.rpc.request("eth_blockNumber"), 16) == blocks
+    assert not (folder / DUMP_FILE).exists()
 
 
 def test_port_is_released_after_stop(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ Decided here: where anvil is found, how it is started, checkpointed, stopped and
 that only this chain's time may be moved. Development and demonstrations only: it listens on the loopback interface,
 has no unlocked accounts, and money appears by ``fund``. Keys are not its matter: every transaction comes signed.
 
-The folder holds ``chain.json`` (chain id, genesis, how it was made), ``state.json`` (anvil's own dump) and ``lock``.
+The folder holds ``chain.json`` (chain id, genesis, how it was made), ``state.json`` (the whole state, replaced
+atomically) and ``lock``. Anvil dumps beside it, now and then and on its way out; such a dump takes the place of
+``state.json`` once it is seen to be whole and newer, so that a process killed in the middle of a dump costs half a
+minute and not the chain.
 Invariants: chain time never runs backwards, also across a restart; the process ends when the one that started it ends,
 however that ends; a second process never opens the same folder.
 """
@@ -38,6 +41,7 @@ HARDFORK = "osaka"
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 STATE_INTERVAL_S = 30
+DUMP_FILE = "anvil-dump.json"
 _MAX_METADATA_BYTES = 4096
 
 # The child asks the kernel for a signal at its parent's death, then makes sure that the parent had not died before.
@@ -242,7 +246,10 @@ class Anvil:
         self._acquire_folder()
         try:
             if self._metadata is None:
-                (self.folder / "state.json").unlink(missing_ok=True)  # what a start that was cut short may have left
+                for name in ("state.json", DUMP_FILE):  # what a start that was cut short may have left
+                    (self.folder / name).unlink(missing_ok=True)
+            else:
+                self._take_over_dump()
             self.port = self._choose_port()
             self._spawn(binary)
             self._wait_until_up()
@@ -266,6 +273,8 @@ class Anvil:
                 process.kill()
                 process.wait()
         self._kill()
+        if self._lock is not None:
+            self._take_over_dump()
         self._release_folder()
 
     def checkpoint(self) -> None:
@@ -315,6 +324,16 @@ class Anvil:
             ) from error
         self._lock = lock
 
+    def _take_over_dump(self) -> None:
+        dump, state = self.folder / DUMP_FILE, self.folder / "state.json"
+        try:
+            if dump.stat().st_mtime_ns > state.stat().st_mtime_ns:
+                json.loads(dump.read_bytes())
+                dump.replace(state)
+        except (OSError, ValueError):
+            pass  # none, or torn: the last checkpoint stands
+        dump.unlink(missing_ok=True)
+
     def _release_folder(self) -> None:
         if self._lock is not None:
             self._lock.close()
@@ -349,11 +368,13 @@ class Anvil:
             "--accounts",
             "0",
             "--quiet",
-            "--state",
-            str(self.folder / "state.json"),
+            "--dump-state",
+            str(self.folder / DUMP_FILE),
             "--state-interval",
             str(STATE_INTERVAL_S),
         ]
+        if self._metadata is not None:
+            arguments += ["--load-state", str(self.folder / "state.json")]
         if self._block_time_s is not None:
             arguments += ["--block-time", str(self._block_time_s), "--mixed-mining"]
         # Given again for a loaded state, so that anvil makes the same genesis block and not a second one beside it; the
