@@ -12,14 +12,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from wattest.chain.abi import ContractAbi
 from wattest.chain.rpc import JsonRpc, MalformedRpcResponse, RpcFailed
 from wattest.chain.signer import LocalSigner, UnsignedTransaction
+from wattest.chain.transactions import Block, Log, MemoryJournal, Receipt, SentTransaction, TransactionJournal
 from wattest.config import ChainConfig
 from wattest.errors import ConfigError, ProtocolError, TransportError
+
+__all__ = [
+    "AccountUnfunded",
+    "Block",
+    "ChainClient",
+    "Log",
+    "MemoryJournal",
+    "Receipt",
+    "Reorganised",
+    "SentTransaction",
+    "TransactionFailed",
+    "TransactionJournal",
+    "TransactionPending",
+    "WrongChain",
+]
 
 TRANSACTION_GAS_LIMIT = 1 << 24  # EIP-7825
 PRIORITY_FEE_WEI = 1_000_000_000
@@ -50,55 +66,6 @@ class TransactionFailed(ProtocolError):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A block as it is referred to: number, hash and parent hash (32 bytes), timestamp in unix seconds."""
-
-    number: int
-    hash: bytes
-    parent_hash: bytes
-    timestamp_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """One log with its place in the chain."""
-
-    address: bytes
-    topics: tuple[bytes, ...]
-    data: bytes
-    block_number: int
-    block_hash: bytes
-    transaction_hash: bytes
-    log_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A transaction that was mined and succeeded, with what it cost."""
-
-    transaction_hash: bytes
-    block_number: int
-    block_hash: bytes
-    gas_used: int
-    gas_price_wei: int
-    contract_address: bytes | None
-    logs: tuple[Log, ...] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SentTransaction:
-    """One broadcast of an intent; with a raised fee an intent has several, all of one nonce."""
-
-    intent: str
-    sender: bytes
-    nonce: int
-    raw: bytes = field(repr=False)
-    hash: bytes
-    gas: int
-    max_fee_wei: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Wanted:
     """A transaction as its sender wants it, before nonce and fee."""
 
@@ -114,46 +81,6 @@ class _Wanted:
         """The call object for a trial."""
         shown = {"from": _hex(self.signer.address), "data": _hex(self.data), "value": hex(self.value_wei)}
         return shown if self.to is None else {**shown, "to": _hex(self.to)}
-
-
-class TransactionJournal(Protocol):
-    """Where sent transactions are remembered; ``record`` must be durable before it returns."""
-
-    def find(self, sender: bytes, intent: str) -> Sequence[SentTransaction]:
-        """Every broadcast of this intent, oldest first."""
-
-    def record(self, transaction: SentTransaction) -> None:
-        """Remember a transaction that is about to be broadcast."""
-
-    def forget(self, sender: bytes, intent: str) -> None:
-        """Drop an intent whose nonce was spent without doing it."""
-
-    def outstanding(self, sender: bytes, from_nonce: int) -> Sequence[SentTransaction]:
-        """The newest broadcast per nonce at or above ``from_nonce``, ascending by nonce."""
-
-
-class MemoryJournal:
-    """A journal for one process's life; nodes keep theirs on disk."""
-
-    def __init__(self) -> None:
-        self._sent: list[SentTransaction] = []
-
-    def find(self, sender: bytes, intent: str) -> Sequence[SentTransaction]:
-        """Every broadcast of this intent, oldest first."""
-        return [sent for sent in self._sent if (sent.sender, sent.intent) == (sender, intent)]
-
-    def record(self, transaction: SentTransaction) -> None:
-        """Remember a transaction."""
-        self._sent.append(transaction)
-
-    def forget(self, sender: bytes, intent: str) -> None:
-        """Drop an intent."""
-        self._sent = [sent for sent in self._sent if (sent.sender, sent.intent) != (sender, intent)]
-
-    def outstanding(self, sender: bytes, from_nonce: int) -> Sequence[SentTransaction]:
-        """The newest broadcast per nonce at or above ``from_nonce``."""
-        newest = {s.nonce: s for s in self._sent if s.sender == sender and s.nonce >= from_nonce}
-        return [newest[nonce] for nonce in sorted(newest)]
 
 
 class ChainClient:

@@ -13,16 +13,27 @@ reorganisation takes a committed batch back to committing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from wattest.errors import ProtocolError, VerificationError
+from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 from wattest.node.faults import FaultPoints
-from wattest.protocol.batch import BatchRecord, BatchState
-from wattest.protocol.header import BatchHeader, parse_header
+from wattest.protocol.batch import BatchRecord
+from wattest.protocol.header import BatchHeader
+
+__all__ = [
+    "MIGRATIONS",
+    "NEXT_STATES",
+    "BlockConflict",
+    "OperatorStore",
+    "SecondHeader",
+    "StoredBatch",
+    "StoredState",
+    "UnknownStoredBatch",
+    "WrongBatchState",
+]
 
 MIGRATIONS = (
     JOURNAL_TABLE
@@ -61,32 +72,7 @@ CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT 
 )
 
 
-class StoredState(Enum):
-    """How far a batch is on its way."""
-
-    COLLECTED = "collected"
-    SEALING = "sealing"
-    SEALED = "sealed"
-    STORED = "stored"
-    COMMITTING = "committing"
-    COMMITTED = "committed"
-    FINAL = "final"
-    SLASHED = "slashed"
-    MISSED = "missed"
-
-
 _S = StoredState
-NEXT_STATES: Mapping[StoredState, frozenset[StoredState]] = {
-    _S.COLLECTED: frozenset({_S.SEALING}),
-    _S.SEALING: frozenset({_S.SEALED}),
-    _S.SEALED: frozenset({_S.STORED}),
-    _S.STORED: frozenset({_S.COMMITTING, _S.MISSED}),
-    _S.COMMITTING: frozenset({_S.COMMITTED, _S.MISSED}),
-    _S.COMMITTED: frozenset({_S.COMMITTING, _S.FINAL, _S.SLASHED}),
-    _S.FINAL: frozenset(),
-    _S.SLASHED: frozenset(),
-    _S.MISSED: frozenset({_S.COMMITTED}),
-}
 
 
 class SecondHeader(VerificationError):
@@ -103,27 +89,6 @@ class WrongBatchState(ProtocolError):
 
 class UnknownStoredBatch(ProtocolError):
     """No batch of this sequence is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBatch:
-    """A batch as the operator knows it; what is not known yet is None."""
-
-    channel: bytes
-    sequence: int
-    period_start: int
-    period_end: int
-    state: StoredState
-    header: BatchHeader | None
-    header_digest: bytes | None
-    signature: bytes | None
-    content_id: bytes | None
-    record: BatchRecord | None
-    block_number: int | None
-    block_hash: bytes | None
-    transaction_hash: bytes | None
-    gas_used: int | None
-    released: bool
 
 
 class OperatorStore:
@@ -489,32 +454,7 @@ class OperatorStore:
             f" FROM batch {condition}",
             *values,
         )
-        return [_stored(row) for row in rows]
-
-
-def _stored(row: Sequence[Any]) -> StoredBatch:
-    state, header, digest, committed_at, version = StoredState(row[4]), row[5], row[6], row[9], row[10]
-    record = None
-    if committed_at is not None:
-        stands = BatchState.SLASHED if state is _S.SLASHED else BatchState.COMMITTED
-        record = BatchRecord(digest, committed_at, version, stands)
-    return StoredBatch(
-        channel=row[0],
-        sequence=row[1],
-        period_start=row[2],
-        period_end=row[3],
-        state=state,
-        header=None if header is None else parse_header(header),
-        header_digest=digest,
-        signature=row[7],
-        content_id=row[8],
-        record=record,
-        block_number=row[11],
-        block_hash=row[12],
-        transaction_hash=row[13],
-        gas_used=row[14],
-        released=bool(row[15]),
-    )
+        return [stored_batch(row) for row in rows]
 
 
 def _int(value: object) -> int:
