@@ -12,23 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy
+from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, seed
 from node_forger import Forger
 
 from wattest.chain.referee import SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.node.bundle import BundleStore
 from wattest.node.faults import WATCHER_FAULT_POINTS, FaultPoints
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.remote import OperatorRemote, RemoteSettings
+from wattest.node.remote import OperatorRemote, RemoteSettings, Withheld
 from wattest.node.server import OperatorServer, UnsafeBehaviour
 from wattest.node.store import OperatorStore
 from wattest.node.watch_log import WatchLog
 from wattest.node.watcher import Watcher
 from wattest.protocol.challenge import SlashCause
+from wattest.protocol.member_list import sign_member_list
 
 pytestmark = pytest.mark.e2e
 
@@ -62,7 +64,7 @@ class Stage:
         self.remotes[signer.address] = OperatorRemote(server.url, RemoteSettings(max_attempts=2))
         return operator
 
-    def watcher(self, faults: FaultPoints | None = None) -> Watcher:
+    def watcher(self, faults: FaultPoints | None = None, remotes: dict[bytes, OperatorRemote] | None = None) -> Watcher:
         signer = LocalSigner(b"\x77" * 32)
         if os.getpid() == self.process_id:  # a forked child's Popen believes that anvil ended
             self.community.anvil.fund(signer.address, ETHER)
@@ -75,7 +77,7 @@ class Stage:
             EnclaveRegistry(client, self.community.contracts.registry),
             signer,
             self.community.watcher_reader,
-            self.remotes,
+            self.remotes if remotes is None else remotes,
             faults=faults,
         )
 
@@ -220,7 +222,59 @@ def test_a_stranger_checks_retention_only(stage: Stage) -> None:
     stage.commit_day(operator)
     report = watcher.step()
     report.raise_first()
-    assert (report.verdicts[0]["verdict"], report.verdicts[0]["opened"], report.sent) == ("clean", 0, [])
+    assert (report.verdicts[0]["verdict"], report.verdicts[0]["opened"], report.sent) == ("kept", 0, [])
+
+
+class Silencer(OperatorRemote):
+    """An operator that shows a watcher's keys and rosters to nobody, and of the member list what it likes."""
+
+    members: bytes | None = None
+    silent = True
+
+    def fetch_wrapped_keys(self, channel: bytes, sequence: int, reader: bytes, entry_count: int) -> dict[int, bytes]:
+        return {} if self.silent else super().fetch_wrapped_keys(channel, sequence, reader, entry_count)
+
+    def fetch_roster(self, channel: bytes, sequence: int) -> bytes:
+        if self.silent:
+            raise Withheld("no roster", retryable=False)
+        return super().fetch_roster(channel, sequence)
+
+    def fetch_document(self, channel: bytes, name: str) -> bytes:
+        if not self.silent:
+            return super().fetch_document(channel, name)
+        if self.members is None:
+            raise Withheld("no list", retryable=False)
+        return self.members
+
+
+def test_an_operator_cannot_blind_a_watcher(stage: Stage) -> None:
+    community = stage.community
+    operator = stage.operator("silencer", LocalSigner(community.operator_key))
+    remote = Silencer(stage.remotes[operator.address].url, RemoteSettings(max_attempts=1))
+    watcher_remotes = stage.remotes | {operator.address: remote}
+    watcher = stage.watcher(remotes=watcher_remotes)
+    stage.commit_day(operator)
+    (verdict,) = watcher.step().verdicts  # no list was ever seen: nobody can say whom it owes keys, and that is a fault
+    assert (verdict["verdict"], [one["code"] for one in verdict["findings"]]) == ("withheld", ["MembersMissing"])
+
+    remote.silent = False
+    stage.commit_day(operator, 1)
+    (verdict,) = watcher.step().verdicts
+    assert (verdict["verdict"], verdict["opened"]) == ("clean", 3)
+
+    remote.silent = True
+    listed = community.duty.member_lists[0].members.member_list
+    older = replace(listed, valid_from=listed.valid_from - 1, watcher_reader_keys=())  # signed once, before the grant
+    signed = sign_member_list(
+        Secp256k1PrivateKey.from_seed(seed("manager")), older, community.channel, community.referee().domain
+    )
+    remote.members = signed.to_bytes()
+    stage.commit_day(operator, 2)
+    report = watcher.step()
+    (verdict,) = report.verdicts
+    assert verdict["verdict"] == "withheld"
+    assert {one["code"] for one in verdict["findings"]} == {"KeyMissing", "RosterMissing"}
+    assert [kind for kind, _ in report.sent] == ["challenge"]
 
 
 def test_an_unreachable_operator_has_an_hour(stage: Stage) -> None:

@@ -123,7 +123,8 @@ def check_batch(
 
     ``workloads`` are the digests that a header may carry. ``meters_before`` is where meters stood after the batch
     before, None when that is not known: then continuity is not judged. A reader whom the channel's manager granted
-    nothing checks only that the blocks are kept.
+    nothing checks only that the blocks are kept, and says so (``was_granted``); an operator that shows no member list
+    withholds it, since nobody could tell whom it owes keys.
     """
     findings: list[Finding] = []
     granted = is_granted(served, reader.public_key)
@@ -142,7 +143,9 @@ def check_batch(
         _check_root(header, opened, findings)
         if header.state != _ZERO:
             _check_state(header, opened, findings)
-    if header.roster != _ZERO and granted:
+    if header.roster != _ZERO and served.members is None:
+        findings.append(_withheld(None, "MembersMissing", "the manager's member list is not served"))
+    elif header.roster != _ZERO and granted:
         _check_roster(header, served, opened, findings)
     for position, entry in opened.items():
         _follow_meter(position, entry, meters_before, meters, findings)

@@ -7,10 +7,13 @@ after the last try, becomes ``Withheld``. docs/spec/operator-http.md
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,16 +45,24 @@ class OperatorUnreachable(Withheld):
     """The operator's server did not answer any try."""
 
 
+class _DeadlinePassed(OSError):
+    """A request that took longer than it may, however much was still coming."""
+
+
 class MalformedAnswer(InputError):
     """An answer that is not of its format, or over its limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """Seconds for connecting and for each read, and tries for each request."""
+    """Seconds for connecting and for each read, seconds for a whole request, and tries for each request.
+
+    ``deadline_s`` is what a server that sends a byte now and then cannot stretch; it is not tried again after that.
+    """
 
     timeout_s: float = 10.0
     max_attempts: int = 4
+    deadline_s: float = 120.0
 
 
 class OperatorRemote:
@@ -149,6 +160,9 @@ class OperatorRemote:
         for attempt in range(1, self._settings.max_attempts + 1):
             try:
                 status, answer = self._exchange(method, path, limit, body)
+            except _DeadlinePassed:
+                cause = f"no whole answer within {self._settings.deadline_s:g} s"
+                break
             except (OSError, http.client.HTTPException) as error:
                 cause = f"{type(error).__name__}: {error}"
             else:
@@ -178,26 +192,55 @@ class OperatorRemote:
 
     def _exchange(self, method: str, path: str, limit: int, body: bytes | None) -> tuple[int, bytes]:
         timeout_s = self._settings.timeout_s
-        connection = (
-            http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=ssl.create_default_context())
-            if self._secure
-            else http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
-        )
+        stream: socket.socket = socket.create_connection((self._host, self._port), timeout_s)
+        late = threading.Event()
+
+        def cut() -> None:
+            late.set()
+            with contextlib.suppress(OSError):
+                stream.shutdown(socket.SHUT_RDWR)  # whatever read is waiting ends now
+
+        # Each read may take timeout_s, and a line or a piece takes as many reads as the server likes.
+        watchdog = threading.Timer(self._settings.deadline_s, cut)
+        watchdog.daemon = True
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
         try:
-            connection.request(method, self._prefix + path, body)
-            response = connection.getresponse()
-            pieces: list[bytes] = []
-            total = 0
-            while piece := response.read(_READ_STEP_BYTES):
-                total += len(piece)
-                if total > limit:
-                    raise MalformedAnswer("the operator's answer is too large", path=path, expected=limit)
-                pieces.append(piece)
-            if response.length:  # bytes that were announced and did not come
-                raise http.client.IncompleteRead(b"", response.length)
-            return response.status, b"".join(pieces)
+            if self._secure:
+                context = ssl.create_default_context()
+                stream = context.wrap_socket(stream, server_hostname=self._host, do_handshake_on_connect=False)
+            watchdog.start()
+            if isinstance(stream, ssl.SSLSocket):
+                stream.do_handshake()
+            connection.sock = stream
+            found = _answer(connection, method, self._prefix + path, limit, body)
+        except (OSError, http.client.HTTPException):
+            if late.is_set():
+                raise _DeadlinePassed from None
+            raise
         finally:
+            watchdog.cancel()
             connection.close()
+            stream.close()
+        if late.is_set():  # an answer without a length looks whole when it is cut
+            raise _DeadlinePassed
+        return found
+
+
+def _answer(
+    connection: http.client.HTTPConnection, method: str, path: str, limit: int, body: bytes | None
+) -> tuple[int, bytes]:
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    pieces: list[bytes] = []
+    total = 0
+    while piece := response.read(_READ_STEP_BYTES):
+        total += len(piece)
+        if total > limit:
+            raise MalformedAnswer("the operator's answer is too large", path=path, expected=limit)
+        pieces.append(piece)
+    if response.length:  # bytes that were announced and did not come
+        raise http.client.IncompleteRead(b"", response.length)
+    return response.status, b"".join(pieces)
 
 
 def _batch(channel: bytes, sequence: int) -> str:

@@ -29,6 +29,9 @@ FORMAT = "wattest/operator/1"
 MAX_LISTED = 1_000
 MAX_KEYS = 10_000
 MAX_REQUESTS = 64
+MAX_HEAVY_REQUESTS = 4
+MAX_CONNECTIONS = 256
+HEAD_TIMEOUT_S = 10.0
 BODY_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 STREAM_BYTES = 1 << 16
@@ -65,6 +68,55 @@ class UnsafeBehaviour:
         return not self.withheld and not self.other_headers
 
 
+class _Gate(asyncio.Protocol):
+    """Lets a connection through to aiohttp, if there is room, and drops it when no request has come in time.
+
+    aiohttp waits for the first request of a connection for ever: without this, a stranger that opens connections and
+    says nothing takes every file descriptor of the operator.
+    """
+
+    def __init__(self, handler: asyncio.Protocol, gates: dict[asyncio.BaseTransport, _Gate]) -> None:
+        self._handler = handler
+        self._gates = gates
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if len(self._gates) >= MAX_CONNECTIONS:
+            transport.abort()
+            return
+        self._transport = transport
+        self._gates[transport] = self
+        self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, transport.abort)
+        self._handler.connection_made(transport)
+
+    def request_came(self) -> None:
+        """The first request's head is whole; aiohttp's keep-alive timer watches over the next ones."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.request_came()
+        if self._transport is not None:
+            self._gates.pop(self._transport, None)
+            self._handler.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._handler.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._handler.eof_received() if self._transport is not None else None
+
+    def pause_writing(self) -> None:
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._handler.resume_writing()
+
+
 class OperatorServer:
     """Serves one operator's store from a thread of its own; ``start`` returns once it listens."""
 
@@ -94,6 +146,8 @@ class OperatorServer:
         self._host = host
         self.port = port
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
+        self._heavy = asyncio.Semaphore(MAX_HEAVY_REQUESTS)
+        self._gates: dict[asyncio.BaseTransport, _Gate] = {}
         self._reader = threading.local()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -170,18 +224,27 @@ class OperatorServer:
         )
         runner = web.AppRunner(application, access_log=None, keepalive_timeout=15, max_line_size=8190)
         await runner.setup()
+        handlers = runner.server
+        assert handlers is not None
+        listener: asyncio.Server | None = None
         try:
-            site = web.TCPSite(runner, self._host, self.port)
-            await site.start()
-            self.port = runner.addresses[0][1]
+            listener = await self._loop.create_server(
+                lambda: _Gate(handlers(), self._gates), self._host, self.port, backlog=128, reuse_address=True
+            )
+            self.port = listener.sockets[0].getsockname()[1]
             ready.append(None)
             listening.set()
             await self._stopping.wait()
         finally:
+            if listener is not None:
+                listener.close()
             await runner.cleanup()
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        gate = self._gates.get(request.transport) if request.transport is not None else None
+        if gate is not None:
+            gate.request_came()
         if self._slots.locked():
             return _error(429, "TooManyRequests", "too many requests at once")
         async with self._slots:
@@ -293,7 +356,7 @@ class OperatorServer:
         shown = {str(at): key.hex() for at, key in keys.items() if at not in self._unsafe.withheld}
         return web.json_response({"keys": shown})
 
-    async def _entries(self, request: web.Request) -> web.Response:
+    async def _entries(self, request: web.Request) -> web.StreamResponse:
         batch = await self._served(request)
 
         def read() -> bytes:
@@ -301,7 +364,17 @@ class OperatorServer:
             hidden = self._unsafe.withheld
             return b"".join(bytes(118) if at in hidden else payload for at, payload in enumerate(payloads))
 
-        return web.Response(body=await asyncio.to_thread(read))
+        async with self._heavy:  # every entry at once, up to 118 MiB, held until the client has taken them
+            body = await asyncio.to_thread(read)
+            response = web.StreamResponse(
+                headers={"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
+            )
+            await response.prepare(request)
+            for at in range(0, len(body), STREAM_BYTES):
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await response.write(body[at : at + STREAM_BYTES])
+            await response.write_eof()
+            return response
 
     async def _entry(self, request: web.Request) -> web.Response:
         batch, position = await self._served(request), _position(request)
@@ -318,7 +391,8 @@ class OperatorServer:
                 "path": [sibling.hex() for sibling in entry.path],
             }
 
-        return web.json_response(await asyncio.to_thread(read))
+        async with self._heavy:  # a tree over every entry
+            return web.json_response(await asyncio.to_thread(read))
 
     async def _document(self, request: web.Request) -> web.Response:
         channel, name = _channel(request), request.match_info["name"]

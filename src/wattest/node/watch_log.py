@@ -44,7 +44,13 @@ CREATE TABLE verdict (
     header_digest BLOB NOT NULL, body TEXT NOT NULL, UNIQUE (channel, operator, sequence, header_digest)
 );
 """,
+    """
+CREATE TABLE member_list (
+    channel BLOB NOT NULL, valid_from INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (channel, valid_from)
+);
+""",
 )
+_MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,20 @@ class WatchLog:
         if not rows:
             return None
         return {r[0]: PreviousState(r[1], int.from_bytes(r[2], "big"), int.from_bytes(r[3], "big")) for r in rows}
+
+    def note_members(self, channel: bytes, valid_from: int, body: bytes) -> None:
+        """Keep a member list that the channel's manager signed; one that begins after SQLite's integers never holds."""
+        if valid_from <= _MAX_INTEGER:
+            self.database.run("INSERT OR IGNORE INTO member_list VALUES (?, ?, ?)", channel, valid_from, body)
+
+    def members(self, channel: bytes, period_start: int) -> bytes | None:
+        """The kept list with the latest beginning not after a period's start."""
+        rows: list[Any] = self.database.rows(
+            "SELECT body FROM member_list WHERE channel = ? AND valid_from <= ? ORDER BY valid_from DESC LIMIT 1",
+            channel,
+            min(period_start, _MAX_INTEGER),
+        )
+        return rows[0][0] if rows else None
 
     def save_judgement(
         self,

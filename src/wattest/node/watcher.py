@@ -13,6 +13,7 @@ doubles it; a batch is judged once per header.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,12 +52,15 @@ class WatcherSettings:
     """How a watcher behaves.
 
     ``max_challenges_per_batch`` bounds the bonds at stake; ``unreachable_grace_s`` is how long after a commit (chain
-    time) a server that does not answer at all is waited for before that counts as withholding; ``reviewed_batches`` how
-    many of an operator's last headers are fetched again at every step, to see a second one.
+    time) a server that does not answer at all is waited for before that counts as withholding; ``fetch_budget_s`` how
+    long fetching one batch may take (this machine's clock), after which the rest counts as not served: a slow operator
+    must not keep a watcher from the others; ``reviewed_batches`` how many of an operator's last headers are fetched
+    again at every step, to see a second one.
     """
 
     max_challenges_per_batch: int = 1
     unreachable_grace_s: int = 3_600
+    fetch_budget_s: float = 900.0
     reviewed_batches: int = 4
 
 
@@ -89,6 +93,7 @@ class Watcher:
         settings: WatcherSettings | None = None,
         faults: FaultPoints | None = None,
         accept_registration: Callable[[BatchHeader, bytes], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.log = log
         self.referee = referee
@@ -99,6 +104,7 @@ class Watcher:
         self._remotes = dict(remotes)
         self._faults = faults or FaultPoints()
         self._accept_registration = accept_registration
+        self._clock = clock
         self._follower = EventFollower(referee, log.cursors, "referee")
         configuration = EngineConfiguration.for_enclave()
         self._vee = load_guest("vee", configuration)
@@ -215,7 +221,10 @@ class Watcher:
         )
         findings = [*judgement.findings, *self._judge_registration(header, signature)]
         actions = self._plan(batch, header, judgement)
-        verdict = {**_verdict(batch, findings, now), "opened": len(judgement.opened)}
+        verdict = {
+            **_verdict(batch, findings, now, judgement.was_granted),
+            "opened": len(judgement.opened),
+        }
         clean = judgement.meters if judgement.is_clean else None
         if self.log.save_judgement(row, verdict, clean, actions):
             report.verdicts.append(verdict)
@@ -238,13 +247,18 @@ class Watcher:
     def _fetch(self, header: BatchHeader, now: int, committed_at: int) -> ServedBatch:
         remote, place = self._remotes[header.operator], (header.channel, header.sequence)
         waits = now < committed_at + self.settings.unreachable_grace_s
+        give_up_at = self._clock() + self.settings.fetch_budget_s
 
         def optional(fetch: Callable[[], Any]) -> Any:
+            nonlocal give_up_at
+            if self._clock() >= give_up_at:
+                return None
             try:
                 return fetch()
             except OperatorUnreachable:
                 if waits:
                     raise
+                give_up_at = 0.0  # it was silent, with every try: the rest of the batch is not asked for
                 return None
             except (TransportError, InputError, BlockDigestMismatch):
                 return None
@@ -266,7 +280,9 @@ class Watcher:
             entries=optional(lambda: remote.fetch_entries(*place)),
             wrapped_keys=keys or {},
             roster=optional(lambda: remote.fetch_roster(*place)) if any(header.roster) else None,
-            members=optional(lambda: self._members(remote, header)) if any(header.roster) else None,
+            members=self._newest_members(header, optional(lambda: self._members(remote, header)))
+            if any(header.roster)
+            else None,
         )
 
     def _members(self, remote: OperatorRemote, header: BatchHeader) -> SignedMemberList | None:
@@ -276,6 +292,21 @@ class Watcher:
         except VerificationError:
             return None
         return signed if signed.member_list.channel == header.channel else None
+
+    def _newest_members(self, header: BatchHeader, shown: SignedMemberList | None) -> SignedMemberList | None:
+        """The newest list of the manager for the header's period that was ever seen here.
+
+        An operator that shows an older one, or none, must not make a watcher forget that it was granted keys.
+        """
+        if shown is not None:
+            self.log.note_members(header.channel, shown.member_list.valid_from, shown.to_bytes())
+        known = self.log.members(header.channel, header.period_start)
+        if known is None:
+            return shown
+        kept = parse_signed_member_list(known)
+        if shown is not None and kept.member_list.valid_from <= shown.member_list.valid_from <= header.period_start:
+            return shown
+        return kept
 
     def _plan(self, batch: CommittedBatch, header: BatchHeader, judgement: Judgement) -> list[Action]:
         actions: list[Action] = []
@@ -436,9 +467,11 @@ def _commit_of(row: tuple[Any, ...]) -> CommittedBatch:
     return CommittedBatch(channel, operator, sequence, digest, committed_at, version, Place(*place))
 
 
-def _verdict(batch: CommittedBatch, findings: list[Finding], now: int) -> dict[str, Any]:
+def _verdict(batch: CommittedBatch, findings: list[Finding], now: int, was_granted: bool) -> dict[str, Any]:
     kinds = {finding.kind for finding in findings}
-    worst = next((kind.value for kind in reversed(FindingKind) if kind in kinds), "clean")
+    # Who was granted no keys saw that blocks are kept, and nothing of what they say: that is not "clean".
+    fine = "clean" if was_granted else "kept"
+    worst = next((kind.value for kind in reversed(FindingKind) if kind in kinds), fine)
     return {
         "format": VERDICT_FORMAT,
         "channel": batch.channel.hex(),

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError
 from wattest.merkle import MerkleTree
+from wattest.node import server as server_module
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import Inbox
 from wattest.node.remote import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
@@ -230,3 +232,69 @@ def test_an_endless_answer_is_cut(liar: Liar) -> None:
 def test_bundle_digest_is_the_header_s(served: Served) -> None:
     manifest = served.remote.fetch_manifest(CHANNEL, 1)
     assert hashlib.sha256(manifest).digest() == served.header.content_id
+
+
+def test_a_dripping_answer_ends_at_the_deadline() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def drip(head: bytes) -> None:
+        client, _ = listener.accept()
+        with client:
+            client.recv(4096)
+            try:
+                client.sendall(head)
+                while not stop.wait(0.05):
+                    client.sendall(b"x")
+            except OSError:
+                return
+
+    remote = OperatorRemote(
+        f"http://127.0.0.1:{listener.getsockname()[1]}",
+        RemoteSettings(timeout_s=1.0, max_attempts=4, deadline_s=0.5),
+    )
+    try:
+        for head in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n", b"HTTP/1.1 2"):
+            threading.Thread(target=drip, args=(head,), daemon=True).start()
+            start = time.monotonic()
+            with pytest.raises(OperatorUnreachable, match="does not answer"):
+                remote.fetch_manifest(CHANNEL, 1)
+            assert time.monotonic() - start < 2.0
+    finally:
+        stop.set()
+        listener.close()
+
+
+def test_silent_connections_are_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: Served
+) -> None:
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 8)
+    built = build(tmp_path)
+    try:
+        place = ("127.0.0.1", built.server.port)
+        silent = [socket.create_connection(place, timeout=5) for _ in range(8)]
+        for connection in silent:
+            connection.sendall(b"GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        with pytest.raises(OperatorUnreachable):  # full: the next one is turned away at once
+            built.remote.fetch_status()
+        start = time.monotonic()
+        for connection in silent:  # and those that never finished a request are gone soon
+            try:
+                assert connection.recv(1) == b""
+            except ConnectionResetError:
+                pass
+            connection.close()
+        assert time.monotonic() - start < 3.0
+        assert built.remote.fetch_status()["operator"] == OPERATOR.hex()
+        assert built.remote.fetch_entries(CHANNEL, 1) == b"".join(PAYLOADS)
+        kept = http.client.HTTPConnection(
+            *place, timeout=5
+        )  # a live connection outlasts the time for its first request
+        for _ in range(3):
+            kept.request("GET", "/v1/status")
+            assert kept.getresponse().read()
+            time.sleep(0.3)
+        kept.close()
+    finally:
+        built.server.stop()
