@@ -14,7 +14,6 @@ however that ends; a second process never opens the same folder.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gzip
 import json
@@ -30,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from wattest.chain.files import write_atomically
+from wattest.chain.files import DiskFailed, write_atomically
 from wattest.chain.rpc import ChainUnreachable, JsonRpc
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.units import U64_MAX
@@ -261,11 +260,18 @@ class Anvil:
         return self
 
     def stop(self) -> None:
-        """Write the state and end the process; safe to call twice, and after the process died."""
-        process = self._process
+        """Write the state and end the process; safe to call twice, and after the process died.
+
+        Raises ``DiskFailed``, once the process has ended, when the state could not be written.
+        """
+        process, unwritten = self._process, None
         if process is not None and process.poll() is None:
-            with contextlib.suppress(TransportError):  # anvil dumps once more on its way out
+            try:
                 self.checkpoint()
+            except DiskFailed as error:
+                unwritten = error
+            except TransportError:
+                pass  # anvil dumps once more on its way out
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(STOP_TIMEOUT_S)
@@ -276,6 +282,8 @@ class Anvil:
         if self._lock is not None:
             self._take_over_dump()
         self._release_folder()
+        if unwritten is not None:
+            raise unwritten
 
     def checkpoint(self) -> None:
         """Write the chain's whole state to ``state.json``, atomically."""

@@ -7,6 +7,7 @@ also while modules are imported. The commands are in ``commands``. Exit codes: 0
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     from wattest.apps.cli.commands import cli
     from wattest.errors import WattestError
 
+    as_json = "--json" in (arguments if arguments is not None else sys.argv)
     try:
         result = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -49,9 +51,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         return _OUTPUT_LOST
     except WattestError as error:
-        _show(error, as_json="--json" in (arguments if arguments is not None else sys.argv))
+        _show(error, as_json=as_json)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}:
+            raise
+        _show(_disk_failed(error), as_json=as_json)
+        return _OUTPUT_LOST
     return result if isinstance(result, int) else 0
+
+
+def _disk_failed(error: OSError) -> WattestError:
+    from wattest.chain.files import DiskFailed
+
+    return DiskFailed(
+        f"a file could not be written or read: {error.strerror}",
+        retryable=False,
+        path=error.filename,
+        hint="make room and check permissions; temporary files go where TMPDIR points",
+    )
 
 
 def _show(error: WattestError, *, as_json: bool) -> None:

@@ -6,17 +6,13 @@ files in it are others' (``run``, ``report``).
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wattest.chain.files import DiskFailed
 from wattest.errors import ConfigError
-
-_DISK_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 
 
 class OutputFolderUsed(ConfigError):
@@ -55,7 +51,7 @@ def output_folder(out: Path) -> Iterator[Path]:
 
     Folders above ``out`` are made where they are missing, and removed again with it.
 
-    Raises: OutputFolderUsed, OutputFolderUnusable; DiskFailed when the disk is full or gone in the block.
+    Raises: OutputFolderUsed, OutputFolderUnusable.
     """
     require_free(out)
     out = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow links, and needs the path to be there
@@ -70,17 +66,7 @@ def output_folder(out: Path) -> Iterator[Path]:
             made.append(partial)
         except OSError as error:
             raise _unusable(out, error) from error
-        try:
-            yield partial
-        except OSError as error:
-            if error.errno not in _DISK_TROUBLE:
-                raise
-            raise DiskFailed(
-                f"a file could not be written: {error.strerror}",
-                retryable=False,
-                path=str(error.filename or out),
-                hint="make room, or name another place with --out; temporary files go where TMPDIR points",
-            ) from error
+        yield partial
         try:
             with suppress(FileNotFoundError):
                 out.rmdir()
