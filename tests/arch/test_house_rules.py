@@ -21,9 +21,7 @@ THIS = Path(__file__).resolve()
 
 LONG_FILES = {
     "src/wattest/protocol/errors.py": "one list: every custom error of the contracts, with words and a hint",
-    "src/wattest/chain/client.py": "reads, sends and reorganisations share one connection, journal and clock",
     "src/wattest/node/operator.py": "the loop's steps in the order they are taken, read from top to bottom",
-    "src/wattest/node/store.py": "the tables and all statements over them, so that no SQL stands elsewhere",
     "tests/support/protocol_scenarios.py": "one player for the twin and for twin and contracts side by side",
 }
 MAY_BE_UNSAFE = {"guests/abi/abi.rs": "where bytes enter and leave a guest; the rest of the guests has none"}
@@ -73,8 +71,9 @@ def unsafe_rust(text: str) -> list[str]:
 
 
 def test_long_files_have_a_reason() -> None:
-    long = {name for name, text in code().items() if len(text.splitlines()) > LONGEST}
-    assert long == set(LONG_FILES)
+    sizes = {name: len(text.splitlines()) for name, text in code().items()}
+    assert {name for name, size in sizes.items() if size > LONGEST} <= set(LONG_FILES)
+    assert not [name for name in LONG_FILES if sizes.get(name, 0) < LONGEST - 50], "no reason is needed any more"
 
 
 def test_most_files_are_short() -> None:

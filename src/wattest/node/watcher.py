@@ -30,16 +30,16 @@ from wattest.node.check import Finding, FindingKind, Judgement, ServedBatch, che
 from wattest.node.event_log import EventFollower
 from wattest.node.faults import FaultPoints
 from wattest.node.remote import OperatorRemote, OperatorUnreachable
+from wattest.node.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
 from wattest.node.watch_log import Action, WatchLog
 from wattest.protocol import errors as refusals
 from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion, verify_entry_inclusion
-from wattest.protocol.challenge import ChallengeState, EvidenceOpening
+from wattest.protocol.challenge import ChallengeState
 from wattest.protocol.header import BatchHeader, parse_header
 from wattest.protocol.member_list import SignedMemberList, parse_signed_member_list, verify_member_list
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
-VERDICT_FORMAT = "wattest/verdict/1"
 PLANNED, OPENED, DONE, MOOT = "planned", "open", "done", "moot"
 CHALLENGE, EVIDENCE, EQUIVOCATION = "challenge", "invalid-evidence", "equivocation"
 _ENDS = (refusals.BatchAlreadySlashed, refusals.BatchAlreadyFinal, refusals.AlreadyConvicted)
@@ -222,7 +222,7 @@ class Watcher:
         findings = [*judgement.findings, *self._judge_registration(header, signature)]
         actions = self._plan(batch, header, judgement)
         verdict = {
-            **_verdict(batch, findings, now, judgement.was_granted),
+            **verdict_line(batch, findings, now, judgement.was_granted),
             "opened": len(judgement.opened),
         }
         clean = judgement.meters if judgement.is_clean else None
@@ -327,7 +327,7 @@ class Watcher:
                     kind = CHALLENGE  # the proof needs the path; being asked for it on chain, the operator must show it
                 else:
                     kind = EVIDENCE
-                    detail = {"entry": _entry_detail(inclusion), "opening": _opening_detail(finding.opening)}
+                    detail = {"entry": entry_detail(inclusion), "opening": opening_detail(finding.opening)}
             else:
                 continue
             actions.append(
@@ -415,8 +415,8 @@ class Watcher:
             self.signer,
             header,
             self.referee.current_record(batch),
-            _entry_of(action.detail["entry"]),
-            _opening_of(action.detail["opening"]),
+            entry_of(action.detail["entry"]),
+            opening_of(action.detail["opening"]),
             intent=action.intent,
         )
         self._finish(EVIDENCE, action, receipt, report)
@@ -465,44 +465,6 @@ class RegistrationMissing(VerificationError):
 def _commit_of(row: tuple[Any, ...]) -> CommittedBatch:
     channel, operator, sequence, digest, committed_at, version, *place = row
     return CommittedBatch(channel, operator, sequence, digest, committed_at, version, Place(*place))
-
-
-def _verdict(batch: CommittedBatch, findings: list[Finding], now: int, was_granted: bool) -> dict[str, Any]:
-    kinds = {finding.kind for finding in findings}
-    # Who was granted no keys saw that blocks are kept, and nothing of what they say: that is not "clean".
-    fine = "clean" if was_granted else "kept"
-    worst = next((kind.value for kind in reversed(FindingKind) if kind in kinds), fine)
-    return {
-        "format": VERDICT_FORMAT,
-        "channel": batch.channel.hex(),
-        "operator": batch.operator.hex(),
-        "sequence": batch.sequence,
-        "header_digest": batch.header_digest.hex(),
-        "judged_at": now,
-        "verdict": worst,
-        "findings": [
-            {"kind": one.kind.value, "position": one.position, "code": one.code, "reason": one.reason}
-            for one in findings
-        ],
-    }
-
-
-def _entry_detail(entry: EntryInclusion) -> dict[str, Any]:
-    path = [sibling.hex() for sibling in entry.path]
-    return {"index": entry.index, "salt": entry.salt.hex(), "payload": entry.payload.hex(), "path": path}
-
-
-def _entry_of(detail: Mapping[str, Any]) -> EntryInclusion:
-    path = tuple(bytes.fromhex(sibling) for sibling in detail["path"])
-    return EntryInclusion(detail["index"], bytes.fromhex(detail["salt"]), bytes.fromhex(detail["payload"]), path)
-
-
-def _opening_detail(opening: EvidenceOpening) -> list[str]:
-    return [opening.message_digest.hex(), opening.signature.hex(), opening.public_key.hex()]
-
-
-def _opening_of(detail: list[str]) -> EvidenceOpening:
-    return EvidenceOpening(*(bytes.fromhex(part) for part in detail))
 
 
 __all__ = ["RegistrationMissing", "WatchReport", "Watcher", "WatcherSettings"]
