@@ -22,7 +22,6 @@ OUTSIDE = {
     "wattest.crypto._native.Fault": "the native core's own; merkle and crypto turn it into leaf classes",
     "wattest.enclave.measured.boot.OutsideMeasurement": "the fence answers as the system does, or code would go on",
     "wattest.receipt.link.LinkUnchecked": "a verdict on its way to its link; never leaves the room",
-    "wattest.settlement.statement._RefusedError": "the guest's refusal inside its twin; never leaves the module",
     "wattest.apps.demo.cheats.CheatUnpunished": "a demo whose cheat was not caught is a bug, and must end as one",
 }
 
@@ -33,11 +32,14 @@ def modules() -> list[ModuleType]:
 
 
 def exceptions(module: ModuleType) -> dict[str, type[BaseException]]:
-    """The exception classes that a module defines, by their full name."""
+    """The public exception classes that a module defines, by their full name; private ones never leave it."""
     return {
         f"{module.__name__}.{name}": value
         for name, value in vars(module).items()
-        if inspect.isclass(value) and issubclass(value, BaseException) and value.__module__ == module.__name__
+        if inspect.isclass(value)
+        and issubclass(value, BaseException)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
     }
 
 
