@@ -39,7 +39,7 @@ lint: setup-dev ## Formatting, types, floors, for Python, Rust and Solidity
 	lint-imports --no-logo
 	cargo fmt --all --check --manifest-path native/Cargo.toml
 	cargo clippy --quiet --all-targets --manifest-path native/Cargo.toml -- -D warnings
-	cargo fmt --check --manifest-path guests/Cargo.toml
+	cargo fmt --all --check --manifest-path guests/Cargo.toml
 	cargo clippy --quiet --all-targets --manifest-path guests/Cargo.toml -- -D warnings
 	cd contracts && $(FORGE) fmt --check && solhint --max-warnings 0 'src/**/*.sol'
 
@@ -47,6 +47,7 @@ format: setup-dev ## Let the formatters decide layout
 	ruff format .
 	ruff check --fix .
 	cargo fmt --all --manifest-path native/Cargo.toml
+	cargo fmt --all --manifest-path guests/Cargo.toml
 	cd contracts && $(FORGE) fmt
 
 setup: $(STAMPS)/run-python $(STAMPS)/run-node $(STAMPS)/native ## Set up what running needs
