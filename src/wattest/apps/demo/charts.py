@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 34.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 26.0, 34.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _grid(top: float, unit: str, y: Callable[[float], float], width: int) -> str
             f'<line class="grid" x1="{_LEFT:.0f}" x2="{width - _RIGHT:.0f}" y1="{at:.1f}" y2="{at:.1f}"/>'
             f'<text class="tick" x="{_LEFT - 8:.0f}" y="{at + 4:.1f}" text-anchor="end">{value:g}</text>'
         )
-    lines.append(f'<text class="tick" x="{_LEFT:.0f}" y="{_TOP - 1:.0f}">{escape(unit)}</text>')
+    lines.append(f'<text class="tick" x="{_LEFT:.0f}" y="{_TOP - 10:.0f}">{escape(unit)}</text>')
     return "".join(lines)
 
 

@@ -37,8 +37,8 @@ def summary_rows(result: DemoResult) -> list[tuple[str, str]]:
         ("readings sealed", f"{result.readings:,} in {result.batches} batches"),
         ("gas of a commit", f"{result.steady_commit_gas:,} ({result.gas_per_reading:,.1f} a reading)"),
         ("energy shared", f"{_kilowatt_hours(_shared(result)):,.1f} kWh"),
-        ("bills", f"{len(result.bills)}, {_cents(sum(bill.total_cents for bill in result.bills))} in all"),
-        ("paid out on chain", f"{result.paid_out:,} token units"),
+        ("bills", f"{len(result.bills)}, {euros(sum(bill.total_cents for bill in result.bills))} in all"),
+        ("paid out on chain", f"{euros(result.paid_out)} ({result.paid_out:,} token units of one cent)"),
         ("receipts verified", f"{result.receipts_verified} of {len(result.bills)}, each by a process of its own"),
         ("cheat", f"{result.cheat}: {result.outcome}"),
     ]
@@ -80,16 +80,18 @@ def report_html(result: DemoResult) -> str:
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
             f"<style>{_STYLE}</style><main><h1>An energy community, checked</h1>",
             f"<table class='summary'>{summary}</table>",
-            "<h2>Where the community's energy came from</h2>",
-            "<p>Each quarter hour: energy from the grid, energy shared by neighbours, and solar power that went to the "
-            "grid because nobody could use it.</p>",
+            "<h2>The community's energy</h2>",
+            "<p>Each quarter hour (times in UTC): what members drew, from neighbours' roofs or from the grid, and on "
+            "top the solar power that went to the grid because no member could use it just then.</p>",
             _energy_chart(result),
             "<h2>Gas per reading</h2><p>A commit costs the same for ten readings or ten million; what a reading costs "
             "falls as meters join.</p>",
             _gas_chart(result),
             "<h2>What the cheater lost</h2>",
+            _LOSS_NOTES[result.cheat],
             _loss_chart(result),
-            "<h2>Bills</h2>",
+            "<h2>Bills</h2><p>In euros, for these days, exact to the cent; a negative bill is money for the household, "
+            "paid out on chain. Each bill follows from readings that the household's own meter signed.</p>",
             _bill_table(result),
             "<h2>Where the time went</h2>",
             horizontal_bars([Bar(n, s, f"{s:.1f} s", "neutral") for n, s in result.stages.items()], "Seconds by stage"),
@@ -144,10 +146,10 @@ def _bill_table(result: DemoResult) -> str:
     rows = "".join(
         f"<tr><td>{escape(b.household)}<td>{_kilowatt_hours(b.imported_milliwatt_hours):,.2f} kWh"
         f"<td>{_kilowatt_hours(b.shared_milliwatt_hours):,.2f} kWh"
-        f"<td>{_kilowatt_hours(b.exported_milliwatt_hours):,.2f} kWh<td>{_cents(b.total_cents)}</tr>"
+        f"<td>{_kilowatt_hours(b.exported_milliwatt_hours):,.2f} kWh<td>{euros(b.total_cents)}</tr>"
         for b in result.bills
     )
-    return f"<table class='bills'>{head}{rows}</table>"
+    return f"<div class='wide'><table class='bills'>{head}{rows}</table></div>"
 
 
 def _shared(result: DemoResult) -> int:
@@ -163,21 +165,34 @@ def _exact_kilowatt_hours(milliwatt_hours: int) -> str:
     return f"{whole}.{rest:06d}"
 
 
-def _cents(cents: int) -> str:
+def euros(cents: int) -> str:
+    """Cents as an exact amount with its currency, such as ``-1,234.05 EUR``."""
     sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
+    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02d} EUR"
 
 
 def _ether(wei: int) -> str:
     return f"{wei / WEI_PER_ETHER:.3f} ETH"
 
 
+_LOST = "the larger part of its stake is burned, the rest rewards who caught it.</p>"
+_LOSS_NOTES = {
+    "withhold": "<p>The second operator did not serve an entry. The watcher challenged it on chain, and the deadline "
+    f"for an answer passed: {_LOST}",
+    "forge": "<p>The second operator signed readings that no meter had signed. The watcher showed the contract the "
+    f"signature that does not hold: {_LOST}",
+    "equivocate": f"<p>The second operator signed two histories. The watcher showed the contract both: {_LOST}",
+    "rollback": "<p>The second operator gave its enclave an old state back. The enclave asked for the chain's head, "
+    "saw that the chain had moved on and refused, so that nothing false was signed and no stake was lost.</p>",
+    "none": "",
+}
 _STYLE = """
 :root{--ink:#1b2733;--soft:#5a6875;--page:#fff;--line:#dfe5ea;--shared:#2f9e5b;--grid:#8aa0b4;--surplus:#f0b429;--lost:#c4453c}
 @media(prefers-color-scheme:dark){:root{--ink:#e8eef4;--soft:#a5b2be;--page:#12181f;--line:#2a343e;--grid:#5d7387}}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:900px;margin:0 auto;padding:24px}h1{font-size:28px}h2{margin-top:40px;font-size:20px}p{color:var(--soft)}
 table{border-collapse:collapse}th,td{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--line)}
+.wide{overflow-x:auto}.bills td{white-space:nowrap}
 .bills td:not(:first-child),.bills th:not(:first-child){text-align:right}.summary th{font-weight:600}
 svg{width:100%;height:auto}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
 svg .label,svg .value{fill:var(--ink)}

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wattest.units import INTERVALS_PER_DAY
+
 Cheat = Literal["withhold", "forge", "equivocate", "rollback", "none"]
 Outcome = Literal["slashed", "refused", "honest"]
 
@@ -74,8 +76,9 @@ class DemoResult:
 
     @property
     def gas_per_reading(self) -> float:
-        """All gas of commits, spread over the readings they commit."""
-        return sum(self.commit_gas) / self.readings if self.readings else 0.0
+        """All gas of the community's commits, spread over its readings; imported files have commits of their own."""
+        committed = self.households * self.days * INTERVALS_PER_DAY
+        return sum(self.commit_gas) / committed if committed else 0.0
 
     def as_dict(self) -> dict[str, object]:
         """The object that ``--json`` prints."""
