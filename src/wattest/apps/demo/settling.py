@@ -2,7 +2,8 @@
 
 Decided here: the demo's tariff and sharing rule, who funds the payouts, and in which order statement, root and claims
 go on chain. Not decided here: the arithmetic (the ``settle`` guest inside the enclave) and what a receipt must hold
-(``receipt``). A household's part is built from what its operator serves over HTTP, opened with the household's own key.
+(``receipt``). A household's own part (header, key, block) is what its operator serves over HTTP, opened with the
+household's own key; the paths beside it are the operator's to build, from all entries.
 """
 
 from __future__ import annotations
