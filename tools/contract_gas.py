@@ -26,7 +26,7 @@ FIXED = (
     ("previous batch digest: cold read", 2_100),
     ("registry: cold account, cold read", 2_600 + 2_100),
     ("ecrecover", 3_000),
-    ("event: 4 topics, 96 bytes", 375 + 4 * 375 + 96 * 8),
+    ("event: 4 topics, 64 bytes", 375 + 4 * 375 + 64 * 8),
 )
 
 

@@ -98,14 +98,10 @@ interface IReferee {
 
     // ----------------------------------------------------------------- batches
 
-    /// @notice A batch was committed. Its header is the first argument of the transaction's input.
+    /// @notice A batch was committed. Its header is the first argument of the transaction's input. `stamp` is
+    /// committedAt << 16 | parametersVersion: two words instead of three, on the path of every commit.
     event BatchCommitted(
-        bytes32 indexed channel,
-        address indexed operator,
-        uint64 indexed sequence,
-        bytes32 headerDigest,
-        uint64 committedAt,
-        uint16 parametersVersion
+        bytes32 indexed channel, address indexed operator, uint64 indexed sequence, bytes32 headerDigest, uint80 stamp
     );
     /// @notice Batches up to and with `sequence` no longer count in the operator's exposure.
     event BatchesReleased(bytes32 indexed channel, address indexed operator, uint64 sequence);

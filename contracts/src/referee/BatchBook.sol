@@ -54,7 +54,8 @@ abstract contract BatchBook is ChannelBook {
         uint256 version = channelWord.parametersVersion();
         slot.word = headWord.afterCommit(exposure);
         _records[_batchKey(channel, msg.sender, sequence)] = BatchRecordHash.committed(digest, block.timestamp, version);
-        emit BatchCommitted(channel, msg.sender, sequence, digest, uint64(block.timestamp), uint16(version));
+        // A version has 16 bits and seconds since 1970 fit 64: neither reaches into the other.
+        emit BatchCommitted(channel, msg.sender, sequence, digest, uint80(block.timestamp << 16 | version));
     }
 
     /// @inheritdoc IReferee

@@ -403,9 +403,8 @@ class Referee:
         batch = (value["channel"], value["operator"], value["sequence"])
         match event.name:
             case "BatchCommitted":
-                return CommittedBatch(
-                    *batch, value["headerDigest"], value["committedAt"], value["parametersVersion"], at
-                )
+                committed_at, version = divmod(value["stamp"], 1 << 16)
+                return CommittedBatch(*batch, value["headerDigest"], committed_at, version, at)
             case "ChallengeOpened":
                 return OpenedChallenge(
                     *batch,
