@@ -100,11 +100,16 @@ class EnclaveClient:
         fields.close()
         return description
 
-    def create_identity(self, binding: KeyBinding, channel: ChannelIdentity) -> Identity:
+    def create_identity(
+        self, binding: KeyBinding, channel: ChannelIdentity, start: ChainHead | None = None
+    ) -> Identity:
         """Make, or attest again, the key of (channel, operator); the evidence binds it with the nonce.
 
-        An enclave holds one operator per channel. Raises: IdentityConflict for another operator, chain or referee.
+        ``start`` is the operator's head on chain when a new key takes over a scheduled channel in which an earlier one
+        committed. An enclave holds one operator per channel. Raises: IdentityConflict for another operator, chain or
+        referee.
         """
+        start = start or ChainHead()
         fields = self._ask(
             "identity.create",
             {
@@ -116,6 +121,8 @@ class EnclaveClient:
                 "channel": binding.channel,
                 "operator": binding.operator,
                 "nonce": binding.nonce,
+                "start_sequence": start.sequence,
+                "start_digest": start.digest,
             },
         )
         evidence = fields.blob("evidence", MAX_QUOTE_BYTES)

@@ -17,7 +17,7 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import IdentityConflict, IdentityUnknown, RequestInvalid
 from wattest.enclave.measured.sealed_state import STORAGE_PURPOSE, SealedState, StateStore
-from wattest.protocol.channel import ChannelIdentity
+from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.report_data import KeyBinding, report_data
 
@@ -58,10 +58,15 @@ class Identities:
         self._store.save(state)
         self._states[state.channel.id] = state
 
-    def create(self, binding: KeyBinding, channel: ChannelIdentity) -> tuple[SealedState, bytes]:
+    def create(
+        self, binding: KeyBinding, channel: ChannelIdentity, start: tuple[int, bytes]
+    ) -> tuple[SealedState, bytes]:
         """The key for ``binding``, made if absent, and fresh evidence over its nonce.
 
-        Raises: RequestInvalid when binding and channel differ; IdentityConflict; DeviceFailed; StateWriteFailed.
+        A key made where the operator committed before continues from ``start``, the chain's head (sequence, digest),
+        which is sealed with the new key and never changed: state rolled back to it still meets a head it does not know.
+        Raises: RequestInvalid when binding and channel differ, or for such a start in an open channel;
+        IdentityConflict; DeviceFailed; StateWriteFailed.
         """
         if channel.id != binding.channel:
             raise RequestInvalid(
@@ -70,8 +75,17 @@ class Identities:
         domain = Domain(binding.chain_id, binding.referee)
         state = self._states.get(channel.id)
         if state is None:
+            if (start[0] == 0) != (start[1] == bytes(32)):
+                raise RequestInvalid("a head has a digest exactly when it has a sequence", field="start_digest")
+            if start[0] and channel.kind is ChannelKind.OPEN:
+                raise RequestInvalid(
+                    "a new key cannot continue an open channel: it does not know the payouts promised there",
+                    hint="open another statement channel and distribution; the old root stays claimable",
+                    field="start_sequence",
+                )
             secret = _fresh_secret()
-            state = SealedState(Secp256k1PrivateKey.from_seed(secret), secret, domain, channel, binding.operator)
+            private_key = Secp256k1PrivateKey.from_seed(secret)
+            state = SealedState(private_key, secret, domain, channel, binding.operator, start)
             self.save(state)
         elif state.domain != domain or state.operator != binding.operator:
             raise IdentityConflict(

@@ -43,7 +43,7 @@ def require_head(state: SealedState, head: Head) -> bool:
         reason = "the chain is behind: it was reorganised, or the head is not this operator's"
     raise HeadMismatch(
         reason,
-        hint="restore the newest sealed state; if it is lost, register a new identity",
+        hint="restore the newest sealed state; if it is lost, make a new key that starts at the chain's head",
         expected=[state.sequence, state.digest],
         actual=[head.sequence, head.digest],
     )

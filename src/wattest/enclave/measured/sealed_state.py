@@ -29,7 +29,7 @@ from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 STATE_PURPOSE = b"state"
 STORAGE_PURPOSE = b"storage"
 MAGIC = b"wattest-sealed-1"
@@ -71,26 +71,30 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class SealedState:
-    """One identity and where it stands: ``after`` the last batch, and ``before`` it, to make that batch again."""
+    """One identity and where it stands: ``after`` the last batch, and ``before`` it, to make that batch again.
+
+    ``start`` is the chain's head (sequence, 32-byte header digest) that the key was made at; a new channel's is zeros.
+    """
 
     private_key: Secp256k1PrivateKey
     secret: bytes = field(repr=False)
     domain: Domain
     channel: ChannelIdentity
     operator: bytes
+    start: tuple[int, bytes] = (0, bytes(32))
     last: PendingBatch | None = None
     before: Standing = field(default_factory=Standing)
     after: Standing = field(default_factory=Standing)
 
     @property
     def sequence(self) -> int:
-        """Sequence of the last released header, 0 before the first."""
-        return 0 if self.last is None else self.last.header.sequence
+        """Sequence of the last released header, that of ``start`` before the first."""
+        return self.start[0] if self.last is None else self.last.header.sequence
 
     @property
     def digest(self) -> bytes:
-        """Digest of the last released header, zero before the first."""
-        return bytes(32) if self.last is None else self.last.header.digest(self.domain)
+        """Digest of the last released header, that of ``start`` before the first."""
+        return self.start[1] if self.last is None else self.last.header.digest(self.domain)
 
     def with_erased_keys(self) -> SealedState:
         """The same without the series keys of the last batch."""
@@ -201,6 +205,8 @@ def _encode(state: SealedState) -> bytes:
             "kind": int(state.channel.kind),
             "salt": state.channel.salt,
             "operator": state.operator,
+            "start_sequence": state.start[0],
+            "start_digest": state.start[1],
             "last": None
             if last is None
             else {
@@ -230,6 +236,7 @@ def _parse(data: bytes) -> SealedState:
             fields.octets("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.octets("salt", 32)
         ),
         operator=fields.octets("operator", 20),
+        start=(fields.uint("start_sequence"), fields.octets("start_digest", 32)),
         last=fields.optional("last", lambda name: _parse_last(fields.inner(name))),
         before=_parse_standing(fields.inner("before")),
         after=_parse_standing(fields.inner("after")),

@@ -143,8 +143,9 @@ class Service:
             operator=fields.octets("operator", 20),
             nonce=fields.octets("nonce", 32),
         )
+        start = fields.uint("start_sequence", 32), fields.octets("start_digest", 32)
         fields.close()
-        state, evidence = self._identities.create(binding, channel)
+        state, evidence = self._identities.create(binding, channel, start)
         return {**self._identity(state), "evidence": evidence}
 
     def _first_light(self, fields: Fields) -> dict[str, object]:
