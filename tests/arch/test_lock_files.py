@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,32 @@ def test_python_locks_hold_what_the_project_asks_for(
 def test_development_runs_what_people_run(python_locks: dict[str, dict[str, str]]) -> None:
     assert python_locks["run"].items() <= python_locks["dev"].items()
     assert python_locks["build"].items() <= python_locks["dev"].items()
+
+
+def imported_distributions(texts: list[str]) -> set[str]:
+    """The distributions behind what these sources import, the standard library and wattest left out."""
+    tops: set[str] = set()
+    for node in (node for text in texts for node in ast.walk(ast.parse(text))):
+        if isinstance(node, ast.Import):
+            tops |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            tops.add(node.module.split(".")[0])
+    owners = packages_distributions()
+    outside = tops - set(sys.stdlib_module_names) - {"wattest"}
+    return {canonicalize_name(owners.get(top, [top])[0]) for top in outside}
+
+
+def test_what_runs_is_what_is_declared(project: dict[str, Any]) -> None:
+    declared = {canonicalize_name(Requirement(text).name) for text in project["project"]["dependencies"]}
+    sources = [path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")]
+    assert imported_distributions(sources) == declared
+
+
+def test_an_undeclared_import_would_be_seen() -> None:
+    assert imported_distributions(["import json, yaml_of_nobody.parts\nfrom eth_abi import encode"]) == {
+        "yaml-of-nobody",
+        "eth-abi",
+    }
 
 
 @pytest.mark.parametrize(
