@@ -50,7 +50,7 @@ def _merge_file(path: Path, merged: dict[str, dict[str, Any]]) -> None:
         raise ConfigError("the configuration file is too large", path=str(path), limit_bytes=MAX_CONFIG_BYTES)
     try:
         document = tomllib.loads(text.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"the configuration file is not TOML: {error}", path=str(path)) from error
     for name, value in document.items():
         if isinstance(value, dict) and name in ("chain", "enclave"):

@@ -41,6 +41,16 @@ def ignore_interrupts() -> None:
     _State.settled_at = math.inf
 
 
+def block_interrupts() -> None:
+    """Block both signals in a process that only has to exit; of no effect outside the main thread.
+
+    The interpreter puts the default action back in place of its own handlers before it has ended; not so here.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def hold_interrupts() -> Iterator[None]:
     """Put an interrupt off until the block ends: for the steps that make something and then say whose it is.

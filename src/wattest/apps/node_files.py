@@ -186,7 +186,7 @@ def _top(path: Path) -> _Table:
     raw = _read(path, MAX_FILE_BYTES)
     try:
         return _Table(tomllib.loads(raw.decode()), "")
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingInvalid(f"the configuration is not TOML: {error}", place=str(path)) from error
 
 

@@ -22,11 +22,11 @@ _OUTPUT_LOST = 6
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with an exit code by kind of failure."""
     try:
-        from wattest.apps.interrupts import ignore_interrupts, raise_on_interrupt
+        from wattest.apps.interrupts import block_interrupts, raise_on_interrupt
 
         raise_on_interrupt()
         code = run(arguments)
-        ignore_interrupts()  # all is said and stopped; the interpreter needs a moment to end
+        block_interrupts()  # all is said and stopped; the interpreter needs a moment to end
     except KeyboardInterrupt:  # while modules were imported
         code = _INTERRUPTED
     sys.exit(_flushed(code))
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except (SystemExit, BrokenPipeError):  # whoever read our output has seen enough; click then raises SystemExit
         return _OUTPUT_LOST
     except WattestError as error:
         _show(error, as_json=as_json)

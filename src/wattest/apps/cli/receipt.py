@@ -49,10 +49,15 @@ def verify(file: Path, *, address_book: Path, rpc: str | None, as_json: bool) ->
 
     Nothing but the receipt, the address book and a node is needed; nothing is sent anywhere.
     """
-    deployment = parse_deployment(_read(address_book, MAX_DEPLOYMENT_BYTES + 1))
+    try:
+        deployment = parse_deployment(_read(address_book, MAX_DEPLOYMENT_BYTES + 1))
+    except InputError as error:
+        error.fields.setdefault("path", str(address_book))
+        raise
     try:
         parsed = parse_receipt(_read(file, MAX_RECEIPT_BYTES))
     except InputError as error:
+        error.fields.setdefault("path", str(file))
         if as_json:
             click.echo(json.dumps(_report([Link("format", LinkStatus.FAILED, error.message)]), indent=2))
         raise
