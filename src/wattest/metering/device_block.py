@@ -7,7 +7,7 @@ ascend without overlap inside the period, durations are positive, the high quali
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -68,7 +68,7 @@ class DeviceBlock:
     public_key: bytes
     period_start: int
     period_end: int
-    records: Records
+    records: Records = field(repr=False)
     signature: bytes
 
     def to_bytes(self) -> bytes:

@@ -7,7 +7,7 @@ encrypted and stored (``node.bundle``), whether ``vee`` ran right (a reader runs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -57,8 +57,8 @@ class PreviousState:
     """Where the meter stood at the end of its last sealed interval; what ``vee`` continues from."""
 
     last_interval_end: int
-    import_register: int
-    export_register: int
+    import_register: int = field(repr=False)
+    export_register: int = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,13 +71,13 @@ class SeriesBlock:
     """
 
     entry: SeriesEntry | StatementEntry
-    records: Records
+    records: Records = field(repr=False)
     previous: PreviousState | None = None
     public_key: bytes = b""
     signature: bytes = b""
-    telegrams: tuple[bytes, ...] = ()
-    source: bytes = b""
-    result: bytes = b""
+    telegrams: tuple[bytes, ...] = field(default=(), repr=False)
+    source: bytes = field(default=b"", repr=False)
+    result: bytes = field(default=b"", repr=False)
 
     def to_bytes(self) -> bytes:
         """The block's one encoding. Raises ``MalformedSeriesBlock`` when a field does not fit its kind."""

@@ -49,7 +49,12 @@ def judge(name: str, check: Callable[[], str]) -> Link:
     except LinkUnchecked as missing:
         return Link(name, LinkStatus.UNCHECKED, str(missing))
     except (InputError, VerificationError, ProtocolError) as error:
-        return Link(name, LinkStatus.FAILED, _sentence(error))
+        return Link(name, LinkStatus.FAILED, _one_line(_sentence(error)))
+
+
+def _one_line(text: str) -> str:
+    """A reason may quote the receipt: it must neither move a terminal's cursor nor look like another link's line."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def require(what: str, expected: object, actual: object) -> None:
