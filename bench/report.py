@@ -55,6 +55,13 @@ def figure_rows(figures: Sequence[Figure]) -> tuple[tuple[str, ...], list[tuple[
     return ("figure", "median", "least", "most", "unit", "n", "against", "target"), rows
 
 
+def _aim(title: str, figure: Figure) -> tuple[str | float, ...]:
+    if not figure.exact:
+        return title, figure.name, "median", figure.median, figure.unit, _target(figure)
+    worst = max(figure.samples) if figure.at_most is not None else min(figure.samples)
+    return title, figure.name, f"worst of {len(figure.samples)}", worst, figure.unit, _target(figure)
+
+
 def _target(figure: Figure) -> str:
     if figure.is_met is None:
         return ""
@@ -80,13 +87,11 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[str | float]]) ->
 def markdown(runs: Sequence[Run], machine: Mapping[str, str]) -> str:
     """All of it, without the markers."""
     parts = [table_text(("machine", ""), list(machine.items()))]
-    missed = [(run.report.title, figure) for run in runs for figure in run.report.figures if figure.is_met is False]
-    if missed:
-        parts.append("Targets missed:\n")
-        parts[-1] += "\n".join(
-            f"- {title}, {figure.name}: {shown(max(figure.samples) if figure.exact else figure.median)} {figure.unit}"
-            f" ({_target(figure).replace(': **missed**', '')} wanted)"
-            for title, figure in missed
+    aimed = [(run.report.title, figure) for run in runs for figure in run.report.figures if figure.is_met is not None]
+    if aimed:
+        parts.append("### Targets")
+        parts.append(
+            table_text(("of", "figure", "judged by", "value", "unit", "target"), [_aim(*each) for each in aimed])
         )
     for run in runs:
         parts.append(f"### {run.report.title}")

@@ -91,7 +91,11 @@ def test_rounds_are_joined_and_shown() -> None:
     assert run.peak_mib == 9.0
     assert report_from_json(asdict(run.report)) == run.report
     text = markdown([run], {"date": "today"})
-    for part in ("| a | 2 | 1 | 3 | s | 2 | 4.00 x least | at most 1: **missed** |", "1,234", "Targets missed:"):
+    for part in (
+        "| a | 2 | 1 | 3 | s | 2 | 4.00 x least | at most 1: **missed** |",
+        "1,234",
+        "| Title | a | median | 2 | s | at most 1: **missed** |",
+    ):
         assert part in text
 
 
