@@ -244,7 +244,7 @@ interface IReferee {
     error EvidenceMismatch(bytes32 expected, bytes32 actual);
     /// @notice The evidence is in order: signature valid, s low.
     error EvidenceValid();
-    /// @notice P256VERIFY (EIP-7951) does not answer at this address.
+    /// @notice P256VERIFY (EIP-7951) does not answer at this address, or the call left it too little gas.
     error PrecompileMissing(address precompile);
 
     /// @notice Proves that one registered key signed two headers for one sequence: bans the operator and slashes once,

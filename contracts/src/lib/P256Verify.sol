@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IReferee} from "../interfaces/IReferee.sol";
+
 /// @notice P-256 ECDSA by the P256VERIFY precompile (EIP-7951), with the low-s rule of the meters on top.
 library P256Verify {
     /// @notice Where the precompile lives.
@@ -31,6 +33,8 @@ library P256Verify {
 
     function callPrecompile(bytes32 digest, bytes32 r, bytes32 s, bytes32 x, bytes32 y) private view returns (bool) {
         (bool success, bytes memory output) = PRECOMPILE.staticcall(abi.encode(digest, r, s, x, y));
-        return success && output.length == 32 && abi.decode(output, (uint256)) == 1;
+        // It answers a bad signature with nothing, and fails only for want of gas, which is the caller's to choose.
+        if (!success) revert IReferee.PrecompileMissing(PRECOMPILE);
+        return output.length == 32 && abi.decode(output, (uint256)) == 1;
     }
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IReferee} from "../src/interfaces/IReferee.sol";
+import {P256Verify} from "../src/lib/P256Verify.sol";
+import {EntryInclusion} from "../src/types/BatchRecord.sol";
+import {EvidenceOpening} from "../src/types/DirectedChallenge.sol";
+import {OperatorState} from "../src/types/Operator.sol";
+import {Sealed, World} from "./support/World.sol";
+import {vm} from "./support/Vm.sol";
+
+/// @notice What a caller can do by choosing the gas of its call: a precompile that runs out of it must not look like a
+/// signature that fails.
+contract HostileTest is World {
+    uint256 private constant P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
+
+    function test_GoodSignatureNeverLooksBadForWantOfGas() public view {
+        EvidenceOpening memory opening = goodOpening(0, 2);
+        bool passed;
+        for (uint256 gasLimit = 3_000; gasLimit < 16_000; gasLimit += 3) {
+            try this.isValid{gas: gasLimit}(opening) returns (bool valid) {
+                vm.assertTrue(valid, "good signature refused for want of gas");
+                passed = true;
+            } catch {
+                vm.assertFalse(passed, "more gas must not fail again");
+            }
+        }
+        vm.assertTrue(passed);
+    }
+
+    function test_HonestOperatorIsNotSlashedByAnyAmountOfGas() public {
+        Sealed memory batch = commitDay(0, none());
+        bytes memory call = abi.encodeCall(
+            IReferee.proveInvalidEvidence, (batch.header, batch.record, inclusion(batch, 2), goodOpening(0, 2))
+        );
+        for (uint256 gasLimit = 20_000; gasLimit < 200_000; gasLimit += 53) {
+            (bool success,) = address(referee).call{gas: gasLimit}(call);
+            vm.assertFalse(success);
+        }
+        vm.assertTrue(referee.operatorHead(channel, operator).state == OperatorState.Active);
+        vm.assertEq(depositOf(operator), 100 ether);
+    }
+
+    /// @dev s = (n - 1) / 2 is the largest low one: meters, enclave and contract draw the line at the same value.
+    function test_LowSEndsWhereTheMetersSayItDoes() public pure {
+        vm.assertEq(P256Verify.HALF_ORDER, P256_ORDER / 2);
+    }
+
+    function isValid(EvidenceOpening memory opening) external view returns (bool) {
+        return P256Verify.isValid(opening.messageDigest, opening.r, opening.s, opening.x, opening.y);
+    }
+}
