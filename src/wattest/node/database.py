@@ -8,6 +8,7 @@ so a finished transaction survives ``kill -9`` and a power cut; a file of a newe
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ class Database:
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._lock = self._acquire(path.with_suffix(".lock"))
+                # Readings lie in it until they are sealed: the file, and SQLite's beside it, are the owner's alone.
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
                 self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             self._connection.execute("PRAGMA foreign_keys = ON")
@@ -64,7 +67,7 @@ class Database:
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA secure_delete = ON")  # erased keys must not linger in free pages
             self._migrate(migrations, read_only=read_only)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self.close()
             raise DatabaseFailed(
                 "the database cannot be opened", retryable=False, path=path, cause=str(error)

@@ -125,7 +125,7 @@ class Inbox:
         if not path.exists():
             if sum(1 for _ in folder.iterdir()) >= MAX_INBOX_FILES:
                 raise InboxFull("too many blocks wait", expected=MAX_INBOX_FILES, hint="try again later")
-            write_atomically(path, body)
+            write_atomically(path, body, mode=0o600)  # a reading in plain text
         return path
 
     def take_in(self, store: OperatorStore, duty: Duty, faults: FaultPoints) -> tuple[int, list[WattestError]]:
