@@ -10,6 +10,7 @@ Source: Solidity contract ABI specification.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
+from wattest.chain.words import WordInvalid, decode_words, encode_words, word_types
 from wattest.crypto.hashing import keccak256
 from wattest.errors import ConfigError, ProtocolError, TransportError
 
@@ -82,22 +84,18 @@ class ContractAbi:
 
     def encode_call(self, function: str, *arguments: object) -> bytes:
         """Calldata: the selector and the encoded arguments."""
-        from eth_abi.abi import encode
-
         signature = self._functions[function]
-        return signature.selector + encode(signature.input_types, [_plain(value) for value in arguments])
+        return signature.selector + _encode(signature.input_types, [_plain(value) for value in arguments])
 
     def encode_deployment(self, *arguments: object) -> bytes:
         """Creation bytecode followed by the encoded constructor arguments."""
-        from eth_abi.abi import encode
-
         if not self.bytecode:
             raise ArtifactMissing("the package ships no bytecode for this contract", contract=self.name)
         inputs: Sequence[Mapping[str, Any]] = next(
             (entry["inputs"] for entry in self._entries if entry["type"] == "constructor"), []
         )
         types = [_type_of(parameter) for parameter in inputs]
-        return self.bytecode + encode(types, [_plain(value) for value in arguments])
+        return self.bytecode + _encode(types, [_plain(value) for value in arguments])
 
     def decode_result(self, function: str, data: bytes) -> tuple[Any, ...]:
         """What a call returned; structs are tuples, addresses 20 bytes. Raises ``UnexpectedContractAnswer``."""
@@ -151,12 +149,9 @@ class ContractAbi:
         return ContractReverted("the contract refused the call", reason=reason, contract=self.name)
 
     def _decode(self, what: str, types: Sequence[str], data: bytes) -> tuple[Any, ...]:
-        from eth_abi.abi import decode
-        from eth_abi.exceptions import DecodingError
-
         try:
-            values = decode(list(types), data)
-        except (DecodingError, ValueError, OverflowError) as error:
+            return _decode(types, data)
+        except (ValueError, OverflowError) as error:
             raise UnexpectedContractAnswer(
                 "the address answered something else than this contract does",
                 retryable=False,
@@ -165,7 +160,6 @@ class ContractAbi:
                 answer_bytes=len(data),
                 hint="check the deployment file, and that the RPC address is of its chain",
             ) from error
-        return tuple(_native(kind, value) for kind, value in zip(types, values, strict=True))
 
     def _of_kind(self, kind: str) -> Iterator[_Signature]:
         for entry in self._entries:
@@ -224,6 +218,28 @@ def _plain(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return int(value) if isinstance(value, IntEnum) else value
+
+
+def _encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
+    if all(word_types(kind) for kind in types):
+        with contextlib.suppress(WordInvalid):  # the library says what is wrong with a value
+            return encode_words(types, values)
+    from eth_abi.abi import encode
+
+    return encode(list(types), list(values))
+
+
+def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    if all(word_types(kind) for kind in types):
+        return decode_words(types, data)
+    from eth_abi.abi import decode
+    from eth_abi.exceptions import DecodingError
+
+    try:
+        values = decode(list(types), data)
+    except DecodingError as error:
+        raise ValueError(str(error)) from error
+    return tuple(_native(kind, value) for kind, value in zip(types, values, strict=True))
 
 
 def _native(kind: str, value: Any) -> Any:
