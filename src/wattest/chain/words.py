@@ -1,8 +1,8 @@
 """ABI values that are whole 32-byte words: the ones that nearly every call and log of the contracts is made of.
 
 Decided here: unsigned integers, booleans, addresses, fixed bytes, and flat structs of them. Not decided here: anything
-of variable length, which ``abi`` leaves to its library; that library takes a quarter of a second to load, and a household
-that verifies one receipt never needs it. A test compares both, acceptance and refusal.
+of variable length, which ``abi`` leaves to its library; that takes a quarter of a second to load, and a household that
+verifies one receipt never needs it. A test compares both, acceptance and refusal.
 
 Source: Solidity contract ABI specification, sections "Formal Specification of the Encoding" and "Strict Encoding Mode".
 """
