@@ -29,7 +29,7 @@ def test_missing_points_and_negative_values_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "ceiling"), [(0.9, 1.0), (1.0, 1.0), (1.2, 2.0), (2.2, 2.5), (60, 100), (0.03, 0.05)]
+    ("value", "ceiling"), [(0.9, 1.0), (1.0, 1.0), (1.1, 1.2), (2.5, 3), (9, 10), (61, 80), (0.033, 0.04)]
 )
 def test_axes_end_on_round_numbers(value: float, ceiling: float) -> None:
     assert nice_ceiling(value) == pytest.approx(ceiling)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_KEYS_FILE_BYTES = 16 * 2**20
 _ROWS_SHOWN = 40
+_KEYS_FORM = 'its form is {"samples": [{"file": "a.ocmf", "public_key": "3059..."}]}'
 _COLOURS = {"valid": "green", "ok": "green", "invalid": "bold red", "failed": "bold red", "unchecked": "yellow"}
 
 
@@ -151,10 +152,10 @@ def _samples(path: Path) -> list[dict[str, object]]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise KeysFileInvalid(f"{path} is not JSON: {error}", hint=KeysFileInvalid.__doc__) from error
+        raise KeysFileInvalid(f"{path} is not JSON: {error}", hint=_KEYS_FORM) from error
     samples = value.get("samples") if isinstance(value, dict) else None
     if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):
-        raise KeysFileInvalid(f"{path} holds no list of samples", hint=KeysFileInvalid.__doc__)
+        raise KeysFileInvalid(f"{path} holds no list of samples", hint=_KEYS_FORM)
     return samples
 
 

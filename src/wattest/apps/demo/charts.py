@@ -40,7 +40,7 @@ def stacked_areas(
     title: str,
     *,
     width: int = 860,
-    height: int = 260,
+    height: int = 300,
 ) -> str:
     """Draw layers stacked from the bottom over equally spaced points.
 
@@ -71,7 +71,7 @@ def stacked_areas(
         f"{escape(labels[i])}</text>"
         for i in range(0, points, step)
     ]
-    parts.append("</svg>")
+    parts.append("</svg></div>")
     return "".join(parts) + _legend(layers)
 
 
@@ -95,18 +95,18 @@ def horizontal_bars(bars: Sequence[Bar], title: str, *, width: int = 860) -> str
             f"<title>{escape(bar.label)}: {escape(bar.shown)}</title></rect>"
             f'<text class="value" x="{label_width + length + 8:.1f}" y="{at + 19:.0f}">{escape(bar.shown)}</text>'
         )
-    parts.append("</svg>")
+    parts.append("</svg></div>")
     return "".join(parts)
 
 
 def nice_ceiling(value: float) -> float:
-    """Return the smallest of 1, 2, 2.5, 5 times a power of ten that is at least ``value`` (> 0)."""
+    """Return the smallest round number that is at least ``value`` (> 0), and whose quarters are round as well."""
     power = 1.0
     while power * 10 <= value:
         power *= 10
     while power > value:
         power /= 10
-    for factor in (1.0, 2.0, 2.5, 5.0):
+    for factor in (1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0):
         if factor * power >= value:
             return factor * power
     return 10 * power
@@ -119,7 +119,7 @@ def _scale(from_low: float, from_high: float, to_low: float, to_high: float) -> 
 
 def _open(width: int, height: int, title: str) -> str:
     name = escape(title)
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{name}" xmlns="http://www.w3.org/2000/svg">'
+    return f'<div class="wide"><svg viewBox="0 0 {width} {height}" role="img" aria-label="{name}" xmlns="http://www.w3.org/2000/svg">'
 
 
 def _grid(top: float, unit: str, y: Callable[[float], float], width: int) -> str:
@@ -129,7 +129,7 @@ def _grid(top: float, unit: str, y: Callable[[float], float], width: int) -> str
         at = y(value)
         lines.append(
             f'<line class="grid" x1="{_LEFT:.0f}" x2="{width - _RIGHT:.0f}" y1="{at:.1f}" y2="{at:.1f}"/>'
-            f'<text class="tick" x="{_LEFT - 8:.0f}" y="{at + 4:.1f}" text-anchor="end">{value:g}</text>'
+            f'<text class="tick" x="{_LEFT - 8:.0f}" y="{at + 4:.1f}" text-anchor="end">{round(value, 9):g}</text>'
         )
     lines.append(f'<text class="tick" x="{_LEFT:.0f}" y="{_TOP - 10:.0f}">{escape(unit)}</text>')
     return "".join(lines)

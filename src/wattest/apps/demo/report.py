@@ -194,7 +194,7 @@ main{max-width:900px;margin:0 auto;padding:24px}h1{font-size:28px}h2{margin-top:
 table{border-collapse:collapse}th,td{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--line)}
 .wide{overflow-x:auto}.bills td{white-space:nowrap}
 .bills td:not(:first-child),.bills th:not(:first-child){text-align:right}.summary th{font-weight:600}
-svg{width:100%;height:auto}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
+svg{width:100%;min-width:620px;height:auto}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
 svg .label,svg .value{fill:var(--ink)}
 .grid{stroke:var(--line)}.area{opacity:.9}.shared{fill:var(--shared);background:var(--shared)}
 .grid-energy,.neutral{fill:var(--grid);background:var(--grid)}.surplus{fill:var(--surplus);background:var(--surplus)}
