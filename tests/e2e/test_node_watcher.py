@@ -15,6 +15,7 @@ import pytest
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, seed
 from node_forger import Forger
 
+from wattest.chain.abi import ContractAbi
 from wattest.chain.referee import SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -33,6 +34,7 @@ from wattest.protocol.challenge import SlashCause
 from wattest.protocol.member_list import sign_member_list
 
 pytestmark = pytest.mark.e2e
+ONE_TRY = RemoteSettings(max_attempts=1)
 
 
 class Stage:
@@ -275,6 +277,44 @@ def test_an_operator_cannot_blind_a_watcher(stage: Stage) -> None:
     assert verdict["verdict"] == "withheld"
     assert {one["code"] for one in verdict["findings"]} == {"KeyMissing", "RosterMissing"}
     assert [kind for kind, _ in report.sent] == ["challenge"]
+
+
+def test_odd_calldata_hides_no_header(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = ContractAbi.encode_call
+
+    def with_dirty_padding(abi: ContractAbi, function: str, *arguments: object) -> bytes:
+        data = encode(abi, function, *arguments)
+        return data[:-1] + b"\xff" if function == "commit" else data  # the contract looks at 65 bytes, not at these
+
+    monkeypatch.setattr(ContractAbi, "encode_call", with_dirty_padding)
+    operator = stage.operator("odd", LocalSigner(stage.community.operator_key))
+    watcher = stage.watcher()
+    stage.commit_day(operator)
+    report = watcher.step()
+    report.raise_first()
+    assert [verdict["verdict"] for verdict in report.verdicts] == ["clean"], report.verdicts
+
+
+def test_one_hidden_header_does_not_stop_a_watcher(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = stage.operator("hiding", LocalSigner(stage.community.operator_key))
+    watcher = stage.watcher()
+    read = watcher.referee.client.transaction_input
+    monkeypatch.setattr(watcher.referee.client, "transaction_input", lambda _: b"\x00" * 200)
+    stage.commit_day(operator)
+    (verdict,) = watcher.step().verdicts  # the operator's server shows it all the same; the registration nobody does
+    assert (verdict["opened"], [one["code"] for one in verdict["findings"]]) == (3, ["RegistrationUnreadable"])
+
+    remote = stage.remotes[operator.address]
+    monkeypatch.setattr(watcher, "_remotes", {operator.address: OperatorRemote("http://127.0.0.1:9", ONE_TRY)})
+    stage.commit_day(operator, 1)
+    watcher.step()
+    assert [line["findings"][0]["code"] for line in watcher.log.verdicts()[1:]] == ["HeaderHidden"]
+
+    monkeypatch.setattr(watcher.referee.client, "transaction_input", read)
+    monkeypatch.setattr(watcher, "_remotes", {operator.address: remote})
+    stage.commit_day(operator, 2)
+    (verdict,) = watcher.step().verdicts
+    assert (verdict["sequence"], verdict["opened"]) == (3, 3)
 
 
 def test_an_unreachable_operator_has_an_hour(stage: Stage) -> None:

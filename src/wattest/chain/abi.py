@@ -103,6 +103,10 @@ class ContractAbi:
 
     def decode_input(self, function: str, calldata: bytes) -> tuple[Any, ...]:
         """The arguments that a transaction gave to a function; raises ``UnexpectedContractAnswer`` for another one."""
+        return self._decode(function, self._functions[function].input_types, self.arguments_of(function, calldata))
+
+    def arguments_of(self, function: str, calldata: bytes) -> bytes:
+        """The same, still encoded."""
         signature = self._functions[function]
         if calldata[:4] != signature.selector:
             raise UnexpectedContractAnswer(
@@ -112,7 +116,7 @@ class ContractAbi:
                 actual=calldata[:4],
                 function=function,
             )
-        return self._decode(function, signature.input_types, calldata[4:])
+        return calldata[4:]
 
     def event_topic(self, event: str) -> bytes:
         """The 32-byte first topic of an event."""

@@ -17,13 +17,16 @@ from typing import Any
 from wattest.chain.abi import UnexpectedContractAnswer, load_abi
 from wattest.chain.client import ChainClient, Log, Receipt, Reorganised
 from wattest.chain.signer import LocalSigner
+from wattest.errors import InputError
 from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
 from wattest.protocol.challenge import ChallengeState, DirectedChallenge, EvidenceOpening, SlashCause
 from wattest.protocol.channel import ChannelKind
 from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import BatchHeader
+from wattest.protocol.header import HEADER_BYTES, BatchHeader, parse_header
 from wattest.protocol.operator import OperatorExtra, OperatorHead, OperatorState
 from wattest.protocol.parameters import ChannelParameters
+
+SIGNATURE_BYTES = 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +267,13 @@ class Referee:
         )
 
     def committed_header(self, batch: CommittedBatch) -> CommittedHeader:
-        """The header and signature that a commit transaction carried, checked against the log's digest."""
+        """The header and signature that a commit transaction carried, checked against the log's digest.
+
+        Read as the contract reads them, not as strictly as an answer: bytes that the contract does not look at, such as
+        the signature's padding, are the committing operator's to choose, and must not hide a header.
+        """
         data = self.client.transaction_input(batch.place.transaction_hash)
-        header_fields, signature, _ = self.abi.decode_input("commit", data)
-        header = BatchHeader(*header_fields)
+        header, signature = _carried(self.abi.arguments_of("commit", data))
         if header.digest(self.domain) != batch.header_digest:
             raise UnexpectedContractAnswer(
                 "the transaction does not carry the header that was committed",
@@ -436,3 +442,21 @@ class Referee:
         return self.client.send(
             signer, self.abi, self.address, function, *arguments, value_wei=value_wei, intent=intent
         )
+
+
+def _carried(arguments: bytes) -> tuple[BatchHeader, bytes]:
+    """Header and signature out of ``commit``'s arguments: fifteen words, and one that says where the signature is."""
+    try:
+        header = parse_header(arguments[:HEADER_BYTES])
+    except InputError as error:
+        raise UnexpectedContractAnswer(
+            f"the transaction carries no header: {error.message}", retryable=False, function="commit"
+        ) from error
+    at = int.from_bytes(arguments[HEADER_BYTES : HEADER_BYTES + 32], "big")
+    length = int.from_bytes(arguments[at : at + 32], "big")
+    signature = arguments[at + 32 : at + 32 + SIGNATURE_BYTES]
+    if length != SIGNATURE_BYTES or len(signature) != SIGNATURE_BYTES:
+        raise UnexpectedContractAnswer(
+            "the transaction carries no signature", retryable=False, expected=SIGNATURE_BYTES, actual=len(signature)
+        )
+    return header, signature

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, Referee, SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
@@ -159,14 +160,37 @@ class Watcher:
         self._follower.keep()
 
     def _note(self, batch: CommittedBatch) -> None:
-        carried = self.referee.committed_header(batch)
-        key = (batch.channel, batch.operator, batch.sequence)
-        self._note_header(key, carried)
-        at = batch.place
-        self.log.note_commit(
-            (*key, batch.header_digest, batch.committed_at, batch.parameters_version, at.block_number, at.block_hash,
-             at.transaction_hash, at.log_index)
+        key, at = (batch.channel, batch.operator, batch.sequence), batch.place
+        row = (
+            *key, batch.header_digest, batch.committed_at, batch.parameters_version, at.block_number, at.block_hash,
+            at.transaction_hash, at.log_index,
         )  # fmt: skip
+        try:
+            carried = self.referee.committed_header(batch)
+        except UnexpectedContractAnswer as error:
+            # Not this watcher's to wait for: one operator's odd transaction must not hide every later event.
+            shown = self._shown_header(batch)
+            if shown is None:
+                finding = Finding(FindingKind.WITHHELD, None, "HeaderHidden", error.message)
+                self.log.note_commit(row)
+                self.log.save_judgement(
+                    row, verdict_line(batch, [finding], batch.committed_at, was_granted=False), None, []
+                )
+                return
+            carried = shown
+        self._note_header(key, carried)
+        self.log.note_commit(row)
+
+    def _shown_header(self, batch: CommittedBatch) -> CommittedHeader | None:
+        """The committed header as the operator's server shows it, if it does."""
+        try:
+            header, signature = self._remotes[batch.operator].fetch_header(batch.channel, batch.sequence)
+            if header.digest(self.referee.domain) != batch.header_digest:
+                return None
+            recover_address(batch.header_digest, signature)
+        except (TransportError, InputError, VerificationError):
+            return None
+        return CommittedHeader(header, signature)
 
     def _note_header(self, key: Key, carried: CommittedHeader) -> None:
         """Keep a header; two of one registered key for one sequence are an equivocation."""
@@ -240,6 +264,9 @@ class Watcher:
                 raise RegistrationMissing("the signer is registered for another workload", signer=signer)
             if self._accept_registration is not None:
                 self._accept_registration(header, signer)
+        except UnexpectedContractAnswer as error:
+            # Whoever registers in an odd transaction must not keep its batches from being judged and challenged.
+            return [Finding(FindingKind.INCONSISTENT, None, "RegistrationUnreadable", error.message)]
         except (InputError, VerificationError) as error:
             return [Finding(FindingKind.INCONSISTENT, None, error.code, error.message)]
         return []
