@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, TransportError
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -165,8 +166,8 @@ class JsonRpc:
         if response.status in _BUSY_STATUS:
             raise http.client.HTTPException(f"HTTP status {response.status}")
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            return load_json(raw)
+        except ValueError as error:
             raise MalformedRpcResponse(
                 "the endpoint does not speak JSON-RPC",
                 retryable=False,

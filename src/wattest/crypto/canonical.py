@@ -9,21 +9,17 @@ wide integers are written (lower-case hex and decimal text, by each format's own
 from __future__ import annotations
 
 import json
-import re
 from typing import NoReturn, TypeAlias
 
 import rfc8785
 
 from wattest.crypto.errors import CanonicalJsonInvalid
+from wattest.crypto.json_text import DEPTH_MAX, JsonTooDeep, load_json
 
 JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 INTEGER_MAX = 2**53 - 1
-DEPTH_MAX = 64
 PARSE_MAX_BYTES = 64 * 2**20
-
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_BRACKET = re.compile(rb"[\[\]{}]")
 
 
 def encode(value: object) -> bytes:
@@ -46,15 +42,16 @@ def parse(data: bytes, max_bytes: int = PARSE_MAX_BYTES) -> JsonValue:
     if len(data) > max_bytes:
         raise CanonicalJsonInvalid("the JSON text is too long", maximum=max_bytes, actual=len(data))
     data = bytes(data)
-    _check_depth(data)
     try:
-        value: JsonValue = json.loads(
-            data.decode("utf-8"),
+        value: JsonValue = load_json(
+            data,
             object_pairs_hook=_unique,
             parse_int=_integer,
             parse_float=_refuse_float,
             parse_constant=_refuse_float,
         )
+    except JsonTooDeep:
+        raise CanonicalJsonInvalid("the JSON text is nested too deep", maximum=DEPTH_MAX) from None
     except UnicodeDecodeError as error:
         raise CanonicalJsonInvalid("the JSON text is not UTF-8", position=error.start) from None
     except json.JSONDecodeError as error:
@@ -103,15 +100,6 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise CanonicalJsonInvalid("text with a lone surrogate", position=error.start) from None
-
-
-def _check_depth(data: bytes) -> None:
-    """Counts brackets outside strings before anything recursive sees the text."""
-    depth = 0
-    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
-        depth += 1 if bracket.group() in b"[{" else -1
-        if depth > DEPTH_MAX:
-            raise CanonicalJsonInvalid("the JSON text is nested too deep", maximum=DEPTH_MAX)
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

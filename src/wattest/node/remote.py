@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-import json
 import socket
 import ssl
 import threading
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.node.bundle import Bundle
 from wattest.node.car import CarLimits, CarReader
@@ -147,8 +147,8 @@ class OperatorRemote:
     def _get_json(self, path: str) -> Any:
         raw = self._get(path, MAX_JSON_BYTES)
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            return load_json(raw)
+        except ValueError as error:
             raise MalformedAnswer("the operator's answer is not JSON", url=self.url, path=path) from error
 
     def _get(self, path: str, limit: int) -> bytes:

@@ -11,6 +11,7 @@ from typing import cast, get_args
 import click
 
 from wattest.apps.demo.result import Cheat, DemoResult
+from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
 
 MAX_KEYS_BYTES = 1 << 20
@@ -157,9 +158,9 @@ def _keys(path: Path | None) -> dict[str, str]:
             text = handle.read(MAX_KEYS_BYTES + 1)
         if len(text) > MAX_KEYS_BYTES:
             raise ValueError("over 1 MiB")
-        samples = json.loads(text)["samples"]
+        samples = load_json(text)["samples"]
         return {str(sample["file"]): str(sample["public_key"]) for sample in samples}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise KeysFileInvalid(
             f"the keys file cannot be read: {error}",
             path=str(path),

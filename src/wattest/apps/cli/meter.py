@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ class _Keys:
 def _samples(path: Path) -> list[dict[str, object]]:
     data = _bounded(path, MAX_KEYS_FILE_BYTES)
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = load_json(data)
+    except ValueError as error:
         raise KeysFileInvalid(f"{path} is not JSON: {error}", hint=_KEYS_FORM) from error
     samples = value.get("samples") if isinstance(value, dict) else None
     if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):

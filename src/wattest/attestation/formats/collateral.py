@@ -11,7 +11,6 @@ Specification: docs/spec/evidence.md; source: Intel PCS API v4.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from cryptography import x509
 
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.crypto.canonical import encode
+from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
@@ -139,8 +139,8 @@ def parse_crl_issue_date(crl: bytes, what: str) -> int:
 
 def _load_json(data: bytes, what: str) -> dict[str, object]:
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        value = load_json(data, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except ValueError as error:
         raise CollateralMalformed(f"the {what} is not JSON: {error}", what) from error
     if not isinstance(value, dict):
         raise CollateralMalformed(f"the {what} is not a JSON object", what)

@@ -7,13 +7,13 @@ Data Section".
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from wattest.crypto import json_text
 from wattest.metering.reading import MalformedMeterFile, Reading, check_decimal, parse_decimal
 
 MAX_READINGS_PER_RECORD = 10_000
@@ -125,14 +125,20 @@ class OcmfPayload:
 def load_json(data: bytes, what: str) -> dict[str, Any]:
     """Read one JSON object: numbers become ``Decimal``, repeated names and NaN are refused."""
     try:
-        text = data.decode("utf-8")
+        data.decode("utf-8")
+        encoding = "utf-8"
     except UnicodeDecodeError:
-        text = data.decode("latin-1")  # every byte has a meaning there; the signature is over the bytes anyway
+        encoding = "latin-1"  # every byte has a meaning there; the signature is over the bytes anyway
     try:
-        value = json.loads(
-            text, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant, object_pairs_hook=_unique
+        value = json_text.load_json(
+            data,
+            encoding=encoding,
+            parse_float=_number,
+            parse_int=_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MalformedOcmf(
             f"the {what} section is not JSON: {str(error)[:120]}", hint="the record may be truncated"
         ) from error

@@ -1,0 +1,41 @@
+"""Reading JSON that a stranger wrote: nesting is bounded before anything recursive sees the text.
+
+Decided here: how deep a text may nest, counted on its bytes. Not decided here: canonical form (``canonical``) and
+schemas. The standard library's reader recurses in C and relies on the interpreter's recursion limit, which any imported
+package may raise to where the stack ends first: then a few thousand brackets end the process.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+DEPTH_MAX = 64
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+class JsonTooDeep(ValueError):
+    """A JSON text that nests deeper than its reader allows; wrapped by the caller like any other malformed JSON."""
+
+
+def is_nested_deeper(data: bytes, maximum: int = DEPTH_MAX) -> bool:
+    """Whether brackets outside strings nest deeper than ``maximum`` anywhere in a UTF-8 or Latin-1 text."""
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
+        depth += 1 if bracket.group() in b"[{" else -1
+        if depth > maximum:
+            return True
+    return False
+
+
+def load_json(data: bytes, *, encoding: str = "utf-8", **hooks: Any) -> Any:
+    """``json.loads`` of a text at most 64 levels deep; ``hooks`` are that function's own.
+
+    Raises: ValueError, of which JsonTooDeep, UnicodeDecodeError and json.JSONDecodeError are kinds.
+    """
+    if is_nested_deeper(data):
+        raise JsonTooDeep(f"the JSON text is nested deeper than {DEPTH_MAX} levels")
+    return json.loads(data.decode(encoding), **hooks)
