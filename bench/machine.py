@@ -19,7 +19,7 @@ def machine_facts() -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": _commit(),
+        "commit": commit(),
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "memory": f"{memory:.0f} GiB",
@@ -41,13 +41,14 @@ def _processor() -> str:
     return named.get("model name", platform.machine()) + family
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit that is checked out, and whether what is measured differs from it."""
     try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
+        head = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--", *MEASURED)
     except (OSError, subprocess.CalledProcessError):
         return "unknown: not a git checkout"
-    return f"{commit}, with changes that are not committed" if changed else commit
+    return f"{head} with changes that are not committed" if changed else head
 
 
 def _git(*arguments: str) -> str:

@@ -24,6 +24,7 @@ class Run:
     cpu_s: tuple[float, ...]
     peak_mib: float
     load: tuple[float, ...]
+    commit: str = ""
 
 
 def shown(value: str | float) -> str:
@@ -111,12 +112,14 @@ def markdown(runs: Sequence[Run], machine: Mapping[str, str]) -> str:
             max(run.cpu_s),
             round(run.peak_mib),
             f"{min(run.load):.1f} to {max(run.load):.1f}",
+            run.commit,
         )
         for run in runs
     ]
     parts.append(
         table_text(
-            ("benchmark", "rounds", "wall s (most)", "CPU s (most)", "peak RSS MiB", "load before a round"), rows
+            ("benchmark", "rounds", "wall s (most)", "CPU s (most)", "peak RSS MiB", "load before a round", "commit"),
+            rows,
         )
     )
     parts.append("Peak RSS is the largest of the benchmark's own processes; CPU seconds are of all of them together.")

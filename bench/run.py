@@ -5,7 +5,8 @@
 
 The report goes to standard output as Markdown, progress to standard error. Rounds are interleaved, so that a machine
 that gets busier meets all benchmarks alike. ``--markdown`` writes the report between the markers of a page instead
-(docs/figures.md unless another is named), ``--json`` every sample to a file; ``--from FILE`` renders such a file again.
+(docs/figures.md unless another is named), ``--json`` every sample to a file. ``--from FILE`` renders such a file again;
+with ``--only`` it measures those benchmarks anew and takes the others from the file.
 Exit status 1 when a benchmark failed; a target that is missed is reported, not a failure.
 """
 
@@ -19,11 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from machine import machine_facts
+from machine import commit, machine_facts
 from measure import REPOSITORY, Scale, report_from_json
 from report import Run, markdown, put_between_markers
 
@@ -88,16 +89,19 @@ def run_all(names: Sequence[str], scale: Scale, rounds: int) -> tuple[list[Run],
 def main() -> int:
     """Measure and report."""
     options = arguments()
+    machine, kept = machine_facts(), {}
+    names = options.only or BENCHMARKS
     if options.source:
         value = json.loads(options.source.read_text())
-        machine, runs = value["machine"], [_run_from_json(item) for item in value["runs"]]
-        failed: list[str] = []
-    else:
-        machine = machine_facts()
-        rounds = options.rounds or DEFAULT_ROUNDS[options.scale]
-        runs, failed = run_all(options.only or BENCHMARKS, options.scale, rounds)
-        if options.scale is not Scale.FULL:
-            machine["scale"] = f"{options.scale.value}: smaller than what targets speak of"
+        machine = {**value["machine"], "date": machine["date"]} if options.only else value["machine"]
+        kept = {item["name"]: _run_from_json(item) for item in value["runs"]}
+        names = options.only or ()
+    if options.scale is not Scale.FULL:
+        machine["scale"] = f"{options.scale.value}: smaller than what targets speak of"
+    found, failed = run_all(names, options.scale, options.rounds or DEFAULT_ROUNDS[options.scale])
+    kept |= {run.name: replace(run, commit=commit()) for run in found}
+    runs = [kept[name] for name in BENCHMARKS if name in kept]
+    machine["commit"] = ", ".join(dict.fromkeys(run.commit for run in runs if run.commit))
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "runs": [asdict(run) for run in runs]}, indent=1))
     text = markdown(runs, machine)
@@ -127,7 +131,9 @@ def arguments() -> argparse.Namespace:
 
 def _run_from_json(value: dict[str, Any]) -> Run:
     times = {name: tuple(value[name]) for name in ("wall_s", "cpu_s", "load")}
-    return Run(value["name"], report_from_json(value["report"]), peak_mib=value["peak_mib"], **times)
+    return Run(
+        value["name"], report_from_json(value["report"]), peak_mib=value["peak_mib"], commit=value["commit"], **times
+    )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,18 @@ def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     assert all(figure.name in text for figure in report.figures)
 
 
+def test_a_part_is_measured_anew(tmp_path: Path) -> None:
+    found = tmp_path / "samples.json"
+    command = [sys.executable, str(BENCH / "run.py"), "--scale", "tiny", "--json", str(found)]
+    subprocess.run([*command, "--only", "merkle", "workload"], capture_output=True, check=True)
+    before = {run["name"]: run for run in json.loads(found.read_text())["runs"]}
+    subprocess.run([*command, "--only", "merkle", "--from", str(found)], capture_output=True, check=True)
+    after = {run["name"]: run for run in json.loads(found.read_text())["runs"]}
+    assert set(after) == {"merkle", "workload"}
+    assert after["workload"] == before["workload"]
+    assert after["merkle"]["report"]["figures"] != before["merkle"]["report"]["figures"]
+
+
 def test_every_benchmark_is_listed() -> None:
     modules = {path.stem for path in BENCH.glob("*.py") if "run_alone(measure, __doc__)" in path.read_text()}
     assert modules == set(BENCHMARKS)
