@@ -34,7 +34,7 @@ from wattest.metering.series_block import (
 from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.bundle import open_block, parse_manifest, unwrap_series_key
 from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.edited_series import last_measured, verify_edited
+from wattest.protocol.edited_series import EditingMismatch, last_measured, verify_edited
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.member_list import SignedMemberList
 from wattest.protocol.statement import is_payout_entry, verify_payout_block
@@ -298,7 +298,12 @@ def _follow_meter(
 
 
 def _state_after(block: SeriesBlock) -> PreviousState | None:
-    return block.previous if block.records.shape[0] == 0 else last_measured(block.records)
+    if block.records.shape[0] == 0:
+        return block.previous
+    try:
+        return last_measured(block.records)
+    except EditingMismatch:  # judged where the series is; nothing moved the meter
+        return block.previous
 
 
 def _name(payload: bytes) -> bytes:

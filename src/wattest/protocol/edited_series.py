@@ -77,9 +77,14 @@ def edit_series(
 
 
 def last_measured(records: Records) -> PreviousState:
-    """Where the meter stands after these interval records: end and registers of the last measured one."""
+    """Where the meter stands after these interval records: end and registers of the last measured one.
+
+    Raises: EditingMismatch when none was measured.
+    """
     measured = records[~is_estimated(records)]
     last = measured[-1:]
+    if last.shape[0] == 0:
+        raise EditingMismatch("every record is estimated: no meter stands anywhere", expected=1, actual=0)
     return PreviousState(int(ends(last)[0]), int(last["import_register"][0]), int(last["export_register"][0]))
 
 
