@@ -100,6 +100,15 @@ class _Table:
             )
         return int(value)
 
+    def seconds(self, name: str, default: float) -> float:
+        """A time span, a millisecond to a day; written as a whole number or with a fraction."""
+        value = self.take(name, float, default)
+        if not 0.001 <= value <= 86_400:  # which no NaN passes
+            raise SettingInvalid(
+                "a number is out of range", place=f"{self.place}.{name}", expected="0.001 to 86400", actual=value
+            )
+        return float(value)
+
     def path(self, name: str, folder: Path) -> Path:
         """A path, relative to the configuration file."""
         return folder.joinpath(str(self.take(name, str))).resolve()
@@ -141,7 +150,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         port=port,
         collect_grace_s=operator.number("collect_grace_s", 300, 0, 86_400),
         release_after=operator.number("release_after", 8, 1, 1_000),
-        interval_s=operator.take("interval_s", float, 5.0),
+        interval_s=operator.seconds("interval_s", 5.0),
         platform_dir=enclave.path("platform", folder),
         enclave_state_dir=enclave.path("state", folder),
         duties=duties,
@@ -169,7 +178,7 @@ def read_watcher_file(path: Path) -> WatcherFile:
         data_dir=watcher.path("data", folder),
         key_file=watcher.path("key", folder),
         reader_key_file=watcher.path("reader_key", folder),
-        interval_s=watcher.take("interval_s", float, 5.0),
+        interval_s=watcher.seconds("interval_s", 5.0),
         max_challenges_per_batch=watcher.number("max_challenges_per_batch", 1, 0, 1_000),
         unreachable_grace_s=watcher.number("unreachable_grace_s", 3_600, 0, 7 * 86_400),
         operators=operators,
@@ -194,7 +203,7 @@ def _chain(table: _Table) -> ChainConfig:
     config = ChainConfig(
         rpc_url=table.take("rpc_url", str),
         confirmations=table.number("confirmations", 1, 0, 10_000),
-        request_timeout_s=table.take("request_timeout_s", float, 10.0),
+        request_timeout_s=table.seconds("request_timeout_s", 10.0),
         max_attempts=table.number("max_attempts", 8, 1, 100),
     )
     table.end()
@@ -210,7 +219,11 @@ def _listen(table: _Table) -> tuple[str, int]:
 
 
 def _deployment(path: Path) -> Deployment:
-    return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES))
+    try:
+        return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES))
+    except InputError as error:
+        error.fields.setdefault("path", str(path))
+        raise
 
 
 def _duty(table: _Table, folder: Path, documents: dict[tuple[bytes, str], bytes]) -> Duty:

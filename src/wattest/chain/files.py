@@ -60,11 +60,15 @@ def write_key_file(path: Path, key: bytes) -> None:
     """Store a 32-byte private key as hex in a new file with mode 0600; an existing file is never replaced."""
     if len(key) != 32:
         raise KeyFileInvalid("a private key has 32 bytes", expected=32, actual=len(key))
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise ConfigError("the key file exists already", path=path, hint="keep it, or move it away first") from error
+    except OSError as error:
+        if path.exists():
+            raise ConfigError(
+                "the key file exists already", path=path, hint="keep it, or move it away first"
+            ) from error
+        raise ConfigError("the key file cannot be written", path=path, cause=error.strerror) from error
     try:
         os.write(descriptor, key.hex().encode() + b"\n")
         os.fsync(descriptor)

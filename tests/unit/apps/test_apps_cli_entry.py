@@ -83,6 +83,7 @@ def test_the_help_imports_no_command() -> None:
         (["watcher", "run", "--config", "binary"], 7),
         (["watcher", "run", "--config", "empty"], 7),
         (["watcher", "new-reader-key", "taken"], 7),
+        (["watcher", "new-key", "taken/below"], 7),
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
@@ -158,3 +159,12 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         )
     assert done.returncode == 6
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("value", ["-5.0", "0", "nan", "inf", "1e9", "true", '"5"'])
+def test_a_span_of_time_out_of_range_is_refused(value: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "w.toml").write_text(
+        f'[chain]\nrpc_url = "http://127.0.0.1:1"\nrequest_timeout_s = {value}\n[watcher]\n'
+    )
+    assert run(["watcher", "run", "--config", str(tmp_path / "w.toml")]) == 7
+    assert "chain.request_timeout_s" in capfd.readouterr().err
