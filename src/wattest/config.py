@@ -1,14 +1,12 @@
-"""The one configuration object: frozen values, no I/O.
+"""How a chain is reached: the settings that every room from the chain upward shares, frozen, without I/O.
 
 Decided here: what can be set and what holds when nothing is set. Not decided here: where values come from
-(``apps.configuration`` reads the file, the environment and the command line). Unsafe choices default to off and are
-refused when ``production`` is true.
+(``apps.node_files`` reads an operator's or a watcher's file, commands their options).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +22,3 @@ class ChainConfig:
     confirmations: int = 1
     request_timeout_s: float = 10.0
     max_attempts: int = 8
-    anvil_path: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EnclaveConfig:
-    """Where the enclave runs and what it may use."""
-
-    backend: str = "simulator"  # or "gramine"
-    request_timeout_s: float = 120.0
-    max_frame_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """Everything that can be set, passed down from ``apps``; nothing below reads the environment."""
-
-    data_dir: Path = Path("wattest-data")
-    production: bool = False
-    chain: ChainConfig = field(default_factory=ChainConfig)
-    enclave: EnclaveConfig = field(default_factory=EnclaveConfig)
