@@ -32,7 +32,7 @@ contract CommitTest is World {
             bytes memory words = abi.encode(batch.header);
             words[field * 32 + 31] = bytes1(uint8(words[field * 32 + 31]) ^ 1);
             BatchHeader memory changed = abi.decode(words, (BatchHeader));
-            vm.prank(operator);
+            vm.prank(operator, operator);
             vm.expectRevert();
             referee.commit(changed, batch.signature, first.record);
         }
@@ -140,7 +140,7 @@ contract CommitTest is World {
     function test_OpenChannelHasNoDeadlineRosterOrState() public {
         bytes32 open = referee.createChannel(ChannelKind.Open, "statements", openParameters());
         uint256 secret = uint256(keccak256("open enclave"));
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.deposit{value: 10 ether}(open);
         registerKey(operator, secret, open, WORKLOAD);
         Sealed memory batch = sealDay(0, none());
@@ -204,7 +204,7 @@ contract CommitTest is World {
         bytes memory call = abi.encodeCall(referee.commit, (batch.header, batch.signature, none().record));
         // entryCount is word 7; one bit above its 32.
         call[4 + 7 * 32 + 27] = 0x01;
-        vm.prank(operator);
+        vm.prank(operator, operator);
         (bool success,) = address(referee).call(call);
         vm.assertFalse(success);
     }
@@ -278,7 +278,7 @@ contract CommitTest is World {
         if (block.timestamp < batch.header.periodEnd && bytes4(reason) != IReferee.PeriodNotOver.selector) {
             vm.warp(batch.header.periodEnd);
         }
-        vm.prank(batch.header.operator);
+        vm.prank(batch.header.operator, batch.header.operator);
         vm.expectRevert(reason);
         referee.commit(batch.header, batch.signature, previous);
     }

@@ -30,7 +30,7 @@ contract DirectedChallengesTest is World {
         Sealed memory batch = commitDay(0, none());
         uint256 paid = challengeEntry(batch, 4);
         vm.txGasPrice(2 gwei);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.answer(batch.header, batch.record, inclusion(batch, 4));
         uint256 reimbursed = referee.owed(operator);
         vm.assertGt(reimbursed, 62_000 * 2 gwei);
@@ -50,7 +50,7 @@ contract DirectedChallengesTest is World {
             bytes memory input = abi.encodeCall(referee.answer, (batch.header, batch.record, entry_));
             uint256 owed = referee.owed(operator);
             vm.txGasPrice(1 gwei);
-            vm.prank(operator);
+            vm.prank(operator, operator);
             uint256 left = gasleft();
             (bool success,) = address(referee).call(input);
             uint256 spent = left - gasleft() + 21_000 + inputGas(input);
@@ -111,7 +111,7 @@ contract DirectedChallengesTest is World {
         Sealed memory batch = commitDay(0, none());
         uint256 before = operator.balance + depositOf(operator);
         uint256 paid = bond(batch);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.challenge{value: paid}(batch.header, batch.record, 1);
         expireEntry(batch, 1);
         vm.assertEq(before - (operator.balance + depositOf(operator) + referee.owed(operator)), 1 ether);
@@ -119,7 +119,7 @@ contract DirectedChallengesTest is World {
 
     function test_Attack7_ExitAskedIsStillSlashable() public {
         Sealed memory batch = commitDay(0, none());
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.requestExit(channel);
         challengeEntry(batch, 0);
         expireEntry(batch, 0);
@@ -141,7 +141,7 @@ contract DirectedChallengesTest is World {
             batches[day].header.operator = account;
             signHeader(batches[day], secret);
             vm.warp(batches[day].header.periodEnd);
-            vm.prank(account);
+            vm.prank(account, account);
             if (day == 3) {
                 vm.expectRevert(
                     abi.encodeWithSelector(IReferee.InsufficientDeposit.selector, 4 * EXPOSURE, 3 * EXPOSURE)
@@ -191,7 +191,7 @@ contract DirectedChallengesTest is World {
                 challengeEntry(batch, index);
             }
             for (uint32 index = 0; index < METERS; ++index) {
-                vm.prank(operator);
+                vm.prank(operator, operator);
                 referee.answer(batch.header, batch.record, inclusion(batch, index));
             }
         }
@@ -304,7 +304,7 @@ contract DirectedChallengesTest is World {
         Sealed memory batch = commitDay(0, none());
         challengeEntry(batch, 0);
         vm.txGasPrice(100_000 gwei);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.answer(batch.header, batch.record, inclusion(batch, 0));
         vm.assertEq(referee.owed(operator), 0.01 ether);
     }

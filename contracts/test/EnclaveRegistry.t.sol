@@ -68,7 +68,7 @@ contract EnclaveRegistryTest is World {
             abi.encodeWithSelector(IEvidenceVerifier.AppraiserUnknown.selector, vm.addr(SECOND))
         );
         refuse(verdict, new bytes(130), abi.encodeWithSelector(IReferee.InvalidSignature.selector));
-        vm.prank(operator);
+        vm.prank(operator, operator);
         registry.register(verdict, quorumSignatures(digest, 3));
     }
 
@@ -104,7 +104,7 @@ contract EnclaveRegistryTest is World {
     function test_VerdictCountsOnce() public {
         EvidenceVerdict memory verdict = fresh();
         bytes memory evidence = quorumSignatures(registry.verdictDigest(verdict), 2);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         registry.register(verdict, evidence);
         refuse(
             verdict,
@@ -150,7 +150,7 @@ contract EnclaveRegistryTest is World {
         EvidenceVerdict memory verdict = fresh();
         verdict.enclaveKey = key;
         refuseSigned(verdict, abi.encodeWithSelector(IEnclaveRegistry.KeyRevoked.selector, key));
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.KeyRevoked.selector, key));
         registry.revoke(key);
         vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.KeyNeverRegistered.selector, address(1)));
@@ -159,7 +159,7 @@ contract EnclaveRegistryTest is World {
 
     function test_RevocationOfAReplacedKeyKeepsTheNewOne() public {
         registerKey(operator, SECOND, channel, WORKLOAD);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         registry.revoke(vm.addr(ENCLAVE));
         vm.assertTrue(registry.isActiveKey(vm.addr(SECOND)));
     }

@@ -32,7 +32,7 @@ contract FraudProofsTest is World {
         // 16 without certificates: the same operator commits no more.
         Sealed memory next = sealDay(1, batch);
         vm.warp(next.header.periodEnd);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectRevert(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Banned));
         referee.commit(next.header, next.signature, batch.record);
     }
@@ -113,7 +113,7 @@ contract FraudProofsTest is World {
         Sealed memory batch = sealDay(0, none());
         vm.warp(batch.header.periodEnd);
         vm.chainId(block.chainid + 1);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectPartialRevert(IReferee.EnclaveKeyNotActive.selector);
         referee.commit(batch.header, batch.signature, none().record);
         vm.chainId(block.chainid);
@@ -123,11 +123,11 @@ contract FraudProofsTest is World {
         second.createChannel(referee.channelHead(channel).kind, "community", parameters());
         second.setRosterCount(channel, METERS, DAY_0 + EPOCH);
         vm.stopPrank();
-        vm.prank(operator);
+        vm.prank(operator, operator);
         second.deposit{value: 10 ether}(channel);
         Sealed memory tomorrow = sealDay(1, none());
         vm.warp(tomorrow.header.periodEnd);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectPartialRevert(IReferee.EnclaveKeyNotActive.selector);
         second.commit(tomorrow.header, tomorrow.signature, none().record);
         // Another contract's digests are its own: two headers of one contract prove nothing at another.

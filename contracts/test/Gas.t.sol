@@ -15,14 +15,14 @@ contract GasTest is World {
     function test_CommitIsAtMost75k() public {
         Sealed memory first = sealDay(0, none());
         vm.warp(first.header.periodEnd);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.commit(first.header, first.signature, none().record);
         vm.snapshotGasLastCall("referee", "commit, first of an operator");
         recordCommit(first);
 
         Sealed memory second = sealDay(1, first);
         vm.warp(second.header.periodEnd);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.commit(second.header, second.signature, first.record);
         uint256 gas = vm.snapshotGasLastCall("referee", "commit, steady");
         vm.assertLe(gas, 75_000, "steady commit");
@@ -37,7 +37,7 @@ contract GasTest is World {
         vm.prank(catcher);
         referee.challenge{value: paid}(batch.header, batch.record, 2);
         vm.snapshotGasLastCall("referee", "challenge");
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.answer(batch.header, batch.record, entry_);
         vm.snapshotGasLastCall("referee", "answer");
         challengeEntry(batch, 0);
@@ -83,7 +83,7 @@ contract GasTest is World {
     function test_Registration() public {
         EvidenceVerdict memory verdict = verdictFor(operator, uint256(keccak256("another")), channel, WORKLOAD);
         bytes memory evidence = quorumSignatures(registry.verdictDigest(verdict), 2);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         registry.register(verdict, evidence);
         vm.snapshotGasLastCall("registry", "register, two of three appraisers");
         FirstLight light = new FirstLight(registry);

@@ -46,6 +46,25 @@ contract HostileTest is World {
         vm.assertEq(P256Verify.HALF_ORDER, P256_ORDER / 2);
     }
 
+    /// @dev A header that only a trace shows could not be challenged by whoever has no tracing node.
+    function test_NobodyHidesAHeaderBehindAContract() public {
+        Sealed memory batch = sealDay(0, none());
+        vm.warp(batch.header.periodEnd);
+        bytes memory reason = abi.encodeWithSelector(IReferee.NotOperator.selector, operator, operator);
+        vm.prank(operator); // as a contract that somebody else's transaction called
+        vm.expectRevert(reason);
+        referee.commit(batch.header, batch.signature, none().record);
+
+        vm.etch(operator, bytes.concat(hex"ef0100", bytes20(address(this)))); // as a delegated account, EIP-7702
+        vm.prank(operator, operator);
+        vm.expectRevert(reason);
+        referee.commit(batch.header, batch.signature, none().record);
+        vm.etch(operator, "");
+
+        commitBatch(batch, none());
+        vm.assertEq(referee.operatorHead(channel, operator).sequence, 1);
+    }
+
     function isValid(EvidenceOpening memory opening) external view returns (bool) {
         return P256Verify.isValid(opening.messageDigest, opening.r, opening.s, opening.x, opening.y);
     }

@@ -16,14 +16,14 @@ contract OperatorsTest is World {
     }
 
     function test_DepositAddsUp() public {
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.deposit{value: 5 ether}(channel);
         vm.assertEq(depositOf(operator), 105 ether);
     }
 
     function test_DepositBeyond96BitsReverts() public {
         vm.deal(operator, 1 << 97);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectRevert(abi.encodeWithSelector(IReferee.DepositTooLarge.selector));
         referee.deposit{value: 1 << 96}(channel);
     }
@@ -31,7 +31,7 @@ contract OperatorsTest is World {
     function test_ExitTakesItsDelayAndFinalBatches() public {
         Sealed memory batch = commitDay(0, none());
         uint64 leaves = batch.record.committedAt + 21 days;
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.requestExit(channel);
         refuseWithdraw(abi.encodeWithSelector(IReferee.ExitDelayRunning.selector, leaves, block.timestamp));
         vm.warp(leaves);
@@ -40,22 +40,22 @@ contract OperatorsTest is World {
         records[0] = batch.record;
         referee.release(channel, operator, records);
         uint256 before = operator.balance;
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.withdraw(channel, payable(operator));
         vm.assertEq(operator.balance - before, 100 ether);
         vm.assertTrue(referee.operatorHead(channel, operator).state == OperatorState.Withdrawn);
         refuseWithdraw(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Withdrawn));
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectRevert(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Withdrawn));
         referee.deposit{value: 1 ether}(channel);
     }
 
     function test_ExitingOperatorCommitsNoMore() public {
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.requestExit(channel);
         Sealed memory batch = sealDay(0, none());
         vm.warp(batch.header.periodEnd);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectRevert(abi.encodeWithSelector(IReferee.WrongOperatorState.selector, OperatorState.Exiting));
         referee.commit(batch.header, batch.signature, none().record);
     }
@@ -69,7 +69,7 @@ contract OperatorsTest is World {
         refuseWithdraw(abi.encodeWithSelector(IReferee.ExitDelayRunning.selector, DAY_0 + 21 days, block.timestamp));
         vm.warp(DAY_0 + 21 days);
         uint256 before = operator.balance;
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.withdraw(channel, payable(operator));
         vm.assertEq(operator.balance - before, 98.8 ether);
         vm.assertTrue(referee.operatorHead(channel, operator).state == OperatorState.Banned);
@@ -84,7 +84,7 @@ contract OperatorsTest is World {
     }
 
     function refuseWithdraw(bytes memory reason) private {
-        vm.prank(operator);
+        vm.prank(operator, operator);
         vm.expectRevert(reason);
         referee.withdraw(channel, payable(operator));
     }

@@ -29,7 +29,7 @@ contract Walker is World {
     function topUp(uint64 amount) external {
         if (!isCommitting() || amount == 0) return;
         vm.deal(operator, uint256(amount));
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.deposit{value: amount}(channel);
         ++calls["topUp"];
     }
@@ -81,7 +81,7 @@ contract Walker is World {
         if (open.state != ChallengeState.Open || block.timestamp >= open.deadline) return;
         if (batch.record.state == BatchState.Slashed) return;
         vm.txGasPrice(gasPrice % 1000 gwei);
-        vm.prank(operator);
+        vm.prank(operator, operator);
         referee.answer(batch.header, batch.record, inclusion(batch, one.index));
         ++calls["answer"];
     }
@@ -140,14 +140,14 @@ contract Walker is World {
     function exit_(uint256 chance) external {
         OperatorHead memory head = referee.operatorHead(channel, operator);
         if (head.state == OperatorState.Active && chance % 16 == 0) {
-            vm.prank(operator);
+            vm.prank(operator, operator);
             referee.requestExit(channel);
         } else if (
             (head.state == OperatorState.Exiting || head.state == OperatorState.Banned) && head.depositWei != 0
                 && head.firstUnreleased > head.sequence
                 && block.timestamp >= referee.operatorExtra(channel, operator).withdrawableAt
         ) {
-            vm.prank(operator);
+            vm.prank(operator, operator);
             referee.withdraw(channel, payable(operator));
             ++calls["withdraw"];
         }

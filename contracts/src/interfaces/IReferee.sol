@@ -69,6 +69,7 @@ interface IReferee {
     event PaymentOwed(address indexed account, uint256 amountWei);
     event PaymentWithdrawn(address indexed account, address to, uint256 amountWei);
 
+    /// @notice The caller is not the header's operator, or not an account without code that calls directly.
     error NotOperator(address operator, address caller);
     error WrongOperatorState(OperatorState actual);
     /// @notice A call that must carry value carried none.
@@ -144,7 +145,8 @@ interface IReferee {
     error BatchAlreadyFinal(uint64 sequence);
     error BatchNotFinal(uint64 sequence);
 
-    /// @notice Commits a batch. Caller: the header's operator, with a deposit of at least its open exposure plus this
+    /// @notice Commits a batch. Caller: the header's operator, an account without code, in a transaction straight to this
+    /// contract, so that everyone has the header that a challenge needs. The operator has a deposit of at least its open exposure plus this
     /// batch's.
     /// @param header the header, signed whole
     /// @param signature 65 bytes r||s||v by the active enclave key over the header's EIP-712 digest

@@ -215,7 +215,7 @@ abstract contract World {
     /// @dev Commits at the end of the batch's period, and fills in its record.
     function commitBatch(Sealed memory batch, Sealed memory before) internal {
         if (vm.getBlockTimestamp() < batch.header.periodEnd) vm.warp(batch.header.periodEnd);
-        vm.prank(batch.header.operator);
+        vm.prank(batch.header.operator, batch.header.operator);
         referee.commit(batch.header, batch.signature, before.record);
         recordCommit(batch);
     }
