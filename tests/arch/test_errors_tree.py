@@ -19,7 +19,6 @@ from wattest.errors import (
 
 BRANCHES = (InputError, VerificationError, ProtocolError, TransportError, ConfigError)
 OUTSIDE = {
-    "wattest.chain.words.WordInvalid": "what the coder objects to; wattest.chain.abi says which contract it was",
     "wattest.crypto._native.Fault": "the native core's own; merkle and crypto turn it into leaf classes",
     "wattest.crypto.json_text.JsonTooDeep": "a ValueError beside json's own; each format's reader wraps both",
     "wattest.enclave.measured.boot.OutsideMeasurement": "the fence answers as the system does, or code would go on",

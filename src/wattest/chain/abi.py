@@ -10,7 +10,6 @@ Source: Solidity contract ABI specification.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
-from wattest.chain.words import WordInvalid, decode_words, encode_words, word_types
 from wattest.crypto.hashing import keccak256
 from wattest.errors import ConfigError, ProtocolError, TransportError
 
@@ -225,17 +223,12 @@ def _plain(value: object) -> object:
 
 
 def _encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
-    if all(word_types(kind) for kind in types):
-        with contextlib.suppress(WordInvalid):  # the library says what is wrong with a value
-            return encode_words(types, values)
     from eth_abi.abi import encode
 
     return encode(list(types), list(values))
 
 
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    if all(word_types(kind) for kind in types):
-        return decode_words(types, data)
     from eth_abi.abi import decode
     from eth_abi.exceptions import DecodingError
 
