@@ -27,7 +27,7 @@ test: setup-dev lint ## Set up, then lint and run every test that is not marked 
 	cargo test --quiet --manifest-path native/Cargo.toml
 	cargo test --quiet --manifest-path guests/Cargo.toml
 	cd contracts && $(FORGE) test --summary
-	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_FLAGS)
 
 test-deep: setup-dev ## The long tests: deep fuzzing, every byte, every kill point; resumes where it was interrupted
 	$(BIN)/python tools/test_deep.py

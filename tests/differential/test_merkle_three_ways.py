@@ -45,14 +45,12 @@ def readable() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.xdist_group("forge")
 @pytest.mark.parametrize("seed", [9162])
 def test_three_ways(seed: int, readable: Path) -> None:
     compare(seed, 150, readable)
 
 
 @pytest.mark.deep
-@pytest.mark.xdist_group("forge")
 @pytest.mark.parametrize("seed", range(20))
 def test_three_ways_deep(seed: int, readable: Path) -> None:
     compare(seed, 1500, readable)

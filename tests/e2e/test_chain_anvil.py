@@ -105,6 +105,15 @@ def test_missing_executable_is_said(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+def test_a_wrapper_script_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapper = tmp_path / "anvil"
+    wrapper.write_text("#!/bin/sh\nexec false\n")
+    wrapper.chmod(0o755)
+    monkeypatch.delenv("WATTEST_ANVIL", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_anvil() != wrapper
+
+
 def test_ends_with_its_killed_parent_and_keeps_the_state(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from wattest.chain.anvil import Anvil\n"

@@ -128,7 +128,7 @@ def find_anvil(configured: Path | None = None) -> Path:
         if not os.access(named, os.X_OK) or named.is_dir():
             raise AnvilMissing("the configured anvil cannot be run", actual=named, hint="correct the path, or unset it")
         return named.resolve()
-    if found := shutil.which("anvil"):
+    if (found := shutil.which("anvil")) and not _is_script(Path(found)):
         return Path(found)
     for root in (Path.cwd(), *Path(__file__).resolve().parents):
         for candidate in sorted(root.glob("node_modules/@foundry-rs/anvil-*/bin/anvil*")):
@@ -138,6 +138,12 @@ def find_anvil(configured: Path | None = None) -> Path:
         "anvil, the embedded chain, is not installed",
         hint="run `npm ci` in the checkout, or install Foundry and put anvil into PATH or WATTEST_ANVIL",
     )
+
+
+def _is_script(path: Path) -> bool:
+    """Whether the file is a wrapper: signals would reach it and not the chain behind it."""
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
 
 
 def free_port() -> int:
