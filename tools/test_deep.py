@@ -1,5 +1,6 @@
 """Run the deep tests one by one, remember what passed, and go on from there after an interruption.
 
+They are forge's deep profile, every property test with many more examples, and each test marked ``deep``.
 Progress lives in .make/deep-progress.json and counts for one commit and one seed only. The seed is printed and can be
 set with WATTEST_DEEP_SEED; hypothesis and forge both use it. Exit codes: 0 all passed, 1 something failed, 130
 interrupted (run the same command again to go on).
@@ -22,7 +23,8 @@ def main() -> int:
     seed = os.environ.get("WATTEST_DEEP_SEED", "20261122")
     key = f"{_commit()} {seed}"
     done = _load(key)
-    steps = [("forge", _forge(seed)), *((node, _pytest(node, seed)) for node in _collect())]
+    properties = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests" / "property").glob("test_*.py"))]
+    steps = [("forge", _forge(seed)), *((name, _pytest(name, seed)) for name in (*properties, *_collect()))]
     print(f"deep tests: {len(steps)} steps, {len(done & {name for name, _ in steps})} already passed, seed {seed}")
     failed = []
     for number, (name, command) in enumerate(steps, start=1):
