@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,7 +79,9 @@ def check(result: dict[str, Any], folder: Path, *, households: int, days: int, c
         assert set(slashed) == {"operator", "cheat", "lost", "caught_by"}
         assert slashed["cheat"] == cheat
         assert int(slashed["lost"]) > 0
-        assert slashed["caught_by"] == "the watcher"
+        assert re.fullmatch("0x[0-9a-f]{40}", slashed["operator"])
+        assert re.fullmatch("0x[0-9a-f]{40}", slashed["caught_by"])
+        assert slashed["operator"] != slashed["caught_by"]
     else:
         assert result["slashed"] == []
     assert {path.name for path in folder.iterdir()} == {

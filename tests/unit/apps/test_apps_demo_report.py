@@ -25,7 +25,7 @@ RESULT = DemoResult(
     commit_gas=(72_000, 74_000),
     cheat="withhold",
     outcome="slashed",
-    slashed=(Slashing("second operator", "withhold", 12 * 10**17, "the watcher"),),
+    slashed=(Slashing("second operator", b"\x01" * 20, "withhold", 12 * 10**17, "the watcher", b"\x02" * 20),),
     bills=BILLS,
     paid_out=347,
     receipts_verified=2,
@@ -50,7 +50,12 @@ def test_the_object_holds_what_scripts_rely_on() -> None:
     } <= set(shown)
     assert shown["paid_out"] == "347"
     assert shown["slashed"] == [
-        {"operator": "second operator", "cheat": "withhold", "lost": "1200000000000000000", "caught_by": "the watcher"}
+        {
+            "operator": "0x" + "01" * 20,
+            "cheat": "withhold",
+            "lost": "1200000000000000000",
+            "caught_by": "0x" + "02" * 20,
+        }
     ]
     assert shown["stages"] == {"receipts": 1.25, "payouts": 0.5}
 

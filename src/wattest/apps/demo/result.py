@@ -14,16 +14,26 @@ Outcome = Literal["slashed", "refused", "honest"]
 
 @dataclass(frozen=True, slots=True)
 class Slashing:
-    """An operator that lost its stake; ``lost_wei`` is burned stake plus the catcher's reward."""
+    """An operator that lost its stake; ``lost_wei`` is burned stake plus the catcher's reward.
+
+    ``operator`` and ``caught_by`` are the names that people read, the addresses (20 bytes) what the chain knows.
+    """
 
     operator: str
+    operator_address: bytes
     cheat: str
     lost_wei: int
     caught_by: str
+    catcher_address: bytes
 
     def as_dict(self) -> dict[str, str]:
-        """JSON-ready form; integers of wei as decimal strings."""
-        return {"operator": self.operator, "cheat": self.cheat, "lost": str(self.lost_wei), "caught_by": self.caught_by}
+        """JSON-ready form: addresses as 0x-hex, wei as a decimal string."""
+        return {
+            "operator": "0x" + self.operator_address.hex(),
+            "cheat": self.cheat,
+            "lost": str(self.lost_wei),
+            "caught_by": "0x" + self.catcher_address.hex(),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,7 +300,9 @@ class Demo:
                 raise CheatUnpunished("an honest operator was slashed")
             catcher = names.get(event.catcher, "0x" + event.catcher.hex())
             lost = event.burned_wei + event.reward_wei
-            slashings.append(Slashing(cheater.site.name, self._options.cheat, lost, catcher))
+            slashings.append(
+                Slashing(cheater.site.name, event.operator, self._options.cheat, lost, catcher, event.catcher)
+            )
         return slashings
 
     def _result(
