@@ -6,6 +6,9 @@ import runpy
 import pytest
 
 from wattest.apps.cli import run
+from wattest.attestation.ear import parse_ear
+from wattest.attestation.ear_token import open_ear
+from wattest.crypto.p256 import P256PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
 
 NOW = 1_790_000_000
@@ -135,3 +138,39 @@ def test_the_example_is_what_its_script_makes(repository):
     script = runpy.run_path(str(repository / "tools" / "make_attestation_example.py"))
     for name, content in script["files"]().items():
         assert (repository / "examples" / "attestation" / name).read_bytes() == content
+
+
+def test_the_result_as_ear_and_as_token(files, capsys):
+    (files / "key").write_text("07".zfill(64) + "\n")
+    (files / "key").chmod(0o600)
+    own = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"), "--ear")
+    assert verify(files, "own", *own) == 0
+    plain = parse_ear(capsys.readouterr().out.removesuffix("\n").encode())
+    assert (plain.accepted, plain.status, plain.vector["hardware"]) == (True, "contraindicated", 97)
+    assert verify(files, "own", *own, "--sign-key", str(files / "key")) == 0
+    shown = capsys.readouterr()
+    public_key = bytes.fromhex(shown.err.split()[-1])
+    assert public_key == P256PrivateKey.from_seed(bytes(31) + b"\x07").public_key
+    assert open_ear(shown.out.strip().encode(), public_key) == plain
+    assert verify(files, "own", "--ear") == 4
+    refused = parse_ear(capsys.readouterr().out.removesuffix("\n").encode())
+    assert (refused.accepted, refused.codes[0]) == (False, "other_root")
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--ear", "--json"), 2),
+        (("--sign-key", "key"), 2),
+        (("--ear", "--sign-key", "nowhere"), 7),
+        (("--ear", "--sign-key", "open"), 7),
+        (("--ear", "--sign-key", "zero"), 3),
+    ],
+)
+def test_a_result_that_cannot_be_signed_is_not_printed(files, capsys, monkeypatch, more, code):
+    monkeypatch.chdir(files)
+    for name, digits, mode in (("key", "07", 0o600), ("open", "07", 0o644), ("zero", "00", 0o600)):
+        (files / name).write_text(digits.zfill(64))
+        (files / name).chmod(mode)
+    assert verify(files, "own", *more) == code
+    assert capsys.readouterr().out == ""

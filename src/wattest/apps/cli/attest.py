@@ -2,7 +2,8 @@
 
 Decided here: how files and options become an appraisal, and how its result is shown. The judgement itself is
 ``wattest.attestation.appraisal``. Exit codes: 0 accepted, 4 not accepted, 3 for input that cannot be read; with
-``--json`` even that prints a verdict (``genuine`` false), so that a script reads one form only.
+``--json`` even that prints a verdict (``genuine`` false), so that a script reads one form only. With ``--ear`` it does
+not: what cannot be read has no attestation result.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from pathlib import Path
 
 import click
 
+from wattest import __version__
+from wattest.apps.cli.bounded_file import read_bounded
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.ear import build_ear, encode_ear
+from wattest.attestation.ear_token import sign_ear
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
@@ -20,13 +25,11 @@ from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import MAX_ROOT_BYTES, TrustRoot, development_root, intel_root, parse_root
+from wattest.chain.files import read_key_file
+from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, InputError
 
 LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
-
-
-class FileUnreadable(InputError):
-    """A file named on the command line that is missing, no file, or too long."""
 
 
 @click.group()
@@ -49,15 +52,34 @@ def attest() -> None:
 )
 @click.option("--policy", type=click.Path(path_type=Path), help="Appraisal policy, TOML.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def verify(quote: Path, *, collateral: Path, now: int, root: str, policy: Path | None, as_json: bool) -> int:
+@click.option("--ear", "as_ear", is_flag=True, help="Print the result as EAR claims, canonical JSON.")
+@click.option(
+    "--sign-key", type=click.Path(path_type=Path), help="With --ear: sign as JWT with this P-256 key file (mode 0600)."
+)
+def verify(
+    quote: Path,
+    *,
+    collateral: Path,
+    now: int,
+    root: str,
+    policy: Path | None,
+    as_json: bool,
+    as_ear: bool,
+    sign_key: Path | None,
+) -> int:
     """Say whether QUOTE is genuine, and whether the policy accepts it.
 
     Without --policy nothing is accepted, since no measurement is named; the reasons still say all that was found.
     """
+    if as_ear and as_json:
+        raise click.UsageError("--ear and --json are two forms of one result: choose one")
+    if sign_key is not None and not as_ear:
+        raise click.UsageError("--sign-key signs what --ear prints: give both")
+    key = None if sign_key is None else P256PrivateKey.from_seed(read_key_file(sign_key))
     try:
         result = appraise(
-            parse_evidence(_read(quote, MAX_INPUT_BYTES)),
-            parse_endorsements(_read(collateral, MAX_COLLATERAL_BYTES)),
+            parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)),
+            parse_endorsements(read_bounded(collateral, MAX_COLLATERAL_BYTES)),
             _policy(policy),
             [_root(root)],
             now,
@@ -68,6 +90,8 @@ def verify(quote: Path, *, collateral: Path, now: int, root: str, policy: Path |
         raise
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
+    elif as_ear:
+        _print_ear(result, key)
     else:
         click.echo(_explain(result, policy is not None))
     return EXIT_DONE if result.accepted else EXIT_VERIFICATION
@@ -78,28 +102,22 @@ def _root(named: str) -> TrustRoot:
         return intel_root()
     if named == "simulator":
         return development_root()
-    return parse_root(_read(Path(named), MAX_ROOT_BYTES, hint="--root takes intel, simulator, or a certificate file"))
+    return parse_root(
+        read_bounded(Path(named), MAX_ROOT_BYTES, hint="--root takes intel, simulator, or a certificate file")
+    )
 
 
 def _policy(path: Path | None) -> AppraisalPolicy:
-    return default_policy() if path is None else parse_policy(_read(path, MAX_POLICY_BYTES))
+    return default_policy() if path is None else parse_policy(read_bounded(path, MAX_POLICY_BYTES))
 
 
-def _read(path: Path, limit: int, hint: str = "check the path") -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileUnreadable(f"cannot read {path}: {reason}", hint=hint, path=str(path)) from error
-    if len(data) > limit:
-        raise FileUnreadable(
-            f"{path} is longer than {limit} bytes",
-            hint="check that this is the right file",
-            path=str(path),
-            limit=limit,
-        )
-    return data
+def _print_ear(result: AppraisalResult, key: P256PrivateKey | None) -> None:
+    encoded = encode_ear(build_ear(result, developer="wattest", build=f"wattest {__version__}"))
+    if key is None:
+        click.echo(encoded.decode())
+        return
+    click.echo(sign_ear(encoded, key).decode())
+    click.echo(f"signed with the key whose public half is {key.public_key.hex()}", err=True)
 
 
 def _unreadable(error: InputError) -> dict[str, object]:
