@@ -152,6 +152,9 @@ def _enclave(table: PolicyTable) -> EnclaveReference:
             raise PolicyMalformed(table.path("mr_signer"), "name the measurement or the signer, not both")
         reference = EnclaveReference(name, mr_enclave=table.hex("mr_enclave", 32))
     else:
+        if not table.has("mr_signer"):
+            table.refuse_all_but("name", "product", "minimum_svn")  # a misspelt key says more than a missing one
+            raise PolicyMalformed(table.path("mr_enclave"), "missing: name the measurement, or the signer")
         reference = EnclaveReference(
             name,
             mr_signer=table.hex("mr_signer", 32),

@@ -153,6 +153,12 @@ class PolicyTable:
             if key not in self._used:
                 raise PolicyMalformed(self.path(key), "unknown key")
 
+    def refuse_all_but(self, *keys: str) -> None:
+        """Complain about the first key that is not among these."""
+        for key in self._values:
+            if key not in keys:
+                raise PolicyMalformed(self.path(key), "unknown key")
+
     def _number(self, key: str, bits: int) -> int:
         text = self.text(key)
         if not _HEX_NUMBER.match(text) or int(text, 16) >= 2**bits:

@@ -85,7 +85,7 @@ def test_the_default_trusts_nothing():
         ("= 17", "= -1", "minimum_tcb_evaluation_number"),
         (f'platforms = ["{M}"]', f'platforms = "{M}"', "platforms"),
         (f'platforms = ["{M}"]', 'platforms = ["11"]', "platforms[0]"),
-        (f'mr_enclave = "{M}"', f'mr_enclve = "{M}"', "enclave[0].mr_signer"),
+        (f'mr_enclave = "{M}"', f'mr_enclve = "{M}"', "enclave[0].mr_enclve"),
         (f'mr_enclave = "{M}"', f'mr_enclave = "{M}"\nmr_signer = "{S}"', "enclave[0].mr_signer"),
         (f'mr_enclave = "{M}"', f'mr_enclave = "{M}"\ndebug = true', "enclave[0].debug"),
         (f'mr_enclave = "{M}"', 'mr_enclave = "zz"', "enclave[0].mr_enclave"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from wattest import __version__
+from wattest.apps.cli.attest_policy import policy_group
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.attestation.appraisal import appraise
 from wattest.attestation.ear import build_ear, encode_ear
@@ -35,6 +36,9 @@ LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 @click.group()
 def attest() -> None:
     """Appraise attestation evidence."""
+
+
+attest.add_command(policy_group)
 
 
 @attest.command()
