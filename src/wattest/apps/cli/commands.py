@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "receipt": ("receipt", "receipt", "Verify a household's receipt, link by link."),
     "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
     "attest": ("attest", "attest", "Appraise DCAP quotes."),
+    "enclave": ("enclave", "enclave", "Measure the enclave that this installation would launch."),
     "chain": ("chain", "chain", "Serve the embedded chain of a demo folder."),
     "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
     "watcher": ("watcher", "watcher", "Run a watcher: follow, fetch, re-verify, challenge."),
