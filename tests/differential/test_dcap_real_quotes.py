@@ -1,0 +1,66 @@
+"""The contracts' DCAP parsers and signature checks on real quotes: Intel's root, CAs, PCK certificates and lists.
+
+The samples are not part of the project; WATTEST_TEST_DATA names their folder. Forge takes them through variables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+ROOT = Path(__file__).resolve().parents[2]
+FORGE = next(iter((ROOT / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge")), None)
+DATA = os.environ.get("WATTEST_TEST_DATA", "")
+NAMES = ("phala_sgx_v3_2025-06", "automata_sgx_v3_2025-08", "oasis_sgx_v3_outofdate_2025-08")
+AUTHENTICATION_LENGTH = 1012
+
+
+def parts_of(name: str) -> dict[str, bytes]:
+    """What the test in contracts/test/Dcap.t.sol reads, from one real quote and its collateral."""
+    quote = (Path(DATA) / "quotes" / f"{name}.quote.bin").read_bytes()
+    collateral = json.loads((Path(DATA) / "quotes" / f"{name}.collateral.json").read_text())
+    end = AUTHENTICATION_LENGTH + 2 + struct.unpack_from("<H", quote, AUTHENTICATION_LENGTH)[0]
+    (size,) = struct.unpack_from("<I", quote, end + 2)
+    chain = x509.load_pem_x509_certificates(quote[end + 6 : end + 6 + size].rstrip(b"\0"))
+    pck, authority, root = (each.public_bytes(Encoding.DER) for each in chain)
+    return {
+        "QUOTE": quote[:end],
+        "PCK": pck,
+        "CA": authority,
+        "ROOT": root,
+        "PCK_LIST": bytes.fromhex(collateral["pck_crl"]),
+        "ROOT_LIST": bytes.fromhex(collateral["root_ca_crl"]),
+        "FMSPC": bytes.fromhex(json.loads(collateral["tcb_info"])["fmspc"]),
+        "MEASUREMENT": quote[112:144],
+    }
+
+
+def judge(parts: dict[str, bytes]) -> subprocess.CompletedProcess[str]:
+    """Forge's answer about the parts."""
+    assert FORGE is not None
+    environment = os.environ | {f"WATTEST_DCAP_{name}": f"0x{value.hex()}" for name, value in parts.items()}
+    command = [str(FORGE), "test", "--match-path", "test/Dcap.t.sol", "--match-test", "test_RealQuote"]
+    return subprocess.run(
+        command, cwd=ROOT / "contracts", env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+@pytest.mark.skipif(not DATA, reason="WATTEST_TEST_DATA names no folder of samples")
+@pytest.mark.skipif(FORGE is None, reason="forge is missing: run npm ci, without --omit=dev")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_real_quote_verifies_and_an_altered_one_does_not(name: str) -> None:
+    parts = parts_of(name)
+    done = judge(parts)
+    assert done.returncode == 0, done.stdout + done.stderr
+    other = bytearray(parts["QUOTE"])
+    other[700] ^= 1  # inside the quoting enclave's report
+    done = judge(parts | {"QUOTE": bytes(other)})
+    assert done.returncode != 0
+    assert "QeReportSignatureInvalid" in done.stdout
