@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from wattest import __version__
+from wattest.apps.cli.attest_collateral import collateral_group
 from wattest.apps.cli.attest_policy import policy_group
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.attestation.appraisal import appraise
@@ -39,6 +40,7 @@ def attest() -> None:
 
 
 attest.add_command(policy_group)
+attest.add_command(collateral_group)
 
 
 @attest.command()
