@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattest.enclave.host.gramine_manifest import (
+    MAX_DOTS_IN_A_LINE,
     MAX_FAULTS,
     MAX_MANIFEST_BYTES,
     ManifestRefused,
@@ -208,6 +209,14 @@ def test_only_a_production_measurement_is_rendered(measured: Measurement, files:
         render_manifest(template + "# {{ other }}", measured, files, launch)
     with pytest.raises(ManifestRefused, match="debug-on"):
         render_manifest(template.replace("sgx.debug = false", "sgx.debug = true"), measured, files, launch)
+
+
+def test_a_key_of_many_parts_is_refused_before_it_takes_memory() -> None:
+    key = b"a" + b".a" * MAX_DOTS_IN_A_LINE
+    parse_manifest(key + b" = 1\n")
+    for bomb in (key + b".a = 1\n", b"a" + b".a" * 500_000 + b" = 1", b"[" + b"a." * 500_000 + b"a]"):
+        with pytest.raises(ManifestUnreadable, match="too many dots"):
+            parse_manifest(b"x = 1\n" + bomb)
 
 
 def test_bytes_that_are_no_manifest_are_refused() -> None:

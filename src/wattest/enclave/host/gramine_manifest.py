@@ -23,6 +23,7 @@ from wattest.errors import InputError, VerificationError
 MAX_MANIFEST_BYTES = 1024 * 1024
 MAX_ENTRIES = 8_192
 MAX_FAULTS = 64
+MAX_DOTS_IN_A_LINE = 64
 STATE_FOLDER = "/var/lib/wattest"
 SOCKET_FOLDER = "/run/wattest"
 STATE_KEY = "_sgx_mrenclave"
@@ -59,11 +60,15 @@ class ManifestFault:
 def parse_manifest(data: bytes) -> dict[str, Any]:
     """The manifest's TOML.
 
-    Raises: ManifestUnreadable when it is over 1 MiB or no TOML.
+    Raises: ManifestUnreadable when it is over 1 MiB, a line has over 64 dots, or it is no TOML.
     """
     hint = "check that this is a Gramine manifest"
     if len(data) > MAX_MANIFEST_BYTES:
         raise ManifestUnreadable("the manifest is too large", hint=hint, expected=MAX_MANIFEST_BYTES, actual=len(data))
+    # The parser's memory grows with the square of a dotted key's parts, and a key ends with its line.
+    dots = max(line.count(b".") for line in data.split(b"\n"))
+    if dots > MAX_DOTS_IN_A_LINE:
+        raise ManifestUnreadable("a line has too many dots", hint=hint, expected=MAX_DOTS_IN_A_LINE, actual=dots)
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
