@@ -7,13 +7,13 @@ docs/howto/run-an-operator.md, docs/howto/run-a-watcher.md
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wattest.chain.files import read_key_file
 from wattest.config import ChainConfig
+from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.protocol.member_list import parse_signed_member_list
@@ -194,8 +194,8 @@ def read_watcher_file(path: Path) -> WatcherFile:
 def _top(path: Path) -> _Table:
     raw = _read(path, MAX_FILE_BYTES)
     try:
-        return _Table(tomllib.loads(raw.decode()), "")
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return _Table(load_toml(raw), "")
+    except ValueError as error:
         raise SettingInvalid(f"the configuration is not TOML: {error}", place=str(path)) from error
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from dataclasses import dataclass
 
 from wattest.attestation.policy_table import Pin, PolicyMalformed, PolicyTable, parse_hex
+from wattest.crypto.toml_text import load_toml
 
 POLICY_VERSION = 1
 MAX_POLICY_BYTES = 262_144
@@ -111,8 +111,8 @@ def parse_policy(data: bytes) -> AppraisalPolicy:
     if len(data) > MAX_POLICY_BYTES:
         raise PolicyMalformed("file", f"{len(data)} bytes, at most {MAX_POLICY_BYTES}")
     try:
-        document = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        document = load_toml(data)
+    except ValueError as error:
         raise PolicyMalformed("file", f"not TOML: {error}") from error
     table = PolicyTable(document, "")
     version = table.integer("version", 1, 2**31)
