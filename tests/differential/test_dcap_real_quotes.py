@@ -9,7 +9,9 @@ import json
 import os
 import struct
 import subprocess
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -20,6 +22,10 @@ FORGE = next(iter((ROOT / "node_modules" / "@foundry-rs").glob("forge-*/bin/forg
 DATA = os.environ.get("WATTEST_TEST_DATA", "")
 NAMES = ("phala_sgx_v3_2025-06", "automata_sgx_v3_2025-08", "oasis_sgx_v3_outofdate_2025-08")
 AUTHENTICATION_LENGTH = 1012
+STATUSES = (
+    "UpToDate", "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded", "OutOfDate",
+    "OutOfDateConfigurationNeeded", "Revoked",
+)  # fmt: skip
 
 
 def parts_of(name: str) -> dict[str, bytes]:
@@ -39,14 +45,29 @@ def parts_of(name: str) -> dict[str, bytes]:
         "ROOT_LIST": bytes.fromhex(collateral["root_ca_crl"]),
         "FMSPC": bytes.fromhex(json.loads(collateral["tcb_info"])["fmspc"]),
         "MEASUREMENT": quote[112:144],
+        "QE_IDENTITY": collateral["qe_identity"].encode(),
+        "TCB_INFO": collateral["tcb_info"].encode(),
+        "LEVELS": levels_of(quote, json.loads(collateral["qe_identity"]), json.loads(collateral["tcb_info"])),
     }
+
+
+def levels_of(quote: bytes, identity: dict[str, Any], info: dict[str, Any]) -> bytes:
+    """The quoting enclave's status and all levels of the platform model, packed as the test packs them."""
+    (svn,) = struct.unpack_from("<H", quote, 564 + 258)
+    status = next(level["tcbStatus"] for level in identity["tcbLevels"] if svn >= level["tcb"]["isvsvn"])
+    packed = bytes([STATUSES.index(status)])
+    for level in info["tcbLevels"]:
+        packed += bytes(each["svn"] for each in level["tcb"]["sgxtcbcomponents"])
+        packed += struct.pack(">HB", level["tcb"]["pcesvn"], STATUSES.index(level["tcbStatus"]))
+        packed += struct.pack(">Q", int(datetime.fromisoformat(level["tcbDate"]).timestamp()))
+    return packed
 
 
 def judge(parts: dict[str, bytes]) -> subprocess.CompletedProcess[str]:
     """Forge's answer about the parts."""
     assert FORGE is not None
     environment = os.environ | {f"WATTEST_DCAP_{name}": f"0x{value.hex()}" for name, value in parts.items()}
-    command = [str(FORGE), "test", "--match-path", "test/Dcap.t.sol", "--match-test", "test_RealQuote"]
+    command = [str(FORGE), "test", "--match-path", "test/Dcap*.t.sol", "--match-test", "test_Real"]
     return subprocess.run(
         command, cwd=ROOT / "contracts", env=environment, capture_output=True, text=True, check=False, timeout=240
     )
@@ -64,3 +85,6 @@ def test_a_real_quote_verifies_and_an_altered_one_does_not(name: str) -> None:
     done = judge(parts | {"QUOTE": bytes(other)})
     assert done.returncode != 0
     assert "QeReportSignatureInvalid" in done.stdout
+    done = judge(parts | {"LEVELS": parts["LEVELS"][:-1] + b"\x01"})
+    assert done.returncode != 0
+    assert "1 failed" in done.stdout

@@ -181,13 +181,13 @@ library Der {
         return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     }
 
-    function daysIn(uint256 year, uint256 month) private pure returns (uint256) {
+    function daysIn(uint256 year, uint256 month) internal pure returns (uint256) {
         if (month == 2) return isLeap(year) ? 29 : 28;
         return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
     }
 
     /// @dev Years counted from March, so that the leap day is a year's last: 153 days in every five months.
-    function daysSince1970(uint256 year, uint256 month, uint256 day) private pure returns (uint256) {
+    function daysSince1970(uint256 year, uint256 month, uint256 day) internal pure returns (uint256) {
         if (month <= 2) {
             --year;
             month += 12;
