@@ -8,6 +8,7 @@ also while modules are imported. The commands are in ``commands``. Exit codes: 0
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,7 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         block_interrupts()  # all is said and stopped; the interpreter needs a moment to end
     except KeyboardInterrupt:  # while modules were imported
         code = _INTERRUPTED
-    sys.exit(_flushed(code))
+    code = _flushed(code)
+    if code == _INTERRUPTED:
+        # Everything was stopped and flushed above. The interpreter's own way out takes a while, and a second Ctrl-C in
+        # it was seen to end the process by the signal instead of with the code.
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -96,8 +102,6 @@ def _printable(text: str) -> str:
 
 def _flushed(code: int) -> int:
     """Push out what is still buffered, so that a reader who left, or a full disk, cannot end in a traceback."""
-    import os
-
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
