@@ -15,10 +15,10 @@ PYTEST_WORKERS ?= 2
 PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep lint format setup setup-dev prerequisites guests contracts vectors bench locks clean
+.PHONY: help demo test test-deep lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench locks clean
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## Set up, then take an energy community through all of wattest
 	@$(BIN)/wattest demo --out $(DEMO_OUT) $(DEMO_FLAGS)
@@ -93,6 +93,9 @@ $(STAMPS)/native: $(NATIVE_SOURCES) pyproject.toml | $(STAMPS)/venv
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+aarch64: setup-dev ## Fetch an emulated aarch64 Python with the engine, for tests/cross (Debian's packages)
+	$(BIN)/python tools/aarch64.py setup
+
 guests: setup-dev ## Rebuild the WASM guests (needs Debian's rustc with libstd-rust-dev-wasm32)
 	$(BIN)/python tools/build_guests.py
 
@@ -109,6 +112,6 @@ locks: setup-dev ## Resolve the lock files again (versions and hashes only)
 	tools/lock.sh
 
 clean: ## Remove everything that set-up and tests made
-	rm -rf $(VENV) $(STAMPS) node_modules native/target guests/target contracts/out contracts/cache out
+	rm -rf $(VENV) $(STAMPS) .aarch64 node_modules native/target guests/target contracts/out contracts/cache out
 	find src -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
