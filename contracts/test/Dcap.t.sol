@@ -4,8 +4,9 @@ pragma solidity 0.8.37;
 import {CertificateChain} from "../src/dcap/CertificateChain.sol";
 import {Der} from "../src/dcap/Der.sol";
 import {EnclaveReport, ReportPins} from "../src/dcap/EnclaveReport.sol";
+import {PckCertificate} from "../src/dcap/PckCertificate.sol";
 import {QuoteSignatures} from "../src/dcap/QuoteSignatures.sol";
-import {SgxExtension, SgxPlatform} from "../src/dcap/SgxExtension.sol";
+import {SgxPlatform} from "../src/dcap/SgxExtension.sol";
 import {SgxQuote} from "../src/dcap/SgxQuote.sol";
 import {Certificate, X509Certificate} from "../src/dcap/X509Certificate.sol";
 import {RevocationList, X509RevocationList} from "../src/dcap/X509RevocationList.sol";
@@ -23,8 +24,8 @@ contract DcapHarness {
     }
 
     function platform(bytes calldata der) external pure returns (SgxPlatform memory) {
-        Certificate memory parsed = X509Certificate.parse(der);
-        return SgxExtension.parse(der, parsed.sgxStart, parsed.sgxEnd);
+        (, SgxPlatform memory parsed) = PckCertificate.parse(der);
+        return parsed;
     }
 
     function list(bytes calldata der) external pure returns (RevocationList memory) {

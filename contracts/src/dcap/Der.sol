@@ -48,32 +48,54 @@ library Der {
         pure
         returns (uint8 tag, uint256 start, uint256 end)
     {
-        if (position >= limit || limit - position < 2) revert DerTruncated(position);
-        tag = uint8(der[position]);
-        uint256 length = uint8(der[position + 1]);
-        start = position + 2;
-        if (length >= 0x80) {
-            if (length == 0x81) {
-                if (limit - position < 3) revert DerTruncated(position);
-                length = uint8(der[position + 2]);
-                if (length < 0x80) revert DerLengthInvalid(position);
-                start = position + 3;
-            } else if (length == 0x82) {
-                if (limit - position < 4) revert DerTruncated(position);
-                length = uint256(uint8(der[position + 2])) << 8 | uint8(der[position + 3]);
-                if (length < 0x100) revert DerLengthInvalid(position);
-                start = position + 4;
-            } else {
-                revert DerLengthInvalid(position);
+        // Unchecked: positions and limits are at most the document's length, and a length is at most 65,535.
+        unchecked {
+            if (position + 2 > limit) revert DerTruncated(position);
+            uint256 head = wordAt(der, position);
+            tag = uint8(head >> 248);
+            uint256 length = head >> 240 & 0xff;
+            start = position + 2;
+            if (length >= 0x80) {
+                if (length == 0x81) {
+                    start = position + 3;
+                    if (start > limit) revert DerTruncated(position);
+                    length = head >> 232 & 0xff;
+                    if (length < 0x80) revert DerLengthInvalid(position);
+                } else if (length == 0x82) {
+                    start = position + 4;
+                    if (start > limit) revert DerTruncated(position);
+                    length = head >> 224 & 0xffff;
+                    if (length < 0x100) revert DerLengthInvalid(position);
+                } else {
+                    revert DerLengthInvalid(position);
+                }
             }
+            end = start + length;
+            if (end > limit) revert DerTruncated(position);
         }
-        end = start + length;
-        if (end > limit) revert DerTruncated(position);
+    }
+
+    /// @notice The 32 bytes from `position` on, which may reach beyond the document: whatever lies there must not be used.
+    function wordAt(bytes calldata der, uint256 position) internal pure returns (uint256 word) {
+        // Assembly: one load in place of 32 reads that are each checked against the length.
+        assembly ("memory-safe") {
+            word := calldataload(add(der.offset, position))
+        }
+    }
+
+    /// @notice Keccak-256 of the bytes between two offsets that are within the document.
+    function digestOf(bytes calldata der, uint256 start, uint256 end) internal pure returns (bytes32 digest) {
+        // Assembly: hashes beyond the free memory pointer, without taking the memory.
+        assembly ("memory-safe") {
+            let scratch := mload(0x40)
+            calldatacopy(scratch, add(der.offset, start), sub(end, start))
+            digest := keccak256(scratch, sub(end, start))
+        }
     }
 
     /// @notice Whether there is an element at `position` and it is of type `tag`.
     function isNext(bytes calldata der, uint256 position, uint256 limit, uint8 tag) internal pure returns (bool) {
-        return position < limit && uint8(der[position]) == tag;
+        return position < limit && uint8(wordAt(der, position) >> 248) == tag;
     }
 
     /// @notice Reverts unless `position` is exactly where the surrounding element ends.
@@ -98,18 +120,21 @@ library Der {
     {
         uint256 start;
         (start, end) = read(der, position, limit, tag);
-        uint256 length = end - start;
-        if (length == 0 || length > 33) revert DerIntegerInvalid(position);
-        uint8 first = uint8(der[start]);
-        if (first >= 0x80) revert DerIntegerInvalid(position);
-        if (first == 0 && length > 1) {
-            // A leading zero only keeps the next bit from being a sign.
-            if (uint8(der[start + 1]) < 0x80) revert DerIntegerInvalid(position);
-            ++start;
-            --length;
+        // Unchecked: an element's content does not start behind its end, and is not empty where it is looked into.
+        unchecked {
+            uint256 length = end - start;
+            if (length == 0 || length > 33) revert DerIntegerInvalid(position);
+            uint256 head = wordAt(der, start);
+            if (head >> 255 != 0) revert DerIntegerInvalid(position);
+            if (head >> 248 == 0 && length > 1) {
+                // A leading zero only keeps the next bit from being a sign.
+                if (head >> 247 & 1 == 0) revert DerIntegerInvalid(position);
+                head = wordAt(der, start + 1);
+                --length;
+            }
+            if (length > 32) revert DerIntegerInvalid(position);
+            value = head >> (8 * (32 - length));
         }
-        if (length > 32) revert DerIntegerInvalid(position);
-        value = uint256(bytes32(der[start:end])) >> (8 * (32 - length));
     }
 
     /// @notice A boolean, and where it ends.
@@ -120,9 +145,8 @@ library Der {
     {
         uint256 start;
         (start, end) = read(der, position, limit, BOOLEAN);
-        if (end - start != 1) revert DerBooleanInvalid(position);
-        uint8 octet = uint8(der[start]);
-        if (octet != 0 && octet != 0xff) revert DerBooleanInvalid(position);
+        uint256 octet = wordAt(der, start) >> 248;
+        if (end - start != 1 || (octet != 0 && octet != 0xff)) revert DerBooleanInvalid(position);
         value = octet == 0xff;
     }
 
@@ -135,46 +159,46 @@ library Der {
     {
         (uint8 tag, uint256 start, uint256 ends) = readAny(der, position, limit);
         end = ends;
-        uint256 year;
-        if (tag == UTC_TIME) {
-            if (end - start != 13) revert DerTimeInvalid(position);
-            year = digits(der, start, position);
-            if (year >= 50 && year < 70) revert DerTimeInvalid(position);
-            year += year >= 70 ? 1900 : 2000;
-            start += 2;
-        } else if (tag == GENERALIZED_TIME) {
-            if (end - start != 15) revert DerTimeInvalid(position);
-            year = digits(der, start, position) * 100 + digits(der, start + 2, position);
-            if (year < 2050) revert DerTimeInvalid(position);
-            start += 4;
-        } else {
-            revert DerTagUnexpected(position, UTC_TIME, tag);
+        uint256 text = wordAt(der, start);
+        // Unchecked: sums and products of numbers below 10,000, and an element's content does not start behind its end.
+        unchecked {
+            uint256 year;
+            if (tag == UTC_TIME) {
+                if (end - start != 13) revert DerTimeInvalid(position);
+                year = digits(text, 0, position);
+                if (year >= 50 && year < 70) revert DerTimeInvalid(position);
+                year += year >= 70 ? 1900 : 2000;
+                text <<= 16;
+            } else if (tag == GENERALIZED_TIME) {
+                if (end - start != 15) revert DerTimeInvalid(position);
+                year = digits(text, 0, position) * 100 + digits(text, 1, position);
+                if (year < 2050) revert DerTimeInvalid(position);
+                text <<= 32;
+            } else {
+                revert DerTagUnexpected(position, UTC_TIME, tag);
+            }
+            // After month, day, hour, minute and second.
+            if (text >> 168 & 0xff != 0x5a) revert DerTimeInvalid(position);
+            uint256 month = digits(text, 0, position);
+            uint256 day = digits(text, 1, position);
+            if (month == 0 || month > 12 || day == 0 || day > daysIn(year, month)) revert DerTimeInvalid(position);
+            uint256 hour = digits(text, 2, position);
+            uint256 minute = digits(text, 3, position);
+            uint256 second = digits(text, 4, position);
+            if (hour > 23 || minute > 59 || second > 59) revert DerTimeInvalid(position);
+            time = uint64(((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second);
         }
-        if (der[start + 10] != "Z") revert DerTimeInvalid(position);
-        uint256 month = digits(der, start, position);
-        uint256 day = digits(der, start + 2, position);
-        if (month == 0 || month > 12 || day == 0 || day > daysIn(year, month)) revert DerTimeInvalid(position);
-        uint256 hour = digits(der, start + 4, position);
-        uint256 minute = digits(der, start + 6, position);
-        uint256 second = digits(der, start + 8, position);
-        if (hour > 23 || minute > 59 || second > 59) revert DerTimeInvalid(position);
-        time = uint64(((daysSince1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second);
     }
 
-    /// @notice Whether the bytes between the offsets are exactly `expected`.
-    function isEqual(bytes calldata der, uint256 start, uint256 end, bytes memory expected)
-        internal
-        pure
-        returns (bool)
-    {
-        return keccak256(der[start:end]) == keccak256(expected);
-    }
-
-    function digits(bytes calldata der, uint256 start, uint256 position) private pure returns (uint256) {
-        uint8 tens = uint8(der[start]);
-        uint8 ones = uint8(der[start + 1]);
-        if (tens < 0x30 || tens > 0x39 || ones < 0x30 || ones > 0x39) revert DerTimeInvalid(position);
-        return uint256(tens - 0x30) * 10 + (ones - 0x30);
+    /// @dev The number at two characters of a text in the high bytes of a word; `pair` counts pairs.
+    function digits(uint256 text, uint256 pair, uint256 position) private pure returns (uint256) {
+        // Unchecked: a character below the digit zero gives a number far above nine.
+        unchecked {
+            uint256 tens = (text >> (248 - 16 * pair) & 0xff) - 0x30;
+            uint256 ones = (text >> (240 - 16 * pair) & 0xff) - 0x30;
+            if (tens > 9 || ones > 9) revert DerTimeInvalid(position);
+            return tens * 10 + ones;
+        }
     }
 
     function isLeap(uint256 year) private pure returns (bool) {
@@ -186,12 +210,15 @@ library Der {
         return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
     }
 
-    /// @dev Years counted from March, so that the leap day is a year's last: 153 days in every five months.
+    /// @dev Years counted from March, so that the leap day is a year's last: 153 days in every five months. From 1970 to 9999.
     function daysSince1970(uint256 year, uint256 month, uint256 day) internal pure returns (uint256) {
-        if (month <= 2) {
-            --year;
-            month += 12;
+        // Unchecked: from 1970 on no difference is negative, and years have four digits.
+        unchecked {
+            if (month <= 2) {
+                --year;
+                month += 12;
+            }
+            return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 - 719_468;
         }
-        return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 - 719_468;
     }
 }

@@ -17,8 +17,13 @@ struct SgxPlatform {
 /// section 1.3.5). Its fields are taken in the profile's order only, which is the order in which Intel writes them.
 library SgxExtension {
     /// @dev 1.2.840.113741.1.13.1, below which all fields are named.
-    bytes9 private constant BASE = 0x2a864886f84d010d01;
+    uint256 private constant BASE = 0x2a864886f84d010d01;
     uint256 private constant BASE_BYTES = 9;
+    /// @dev SEQUENCE { OID BASE.2.i, INTEGER } up to the integer's value: of one octet, and of two of which the first is zero.
+    uint256 private constant SHORT_SVN = 0x3010060b2a864886f84d010d0102000201;
+    uint256 private constant SHORT_SVN_BYTES = 18;
+    uint256 private constant LONG_SVN = 0x3011060b2a864886f84d010d010200020200;
+    uint256 private constant LONG_SVN_BYTES = 19;
 
     /// @notice The certificate has no SGX extension: it is no PCK certificate.
     error SgxExtensionMissing();
@@ -61,9 +66,25 @@ library SgxExtension {
         (position, end, after_) = readField(der, start, limit, 2, Der.SEQUENCE);
         uint256 components;
         uint256 value;
-        for (uint16 i = 1; i <= 16; ++i) {
-            (value, position) = readSvn(der, position, end, 0x0200 | i, type(uint8).max);
-            components = components << 8 | value;
+        // Unchecked: counts to 16, and positions are at most the document's length.
+        unchecked {
+            for (uint256 i = 1; i <= 16; ++i) {
+                // The two forms that DER has for a component, in one comparison each.
+                uint256 head = Der.wordAt(der, position);
+                if (head >> 120 == SHORT_SVN | i << 16 && head & 1 << 119 == 0 && position + SHORT_SVN_BYTES <= end) {
+                    value = head >> 112 & 0xff;
+                    position += SHORT_SVN_BYTES;
+                } else if (
+                    head >> 112 == LONG_SVN | i << 24 && head & 1 << 111 != 0 && position + LONG_SVN_BYTES <= end
+                ) {
+                    value =
+                        head >> 104 & 0xff;
+                    position += LONG_SVN_BYTES;
+                } else {
+                    (value, position) = readSvn(der, position, end, uint16(0x0200 | i), type(uint8).max);
+                }
+                components = components << 8 | value;
+            }
         }
         platform.components = bytes16(uint128(components));
         (value, position) = readSvn(der, position, end, 0x0211, type(uint16).max);
@@ -103,7 +124,10 @@ library SgxExtension {
         uint256 end;
         (start, end, after_) = readField(der, position, limit, name, Der.OCTET_STRING);
         if (end - start != size) revert SgxFieldInvalid(position);
-        value = bytes32(der[start:end]);
+        // Unchecked: a size is at most 16.
+        unchecked {
+            value = bytes32(Der.wordAt(der, start) >> (256 - 8 * size) << (256 - 8 * size));
+        }
     }
 
     function readField(bytes calldata der, uint256 position, uint256 limit, uint16 name, uint8 tag)
@@ -125,12 +149,14 @@ library SgxExtension {
     {
         (item, end) = Der.read(der, position, limit, Der.SEQUENCE);
         (uint256 start, uint256 nameEnd) = Der.read(der, item, end, Der.OBJECT_ID);
-        uint256 size = BASE_BYTES + (name > 0xff ? 2 : 1);
-        if (nameEnd - start != size || bytes9(der[start:start + BASE_BYTES]) != BASE) {
-            revert SgxFieldUnexpected(position);
+        uint256 head = Der.wordAt(der, start);
+        // Unchecked: an element's content does not start behind its end.
+        unchecked {
+            bool isFound = name > 0xff
+                ? nameEnd - start == BASE_BYTES + 2 && head >> 168 == BASE << 16 | name
+                : nameEnd - start == BASE_BYTES + 1 && head >> 176 == BASE << 8 | name;
+            if (!isFound) revert SgxFieldUnexpected(position);
         }
-        bytes2 actual = bytes2(der[start + BASE_BYTES:nameEnd]);
-        if (actual != (name > 0xff ? bytes2(name) : bytes2(name << 8))) revert SgxFieldUnexpected(position);
         item = nameEnd;
     }
 }

@@ -37,16 +37,20 @@ library X509Certificate {
     uint8 private constant VERSION_TAG = 0xa0;
     uint8 private constant EXTENSIONS_TAG = 0xa3;
     /// @dev SEQUENCE { SEQUENCE { ecPublicKey, prime256v1 }, BIT STRING of an uncompressed point }, up to the point.
-    bytes private constant KEY_PREFIX = hex"3059301306072a8648ce3d020106082a8648ce3d03010703420004";
-    uint256 private constant KEY_BYTES = 91;
+    bytes27 internal constant KEY_PREFIX = hex"3059301306072a8648ce3d020106082a8648ce3d03010703420004";
     uint256 private constant KEY_PREFIX_BYTES = 27;
+    uint256 private constant KEY_BYTES = 91;
 
-    bytes32 private constant BASIC_CONSTRAINTS = keccak256(hex"551d13");
-    bytes32 private constant KEY_USAGE = keccak256(hex"551d0f");
-    bytes32 private constant SUBJECT_KEY_ID = keccak256(hex"551d0e");
-    bytes32 private constant AUTHORITY_KEY_ID = keccak256(hex"551d23");
-    bytes32 private constant CRL_DISTRIBUTION_POINTS = keccak256(hex"551d1f");
-    bytes32 private constant SGX = keccak256(hex"2a864886f84d010d01");
+    /// @dev Object identifiers as readExtension gives them: left-aligned, the number of octets in the last byte.
+    uint256 private constant BASIC_CONSTRAINTS = 0x551d13 << 232 | 3;
+    uint256 private constant KEY_USAGE = 0x551d0f << 232 | 3;
+    uint256 private constant SUBJECT_KEY_ID = 0x551d0e << 232 | 3;
+    uint256 private constant AUTHORITY_KEY_ID = 0x551d23 << 232 | 3;
+    uint256 private constant CRL_DISTRIBUTION_POINTS = 0x551d1f << 232 | 3;
+    uint256 private constant SGX = 0x2a864886f84d010d01 << 184 | 9;
+    /// @dev id-ce (2.5.29), below which all of RFC 5280's extensions are named.
+    uint256 private constant STANDARD = 0x551d;
+    uint256 private constant LONGEST_IDENTIFIER = 31;
 
     /// @notice More than MAX_BYTES.
     error CertificateTooLong(uint256 maximum, uint256 actual);
@@ -114,7 +118,7 @@ library X509Certificate {
         returns (bytes32 name, uint256 end)
     {
         (, end) = Der.read(der, position, limit, Der.SEQUENCE);
-        name = keccak256(der[position:end]);
+        name = Der.digestOf(der, position, end);
     }
 
     function readKey(bytes calldata der, uint256 position, uint256 limit, Certificate memory certificate)
@@ -122,51 +126,68 @@ library X509Certificate {
         pure
         returns (uint256 end)
     {
-        (, end) = Der.read(der, position, limit, Der.SEQUENCE);
-        uint256 point = position + KEY_PREFIX_BYTES;
-        if (end - position != KEY_BYTES || !Der.isEqual(der, position, point, KEY_PREFIX)) {
+        end = position + KEY_BYTES;
+        if (end > limit || bytes27(bytes32(Der.wordAt(der, position))) != KEY_PREFIX) {
+            // Says what is wrong with the element itself, if anything is.
+            Der.read(der, position, limit, Der.SEQUENCE);
             revert PublicKeyUnknown(position);
         }
-        certificate.x = bytes32(der[point:point + 32]);
-        certificate.y = bytes32(der[point + 32:end]);
+        certificate.x = bytes32(Der.wordAt(der, position + KEY_PREFIX_BYTES));
+        certificate.y = bytes32(Der.wordAt(der, position + KEY_PREFIX_BYTES + 32));
     }
 
     function readExtensions(bytes calldata der, uint256 position, uint256 limit, Certificate memory certificate)
         private
         pure
     {
-        bytes32[] memory seen = new bytes32[](MAX_EXTENSIONS);
+        uint256 standard; // bit n: 2.5.29.n was there
+        uint256[] memory others;
         uint256 count;
         while (position < limit) {
-            (bytes32 id, bool isCritical, uint256 start, uint256 end) = readExtension(der, position, limit);
-            for (uint256 i = 0; i < count; ++i) {
-                if (seen[i] == id) revert ExtensionRepeated(position);
-            }
+            (uint256 id, bool isCritical, uint256 start, uint256 end) = readExtension(der, position, limit);
             if (count == MAX_EXTENSIONS) revert TooManyExtensions();
-            seen[count++] = id;
+            if (id >> 240 == STANDARD && id & 0xff == 3) {
+                uint256 bit = 1 << (id >> 232 & 0xff);
+                if (standard & bit != 0) revert ExtensionRepeated(position);
+                standard |= bit;
+            } else {
+                if (others.length == 0) others = new uint256[](MAX_EXTENSIONS);
+                // Identifiers are not 0, and a list of count entries never fills the array.
+                uint256 i;
+                for (; others[i] != 0; ++i) {
+                    if (others[i] == id) revert ExtensionRepeated(position);
+                }
+                others[i] = id;
+            }
+            ++count;
             if (id == BASIC_CONSTRAINTS) {
                 readBasicConstraints(der, start, end, certificate);
             } else if (id == KEY_USAGE) {
                 certificate.keyUsage = readKeyUsage(der, start, end);
             } else if (id == SGX) {
                 (certificate.sgxStart, certificate.sgxEnd) = (start, end);
-            } else if (id != SUBJECT_KEY_ID && id != AUTHORITY_KEY_ID && id != CRL_DISTRIBUTION_POINTS && isCritical) {
+            } else if (isCritical && id != SUBJECT_KEY_ID && id != AUTHORITY_KEY_ID && id != CRL_DISTRIBUTION_POINTS) {
                 revert CriticalExtensionUnknown(position);
             }
             position = end;
         }
     }
 
-    /// @notice An extension of a certificate or a revocation list: keccak256 of its object identifier, and its value, which
-    /// is always the extension's last element.
+    /// @notice An extension of a certificate or a revocation list: its object identifier, left-aligned with the number of
+    /// octets in the last byte, and its value, which is always the extension's last element.
     function readExtension(bytes calldata der, uint256 position, uint256 limit)
         internal
         pure
-        returns (bytes32 id, bool isCritical, uint256 start, uint256 end)
+        returns (uint256 id, bool isCritical, uint256 start, uint256 end)
     {
         (start, end) = Der.read(der, position, limit, Der.SEQUENCE);
         (uint256 name, uint256 nameEnd) = Der.read(der, start, end, Der.OBJECT_ID);
-        id = keccak256(der[name:nameEnd]);
+        // Unchecked: an element's content does not start behind its end, and the length is at most 31 where it counts.
+        unchecked {
+            uint256 length = nameEnd - name;
+            if (length == 0 || length > LONGEST_IDENTIFIER) revert ExtensionMalformed(position);
+            id = Der.wordAt(der, name) >> (256 - 8 * length) << (256 - 8 * length) | length;
+        }
         start = nameEnd;
         if (Der.isNext(der, start, end, Der.BOOLEAN)) {
             (isCritical, start) = Der.readBool(der, start, end);
@@ -199,7 +220,8 @@ library X509Certificate {
     function readKeyUsage(bytes calldata der, uint256 start, uint256 limit) private pure returns (uint16 usage) {
         (uint256 position, uint256 end) = Der.read(der, start, limit, Der.BIT_STRING);
         Der.requireEnd(end, limit);
-        if (end - position < 2 || end - position > 3 || uint8(der[position]) > 7) revert ExtensionMalformed(start);
-        usage = uint16(bytes2(der[position + 1:end]));
+        uint256 head = Der.wordAt(der, position);
+        if (end - position < 2 || end - position > 3 || head >> 248 > 7) revert ExtensionMalformed(start);
+        usage = end - position == 2 ? uint16(head >> 240 << 8) : uint16(head >> 232);
     }
 }

@@ -26,7 +26,7 @@ library X509RevocationList {
     uint256 private constant SHORTEST_ENTRY = 20;
 
     uint8 private constant EXTENSIONS_TAG = 0xa0;
-    bytes32 private constant CRL_NUMBER = keccak256(hex"551d14");
+    uint256 private constant CRL_NUMBER = 0x551d14 << 232 | 3;
 
     /// @notice More than MAX_BYTES.
     error RevocationListTooLong(uint256 maximum, uint256 actual);
@@ -57,7 +57,7 @@ library X509RevocationList {
         if (version != 1) revert RevocationListVersionUnknown(version);
         position = X509Signature.readAlgorithm(der, position, end);
         (, uint256 nameEnd) = Der.read(der, position, end, Der.SEQUENCE);
-        list.issuer = keccak256(der[position:nameEnd]);
+        list.issuer = Der.digestOf(der, position, nameEnd);
         (list.thisUpdate, position) = Der.readTime(der, nameEnd, end);
         (list.nextUpdate, position) = Der.readTime(der, position, end);
         if (list.nextUpdate <= list.thisUpdate) revert RevocationListDatesInvalid(list.thisUpdate, list.nextUpdate);
@@ -109,7 +109,7 @@ library X509RevocationList {
         bool found;
         uint256 count;
         while (position < limit) {
-            (bytes32 id, bool isCritical, uint256 start, uint256 end) =
+            (uint256 id, bool isCritical, uint256 start, uint256 end) =
                 X509Certificate.readExtension(der, position, limit);
             if (++count > MAX_EXTENSIONS) revert X509Certificate.TooManyExtensions();
             if (isCritical) revert X509Certificate.CriticalExtensionUnknown(position);

@@ -9,7 +9,8 @@ library X509Signature {
     /// @notice Order of P-256.
     uint256 internal constant ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
     /// @dev SEQUENCE { OID 1.2.840.10045.4.3.2 }, without parameters (RFC 5758).
-    bytes private constant ALGORITHM = hex"300a06082a8648ce3d040302";
+    uint256 private constant ALGORITHM = 0x300a06082a8648ce3d040302;
+    uint256 private constant ALGORITHM_BYTES = 12;
 
     /// @notice Another algorithm than ecdsa-with-SHA256.
     error SignatureAlgorithmUnknown(uint256 position);
@@ -18,8 +19,11 @@ library X509Signature {
 
     /// @notice Reverts unless the algorithm at `position` is ecdsa-with-SHA256; returns where it ends.
     function readAlgorithm(bytes calldata der, uint256 position, uint256 limit) internal pure returns (uint256 end) {
-        (, end) = Der.read(der, position, limit, Der.SEQUENCE);
-        if (!Der.isEqual(der, position, end, ALGORITHM)) revert SignatureAlgorithmUnknown(position);
+        end = position + ALGORITHM_BYTES;
+        if (end <= limit && Der.wordAt(der, position) >> 160 == ALGORITHM) return end;
+        // Says what is wrong with the element itself, if anything is.
+        Der.read(der, position, limit, Der.SEQUENCE);
+        revert SignatureAlgorithmUnknown(position);
     }
 
     /// @notice The signature in the bit string at `position`, which must be the last element before `limit`.
@@ -31,7 +35,7 @@ library X509Signature {
         (uint256 start, uint256 end) = Der.read(der, position, limit, Der.BIT_STRING);
         Der.requireEnd(end, limit);
         // The first octet counts unused bits.
-        if (end - start < 1 || der[start] != 0x00) revert SignatureMalformed(position);
+        if (start == end || Der.wordAt(der, start) >> 248 != 0) revert SignatureMalformed(position);
         (uint256 inner, uint256 innerEnd) = Der.read(der, start + 1, end, Der.SEQUENCE);
         Der.requireEnd(innerEnd, end);
         uint256 value;
