@@ -118,7 +118,10 @@ class EnclaveReport:
 
 @dataclass(frozen=True, slots=True)
 class TdReport:
-    """A TDX report body; measurements are 48 bytes, ``rt_mr`` the four run-time registers in order."""
+    """A TDX report body; measurements are 48 bytes, ``rt_mr`` the four run-time registers in order.
+
+    ``extension`` is what bodies 1.5 (64 bytes: a second TEE TCB SVN 16, MRSERVICETD 48) and 1.5ex (301) add.
+    """
 
     body: str  # "1.0", "1.5" or "1.5ex"
     tee_tcb_svn: bytes
@@ -133,6 +136,30 @@ class TdReport:
     mr_owner_config: bytes
     rt_mr: tuple[bytes, bytes, bytes, bytes]
     report_data: bytes
+    extension: bytes = b""
+
+    @property
+    def body_type(self) -> int:
+        """The number that a version 5 quote's body descriptor has for this body."""
+        return {"1.0": 2, "1.5": 3, "1.5ex": 4}[self.body]
+
+    def pack(self) -> bytes:
+        """The report as 584, 648 or 885 bytes, an extension that is left out zero."""
+        body = _TD_REPORT_10.pack(
+            self.tee_tcb_svn,
+            self.mr_seam,
+            self.mr_signer_seam,
+            self.seam_attributes,
+            self.td_attributes,
+            self.xfam,
+            self.mr_td,
+            self.mr_config_id,
+            self.mr_owner,
+            self.mr_owner_config,
+            *self.rt_mr,
+            self.report_data,
+        )
+        return (body + self.extension).ljust(_BODY_BYTES[self.body_type], b"\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +299,7 @@ def _parse_td_report(kind: int, body: bytes) -> TdReport:
         mr_owner_config=fields[9],
         rt_mr=fields[10:14],
         report_data=fields[14],
+        extension=body[TD_REPORT_10_BYTES:],
     )
 
 

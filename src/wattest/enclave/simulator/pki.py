@@ -143,6 +143,11 @@ class SimulatedPki:
         )
 
     @property
+    def pck_chain(self) -> tuple[x509.Certificate, ...]:
+        """What a quote carries: leaf, platform CA, root."""
+        return self.pck, self.platform_ca, self.root
+
+    @property
     def root_certificate(self) -> bytes:
         """The root certificate, DER."""
         return self.root.public_bytes(Encoding.DER)
@@ -165,6 +170,39 @@ class SimulatedPki:
 def pem_chain(*certificates: x509.Certificate) -> str:
     """Certificates as one PEM text, leaf first."""
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates).decode()
+
+
+def unsafe_reissue(
+    certificate: x509.Certificate,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    *,
+    issuer: x509.Name | None = None,
+    public_key: ec.EllipticCurvePublicKey | None = None,
+    window: tuple[datetime, datetime] | None = None,
+    replaced: tuple[x509.ExtensionType, ...] = (),
+    without: tuple[x509.ObjectIdentifier, ...] = (),
+) -> x509.Certificate:
+    """The certificate again with something changed, signed by ``issuer_key``; for negative tests.
+
+    ``replaced`` extensions take the place of those with their OID, ``without`` names those that are left out.
+    """
+    own = certificate.public_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(certificate.subject)
+        .issuer_name(issuer or certificate.issuer)
+        .public_key(public_key or own)
+        .serial_number(certificate.serial_number)
+        .not_valid_before(window[0] if window else certificate.not_valid_before_utc)
+        .not_valid_after(window[1] if window else certificate.not_valid_after_utc)
+    )
+    values = {value.oid: value for value in replaced}
+    for extension in certificate.extensions:
+        if extension.oid not in without:
+            builder = builder.add_extension(values.pop(extension.oid, extension.value), extension.critical)
+    for value in values.values():
+        builder = builder.add_extension(value, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256(), ecdsa_deterministic=True)
 
 
 def sign_raw(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
