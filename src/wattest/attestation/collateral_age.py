@@ -1,10 +1,11 @@
-"""How long collateral can still be used: each part's issue and expiry, and what of it ends first.
+"""How long collateral can still be used: each part's issue and expiry, what of it ends first, and when to warn.
 
-Decided here: which dates a collateral has, and when to fetch it again. Not decided here: whether its signatures hold
-(``verification``), so that nothing here is a verdict; the limits are those that ``appraisal`` applies.
+Decided here: which dates a collateral has, when to fetch it again, and how far behind a clock may be. Not decided here:
+whether its signatures hold (``verification``), so that nothing here is a verdict; the limits are those that
+``appraisal`` applies.
 
 Invariants: what is called usable here is never refused for its dates by an appraisal at the same time under a policy
-with the same age.
+with the same age and the same clock tolerance.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from wattest.attestation.formats.der import X509_FAULTS
 from wattest.units import SECONDS_PER_DAY
 
 MAX_CHAIN = 16
+DEFAULT_WARN_DAYS = 2
 
 
 class Freshness(StrEnum):
@@ -40,6 +42,7 @@ class Part:
     issued_at: int
     expires_at: int
     ages: bool
+    is_chain: bool = False
 
     def usable_until(self, maximum_age_days: int) -> int:
         """The last second at which neither expiry nor age speaks against it."""
@@ -57,6 +60,119 @@ class Part:
         if left < 0:
             return Freshness.TOO_OLD
         return Freshness.ENDING if left < warn_days * SECONDS_PER_DAY else Freshness.FRESH
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralLife:
+    """How collateral as a whole stands at ``now``; times are unix seconds.
+
+    ``usable_from`` is when its newest part was issued, ``usable_until`` the last second at which every part can be
+    used, ``ends_first`` the part that sets it; ``tolerance_s`` is how far behind a clock may be that reads ``now``.
+    """
+
+    now: int
+    usable_from: int
+    usable_until: int
+    ends_first: str
+    oldest_issued_at: int
+    warn_days: int
+    tolerance_s: int
+
+    @property
+    def ahead_s(self) -> int:
+        """How far the newest part was issued after ``now``: what a clock is behind, at least; 0 when it is not."""
+        return max(0, self.usable_from - self.now)
+
+    @property
+    def judged_at(self) -> int:
+        """The time to judge at: ``now``, or the newest part's issue where that is within the tolerance."""
+        return self.now + self.ahead_s if self.ahead_s <= self.tolerance_s else self.now
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether no date speaks against it."""
+        return self.usable_from <= self.judged_at <= self.usable_until
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it can be used, and not for long: time to fetch it again."""
+        return self.is_usable and self.seconds_left < self.warn_days * SECONDS_PER_DAY
+
+    @property
+    def seconds_left(self) -> int:
+        """Seconds until ``usable_until``; negative once it has passed."""
+        return self.usable_until - self.now
+
+    @property
+    def age_s(self) -> int:
+        """Seconds since its oldest part that ages was issued."""
+        return self.now - self.oldest_issued_at
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to do soon, in words."""
+        found = []
+        if self.is_ending:
+            found.append(
+                f"the collateral can be used for {show_span(self.seconds_left)} more ({self.ends_first} ends first):"
+                " fetch it again"
+            )
+        if 0 < self.ahead_s <= self.tolerance_s:
+            found.append(
+                f"this clock is at least {show_span(self.ahead_s)} behind the collateral's issuer, within the tolerance"
+                f" of {show_span(self.tolerance_s)}: set it"
+            )
+        return found
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as JSON-ready values."""
+        return {
+            "usable": self.is_usable,
+            "ending": self.is_ending,
+            "usable_from": self.usable_from,
+            "usable_until": self.usable_until,
+            "seconds_left": self.seconds_left,
+            "ends_first": self.ends_first,
+            "age_seconds": self.age_s,
+            "issued_ahead_seconds": self.ahead_s,
+            "clock_tolerance_seconds": self.tolerance_s,
+        }
+
+
+def collateral_life(
+    endorsements: Endorsements,
+    now: int,
+    maximum_age_days: int,
+    *,
+    warn_days: int = DEFAULT_WARN_DAYS,
+    tolerance_s: int = 0,
+) -> CollateralLife:
+    """How all of the collateral stands at ``now`` under a maximum age.
+
+    Raises:
+        CollateralMalformed: as ``dated_parts`` does.
+    """
+    parts = dated_parts(endorsements)
+    first = min(parts, key=lambda part: part.usable_until(maximum_age_days))
+    return CollateralLife(
+        now=now,
+        usable_from=max(part.issued_at for part in parts),
+        usable_until=first.usable_until(maximum_age_days),
+        ends_first=first.name,
+        oldest_issued_at=min(part.issued_at for part in parts if part.ages),
+        warn_days=warn_days,
+        tolerance_s=tolerance_s,
+    )
+
+
+def show_span(seconds: int) -> str:
+    """Seconds for people: days and hours, or hours and minutes, or as they are."""
+    sign, rest = ("-" if seconds < 0 else ""), abs(seconds)
+    if rest < 600:
+        return f"{seconds} s"
+    if rest < SECONDS_PER_DAY:
+        return f"{sign}{rest // 3600} h {rest % 3600 // 60} min"
+    return f"{sign}{rest // SECONDS_PER_DAY} d {rest % SECONDS_PER_DAY // 3600} h"
 
 
 def dated_parts(endorsements: Endorsements) -> list[Part]:
@@ -104,6 +220,8 @@ def _chain(name: str, pem: str) -> Part:
         if len(found) > MAX_CHAIN:
             raise ValueError(f"{len(found)} certificates, at most {MAX_CHAIN}")
         issued = max(int(each.not_valid_before_utc.timestamp()) for each in found)
-        return Part(name, issued, min(int(each.not_valid_after_utc.timestamp()) for each in found), ages=False)
+        return Part(
+            name, issued, min(int(each.not_valid_after_utc.timestamp()) for each in found), ages=False, is_chain=True
+        )
     except X509_FAULTS as error:
         raise CollateralMalformed(f"the {name} cannot be read: {error}", name) from error

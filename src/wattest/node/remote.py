@@ -1,28 +1,24 @@
 """The client side of an operator's HTTP: bounded, with back-off, believing nothing.
 
-Decided here: how much is read, how often it is tried, and what counts as "not served". Not decided here: whether what
-came is right (``check``). Invariants: no answer is larger than its format's limit; only a definite refusal, or silence
-after the last try, becomes ``Withheld``. docs/spec/operator-http.md
+Decided here: how much is read, how often it is tried, and what counts as "not served". Not decided here: how one
+request is bounded (``http_exchange``), whether what came is right (``check``). Invariants: no answer is larger than its
+format's limit; only a definite refusal, or silence after the last try, becomes ``Withheld``. docs/spec/operator-http.md
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.node.bundle import Bundle
 from wattest.node.car import CarLimits, CarReader
+from wattest.node.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.bundle import MAX_MANIFEST_BYTES
 from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
@@ -34,7 +30,6 @@ MAX_BLOCK_BYTES = 64 * 1024 * 1024 + 16
 FIRST_BACKOFF_S = 0.1
 _KEYS_PER_PAGE = 10_000
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
-_READ_STEP_BYTES = 1 << 16
 
 
 class Withheld(TransportError):
@@ -43,10 +38,6 @@ class Withheld(TransportError):
 
 class OperatorUnreachable(Withheld):
     """The operator's server did not answer any try."""
-
-
-class _DeadlinePassed(OSError):
-    """A request that took longer than it may, however much was still coming."""
 
 
 class MalformedAnswer(InputError):
@@ -71,14 +62,15 @@ class OperatorRemote:
     def __init__(
         self, url: str, settings: RemoteSettings | None = None, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError("not an operator's address", actual=url, hint="give one such as http://127.0.0.1:8547")
         self.url = url
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
-        self._prefix = parts.path.rstrip("/")
         self._settings = settings or RemoteSettings()
+        try:
+            self._peer = HttpPeer(url, timeout_s=self._settings.timeout_s, deadline_s=self._settings.deadline_s)
+        except ConfigError as error:
+            raise ConfigError(
+                "not an operator's address", actual=url, hint="give one such as http://127.0.0.1:8547"
+            ) from error
+        self._prefix = self._peer.path.rstrip("/")
         self._sleep = sleep
 
     def fetch_status(self) -> dict[str, Any]:
@@ -159,25 +151,27 @@ class OperatorRemote:
         cause = ""
         for attempt in range(1, self._settings.max_attempts + 1):
             try:
-                status, answer = self._exchange(method, path, limit, body)
-            except _DeadlinePassed:
-                cause = f"no whole answer within {self._settings.deadline_s:g} s"
+                found = self._peer.exchange(method, self._prefix + path, limit, body)
+            except DeadlinePassed as error:
+                cause = error.message
                 break
+            except AnswerTooLarge as error:
+                raise MalformedAnswer("the operator's answer is too large", path=path, expected=limit) from error
             except (OSError, http.client.HTTPException) as error:
                 cause = f"{type(error).__name__}: {error}"
             else:
-                if status in {200, 202}:
-                    return answer
-                if status not in _RETRIED:
+                if found.status in {200, 202}:
+                    return found.body
+                if found.status not in _RETRIED:
                     raise Withheld(
                         "the operator does not serve this",
                         retryable=False,
                         url=self.url,
                         path=path,
-                        status=status,
-                        answer=answer[:200].decode(errors="replace"),
+                        status=found.status,
+                        answer=found.body[:200].decode(errors="replace"),
                     )
-                cause = f"status {status}"
+                cause = f"status {found.status}"
             if attempt < self._settings.max_attempts:
                 self._sleep(wait_s)
                 wait_s *= 2
@@ -189,58 +183,6 @@ class OperatorRemote:
             attempts=self._settings.max_attempts,
             cause=cause,
         )
-
-    def _exchange(self, method: str, path: str, limit: int, body: bytes | None) -> tuple[int, bytes]:
-        timeout_s = self._settings.timeout_s
-        stream: socket.socket = socket.create_connection((self._host, self._port), timeout_s)
-        late = threading.Event()
-
-        def cut() -> None:
-            late.set()
-            with contextlib.suppress(OSError):
-                stream.shutdown(socket.SHUT_RDWR)  # whatever read is waiting ends now
-
-        # Each read may take timeout_s, and a line or a piece takes as many reads as the server likes.
-        watchdog = threading.Timer(self._settings.deadline_s, cut)
-        watchdog.daemon = True
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
-        try:
-            if self._secure:
-                context = ssl.create_default_context()
-                stream = context.wrap_socket(stream, server_hostname=self._host, do_handshake_on_connect=False)
-            watchdog.start()
-            if isinstance(stream, ssl.SSLSocket):
-                stream.do_handshake()
-            connection.sock = stream
-            found = _answer(connection, method, self._prefix + path, limit, body)
-        except (OSError, http.client.HTTPException):
-            if late.is_set():
-                raise _DeadlinePassed from None
-            raise
-        finally:
-            watchdog.cancel()
-            connection.close()
-            stream.close()
-        if late.is_set():  # an answer without a length looks whole when it is cut
-            raise _DeadlinePassed
-        return found
-
-
-def _answer(
-    connection: http.client.HTTPConnection, method: str, path: str, limit: int, body: bytes | None
-) -> tuple[int, bytes]:
-    connection.request(method, path, body)
-    response = connection.getresponse()
-    pieces: list[bytes] = []
-    total = 0
-    while piece := response.read(_READ_STEP_BYTES):
-        total += len(piece)
-        if total > limit:
-            raise MalformedAnswer("the operator's answer is too large", path=path, expected=limit)
-        pieces.append(piece)
-    if response.length:  # bytes that were announced and did not come
-        raise http.client.IncompleteRead(b"", response.length)
-    return response.status, b"".join(pieces)
 
 
 def _batch(channel: bytes, sequence: int) -> str:

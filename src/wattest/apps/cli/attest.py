@@ -16,7 +16,9 @@ import click
 from wattest import __version__
 from wattest.apps.cli.attest_collateral import collateral_group
 from wattest.apps.cli.attest_policy import policy_group
+from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
 from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.cli.collateral_words import LATEST_TIME, printable
 from wattest.attestation.appraisal import appraise
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
@@ -26,12 +28,9 @@ from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.result import AppraisalResult
-from wattest.attestation.roots import MAX_ROOT_BYTES, TrustRoot, development_root, intel_root, parse_root
 from wattest.chain.files import read_key_file
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, InputError
-
-LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 @click.group()
@@ -49,13 +48,7 @@ attest.add_command(collateral_group)
 @click.option(
     "--at", "now", required=True, type=click.IntRange(0, LATEST_TIME), help="Time of appraisal, unix seconds."
 )
-@click.option(
-    "--root",
-    default="intel",
-    show_default=True,
-    metavar="intel|simulator|FILE",
-    help="Whom to trust: Intel, the published development root, or a root certificate (PEM or DER).",
-)
+@ROOT_OPTION
 @click.option("--policy", type=click.Path(path_type=Path), help="Appraisal policy, TOML.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--ear", "as_ear", is_flag=True, help="Print the result as EAR claims, canonical JSON.")
@@ -87,7 +80,7 @@ def verify(
             parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)),
             parse_endorsements(read_bounded(collateral, MAX_COLLATERAL_BYTES)),
             _policy(policy),
-            [_root(root)],
+            [read_root(root)],
             now,
         )
     except InputError as error:
@@ -101,16 +94,6 @@ def verify(
     else:
         click.echo(_explain(result, policy is not None))
     return EXIT_DONE if result.accepted else EXIT_VERIFICATION
-
-
-def _root(named: str) -> TrustRoot:
-    if named == "intel":
-        return intel_root()
-    if named == "simulator":
-        return development_root()
-    return parse_root(
-        read_bounded(Path(named), MAX_ROOT_BYTES, hint="--root takes intel, simulator, or a certificate file")
-    )
 
 
 def _policy(path: Path | None) -> AppraisalPolicy:
@@ -163,4 +146,4 @@ def _explain(result: AppraisalResult, with_policy: bool) -> str:
     elif not result.accepted:
         lines.append("  what to do:  mend what the reasons name, or change the policy if you mean to allow it")
     # A name or advisory in hostile collateral must not steer the terminal.
-    return "\n".join("".join(part if part.isprintable() else "?" for part in line) for line in lines)
+    return "\n".join(printable(line) for line in lines)

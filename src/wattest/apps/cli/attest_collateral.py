@@ -1,28 +1,34 @@
 """``wattest attest collateral``: what a collateral file holds, and how long it can still be used.
 
 Decided here: what is printed, and exit code 4 for collateral that no appraisal at that time would take. Nothing here
-checks a signature: that is ``attest verify``'s, and the output says so.
+checks a signature: that is ``attest verify``'s and ``fetch``'s, and the output says so.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from wattest.apps.cli.attest_fetch import fetch
+from wattest.apps.cli.attest_serve import serve
 from wattest.apps.cli.bounded_file import read_bounded
-from wattest.attestation.collateral_age import Freshness, Part, dated_parts
+from wattest.apps.cli.collateral_words import LATEST_TIME, moment, printable
+from wattest.attestation.collateral_age import (
+    DEFAULT_WARN_DAYS,
+    Freshness,
+    Part,
+    collateral_life,
+    dated_parts,
+    show_span,
+)
 from wattest.attestation.endorsements import Endorsements, parse_endorsements
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, CollateralMalformed
+from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION
-from wattest.units import SECONDS_PER_DAY
 
-LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
-WARN_DAYS = 2
-_USABLE = (Freshness.FRESH, Freshness.ENDING)
+MAX_TOLERANCE_S = 600
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -30,7 +36,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @click.group("collateral")
 def collateral_group() -> None:
-    """Look into collateral."""
+    """Fetch collateral, look into it, serve it."""
+
+
+collateral_group.add_command(fetch)
+collateral_group.add_command(serve)
 
 
 @collateral_group.command()
@@ -56,9 +66,9 @@ def show(file: Path, *, as_json: bool) -> None:
         return
     for name, value in facts.items():
         words = "-" if value is None else "no" if value is False else str(value)
-        click.echo(_printable(f"{name.replace('_', ' ') + ':':<23} {words}"))
+        click.echo(printable(f"{name.replace('_', ' ') + ':':<23} {words}"))
     for part in parts:
-        click.echo(f"{part.name:<35} {_moment(part.issued_at)} to {_moment(part.expires_at)}")
+        click.echo(f"{part.name:<35} {moment(part.issued_at)} to {moment(part.expires_at)}")
 
 
 @collateral_group.command()
@@ -73,44 +83,40 @@ def show(file: Path, *, as_json: bool) -> None:
 )
 @click.option(
     "--warn-days",
-    default=WARN_DAYS,
+    default=DEFAULT_WARN_DAYS,
     show_default=True,
     type=click.IntRange(0, 365),
     help="Warn so long before the end.",
 )
+@click.option(
+    "--clock-tolerance",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, MAX_TOLERANCE_S),
+    help="The policy's clock_tolerance_s.",
+)
 @_JSON
-def age(file: Path, *, now: int, maximum_age_days: int, warn_days: int, as_json: bool) -> int:
+def age(file: Path, *, now: int, maximum_age_days: int, warn_days: int, clock_tolerance: int, as_json: bool) -> int:
     """Say whether FILE can be used at a time, and how long still. Signatures are not checked."""
-    judged = [(part, part.freshness(now, maximum_age_days, warn_days)) for part in dated_parts(_read(file))]
-    usable = all(freshness in _USABLE for _, freshness in judged)
-    first = min((part for part, _ in judged), key=lambda part: part.usable_until(maximum_age_days))
-    until = first.usable_until(maximum_age_days)
-    ending = any(freshness is Freshness.ENDING for _, freshness in judged)
+    endorsements = _read(file)
+    life = collateral_life(endorsements, now, maximum_age_days, warn_days=warn_days, tolerance_s=clock_tolerance)
+    judged = [(part, part.freshness(life.judged_at, maximum_age_days, warn_days)) for part in dated_parts(endorsements)]
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "usable": usable,
-                    "ending": ending,
-                    "usable_until": until,
-                    "seconds_left": until - now,
-                    "ends_first": first.name,
-                    "parts": [_as_dict(part, freshness, now, maximum_age_days) for part, freshness in judged],
-                },
-                indent=2,
-            )
-        )
-        return EXIT_DONE if usable else EXIT_VERIFICATION
+        shown = [_as_dict(part, freshness, now, maximum_age_days) for part, freshness in judged]
+        click.echo(json.dumps(life.as_dict() | {"warnings": life.warnings, "parts": shown}, indent=2))
+        return EXIT_DONE if life.is_usable else EXIT_VERIFICATION
     for part, freshness in judged:
-        state, left = freshness.value.replace("_", " "), _span(part.usable_until(maximum_age_days) - now)
-        click.echo(f"{part.name:<35} {state:<12} age {_span(now - part.issued_at)}, {left} left")
-    if not usable:
-        click.echo("NOT USABLE: fetch it again, and check the clock")
-    elif ending:
-        click.echo(f"WARNING: usable until {_moment(until)} only ({first.name}): fetch it again now")
+        state, left = freshness.value.replace("_", " "), show_span(part.usable_until(maximum_age_days) - now)
+        click.echo(f"{part.name:<35} {state:<12} age {show_span(now - part.issued_at)}, {left} left")
+    for warning in life.warnings:
+        click.echo(f"WARNING: {warning}")
+    if life.is_usable:
+        click.echo(f"usable until {moment(life.usable_until)} ({life.ends_first} ends first)")
+    elif life.ahead_s:
+        click.echo(f"NOT USABLE: issued {show_span(life.ahead_s)} after this time: set the clock")
     else:
-        click.echo(f"usable until {_moment(until)} ({first.name} ends first)")
-    return EXIT_DONE if usable else EXIT_VERIFICATION
+        click.echo(f"NOT USABLE: {life.ends_first} ended {show_span(-life.seconds_left)} ago: fetch it again")
+    return EXIT_DONE if life.is_usable else EXIT_VERIFICATION
 
 
 def _as_dict(part: Part, freshness: Freshness, now: int, maximum_age_days: int) -> dict[str, object]:
@@ -126,19 +132,3 @@ def _as_dict(part: Part, freshness: Freshness, now: int, maximum_age_days: int) 
 
 def _read(file: Path) -> Endorsements:
     return parse_endorsements(read_bounded(file, MAX_COLLATERAL_BYTES))
-
-
-def _moment(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError) as error:
-        raise CollateralMalformed("the collateral has a date outside the calendar") from error
-
-
-def _span(seconds: int) -> str:
-    days, rest = divmod(abs(seconds), SECONDS_PER_DAY)
-    return f"{'-' if seconds < 0 else ''}{days} d {rest // 3600} h"
-
-
-def _printable(line: str) -> str:
-    return "".join(part if part.isprintable() else "?" for part in line)

@@ -1,0 +1,203 @@
+"""``wattest attest collateral fetch``: ask a PCCS or Intel for collateral, check it, and keep it.
+
+Decided here: how options become a request, what is said on the way and at the end, and that a service that is down
+leaves the file as it is and says until when it serves. Not decided here: what is asked and what holds
+(``wattest.node.pccs``), what may replace what (``wattest.node.collateral_file``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
+from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.cli.collateral_words import LATEST_TIME, moment, printable
+from wattest.attestation.collateral_age import CollateralLife, collateral_life, show_span
+from wattest.attestation.endorsements import Endorsements
+from wattest.attestation.evidence import parse_evidence
+from wattest.attestation.formats.quote import MAX_INPUT_BYTES
+from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee, model_of, parse_fmspc
+from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
+from wattest.errors import EXIT_DONE, TransportError
+from wattest.node.collateral_file import CollateralFile
+from wattest.node.pccs import (
+    CLOCK_TOLERANCE_S,
+    INTEL_PCS_HOST,
+    MAX_TLS_AUTHORITY_BYTES,
+    CollateralService,
+    FetchedCollateral,
+    ServiceSettings,
+)
+from wattest.node.pccs_wire import ServiceKind
+
+
+@click.command()
+@click.option("--quote", type=click.Path(path_type=Path), help="Fetch for the platform that made this quote.")
+@click.option("--tee", type=click.Choice([each.value for each in Tee]), help="Without a quote: the kind of enclave.")
+@click.option("--fmspc", help="Without a quote: the platform model, 12 hex digits.")
+@click.option("--ca", type=click.Choice([each.value for each in PckAuthority]), help="Without a quote: the PCK's CA.")
+@click.option(
+    "--url", default=f"https://{INTEL_PCS_HOST}", show_default=True, help="The service: a PCCS, or Intel's PCS."
+)
+@click.option(
+    "--service",
+    type=click.Choice([each.value for each in ServiceKind]),
+    help="Which of the two it is, if its name does not say so.",
+)
+@click.option("--root-crl-url", help="Where a PCS's root revocation list is, if not where the root says.")
+@ROOT_OPTION
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The collateral file to make, or to bring up to date."
+)
+@click.option("--tls-ca", type=click.Path(path_type=Path), help="Authorities (PEM) to trust for TLS, and no others.")
+@click.option("--unsafe-http", is_flag=True, help="Ask without TLS outside this machine.")
+@click.option("--timeout", default=10.0, show_default=True, type=click.FloatRange(0.1, 600), help="Seconds a read.")
+@click.option(
+    "--deadline", default=60.0, show_default=True, type=click.FloatRange(0.1, 3_600), help="Seconds a request."
+)
+@click.option("--attempts", default=4, show_default=True, type=click.IntRange(1, 20), help="Tries for each request.")
+@click.option(
+    "--clock-tolerance",
+    default=CLOCK_TOLERANCE_S,
+    show_default=True,
+    type=click.IntRange(0, 86_400),
+    help="Seconds that two clocks may differ.",
+)
+@click.option(
+    "--at", "now", type=click.IntRange(0, LATEST_TIME), help="Time to check at, unix seconds; now if left out."
+)
+@click.option(
+    "--maximum-age-days",
+    default=DEFAULT_COLLATERAL_AGE_DAYS,
+    show_default=True,
+    type=click.IntRange(1, 365),
+    help="The policy's maximum_collateral_age_days.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def fetch(
+    *,
+    quote: Path | None,
+    tee: str | None,
+    fmspc: str | None,
+    ca: str | None,
+    url: str,
+    service: str | None,
+    root_crl_url: str | None,
+    root: str,
+    out: Path,
+    tls_ca: Path | None,
+    unsafe_http: bool,
+    timeout: float,
+    deadline: float,
+    attempts: int,
+    clock_tolerance: int,
+    now: int | None,
+    maximum_age_days: int,
+    as_json: bool,
+) -> int:
+    """Fetch collateral, check it under --root, and keep it in --out, which never goes back to older collateral.
+
+    When the service is down the file stays as it is, and the error says until when it can be used.
+    """
+    model = _model(quote, tee, fmspc, ca)
+    settings = ServiceSettings(
+        url,
+        kind=None if service is None else ServiceKind(service),
+        timeout_s=timeout,
+        deadline_s=deadline,
+        max_attempts=attempts,
+        tls_authorities=None if tls_ca is None else read_bounded(tls_ca, MAX_TLS_AUTHORITY_BYTES),
+        root_list_url=root_crl_url,
+        unsafe_http=unsafe_http,
+        clock_tolerance_s=clock_tolerance,
+    )
+    trusted, file = read_root(root), CollateralFile(out)
+    kept = file.read()
+    client = CollateralService(settings, report=lambda line: click.echo(printable(line), err=True))
+    moment_s = int(time.time()) if now is None else now
+    try:
+        fetched = client.fetch_collateral(model, trusted, moment_s)
+    except TransportError as error:
+        if kept is not None:
+            _say_what_is_there(error, kept, moment_s, maximum_age_days)
+        raise
+    written = file.replace(fetched.endorsements)
+    _show(fetched, model, out, written, moment_s, maximum_age_days, clock_tolerance, as_json=as_json)
+    return EXIT_DONE
+
+
+def _model(quote: Path | None, tee: str | None, fmspc: str | None, ca: str | None) -> PlatformModel:
+    named = (tee, fmspc, ca)
+    if quote is not None:
+        if any(part is not None for part in named):
+            raise click.UsageError("--quote names the platform already: leave out --tee, --fmspc and --ca")
+        return model_of(parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)))
+    if tee is None or fmspc is None or ca is None:
+        raise click.UsageError("name the platform: --quote, or all of --tee, --fmspc and --ca")
+    return PlatformModel(Tee(tee), parse_fmspc(fmspc), PckAuthority(ca))
+
+
+def _say_what_is_there(error: TransportError, kept: Endorsements, now: int, maximum_age_days: int) -> None:
+    """What the file still is good for belongs to the error: whoever reads it decides whether to hurry."""
+    life = collateral_life(kept, now, maximum_age_days)
+    error.fields["kept_usable"] = life.is_usable
+    error.fields["kept_usable_until"] = life.usable_until
+    error.fields["kept_age_s"] = life.age_s
+    if life.is_usable:
+        error.hint = (
+            f"what is there stays: {show_span(life.age_s)} old, usable until {moment(life.usable_until)}"
+            f" ({show_span(life.seconds_left)} left); try again before that"
+        )
+    else:
+        error.hint = (
+            f"what is there stays, and no appraisal takes it: {show_span(life.age_s)} old, usable until"
+            f" {moment(life.usable_until)}; try again, or ask another service"
+        )
+
+
+def _show(
+    fetched: FetchedCollateral,
+    model: PlatformModel,
+    out: Path,
+    written: bool,
+    now: int,
+    maximum_age_days: int,
+    tolerance_s: int,
+    *,
+    as_json: bool,
+) -> None:
+    life = collateral_life(fetched.endorsements, now, maximum_age_days, tolerance_s=tolerance_s)
+    warnings = _warnings(fetched, life, tolerance_s)
+    if as_json:
+        shown: dict[str, object] = {
+            "file": str(out),
+            "written": written,
+            "tee": model.tee.value,
+            "fmspc": model.fmspc.hex(),
+            "ca": model.authority.value,
+            "digest": fetched.endorsements.digest.hex(),
+            "tcb_evaluation_number": fetched.endorsements.platform_statement().evaluation_number,
+            "clock_ahead_s": fetched.clock_ahead_s,
+            "warnings": warnings,
+        }
+        click.echo(json.dumps(shown | life.as_dict(), indent=2))
+        return
+    click.echo(f"{'wrote' if written else 'nothing newer than'} {out}: collateral for {model}")
+    click.echo(f"usable until {moment(life.usable_until)} ({life.ends_first} ends first)")
+    for warning in warnings:
+        click.echo(f"WARNING: {warning}", err=True)
+
+
+def _warnings(fetched: FetchedCollateral, life: CollateralLife, tolerance_s: int) -> list[str]:
+    found = life.warnings
+    ahead = fetched.clock_ahead_s
+    if ahead is not None and abs(ahead) > tolerance_s:
+        found.append(
+            f"this machine's clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the service's: set it, or"
+            " appraisals err about dates"
+        )
+    return found

@@ -1,0 +1,96 @@
+"""``wattest attest collateral serve``: a PCCS of one's own, from files or for a simulated platform.
+
+Decided here: what is served, and how it is shown and stopped. The service itself is ``wattest.node.pccs_server``.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from pathlib import Path
+
+import click
+
+from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.interrupts import SteadyStack
+from wattest.apps.service import print_line
+from wattest.attestation.collateral_check import model_named_by
+from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
+from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
+from wattest.errors import ConfigError
+from wattest.node.pccs_server import PccsServer, Source
+
+_REISSUED_EVERY_S = 3_600
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.option(
+    "--platform", type=click.Path(path_type=Path), help="Serve a simulated platform's, issued anew: its folder."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, type=click.IntRange(0, 65_535), help="Port; 0 for a free one.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve over TLS: certificate chain, PEM.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
+def serve(
+    files: tuple[Path, ...],
+    *,
+    platform: Path | None,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    as_json: bool,
+) -> None:
+    """Serve the collateral in FILEs, or of a simulated platform, as a PCCS does, until Ctrl-C.
+
+    Files are read again for each answer, so that what is fetched into them is served. For one's own network only.
+    """
+    source = _source(files, platform)
+    served = [str(model_named_by(each)) for each in source(int(time.time()))]
+    with SteadyStack() as stack:
+        server = stack.enter_context(PccsServer(source, host=host, port=port, tls=_tls(tls_cert, tls_key)))
+        if as_json:
+            print_line({"url": server.url, "platforms": served})
+        else:
+            click.echo(server.url)
+            for platforms in served:
+                click.echo(f"serving collateral for {platforms}; Ctrl-C stops it", err=True)
+        while True:
+            time.sleep(0.2)
+
+
+def _source(files: tuple[Path, ...], platform: Path | None) -> Source:
+    if (platform is None) == (not files):
+        raise click.UsageError("name collateral files, or a simulated platform's folder by --platform")
+    if platform is None:
+        return lambda _: [parse_endorsements(read_bounded(file, MAX_COLLATERAL_BYTES)) for file in files]
+    from wattest.enclave.simulator.platform import SimulatedPlatform
+
+    opened = SimulatedPlatform.open(platform)
+
+    def issue(now: int) -> list[Endorsements]:
+        return [endorse(opened.collateral(now - now % _REISSUED_EVERY_S))]
+
+    return issue
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("--tls-cert and --tls-key belong together")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: b"")  # never ask at the terminal
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            "the TLS certificate or its key cannot be read",
+            cause=error.strerror or str(error),
+            certificate=str(certificate),
+            key=str(key),
+            hint="both in PEM, and belonging together",
+        ) from error
+    return context
