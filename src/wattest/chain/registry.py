@@ -77,9 +77,9 @@ class EnclaveRegistry:
             signer, self.abi, self.address, "register", verdict, b"".join(signatures), intent=intent
         )
 
-    def revoke(self, signer: LocalSigner, enclave_key: bytes) -> Receipt:
+    def revoke(self, signer: LocalSigner, enclave_key: bytes, *, intent: str | None = None) -> Receipt:
         """Revoke a key at once, as its operator or its channel's manager."""
-        return self.client.send(signer, self.abi, self.address, "revoke", enclave_key)
+        return self.client.send(signer, self.abi, self.address, "revoke", enclave_key, intent=intent)
 
     def active_key(self, referee: bytes, channel: bytes, operator: bytes, workload: bytes) -> tuple[bytes, int]:
         """The active key of a binding and when it expires; zeros when there is none."""

@@ -112,6 +112,11 @@ class Appraiser:
         """This appraiser's signature over ``verdict`` for the registry's domain: 65 bytes r||s||v."""
         return sign_verdict(self.key, verdict, registry)
 
+    def ask(self, request: RegistrationRequest, registry: Domain, now: int) -> tuple[EvidenceVerdict, bytes, bytes]:
+        """The verdict at ``now``, this appraiser's address and its signature; raises as ``verdict`` does."""
+        verdict = self.verdict(request, now)
+        return verdict, self.key.address, self.sign(verdict, registry)
+
 
 def collect_verdict(
     appraisers: Sequence[Appraiser], request: RegistrationRequest, registry: Domain, now: int

@@ -30,6 +30,17 @@ OPERATOR_FAULT_POINTS = (
     "answer.mined",
     "batch.final",
 )
+KEY_FAULT_POINTS = (
+    "key.created",  # made inside, not noted: the next start removes its slot
+    "key.noted",
+    "registration.proven",  # judged, not on disk
+    "registration.prepared",
+    "registration.mined",
+    "registration.noted",
+    "key.switched",
+    "revocation.mined",
+    "key.revoked",
+)
 WATCHER_FAULT_POINTS = (
     "commit.noted",
     "batch.judged",
@@ -47,7 +58,7 @@ class FaultPoints:
     """Does nothing, or kills this process the n-th time that one point is reached."""
 
     def __init__(self, point: str | None = None, occurrence: int = 1) -> None:
-        if point is not None and point not in {*OPERATOR_FAULT_POINTS, *WATCHER_FAULT_POINTS}:
+        if point is not None and point not in {*OPERATOR_FAULT_POINTS, *KEY_FAULT_POINTS, *WATCHER_FAULT_POINTS}:
             raise UnknownFaultPoint("no such fault point", actual=point, hint="see wattest.node.faults")
         self._point = point
         self._left = occurrence

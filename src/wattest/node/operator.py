@@ -12,20 +12,22 @@ the store holds is the only one ever committed for its sequence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
-from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
+from wattest.errors import ConfigError, TransportError, WattestError
 from wattest.merkle import MerkleTree
 from wattest.metering.meter import meter_key_id
 from wattest.node.bundle import BundleStore
 from wattest.node.event_log import EventFollower
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty, Inbox, keep_block
+from wattest.node.key_keeper import KeyKeeper
+from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore, SecondHeader, StoredBatch, StoredState
 from wattest.protocol import errors as refusals
 from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, EntryInclusion
@@ -35,10 +37,6 @@ from wattest.protocol.parameters import ChannelParameters
 
 OPEN = "open"
 _S = StoredState
-
-
-class OperatorStopped(ProtocolError):
-    """The operator can no longer commit in this channel: banned, exiting, or a sealed batch missed its deadline."""
 
 
 class UnsafeWithholding(ConfigError):
@@ -62,28 +60,6 @@ class OperatorSettings:
     def __post_init__(self) -> None:
         if self.production and self.unsafe_withheld:
             raise UnsafeWithholding("production operators withhold nothing", hint="remove unsafe_withheld")
-
-
-@dataclass(slots=True)
-class StepReport:
-    """What one step did, and what it could not do and will try again."""
-
-    ingested: int = 0
-    sealed: list[int] = field(default_factory=list)
-    committed: list[Receipt] = field(default_factory=list)
-    answered: list[Receipt] = field(default_factory=list)
-    finalised: list[int] = field(default_factory=list)
-    errors: list[WattestError] = field(default_factory=list)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing was done."""
-        return not (self.ingested or self.sealed or self.committed or self.answered or self.finalised)
-
-    def raise_first(self) -> None:
-        """Raise the first error, if there is one."""
-        if self.errors:
-            raise self.errors[0]
 
 
 class NextStep(Enum):
@@ -121,7 +97,8 @@ def decide(
 class Operator:
     """One operator with its store, its enclave and its key on chain; drive it with ``step``.
 
-    ``enclave`` is called for every sealing, so that a restarted enclave process is found again.
+    ``enclave`` is called for every sealing, so that a restarted enclave process is found again. With ``keys`` the
+    keeper says which enclave seals for a channel, and keeps its registration; ``enclave`` then serves open channels.
     """
 
     def __init__(
@@ -136,6 +113,7 @@ class Operator:
         duties: Sequence[Duty] = (),
         settings: OperatorSettings | None = None,
         faults: FaultPoints | None = None,
+        keys: KeyKeeper | None = None,
     ) -> None:
         self.store = store
         self.bundles = bundles
@@ -144,6 +122,7 @@ class Operator:
         self.signer = signer
         self.duties = list(duties)
         self.settings = settings or OperatorSettings()
+        self.keys = keys
         self._enclave = enclave
         self._faults = faults or FaultPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
@@ -186,23 +165,28 @@ class Operator:
             report.errors.append(error)
             return report
         for channel in self.store.channels():
-            try:
-                self._recheck(channel, report, time_s)
-                self._answer(channel, report, time_s)
-            except WattestError as error:
-                report.errors.append(error)
+            for look in (self._recheck, self._answer):  # a commit that waits must not keep an answer from going out
+                try:
+                    look(channel, report, time_s)
+                except WattestError as error:
+                    report.errors.append(error)
         for duty in self.duties:
             kept, refused = self.inbox.take_in(self.store, duty, self._faults)
             report.ingested += kept
             report.errors += refused
             try:
+                if self.keys is not None:
+                    self.keys.tend(duty, self.chain_head, report, time_s)
+                self._resume(duty.channel.id, report)
                 while self._advance(duty, report, time_s):
                     pass
             except WattestError as error:
                 report.errors.append(error)
+        own = {duty.channel.id for duty in self.duties}
         for channel in self.store.channels():
             try:
-                self._resume_open(channel, report)
+                if channel not in own:
+                    self._resume(channel, report)
                 self._release(channel)
             except WattestError as error:
                 report.errors.append(error)
@@ -270,8 +254,6 @@ class Operator:
                 self.store.mark(channel, batch.sequence, _S.FINAL)
                 self._faults.reach("batch.final")
                 report.finalised.append(batch.sequence)
-        for batch in self.store.batches(channel, states=[_S.COMMITTING]):
-            self._commit(batch, report)
 
     def _answer(self, channel: bytes, report: StepReport, now: int) -> None:
         for sequence, position, deadline in self.store.challenges(channel, OPEN):
@@ -319,6 +301,8 @@ class Operator:
         step = decide(last, due, now, complete=complete, collect_grace_s=self.settings.collect_grace_s)
         if step is NextStep.WAIT:
             return False
+        if step in {NextStep.COLLECT, NextStep.SEAL} and self.keys is not None and self.keys.is_switching(channel):
+            return False
         if step is NextStep.COLLECT:
             self._require_able(channel, last)
             self.store.collect(channel, self.chain_head(channel).sequence + 1, due)
@@ -327,6 +311,8 @@ class Operator:
         assert last is not None  # every other step follows from a batch
         if step is NextStep.COMMIT:
             self._commit(last, report)
+            return True
+        if step is NextStep.SEAL and self._leave_out_late(last, now):
             return True
         self._seal(duty, last)
         if step is NextStep.SEAL:
@@ -342,6 +328,20 @@ class Operator:
             start += (late // duty.epoch_s + 1) * duty.epoch_s
         return start, start + duty.epoch_s
 
+    def _leave_out_late(self, batch: StoredBatch, now: int) -> bool:
+        """Drop a batch that is past its deadline and for which the enclave signed nothing; whether it was dropped."""
+        if now < batch.period_end + self.referee.channel_head(batch.channel).commit_deadline_s:
+            return False
+        if batch.state is _S.SEALING:
+            released = self._enclave_of(batch.channel).last_release(batch.channel)
+            if released is not None and released.header.sequence >= batch.sequence:
+                return False
+        self.store.keys.leave_out(batch)
+        return True
+
+    def _enclave_of(self, channel: bytes) -> EnclaveClient:
+        return self._enclave() if self.keys is None else self.keys.enclave(channel)
+
     def _require_able(self, channel: bytes, last: StoredBatch | None) -> None:
         state = self.referee.operator_head(channel, self.address).state
         if state not in {OperatorState.REGISTERED, OperatorState.ACTIVE}:
@@ -350,7 +350,7 @@ class Operator:
             raise OperatorStopped(
                 "a sealed batch missed its commit deadline",
                 sequence=last.sequence,
-                hint="the enclave keeps that sequence for its header: register a new enclave key, then start afresh",
+                hint="the enclave keeps that sequence for its header; a new key goes on: wattest operator rotate-key",
             )
 
     def _seal(self, duty: Duty, batch: StoredBatch) -> None:
@@ -368,7 +368,7 @@ class Operator:
                 blocks=self.store.blocks_of(channel, sequence),
             )
             try:
-                sealed = self._enclave().seal_batch(job)
+                sealed = self._enclave_of(channel).seal_batch(job)
                 break
             except WattestError as error:
                 # One block that the enclave refuses must not cost a whole community its period.
@@ -404,13 +404,15 @@ class Operator:
 
     # commit
 
-    def _resume_open(self, channel: bytes, report: StepReport) -> None:
+    def _resume(self, channel: bytes, report: StepReport) -> None:
         for batch in self.store.batches(channel, states=[_S.STORED, _S.COMMITTING]):
             self._commit(batch, report)
 
     def _commit(self, batch: StoredBatch, report: StepReport) -> None:
         header, signature, channel, sequence = batch.header, batch.signature, batch.channel, batch.sequence
         assert header is not None and signature is not None  # noqa: PT018 - a stored batch has both
+        if self.keys is not None:
+            self.keys.require_committable(batch, self.chain.now())
         self.store.mark(channel, sequence, _S.COMMITTING)
         self._faults.reach("batch.committing")
         try:
@@ -419,13 +421,14 @@ class Operator:
                 header,
                 signature,
                 self._record_before(channel, sequence),
-                intent=f"commit:{channel.hex()}:{sequence}",
+                intent=self.store.keys.commit_intent(channel, sequence),
             )
         except refusals.SequenceMismatch:
             self._adopt(batch)
             return
         except (refusals.CommitDeadlinePassed, refusals.PeriodAlreadyCommitted):
             self.store.mark(channel, sequence, _S.MISSED)
+            report.missed.append(sequence)
             raise
         except refusals.InsufficientDeposit:
             if not self._release(channel, at_least=1):
@@ -500,6 +503,18 @@ class Operator:
             if duty.channel.id == channel:
                 return duty
         raise ConfigError("the operator does not serve this channel", channel=channel)
+
+
+__all__ = [
+    "NextStep",
+    "Operator",
+    "OperatorSettings",
+    "OperatorStopped",
+    "StepReport",
+    "UnsafeWithholding",
+    "decide",
+    "entry_inclusion",
+]
 
 
 def entry_inclusion(payloads: Sequence[bytes], salts: Sequence[bytes], position: int) -> EntryInclusion:

@@ -16,10 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wattest.attestation.evidence import parse_evidence
+from wattest.crypto.hashing import sha256
 from wattest.errors import ProtocolError, VerificationError
 from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 from wattest.node.faults import FaultPoints
+from wattest.node.key_store import KEY_TABLES, KeyStore
 from wattest.protocol.batch import BatchRecord
 from wattest.protocol.header import BatchHeader
 
@@ -69,6 +72,7 @@ CREATE TABLE challenge (
 );
 CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (channel, name));
 """,
+    KEY_TABLES,
 )
 
 
@@ -98,6 +102,7 @@ class OperatorStore:
         self.database = Database(path, MIGRATIONS, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = Cursors(self.database)
+        self.keys = KeyStore(self.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -429,6 +434,17 @@ class OperatorStore:
             name,
             body,
         )
+
+    def keep_evidence(self, channel: bytes, evidence: bytes, endorsements: bytes) -> None:
+        """Keep what a registration is judged from under the digests that its verdict names, for good.
+
+        Whoever appraises again may come when the next registration is the newest.
+        """
+        for name, digest, body in (
+            ("evidence", parse_evidence(evidence).digest, evidence),
+            ("endorsements", sha256(endorsements), endorsements),
+        ):
+            self.put_document(channel, f"{name}-{digest.hex()}", body)
 
     def document(self, channel: bytes, name: str) -> bytes | None:
         """A document of a channel, None when there is none."""

@@ -1,0 +1,312 @@
+"""An appraiser as a service: a request for a verdict comes over HTTP, the verdict and its signature go back.
+
+Decided here: the one route, its limits, and what an appraiser checks of a request before it judges the evidence: that
+it is for this deployment, that its nonce is a recent block of the chain that the appraiser itself reads, and that the
+time it is to be judged at is the chain's, give or take ``TIME_TOLERANCE_S``. Not decided here: how evidence is judged
+(``appraiser``). Nothing here is secret but the appraiser's key, which no answer shows; whoever asks may have any
+registration judged, and only the operator it names can use it. docs/spec/verdict.md, section "Asking an appraiser"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from wattest.attestation.result import EvidenceRefused
+from wattest.chain.client import ChainClient
+from wattest.crypto.json_text import load_json
+from wattest.crypto.secp256k1 import recover_address
+from wattest.errors import InputError, TransportError, VerificationError, WattestError
+from wattest.node.appraiser import Appraiser, RegistrationRequest
+from wattest.node.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.report_data import KeyBinding
+from wattest.protocol.verdict import EvidenceVerdict, parse_verdict
+
+FORMAT = "wattest/appraiser/1"
+PATH = "/v1/verdicts"
+MAX_REQUEST_BYTES = 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_REQUESTS = 4
+NONCE_WINDOW_BLOCKS = 256
+TIME_TOLERANCE_S = 300
+BODY_TIMEOUT_S = 30.0
+_BYTES = {
+    "referee": 20, "channel": 32, "operator": 20, "nonce": 32, "enclave_key": 20, "workload": 32,
+}  # fmt: skip
+
+
+class VerdictRequestInvalid(InputError):
+    """A request for a verdict that cannot be read, or is for another deployment."""
+
+
+class NonceNotRecent(VerificationError):
+    """The nonce is no block hash of the last 256 blocks, or the time is not the chain's."""
+
+
+class AppraiserNotStarted(TransportError):
+    """The appraiser's server could not listen."""
+
+
+class AppraiserUnreachable(TransportError):
+    """The appraiser did not answer."""
+
+
+def request_body(request: RegistrationRequest, now: int) -> bytes:
+    """A request as it goes over the wire."""
+    binding = request.binding
+    return json.dumps(
+        {
+            "format": FORMAT,
+            "chain_id": str(binding.chain_id),
+            "referee": binding.referee.hex(),
+            "channel": binding.channel.hex(),
+            "operator": binding.operator.hex(),
+            "nonce": binding.nonce.hex(),
+            "nonce_block": request.nonce_block,
+            "enclave_key": request.enclave_key.hex(),
+            "workload": request.workload.hex(),
+            "evidence": request.evidence.hex(),
+            "endorsements": request.endorsements.hex(),
+            "issued_at": now,
+        }
+    ).encode()
+
+
+def parse_request(body: bytes) -> tuple[RegistrationRequest, int]:
+    """A request and the time that its verdict is to carry.
+
+    Raises: VerdictRequestInvalid.
+    """
+    if len(body) > MAX_REQUEST_BYTES:
+        raise VerdictRequestInvalid("the request is too large", expected=MAX_REQUEST_BYTES, actual=len(body))
+    try:
+        value = load_json(body)
+    except ValueError as error:
+        raise VerdictRequestInvalid("the request is not JSON") from error
+    wanted = {*_BYTES, "format", "chain_id", "nonce_block", "evidence", "endorsements", "issued_at"}
+    if not isinstance(value, dict) or set(value) != wanted or value["format"] != FORMAT:
+        raise VerdictRequestInvalid("not a request of this format", expected=FORMAT, hint="see docs/spec/verdict.md")
+    parts = {name: _octets(value, name, length) for name, length in _BYTES.items()}
+    evidence, endorsements = _octets(value, "evidence", None), _octets(value, "endorsements", None)
+    chain_id = value["chain_id"]
+    if not isinstance(chain_id, str) or not chain_id.isascii() or not chain_id.isdecimal() or len(chain_id) > 78:
+        raise VerdictRequestInvalid("a chain id is decimal text", field="chain_id")
+    try:
+        binding = KeyBinding(int(chain_id), parts["referee"], parts["channel"], parts["operator"], parts["nonce"])
+    except InputError as error:
+        raise VerdictRequestInvalid(f"the binding does not hold: {error.message}") from error
+    request = RegistrationRequest(
+        binding, parts["enclave_key"], evidence, endorsements, _number(value, "nonce_block"), parts["workload"]
+    )
+    return request, _number(value, "issued_at")
+
+
+class AppraiserServer:
+    """One appraiser's server, in a thread of its own; ``start`` returns once it listens."""
+
+    def __init__(
+        self,
+        appraiser: Appraiser,
+        client: ChainClient,
+        registry: Domain,
+        referee: bytes,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._appraiser = appraiser
+        self._client = client
+        self._registry = registry
+        self._referee = referee
+        self._host = host
+        self.port = port
+        self._slots = asyncio.Semaphore(MAX_REQUESTS)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"http://{self._host}:{self.port}"
+
+    def start(self) -> AppraiserServer:
+        """Listen; raises ``AppraiserNotStarted`` when the port is taken."""
+        failed: list[OSError] = []
+        listening = threading.Event()
+
+        def serve() -> None:
+            try:
+                asyncio.run(self._serve(listening))
+            except OSError as error:
+                failed.append(error)
+            finally:
+                listening.set()
+
+        self._thread = threading.Thread(target=serve, name="appraiser-http", daemon=True)
+        self._thread.start()
+        listening.wait()
+        if failed:
+            self._thread.join()
+            raise AppraiserNotStarted(
+                "the appraiser's server cannot listen",
+                retryable=False,
+                address=f"{self._host}:{self.port}",
+                cause=str(failed[0]),
+                hint="choose another port",
+            )
+        return self
+
+    def stop(self) -> None:
+        """Stop listening; safe to call twice."""
+        if self._loop is not None and self._stopping is not None and self._thread is not None:
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(10)
+            self._loop = None
+
+    def judge(self, body: bytes) -> dict[str, str]:
+        """The answer to one request.
+
+        Raises: VerdictRequestInvalid, NonceNotRecent, EvidenceRefused, TransportError when the chain does not answer.
+        """
+        request, issued_at = parse_request(body)
+        binding = request.binding
+        if (binding.chain_id, binding.referee) != (self._client.chain_id, self._referee):
+            raise VerdictRequestInvalid(
+                "this appraiser judges for another deployment",
+                expected=[self._client.chain_id, self._referee],
+                actual=[binding.chain_id, binding.referee],
+            )
+        latest = self._client.block()
+        if abs(issued_at - latest.timestamp_s) > TIME_TOLERANCE_S:
+            raise NonceNotRecent("the verdict's time is not the chain's", expected=latest.timestamp_s, actual=issued_at)
+        recent = latest.number - NONCE_WINDOW_BLOCKS < request.nonce_block <= latest.number
+        if not recent or not self._client.is_canonical(request.nonce_block, binding.nonce):
+            raise NonceNotRecent(
+                "the nonce is not the hash of a recent block",
+                expected=latest.number,
+                actual=request.nonce_block,
+                hint="make fresh evidence over a recent block's hash",
+            )
+        verdict, signer, signature = self._appraiser.ask(request, self._registry, issued_at)
+        return {"verdict": verdict.to_bytes().hex(), "appraiser": signer.hex(), "signature": signature.hex()}
+
+    async def _serve(self, listening: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[self._guard])
+        application.add_routes([web.post(PATH, self._verdict)])
+        runner = web.AppRunner(application, access_log=None, keepalive_timeout=15, max_line_size=8190)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self.port, backlog=64, reuse_address=True)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            listening.set()
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if self._slots.locked():
+            return _failed(429, "TooManyRequests", "too many requests at once")
+        async with self._slots:
+            try:
+                return await handler(request)
+            except InputError as error:
+                return _failed(400, error.code, error.message)
+            except VerificationError as error:
+                return _failed(422, error.code, error.message)
+            except web.HTTPRequestEntityTooLarge:
+                return _failed(413, "BodyTooLarge", "the body is over the limit")
+            except web.HTTPException as error:
+                return _failed(error.status, type(error).__name__, error.reason)
+            except TimeoutError:
+                return _failed(408, "TooSlow", "the request took too long")
+            except WattestError as error:
+                return _failed(503, error.code, error.message)
+
+    async def _verdict(self, request: web.Request) -> web.Response:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await request.read()
+        return web.json_response(await asyncio.to_thread(self.judge, body))
+
+
+class RemoteAppraiser:
+    """An appraiser at an address; whether its key counts is the registry's to say."""
+
+    def __init__(self, url: str, *, timeout_s: float = 10.0, deadline_s: float = 60.0) -> None:
+        self.url = url
+        self._peer = HttpPeer(url, timeout_s=timeout_s, deadline_s=deadline_s)
+
+    def ask(self, request: RegistrationRequest, registry: Domain, now: int) -> tuple[EvidenceVerdict, bytes, bytes]:
+        """The verdict with its signer and signature, which is checked here.
+
+        Raises: EvidenceRefused with the appraiser's words; AppraiserUnreachable.
+        """
+        try:
+            answer = self._peer.exchange(
+                "POST", self._peer.path.rstrip("/") + PATH, MAX_ANSWER_BYTES, request_body(request, now)
+            )
+        except (OSError, http.client.HTTPException, DeadlinePassed, AnswerTooLarge) as error:
+            raise self._unreachable(str(error)) from error
+        try:
+            value = load_json(answer.body)
+        except ValueError as error:
+            raise self._unreachable(f"status {answer.status}, and no JSON") from error
+        if not isinstance(value, dict):
+            raise self._unreachable("the answer is not an object")
+        if answer.status in {400, 413, 422}:
+            raise EvidenceRefused(
+                f"the appraiser refuses: {str(value.get('message'))[:500]}",
+                appraiser=self.url,
+                reason=str(value.get("error"))[:64],
+            )
+        if answer.status != 200:
+            raise self._unreachable(f"status {answer.status}: {str(value.get('error'))[:64]}")
+        try:
+            verdict = parse_verdict(_octets(value, "verdict", 448))
+            signature = _octets(value, "signature", 65)
+            signer = recover_address(verdict.digest(registry), signature)
+        except WattestError as error:
+            raise self._unreachable(f"its verdict does not hold: {error.message}") from error
+        return verdict, signer, signature
+
+    def _unreachable(self, cause: str) -> AppraiserUnreachable:
+        return AppraiserUnreachable(
+            "an appraiser does not answer as it must", retryable=True, appraiser=self.url, cause=cause
+        )
+
+
+def _octets(value: dict[str, Any], name: str, length: int | None) -> bytes:
+    text = value.get(name)
+    if (
+        not isinstance(text, str)
+        or (length is not None and len(text) != 2 * length)
+        or len(text) % 2
+        or any(digit not in "0123456789abcdef" for digit in text)
+    ):
+        raise VerdictRequestInvalid("bytes are lower-case hex", field=name, expected=length)
+    return bytes.fromhex(text)
+
+
+def _number(value: dict[str, Any], name: str) -> int:
+    number = value.get(name)
+    if type(number) is not int or not 0 <= number < 2**63:
+        raise VerdictRequestInvalid("a number below 2**63", field=name)
+    return number
+
+
+def _failed(status: int, name: str, message: str) -> web.Response:
+    return web.json_response({"error": name, "message": message}, status=status)

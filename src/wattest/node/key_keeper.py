@@ -1,0 +1,424 @@
+"""Keeps an operator's enclave keys alive: registers, renews before the expiry, hands over to a successor, revokes.
+
+Decided here: the order of steps and what a restart continues with. Not decided here: when a renewal is due and which
+state follows which (``key_life``), who judges evidence (``registrar``), where enclaves live (``enclave_slots``). A
+rotation, an upgrade and going on after a missed deadline are one thing: a successor in a slot of its own, made at the
+chain's head, registered (which retires the key before it in the same transaction), used, and the old key revoked.
+
+Invariants: nothing is asked of a new enclave before the registry has its key, nothing of the old one afterwards; a
+header is abandoned only when the chain can never take it; a registration is whole on disk before it is sent. Two keys
+may hold headers of one sequence, one of them never committed: that is no equivocation (docs/adr/0012).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wattest.chain.referee import Referee
+from wattest.chain.registry import EnclaveRegistry, Registration
+from wattest.chain.signer import LocalSigner
+from wattest.crypto.secp256k1 import recover_address
+from wattest.enclave.host.client import ChainHead, EnclaveClient
+from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
+from wattest.node.appraiser import RegistrationRequest
+from wattest.node.batch_state import StoredBatch, StoredState
+from wattest.node.enclave_slots import EnclaveSlots
+from wattest.node.faults import FaultPoints
+from wattest.node.ingest import Duty
+from wattest.node.key_life import Cause, EnclaveKey, ExpiryWarning, KeySettings, KeyState, halvings, urgency_of
+from wattest.node.key_store import REGISTERED, VOID, PreparedRegistration
+from wattest.node.registrar import Registrar
+from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
+from wattest.node.store import OperatorStore
+from wattest.protocol import errors as refusals
+from wattest.protocol.channel import ChannelIdentity
+from wattest.protocol.report_data import KeyBinding
+from wattest.workload.configuration import EngineConfiguration
+from wattest.workload.engine import workload_digest
+from wattest.workload.guests import load_guest_bytes
+
+_S, _K = StoredState, KeyState
+_UNSIGNED = frozenset({_S.COLLECTED, _S.SEALING})
+_RELEASED = frozenset({_S.SEALED, _S.STORED, _S.COMMITTING})
+
+
+class RegistrarMissing(ConfigError):
+    """A key has to be registered and the configuration names nobody who judges its evidence."""
+
+
+class EnclaveKeyExpiring(ProtocolError):
+    """A commit was held back: its key's registration could end before the commit is mined."""
+
+
+class EnclaveKeyReplaced(ProtocolError):
+    """The registry's active key is none of this operator's enclaves'."""
+
+
+class RegistrationRefused(ProtocolError):
+    """The registry did not take a prepared registration; the next try has fresh evidence."""
+
+
+@dataclass(slots=True)
+class _Retry:
+    """When a channel's next try may be, on this machine's clock, and how many failed."""
+
+    failed: int = 0
+    not_before: float = 0.0
+
+
+class KeyKeeper:
+    """The keys of one operator; the operator's loop calls ``tend`` for each channel before it advances it.
+
+    ``registrar`` None: nothing is registered by this program, expiries are only warned of. ``endorsements`` gives
+    collateral in JSON for a time (unix seconds). ``clock`` paces retries, nothing else.
+    """
+
+    def __init__(
+        self,
+        store: OperatorStore,
+        referee: Referee,
+        registry: EnclaveRegistry,
+        signer: LocalSigner,
+        slots: EnclaveSlots,
+        *,
+        registrar: Registrar | None = None,
+        endorsements: Callable[[int], bytes] | None = None,
+        settings: KeySettings | None = None,
+        faults: FaultPoints | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings or KeySettings()
+        self._store = store
+        self._keys = store.keys
+        self._referee = referee
+        self._registry = registry
+        self._signer = signer
+        self._slots = slots
+        self._registrar = registrar
+        self._endorsements = endorsements
+        self._faults = faults or FaultPoints()
+        self._clock = clock
+        self._retries: dict[bytes, _Retry] = {}
+        self._warned: dict[bytes, int] = {}
+        self._workload = workload_digest(load_guest_bytes("vee"), EngineConfiguration.for_enclave())
+
+    # what the operator's loop asks
+
+    def enclave(self, channel: bytes) -> EnclaveClient:
+        """The enclave whose key is active in a channel; that of the first slot where no key is known yet."""
+        active = self._keys.key_in(channel, _K.ACTIVE)
+        return self._slots.client(0 if active is None else active.slot)
+
+    def is_switching(self, channel: bytes) -> bool:
+        """Whether a successor's registration may be under way: nothing new is sealed until that is known."""
+        created = self._keys.key_in(channel, _K.CREATED)
+        return created is not None and self._keys.prepared(created) is not None
+
+    def require_committable(self, batch: StoredBatch, now: int) -> None:
+        """Refuse a commit that could be mined after its key expired; past the deadline the contract has the word.
+
+        Raises: EnclaveKeyExpiring.
+        """
+        header, signature = batch.header, batch.signature
+        assert header is not None and signature is not None  # noqa: PT018 - only sealed batches are committed
+        if now >= self._deadline_of(batch):
+            return
+        signer = recover_address(header.digest(self._referee.domain), signature)
+        key, expires_at = self._registry.active_key(
+            self._referee.address, batch.channel, self._signer.address, header.workload
+        )
+        if key == signer and not self.settings.is_committable(expires_at, now):
+            raise EnclaveKeyExpiring(
+                "the commit waits for its key's renewal",
+                enclave_key=signer,
+                expires_at=expires_at,
+                now_s=now,
+                margin_s=self.settings.inclusion_margin_s,
+                hint="see why the registration is not renewed: wattest operator status",
+            )
+
+    def tend(self, duty: Duty, head: Callable[[bytes], ChainHead], report: StepReport, now: int) -> None:
+        """Do what the channel's keys need now; what fails and can be tried again is in the report.
+
+        Raises: WattestError for what keeps the channel from going on.
+        """
+        channel = duty.channel.id
+        active = self._active(channel)
+        standing = None if active is None else self._registry.registration_of(active.address)
+        if active is not None and standing is not None and standing.revoked_at:
+            self._keys.mark(active, _K.REVOKED)
+            report.keys.append(KeyChange("revoked", channel, active.address))
+            if self.settings.goes_on_after_revocation:
+                self._keys.order(channel, Cause.REVOKED, now)
+            active = None
+        self._revoke_retired(channel, report)
+        cause = self._cause(channel, active, now)
+        if cause is not None and self._may_succeed(channel, cause):
+            self._trying(channel, report, lambda: self._succeed(duty.channel, cause, head(channel), report, now))
+        elif active is not None and standing is not None:
+            self._require_own(channel, active)
+            self._renew(duty.channel, active, standing, report, now)
+        elif cause is None:
+            raise OperatorStopped(
+                "the enclave key was revoked",
+                channel=channel,
+                hint="if a new one may take its place: wattest operator rotate-key",
+            )
+
+    # which key, and why another
+
+    def _active(self, channel: bytes) -> EnclaveKey | None:
+        """The active key; one that was registered before this program kept keys is taken over from the chain."""
+        if self._keys.keys(channel):
+            return self._keys.key_in(channel, _K.ACTIVE)
+        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, self._workload)
+        if not any(address):
+            return None
+        registered_at = self._registry.registration_of(address).registered_at
+        key = EnclaveKey(channel, 0, address, _K.ACTIVE, Cause.FIRST, (0, bytes(32)), registered_at)
+        self._keys.add(key)
+        return key
+
+    def _cause(self, channel: bytes, active: EnclaveKey | None, now: int) -> Cause | None:
+        created = self._keys.key_in(channel, _K.CREATED)
+        if created is not None:
+            return self._keys.ordered(channel) or created.cause
+        if active is None and not self._keys.keys(channel):
+            return Cause.FIRST
+        if active is not None:
+            last = self._store.last_batch(channel)
+            if last is not None and last.state is _S.MISSED and self.settings.goes_on_after_miss:
+                self._keys.order(channel, Cause.MISSED, now)
+            elif self.settings.rotate_every_s and now >= active.created_at + self.settings.rotate_every_s:
+                self._keys.order(channel, Cause.PLANNED, now)
+        return self._keys.ordered(channel)
+
+    def _may_succeed(self, channel: bytes, cause: Cause) -> bool:
+        """Whether the batch in flight lets a successor take over: a header that may yet be committed is waited for."""
+        if cause in {Cause.PLANNED, Cause.MISSED} and self._registrar is None:
+            return False
+        last = self._store.last_batch(channel)
+        if last is None or last.state in {_S.COMMITTED, _S.FINAL, _S.SLASHED}:
+            return True
+        if last.state in _UNSIGNED:
+            return not cause.waits
+        return self._is_dead(last)
+
+    def _is_dead(self, batch: StoredBatch) -> bool:
+        """Whether the chain can never take the batch's header, and its word on that is deep enough."""
+        chain = self._referee.client
+        settled = chain.block(max(0, chain.block().number - chain.confirmations)).timestamp_s
+        if batch.state is _S.MISSED:
+            return settled >= self._deadline_of(batch)
+        if batch.state not in _RELEASED or batch.header is None or batch.signature is None:
+            return False
+        signer = recover_address(batch.header.digest(self._referee.domain), batch.signature)
+        revoked_at = self._registry.registration_of(signer).revoked_at
+        sent = self._store.journal.find(self._signer.address, self._keys.commit_intent(batch.channel, batch.sequence))
+        return 0 < revoked_at <= settled and not sent
+
+    def _deadline_of(self, batch: StoredBatch) -> int:
+        return batch.period_end + self._referee.channel_head(batch.channel).commit_deadline_s
+
+    def _require_own(self, channel: bytes, active: EnclaveKey) -> None:
+        """Two nodes that renew against each other would pay for ever and commit nothing."""
+        known = self._keys.registered(channel)
+        workload = self._workload if known is None else known.verdict.workload
+        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, workload)
+        if any(address) and address not in {key.address for key in self._keys.keys(channel)}:
+            raise EnclaveKeyReplaced(
+                "another enclave key was registered for this operator",
+                expected=active.address,
+                actual=address,
+                hint="the same operator runs twice: stop the other one, then rotate the key here",
+            )
+
+    # a successor
+
+    def _succeed(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, report: StepReport, now: int) -> None:
+        if self._registrar is None:
+            raise RegistrarMissing(
+                "a new enclave key needs somebody who judges its evidence",
+                channel=channel.id,
+                cause=cause.value,
+                hint="name appraisers under [registration]",
+            )
+        created = self._keys.key_in(channel.id, _K.CREATED)
+        if created is not None and self._is_overtaken(created, head):
+            self._discard(created)
+            created = None
+        if created is None:
+            created = self._create(channel, cause, head, now)
+        self._register(channel, created, now)
+        self._switch(created, report, now)
+
+    def _create(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, now: int) -> EnclaveKey:
+        known = self._keys.keys(channel.id)
+        slot = max(key.slot for key in known) + 1 if known else 0
+        if slot:
+            self._slots.discard(slot)  # what a crash between making a key and noting it left behind
+        nonce = self._registry.recent_nonce()
+        identity = self._slots.client(slot).create_identity(self._binding(channel, nonce.hash), channel, head)
+        self._faults.reach("key.created")
+        start = (head.sequence, head.digest)
+        key = EnclaveKey(channel.id, slot, identity.address, _K.CREATED, cause, start, now)
+        self._keys.add(key)
+        self._faults.reach("key.noted")
+        return key
+
+    def _is_overtaken(self, created: EnclaveKey, head: ChainHead) -> bool:
+        """Whether the key before it went on meanwhile: a successor that starts behind the head can seal nothing."""
+        return (
+            created.start != (head.sequence, head.digest)
+            and self._keys.prepared(created) is None
+            and not self._registry.registration_of(created.address).is_known
+        )
+
+    def _discard(self, key: EnclaveKey) -> None:
+        if key.slot:
+            self._slots.discard(key.slot)
+        self._keys.forget(key)
+
+    def _switch(self, key: EnclaveKey, report: StepReport, now: int) -> None:
+        last = self._store.last_batch(key.channel)
+        with self._store.database.transaction():
+            if last is not None and last.state in _RELEASED | {_S.MISSED}:
+                self._keys.abandon(last, key.cause, past_deadline=now >= self._deadline_of(last))
+            elif last is not None and last.state in _UNSIGNED and now >= self._deadline_of(last):
+                self._keys.leave_out(last)
+            self._keys.switch(key)
+        self._faults.reach("key.switched")
+        report.keys.append(KeyChange("active", key.channel, key.address, cause=key.cause.value))
+        used = (self._keys.key_in(channel, _K.ACTIVE) for channel in self._keys.channels())
+        self._slots.rest(frozenset(one.slot for one in used if one is not None))
+
+    def _revoke_retired(self, channel: bytes, report: StepReport) -> None:
+        for key in self._keys.retired(channel):
+            if not self._registry.registration_of(key.address).revoked_at:
+                with contextlib.suppress(refusals.KeyRevoked):  # by the channel's manager, meanwhile
+                    self._registry.revoke(self._signer, key.address, intent=f"revoke:{key.address.hex()}")
+                self._faults.reach("revocation.mined")
+            self._keys.mark(key, _K.REVOKED)
+            self._faults.reach("key.revoked")
+            report.keys.append(KeyChange("revoked", channel, key.address))
+
+    # registering
+
+    def _renew(
+        self, channel: ChannelIdentity, active: EnclaveKey, standing: Registration, report: StepReport, now: int
+    ) -> None:
+        prepared = self._keys.prepared(active)
+        if prepared is None and not self.settings.is_renewal_due(standing.registered_at, standing.expires_at, now):
+            self._warned.pop(active.address, None)
+            return
+        because = "no appraisers are configured"
+        if self._registrar is not None:
+
+            def renew() -> None:
+                self._register(channel, active, now)
+                report.keys.append(KeyChange("renewed", channel.id, active.address))
+
+            failure = self._trying(channel.id, report, renew)
+            if failure is None:
+                return
+            because = failure
+        margin = self.settings.renewal_margin_s(standing.registered_at, standing.expires_at)
+        count = halvings(margin, standing.expires_at, now)
+        if count is not None and count > self._warned.get(active.address, -1):
+            self._warned[active.address] = count
+            left = standing.expires_at - now
+            report.warnings.append(
+                ExpiryWarning(channel.id, active.address, urgency_of(count), standing.expires_at, left, because)
+            )
+
+    def _register(self, channel: ChannelIdentity, key: EnclaveKey, now: int) -> None:
+        """Register or renew a key: prepared on disk, then sent; an earlier try that is under way is continued."""
+        prepared = self._keys.prepared(key)
+        if prepared is not None and self._is_registered(prepared):
+            self._note_registered(prepared)  # mined before a crash
+            return
+        if prepared is None:
+            prepared = self._prepare(channel, key, now)
+        try:
+            self._registry.register(self._signer, prepared.verdict, [prepared.proof], intent=prepared.intent)
+        except ProtocolError as error:
+            if not self._is_registered(prepared):
+                self._keys.conclude(prepared, VOID)
+                raise RegistrationRefused(
+                    f"the registry refuses the registration: {error.message}",
+                    enclave_key=key.address,
+                    reason=error.code,
+                    hint=error.hint,
+                ) from error
+        self._faults.reach("registration.mined")
+        self._note_registered(prepared)
+
+    def _prepare(self, channel: ChannelIdentity, key: EnclaveKey, now: int) -> PreparedRegistration:
+        assert self._registrar is not None  # callers saw to it
+        if self._endorsements is None:
+            raise RegistrarMissing("evidence is not judged without endorsements", channel=channel.id)
+        nonce = self._registry.recent_nonce()
+        enclave = self._slots.client(key.slot)
+        binding = self._binding(channel, nonce.hash)
+        identity = enclave.create_identity(binding, channel, ChainHead(*key.start))
+        if identity.address != key.address:
+            raise EnclaveKeyReplaced(
+                "the enclave has another key than the one that is registered",
+                expected=key.address,
+                actual=identity.address,
+                hint="restore the enclave's state folder, or: wattest operator rotate-key --lost",
+            )
+        request = RegistrationRequest(
+            binding,
+            key.address,
+            identity.evidence,
+            self._endorsements(now),
+            nonce.number,
+            enclave.describe().vee_workload,
+        )
+        proven = self._registrar.prove(request, now)
+        self._faults.reach("registration.proven")
+        prepared = self._keys.prepare(key, proven.verdict, proven.proof, request.evidence, request.endorsements)
+        self._store.keep_evidence(key.channel, request.evidence, request.endorsements)
+        self._faults.reach("registration.prepared")
+        return prepared
+
+    def _is_registered(self, prepared: PreparedRegistration) -> bool:
+        known = self._registry.registration_of(prepared.enclave_key)
+        return known.verdict_digest == prepared.verdict.digest(self._registry.domain)
+
+    def _note_registered(self, prepared: PreparedRegistration) -> None:
+        with self._store.database.transaction():
+            self._keys.conclude(prepared, REGISTERED)
+            self._store.put_document(prepared.channel, "evidence", prepared.evidence)
+            self._store.put_document(prepared.channel, "endorsements", prepared.endorsements)
+        self._faults.reach("registration.noted")
+
+    def _binding(self, channel: ChannelIdentity, nonce: bytes) -> KeyBinding:
+        return KeyBinding(
+            self._registry.client.chain_id, self._referee.address, channel.id, self._signer.address, nonce
+        )
+
+    def _trying(self, channel: bytes, report: StepReport, work: Callable[[], None]) -> str | None:
+        """Do it unless the last failure is too recent; why it is not done, None when it is.
+
+        A failure is in the report, and the next try waits twice as long.
+        """
+        retry = self._retries.setdefault(channel, _Retry())
+        if self._clock() < retry.not_before:
+            return "the last try failed and the next one waits"
+        try:
+            work()
+        except WattestError as error:
+            if isinstance(error, TransportError) and not error.retryable:
+                raise
+            pause = min(self.settings.first_backoff_s * 2**retry.failed, self.settings.longest_backoff_s)
+            retry.failed = min(retry.failed + 1, 30)
+            retry.not_before = self._clock() + pause
+            report.errors.append(error)
+            return error.message
+        del self._retries[channel]
+        return None

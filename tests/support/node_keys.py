@@ -1,0 +1,184 @@
+"""An operator that keeps its own enclave keys, over a community of real parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from chain_proxy import ChainProxy
+from node_community import COMMIT_DEADLINE_S, EPOCH_S, FIRST_PERIOD, build_community, destroy, seed
+
+from wattest.attestation.roots import parse_root
+from wattest.chain.referee import CommittedBatch
+from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.signer import LocalSigner
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.errors import TransportError
+from wattest.node.appraiser import Appraiser, RegistrationRequest
+from wattest.node.bundle import BundleStore
+from wattest.node.enclave_slots import ProcessSlots
+from wattest.node.ingest import Inbox
+from wattest.node.key_keeper import KeyKeeper
+from wattest.node.key_life import KeySettings, KeyState
+from wattest.node.operator import Operator, OperatorSettings
+from wattest.node.registrar import QuorumRegistrar
+from wattest.node.store import OperatorStore
+from wattest.protocol.eip712 import Domain
+from wattest.protocol.verdict import EvidenceVerdict
+
+DAY = 86_400
+NOT_PACED = KeySettings(first_backoff_s=0.0)
+
+
+class Switchable:
+    """An appraiser that can be taken off the net."""
+
+    def __init__(self, appraiser: Appraiser) -> None:
+        self.appraiser = appraiser
+        self.down = False
+        self.asked = 0
+
+    def ask(self, request: RegistrationRequest, registry: Domain, now: int) -> tuple[EvidenceVerdict, bytes, bytes]:
+        self.asked += 1
+        if self.down:
+            raise TransportError("the appraiser does not answer", retryable=True)
+        return self.appraiser.ask(request, registry, now)
+
+
+class KeyRig:
+    """An operator with a keeper, behind a proxy that can cut the chain off."""
+
+    def __init__(self, folder: Path, stack: ExitStack, settings: KeySettings = NOT_PACED) -> None:
+        self.community = community = build_community(folder, deposit_ether=60)
+        stack.callback(destroy, community)
+        community.process.stop()  # the slots start their own over the same sealed state
+        self.proxy = ChainProxy(community.anvil.port)
+        stack.callback(self.proxy.close)
+        self.slots = ProcessSlots(community.platform, folder / "enclave")
+        stack.callback(self.slots.stop)
+        self.folder, self.settings = folder, settings
+        description = self.slots.client(0).describe()
+        self.appraiser = Switchable(
+            Appraiser(
+                Secp256k1PrivateKey.from_seed(community.extra["appraiser_seed"]),
+                community.extra["policy"].encode(),
+                [parse_root(community.platform.root_certificate)],
+                frozenset({description.vee_workload}),
+            )
+        )
+        self.store = OperatorStore(folder / "node" / "operator.sqlite")
+        stack.callback(self.store.close)
+        self.operator = self._operator()
+
+    def _operator(self) -> Operator:
+        community = self.community
+        client = community.client(url=self.proxy.url, journal=self.store.journal)
+        referee = community.referee(client)
+        registry = EnclaveRegistry(
+            client, community.contracts.registry, deployed_at_block=community.contracts.deployed_at_block
+        )
+        signer = LocalSigner(community.operator_key)
+        keeper = KeyKeeper(
+            self.store,
+            referee,
+            registry,
+            signer,
+            self.slots,
+            registrar=QuorumRegistrar([self.appraiser], 1, registry.domain),
+            endorsements=lambda now: community.platform.collateral(now).to_json(),
+            settings=self.settings,
+        )
+        self.registry = registry
+        return Operator(
+            self.store,
+            BundleStore(self.folder / "node" / "bundles"),
+            Inbox(self.folder / "node" / "inbox"),
+            referee,
+            signer,
+            lambda: self.slots.client(0),
+            duties=[community.duty],
+            settings=OperatorSettings(collect_grace_s=0),
+            keys=keeper,
+        )
+
+    def configure(self, **changes: object) -> None:
+        """Other settings of the keeper, from the next step on."""
+        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
+        self.operator = self._operator()
+
+    @property
+    def channel(self) -> bytes:
+        return self.community.channel.id
+
+    @property
+    def now(self) -> int:
+        return self.community.client().now()
+
+    def due(self) -> int:
+        """The period that runs now is over and every block of it is there; its start."""
+        period = max(FIRST_PERIOD, self.now - self.now % EPOCH_S)
+        self._hand_in(period)
+        self.community.anvil.advance_to(period + EPOCH_S)
+        return period
+
+    def advance_into_period(self, timestamp_s: int) -> None:
+        """Go to a moment; the period that ended last before it has every block."""
+        self._hand_in(timestamp_s - timestamp_s % EPOCH_S - EPOCH_S)
+        self.community.anvil.advance_to(timestamp_s)
+
+    def _hand_in(self, period: int) -> None:
+        for home in self.community.households:
+            self.operator.ingest(self.channel, home.block(period))
+
+    def day_committed(self) -> None:
+        """A day goes all the way."""
+        self.due()
+        self.operator.step().raise_first()
+
+    @contextmanager
+    def no_commits(self) -> Iterator[None]:
+        """Inside, no commit reaches the chain."""
+        commit = self.operator.referee.commit
+        self.operator.referee.commit = _down  # type: ignore[method-assign,assignment]
+        try:
+            yield
+        finally:
+            self.operator.referee.commit = commit  # type: ignore[method-assign]
+
+    def miss(self) -> int:
+        """A day is sealed, the chain goes away, and comes back when the deadline is over; the period's start."""
+        period = self.due()
+        with self.no_commits():
+            self.operator.step()
+        self.community.anvil.advance_to(period + EPOCH_S + COMMIT_DEADLINE_S + 1)
+        return period
+
+    def signer_of(self, batch: CommittedBatch) -> bytes:
+        """Whose signature a commit carried."""
+        carried = self.operator.referee.committed_header(batch)
+        return recover_address(carried.header.digest(self.operator.referee.domain), carried.signature)
+
+    def commits(self) -> list[CommittedBatch]:
+        referee = self.community.referee()
+        events = referee.events(0, referee.client.block().number)
+        return [event for event in events if isinstance(event, CommittedBatch)]
+
+    def states(self) -> list[KeyState]:
+        return [key.state for key in self.store.keys.keys(self.channel)]
+
+    def active(self) -> bytes:
+        key = self.store.keys.key_in(self.channel, KeyState.ACTIVE)
+        assert key is not None
+        return key.address
+
+    def registered_until(self) -> int:
+        return self.registry.registration_of(self.active()).expires_at
+
+
+def _down(*_: object, **__: object) -> None:
+    raise TransportError("down", retryable=True)
+
+
+__all__ = ["DAY", "NOT_PACED", "KeyRig", "Switchable", "seed"]
