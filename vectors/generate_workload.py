@@ -110,6 +110,24 @@ VEE_JOBS: dict[str, bytes] = {
 }
 
 
+def many(*names: str, count: int | None = None, after: bytes = b"") -> bytes:
+    """Some of the jobs above in one call."""
+    jobs = [VEE_JOBS[name] for name in names]
+    framed = b"".join(len(data).to_bytes(4, "big") + data for data in jobs)
+    return b"\2" + (len(jobs) if count is None else count).to_bytes(4, "big") + framed + after
+
+
+VEE_JOBS |= {
+    "one job of many": many("a whole period"),
+    "three jobs": many("a gap between registers", "a rollover", "no grid"),
+    "three jobs, the second refused": many("a whole period", "backwards", "overlapping"),
+    "more jobs than it says": many("a whole period", "a whole period", count=1),
+    "fewer jobs than it says": many("a whole period", "a whole period", count=3),
+    "no jobs": many(count=0),
+    "a byte after the jobs": many("a whole period", after=b"\0"),
+}
+
+
 def vee() -> list[dict[str, str]]:
     """Series in, edited series or refusals out."""
     guest = load_guest("vee", FORMS["enclave"])

@@ -77,6 +77,17 @@ def test_the_guest_is_its_twin_on_damaged_jobs(data: bytes, draw: st.DataObject)
     both(bytes(damaged[: len(damaged) - cut]))
 
 
+@settings(max_examples=max(150, settings().max_examples))
+@given(
+    st.lists(series(), min_size=1, max_size=5), st.sampled_from([0, 0, 0, 0, 1, -1]), st.sampled_from([b"", b"", b"x"])
+)
+def test_the_guest_is_its_twin_on_many_jobs(jobs: list[bytes], miscount: int, after: bytes) -> None:
+    framed = b"".join(len(job).to_bytes(4, "big") + job for job in jobs)
+    output = both(b"\2" + (len(jobs) + miscount).to_bytes(4, "big") + framed + after)
+    if not miscount and not after and output[0] == 0:
+        assert output[5:] == b"".join(GUEST.run(job).output[1:] for job in jobs)
+
+
 @given(st.binary(max_size=200))
 def test_the_guest_is_its_twin_on_noise(data: bytes) -> None:
     assert both(data) == struct.pack(">BBI", 1, 1, twin.NOWHERE)

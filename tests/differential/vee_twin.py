@@ -44,13 +44,36 @@ def unpack(data: bytes) -> Rec:
 
 def vee(data: bytes) -> bytes:
     try:
-        records = _vee(data)
+        return b"\0" + (_many(data[1:]) if data[:1] == b"\2" else _packed(_vee(data)))
     except RefusedError as refusal:
         return struct.pack(">BBI", 1, *refusal.args)
-    return b"\0" + len(records).to_bytes(4, "big") + b"".join(record.pack() for record in records)
 
 
-def _vee(data: bytes) -> list[Rec]:
+def _packed(records: list[Rec]) -> bytes:
+    return len(records).to_bytes(4, "big") + b"".join(record.pack() for record in records)
+
+
+def _many(data: bytes) -> bytes:
+    if len(data) < 4 or not 1 <= (jobs := int.from_bytes(data[:4], "big")) <= MOST:
+        raise RefusedError(1, NOWHERE)
+    output, data, total = data[:4], data[4:], 0
+    for job in range(jobs):
+        length = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + length:
+            raise RefusedError(1, NOWHERE)
+        try:
+            records = _vee(data[4 : 4 + length], MOST - total)
+        except RefusedError as refusal:
+            raise RefusedError(refusal.args[0], job) from None
+        total += len(records)
+        output += _packed(records)
+        data = data[4 + length :]
+    if data:
+        raise RefusedError(1, NOWHERE)
+    return output
+
+
+def _vee(data: bytes, room: int = MOST) -> list[Rec]:
     if len(data) < HEADER.size:
         raise RefusedError(1, NOWHERE)
     version, flags, start, end, interval, modulus, most, prev_end, prev_i, prev_e, count = HEADER.unpack_from(data)
@@ -76,7 +99,7 @@ def _vee(data: bytes) -> list[Rec]:
     out: list[Rec] = []
 
     def put(record: Rec, index: int) -> None:
-        if len(out) == MOST:
+        if len(out) == room:
             raise RefusedError(11, index)
         out.append(record)
         if any(sum(r.energies[side] for r in out[-1:]) + totals[side] >= 2**64 for side in (0, 1)):

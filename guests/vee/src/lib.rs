@@ -1,6 +1,8 @@
 //! `vee`: validation, estimation, editing of one meter's interval records. docs/spec/vee.md is normative.
 //!
 //! Integers only; every sum and product is done in a type that holds it. Measured fields are copied, never recomputed.
+//! What an ordinary record needs is done in 64 bits and without a call: products of 128 bits and copies of unknown length
+//! are calls in this instruction set, and took most of a job's time.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 #![deny(missing_docs)]
 
@@ -8,9 +10,10 @@
 #[path = "../../abi/abi.rs"]
 pub mod abi;
 
-use abi::{u64_at, Output, Reader, Refusal};
+use abi::{Output, Reader, Refusal};
 
 const VERSION: u8 = 1;
+const MANY: u8 = 2;
 const RECORD_BYTES: usize = 63;
 const MAX_RECORDS: u32 = 100_000;
 const TIME_LIMIT_S: u64 = 1 << 48;
@@ -42,16 +45,52 @@ const QUALITY: usize = 61;
 /// Import and export, judged apart.
 type Pair = [u64; 2];
 
+type RecordBytes = [u8; RECORD_BYTES];
+
+/// The big-endian u64 at `AT`.
+fn u64_at<const AT: usize>(bytes: &RecordBytes) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[AT..AT + 8]);
+    u64::from_be_bytes(word)
+}
+
+/// The pseudonym as two words: comparing them is two comparisons, comparing slices a loop.
+fn pseudonym_words(bytes: &RecordBytes) -> [u64; 2] {
+    [u64_at::<1>(bytes), u64_at::<9>(bytes)]
+}
+
 struct Header {
     period_start: u64,
     period_end: u64,
     interval_s: u32,
-    modulus: u128,
+    /// 0 stands for 2^64.
+    modulus: u64,
     max_energy: u64,
 }
 
 impl Header {
-    fn is_implausible(&self, energy: u128, seconds: u64) -> bool {
+    fn wide_modulus(&self) -> u128 {
+        match self.modulus {
+            0 => 1u128 << 64,
+            modulus => u128::from(modulus),
+        }
+    }
+
+    fn is_below_modulus(&self, value: u64) -> bool {
+        self.modulus == 0 || value < self.modulus
+    }
+
+    fn is_implausible(&self, energy: u64, seconds: u64) -> bool {
+        const LIMIT: u64 = 1 << 32;
+        let interval = u64::from(self.interval_s);
+        if energy < LIMIT && self.max_energy < LIMIT && seconds < LIMIT && interval != 0 {
+            // two factors below 2^32 each: neither product reaches 2^64
+            return self.max_energy != 0 && energy.wrapping_mul(interval) > self.max_energy.wrapping_mul(seconds);
+        }
+        self.is_implausible_wide(u128::from(energy), seconds)
+    }
+
+    fn is_implausible_wide(&self, energy: u128, seconds: u64) -> bool {
         if self.max_energy == 0 {
             return false;
         }
@@ -63,7 +102,7 @@ impl Header {
     }
 
     fn advance(&self, register: u64, energy: u64) -> u64 {
-        ((u128::from(register) + u128::from(energy)) % self.modulus) as u64
+        ((u128::from(register) + u128::from(energy)) % self.wide_modulus()) as u64
     }
 }
 
@@ -75,7 +114,7 @@ struct Standing {
 }
 
 struct Record<'a> {
-    bytes: &'a [u8],
+    bytes: &'a RecordBytes,
     start: u64,
     end: u64,
     registers: Pair,
@@ -92,20 +131,21 @@ struct Writer<'a> {
     header: &'a Header,
     output: &'a mut Output,
     count: u32,
-    totals: [u128; 2],
+    most: u32,
+    totals: Pair,
     registers: Option<Pair>,
 }
 
 impl<'a> Writer<'a> {
     fn write(
         &mut self,
-        bytes: &[u8; RECORD_BYTES],
+        bytes: &RecordBytes,
         registers: Pair,
         energies: Pair,
         seconds: u64,
         mut flags: u8,
     ) -> Result<(), u8> {
-        if self.count == MAX_RECORDS {
+        if self.count == self.most {
             return Err(TOO_MANY);
         }
         self.count += 1;
@@ -113,18 +153,17 @@ impl<'a> Writer<'a> {
             if self.registers.map_or(false, |before| registers[side] < before[side]) {
                 flags |= ROLLOVER;
             }
-            if self.header.is_implausible(u128::from(energies[side]), seconds) {
+            if self.header.is_implausible(energies[side], seconds) {
                 flags |= IMPLAUSIBLE;
             }
-            self.totals[side] += u128::from(energies[side]);
-            if self.totals[side] > u128::from(u64::MAX) {
-                return Err(ENERGY_OVERFLOW);
-            }
+            self.totals[side] = self.totals[side].checked_add(energies[side]).ok_or(ENERGY_OVERFLOW)?;
         }
         self.registers = Some(registers);
-        let mut record = *bytes;
+        let at = self.output.length();
+        self.output.push_zeros(RECORD_BYTES);
+        let record = &mut self.output.bytes_mut()[at..at + RECORD_BYTES];
+        record.copy_from_slice(bytes); // of a length that the compiler knows
         record[QUALITY] = flags;
-        self.output.push(&record);
         Ok(())
     }
 
@@ -183,17 +222,21 @@ fn read_header(reader: &mut Reader) -> Option<(Header, Option<Standing>, u32)> {
     let period_start = reader.u64()?;
     let period_end = reader.u64()?;
     let interval_s = reader.u32()?;
-    let modulus = match reader.u64()? {
-        0 => 1u128 << 64,
-        modulus => u128::from(modulus),
-    };
+    let modulus = reader.u64()?;
     let max_energy = reader.u64()?;
     let end = reader.u64()?;
     let registers = [reader.u64()?, reader.u64()?];
     let count = reader.u32()?;
+    let header = Header {
+        period_start,
+        period_end,
+        interval_s,
+        modulus,
+        max_energy,
+    };
     let previous = match flags {
         0 if end == 0 && registers == [0, 0] => None,
-        1 if end <= period_start && registers.iter().all(|&r| u128::from(r) < modulus) => {
+        1 if end <= period_start && registers.iter().all(|&r| header.is_below_modulus(r)) => {
             Some(Standing { end, registers })
         }
         _ => return None,
@@ -202,29 +245,26 @@ fn read_header(reader: &mut Reader) -> Option<(Header, Option<Standing>, u32)> {
         && period_start < period_end
         && period_end < TIME_LIMIT_S
         && (1..=MAX_RECORDS).contains(&count);
-    let header = Header {
-        period_start,
-        period_end,
-        interval_s,
-        modulus,
-        max_energy,
-    };
     sound.then_some((header, previous, count))
 }
 
-fn read_record<'a>(bytes: &'a [u8], pseudonym: &[u8], header: &Header, earliest: u64) -> Result<Record<'a>, u8> {
+fn read_record<'a>(
+    bytes: &'a RecordBytes,
+    pseudonym: [u64; 2],
+    header: &Header,
+    earliest: u64,
+) -> Result<Record<'a>, u8> {
     if bytes[0] != VERSION {
         return Err(BAD_RECORD_VERSION);
     }
-    if &bytes[1..START] != pseudonym {
+    if pseudonym_words(bytes) != pseudonym {
         return Err(MIXED_PSEUDONYMS);
     }
     if bytes[QUALITY] != 0 {
         return Err(QUALITY_TAKEN);
     }
-    let start = u64_at(bytes, START);
-    let d = &bytes[DURATION..REGISTERS[0]];
-    let duration = u64::from(u32::from_be_bytes([d[0], d[1], d[2], d[3]]));
+    let start = u64_at::<START>(bytes);
+    let duration = u64_at::<DURATION>(bytes) >> 32; // a u32, followed by the import register
     if duration == 0 {
         return Err(ZERO_DURATION);
     }
@@ -235,13 +275,10 @@ fn read_record<'a>(bytes: &'a [u8], pseudonym: &[u8], header: &Header, earliest:
     if start < earliest {
         return Err(OUT_OF_ORDER);
     }
-    let registers = [u64_at(bytes, REGISTERS[0]), u64_at(bytes, REGISTERS[1])];
-    let energies = [u64_at(bytes, ENERGIES[0]), u64_at(bytes, ENERGIES[1])];
-    if registers
-        .iter()
-        .chain(&energies)
-        .any(|&v| u128::from(v) >= header.modulus)
-    {
+    let registers = [u64_at::<{ REGISTERS[0] }>(bytes), u64_at::<{ REGISTERS[1] }>(bytes)];
+    let energies = [u64_at::<{ ENERGIES[0] }>(bytes), u64_at::<{ ENERGIES[1] }>(bytes)];
+    let below = |pair: Pair| header.is_below_modulus(pair[0]) && header.is_below_modulus(pair[1]);
+    if !below(registers) || !below(energies) {
         return Err(OVER_MODULUS);
     }
     Ok(Record {
@@ -261,13 +298,14 @@ fn step(header: &Header, before: &Standing, record: &Record, side: usize) -> Res
     let difference = if to >= from {
         to - from
     } else {
-        let wrapped = u128::from(to) + header.modulus - u128::from(from);
-        let explained = (contiguous && wrapped == u128::from(energy))
+        // below the modulus, and so below 2^64, since `to` is below `from`
+        let wrapped = (u128::from(to) + header.wide_modulus() - u128::from(from)) as u64;
+        let explained = (contiguous && wrapped == energy)
             || (header.max_energy > 0 && !header.is_implausible(wrapped, record.end - before.end));
         if !explained {
             return Err(BACKWARDS);
         }
-        wrapped as u64 // below the modulus, since `to` is below `from`
+        wrapped
     };
     if contiguous {
         return Ok(Step {
@@ -281,8 +319,39 @@ fn step(header: &Header, before: &Standing, record: &Record, side: usize) -> Res
     })
 }
 
-/// One job: header and records in, edited records out.
+/// A job's only result, or the results of many jobs of one call. docs/spec/vee.md
 pub fn job(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
+    if input.first() == Some(&MANY) {
+        return many(&input[1..], output);
+    }
+    output.begin();
+    series(input, output, MAX_RECORDS).map(|_| ())
+}
+
+/// Each job as if it came alone; the first that is refused refuses all, by its place among them.
+fn many(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
+    let malformed = Refusal::new(BAD_HEADER, Refusal::NOWHERE);
+    let mut reader = Reader::new(input);
+    let jobs = reader.u32().ok_or(malformed)?;
+    if !(1..=MAX_RECORDS).contains(&jobs) {
+        return Err(malformed);
+    }
+    output.begin();
+    output.push(&jobs.to_be_bytes());
+    let mut left = MAX_RECORDS;
+    for index in 0..jobs {
+        let length = reader.u32().ok_or(malformed)?;
+        let input = reader.bytes(length as usize).ok_or(malformed)?;
+        left -= series(input, output, left).map_err(|refusal| Refusal::new(refusal.code, index))?;
+    }
+    if !reader.is_empty() {
+        return Err(malformed);
+    }
+    Ok(())
+}
+
+/// One meter's header and records in, the count and the edited records out, at most `most` of them.
+fn series(input: &[u8], output: &mut Output, most: u32) -> Result<u32, Refusal> {
     let malformed = Refusal::new(BAD_HEADER, Refusal::NOWHERE);
     let mut reader = Reader::new(input);
     let (header, previous, count) = read_header(&mut reader).ok_or(malformed)?;
@@ -291,13 +360,14 @@ pub fn job(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
         return Err(malformed);
     }
     let pseudonym = &records[1..START];
-    output.begin();
+    let mut words = [0; 2];
     let count_at = output.length();
     output.push(&[0; 4]); // the count, known at the end
     let mut writer = Writer {
         header: &header,
         output,
         count: 0,
+        most,
         totals: [0, 0],
         registers: previous.map(|standing| standing.registers),
     };
@@ -305,7 +375,11 @@ pub fn job(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
     let mut earliest = header.period_start;
     for (index, bytes) in records.chunks_exact(RECORD_BYTES).enumerate() {
         let refuse = |code| Refusal::new(code, index as u32);
-        let record = read_record(bytes, pseudonym, &header, earliest).map_err(refuse)?;
+        let bytes: &RecordBytes = bytes.try_into().map_err(|_| malformed)?; // chunks are of this length
+        if index == 0 {
+            words = pseudonym_words(bytes);
+        }
+        let record = read_record(bytes, words, &header, earliest).map_err(refuse)?;
         let mut flags = 0;
         let (from, registers, energies) = match standing {
             Some(before) => {
@@ -330,20 +404,15 @@ pub fn job(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
                 (header.period_start, registers, [0, 0])
             }
         };
-        let gap_flags = if standing.is_some() { flags } else { 0 };
+        if from < record.start {
+            let gap_flags = if standing.is_some() { flags } else { 0 };
+            writer
+                .fill(pseudonym, (from, record.start), registers, energies, gap_flags)
+                .map_err(refuse)?;
+        }
+        let seconds = record.end - record.start;
         writer
-            .fill(pseudonym, (from, record.start), registers, energies, gap_flags)
-            .map_err(refuse)?;
-        let mut measured = [0u8; RECORD_BYTES];
-        measured.copy_from_slice(record.bytes);
-        writer
-            .write(
-                &measured,
-                record.registers,
-                record.energies,
-                record.end - record.start,
-                flags,
-            )
+            .write(record.bytes, record.registers, record.energies, seconds, flags)
             .map_err(refuse)?;
         earliest = record.end;
         standing = Some(Standing {
@@ -356,9 +425,9 @@ pub fn job(input: &[u8], output: &mut Output) -> Result<(), Refusal> {
             .fill(pseudonym, (last.end, header.period_end), last.registers, [0, 0], 0)
             .map_err(|code| Refusal::new(code, Refusal::NOWHERE))?;
     }
-    let written = writer.count.to_be_bytes();
-    output.bytes_mut()[count_at..count_at + 4].copy_from_slice(&written);
-    Ok(())
+    let written = writer.count;
+    output.bytes_mut()[count_at..count_at + 4].copy_from_slice(&written.to_be_bytes());
+    Ok(written)
 }
 
 /// The ABI's entry point: `output pointer << 32 | length`.

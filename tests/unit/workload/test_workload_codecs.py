@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.metering.records import DEVICE_RECORD_BYTES, Quality, make_device_records, parse_device_records
-from wattest.workload.engine import EngineConfiguration, Limits
+from wattest.workload import vee as vee_module
+from wattest.workload.engine import EngineConfiguration, Limits, Outcome
 from wattest.workload.failures import FuelExhausted, JobDeclined, MemoryExceeded
 from wattest.workload.guests import load_guest
 from wattest.workload.statement import (
@@ -34,7 +35,9 @@ from wattest.workload.vee import (
     VeeInputInvalid,
     encode_vee_input,
     parse_vee_output,
+    parse_vee_outputs,
     run_vee,
+    run_vee_many,
 )
 
 HOST = EngineConfiguration.for_host()
@@ -101,6 +104,49 @@ def test_a_refusal_says_what_and_where() -> None:
     assert caught.value.fields["index"] == 1
     assert caught.value.fields["reason"] == "a register runs backwards"
     assert caught.value.exit_code == 4
+
+
+def test_many_jobs_give_what_each_gives_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    guest = load_guest("vee", HOST)
+    jobs = [replace(JOB, period_end=3600 + 900 * k) for k in range(7)]
+    alone = [run_vee(guest, job) for job in jobs]
+    assert list(run_vee_many(guest, jobs)) == alone
+    monkeypatch.setattr(vee_module, "MAX_VEE_JOBS", 3)
+    sizes: list[int] = []
+    run = guest.run
+
+    def counting(data: bytes, limits: Limits | None = None) -> Outcome:
+        sizes.append(int.from_bytes(data[1:5], "big"))
+        return run(data, limits)
+
+    monkeypatch.setattr(guest, "run", counting)
+    assert list(run_vee_many(guest, jobs)) == alone
+    assert sizes == [3, 3, 1]
+    assert list(run_vee_many(guest, [])) == []
+
+
+def test_many_jobs_that_fill_more_than_a_call_holds_are_split() -> None:
+    guest = load_guest("vee", HOST)
+    jobs = [VeeInput(0, 900 * 60_000, 900, records([0], [10], [10]))] * 2
+    assert [result.count for result in run_vee_many(guest, jobs)] == [60_000, 60_000]
+
+
+def test_a_refused_job_among_many_is_named_as_if_it_were_alone() -> None:
+    bad = VeeInput(0, 1800, 900, records([0, 900], [100, 99], [10, 10]))
+    results = run_vee_many(load_guest("vee", HOST), [JOB, bad, JOB])
+    assert next(results).count == 4
+    with pytest.raises(JobDeclined) as caught:
+        next(results)
+    assert caught.value.fields["index"] == 1
+    assert caught.value.fields["reason"] == "a register runs backwards"
+
+
+def test_results_of_another_number_of_jobs_are_refused() -> None:
+    good = b"\0\0\0\0\1\0\0\0\1" + bytes(63)
+    assert [result.count for result in parse_vee_outputs(good, 1)] == [1]
+    for jobs, output in ((2, good), (1, good + b"\0"), (1, good[:-1]), (0, good), (1, b"\0")):
+        with pytest.raises(MalformedGuestOutput):
+            parse_vee_outputs(output, jobs)
 
 
 def test_limits_bound_a_guest_that_is_honest_too() -> None:
