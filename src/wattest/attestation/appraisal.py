@@ -3,7 +3,8 @@
 Decided here: how the policy's rules are applied to what holds cryptographically. ``genuine`` is dcap-qvl's judgement
 alone; ``accepted`` needs it and every rule of the policy. Several things that dcap-qvl lets pass are refused here:
 provisioning and launch keys, unpinned attributes, a quoting enclave that needs configuration, a PCE id that is not the
-platform's, revocation lists from the future, bytes in the quote that nothing owns. Not decided here: keys, channels,
+platform's, revocation lists from the future, collateral signed by a certificate for another purpose, bytes in the
+quote that nothing owns. Not decided here: keys, channels,
 nonces (the caller passes the report data it expects), sequence and rollback (the chain decides).
 
 Invariants: nothing is accepted that is not genuine; every refusal has at least one reason; the result is a function of
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import Evidence, platform_id
 from wattest.attestation.formats.collateral import CollateralMalformed
@@ -27,6 +29,8 @@ from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, a
 from wattest.units import SECONDS_PER_DAY
 
 MAX_ROOTS = 8
+PPID_BYTES = 16
+TCB_INFO_VERSION, QE_IDENTITY_VERSION = 3, 2
 _FLAG_DEBUG, _FLAG_PROVISION_KEY, _FLAG_EINITTOKEN_KEY = 0x02, 0x10, 0x20
 _TD_UNDER_DEBUG = 0xFF
 
@@ -154,6 +158,9 @@ def _judge_report(
         yield Finding("slack_bytes", f"{evidence.quote.slack_bytes} bytes inside the quote belong to no field")
     if evidence.quote.wrapper_type not in (None, CERTIFICATION_QE_REPORT):
         yield Finding("certification_type", f"certification data of type {evidence.quote.wrapper_type}, not 6")
+    # dcap-qvl compares the first half alone, which holds the hash of the attestation key.
+    if any(evidence.quote.qe_report.report_data[32:]):
+        yield Finding("qe_report_data", "the second half of the quoting enclave's report data is not zero")
     if not (policy.enclaves or policy.trust_domains):
         yield Finding("no_reference_value", "no policy names a measurement to trust; pass one with --policy")
     elif reference is None:
@@ -175,10 +182,7 @@ def _judge_endorsements(
 ) -> Iterator[Finding]:
     try:
         dates = endorsements.issue_dates()
-        numbers = (
-            endorsements.platform_statement().evaluation_number,
-            endorsements.quoting_enclave_statement().evaluation_number,
-        )
+        platform, quoting_enclave = endorsements.platform_statement(), endorsements.quoting_enclave_statement()
     except CollateralMalformed as error:
         yield Finding("collateral_malformed", error.message)
         return
@@ -194,9 +198,18 @@ def _judge_endorsements(
                 f"the {what} is {(now - issued) // SECONDS_PER_DAY} days old, over the policy's"
                 f" {policy.maximum_collateral_age_days}; fetch it again",
             )
+    numbers = platform.evaluation_number, quoting_enclave.evaluation_number
     wanted = max(policy.minimum_tcb_evaluation_number, expectation.seen_evaluation_number)
     if min(numbers) < wanted:
         yield Finding("evaluation_number", f"TCB evaluation number {min(numbers)} is below {wanted}: it is going back")
+    # dcap-qvl takes the older form of TCB info, too, which names neither kind nor version of its components.
+    if (platform.version, quoting_enclave.version) != (TCB_INFO_VERSION, QE_IDENTITY_VERSION):
+        yield Finding(
+            "collateral_of_other_kind",
+            f"TCB info of version {platform.version} and QE identity of version {quoting_enclave.version},"
+            f" where {TCB_INFO_VERSION} and {QE_IDENTITY_VERSION} belong",
+        )
+    yield from judge_signers(endorsements.collateral)
 
 
 def _judge_platform(
@@ -205,6 +218,8 @@ def _judge_platform(
     if policy.production and verified.root.kind is not RootKind.INTEL:
         what = "a simulator's root" if verified.root.kind is RootKind.SIMULATOR else "no processor vendor's root"
         yield Finding("root_refused", f"'{verified.root.name}' is {what}, and the policy is for production")
+    if len(verified.ppid) != PPID_BYTES:
+        yield Finding("certificate_malformed", f"the PCK certificate's PPID has {len(verified.ppid)} bytes, not 16")
     yield from _judge_status("platform", verified.tcb_status, verified.advisories, policy, now)
     # dcap-qvl lets a quoting enclave that needs configuration pass as UpToDate: the worse of the two must count.
     if verified.qe_status != "UpToDate":

@@ -1,4 +1,4 @@
-"""AR4SI's trustworthiness vector (draft-ietf-rats-ar4si, section 2.3): what findings cast doubt on.
+"""AR4SI's trustworthiness vector (draft-ietf-rats-ar4si-10, section 2.3): what findings cast doubt on.
 
 Decided here: which value each reason code and each TCB status stands for, and the tier of a value. Not decided here:
 what is accepted (``appraisal``) and the message around the vector (``ear``).
@@ -21,7 +21,8 @@ CLAIMS = (INSTANCE, CONFIGURATION, EXECUTABLES, HARDWARE, RUNTIME)
 # The three that no quote says anything about are read from other verifiers' results, and never written.
 ALL_CLAIMS = frozenset({*CLAIMS, "file-system", "storage-opaque", "sourced-data"})
 
-NO_CLAIM, AFFIRMED, VULNERABLE, UNRECOGNISED_CODE, REFUSED, UNKNOWN, FORGED = 0, 2, 32, 33, 96, 97, 99
+MALFUNCTION, NO_CLAIM, AFFIRMED, AFFIRMED_AT_BOOT = -1, 0, 2, 3
+VULNERABLE, UNRECOGNISED_CODE, REFUSED, UNKNOWN, FORGED = 32, 33, 96, 97, 99
 
 
 class Tier(StrEnum):
@@ -38,7 +39,7 @@ SEVERITY = (Tier.NONE, Tier.AFFIRMING, Tier.WARNING, Tier.CONTRAINDICATED)
 _FORGED_CODES = (
     *("report_signature", "attestation_key", "qe_report_signature", "qe_identity_mismatch", "unknown_qe_vendor"),
     *("tcb_info_signature", "qe_identity_signature", "signature_length", "certificate_chain", "certificate_malformed"),
-    *("no_pck_certificate", "wrong_revocation_list", "time", "verifier_panicked", "not_genuine"),
+    *("no_pck_certificate", "wrong_revocation_list", "collateral_signer", "not_genuine"),
 )
 _BY_CLAIM: dict[str, tuple[int, tuple[str, ...]]] = {
     INSTANCE: (UNKNOWN, ("other_root", "root_refused", "platform", "report_data")),
@@ -47,7 +48,7 @@ _BY_CLAIM: dict[str, tuple[int, tuple[str, ...]]] = {
         REFUSED,
         (
             *("attributes", "xfrm", "misc_select", "td_attributes", "provision_key", "einittoken_key"),
-            *("slack_bytes", "certification_type", "quote_version"),
+            *("slack_bytes", "certification_type", "quote_version", "qe_report_data"),
         ),
     ),
     HARDWARE: (
@@ -63,6 +64,7 @@ _BY_CLAIM: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 CODE_VALUES: dict[str, tuple[tuple[str, ...], int]] = {
     **dict.fromkeys(_FORGED_CODES, (CLAIMS, FORGED)),
+    **dict.fromkeys(("time", "verifier_panicked"), (CLAIMS, MALFUNCTION)),
     **{code: ((claim,), value) for claim, (value, codes) in _BY_CLAIM.items() for code in codes},
 }
 _CONFIGURE = frozenset(
@@ -95,6 +97,8 @@ def trust_vector(result: AppraisalResult) -> dict[str, int]:
     vector = dict.fromkeys(CLAIMS, NO_CLAIM)
     if result.genuine:
         vector = dict.fromkeys(CLAIMS, AFFIRMED)
+        if result.measurement["tee"] == "TDX":
+            vector[EXECUTABLES] = AFFIRMED_AT_BOOT  # what a domain loads later, no quote tells
         for status in (result.tcb_status, result.qe_status):
             _weaken(vector, status)
         if result.root is RootKind.SIMULATOR:
@@ -104,7 +108,8 @@ def trust_vector(result: AppraisalResult) -> dict[str, int]:
     if not result.accepted:
         for code in result.codes:
             claims, value = CODE_VALUES.get(code, (CLAIMS, FORGED))
-            vector |= {claim: max(vector[claim], value) for claim in claims}
+            # A malfunction (-1) is said where nothing else is, and gives way to everything that is.
+            vector |= {claim: max(vector[claim], value) if vector[claim] else value for claim in claims}
     return vector
 
 

@@ -26,6 +26,7 @@ from wattest.attestation.formats.quote import CERTIFICATION_PCK_CHAIN
 from wattest.attestation.roots import TrustRoot, show_name
 from wattest.errors import VerificationError
 
+_STRAY = "UnknownIssuer"  # how dcap-qvl says that no issuer in a chain fits a certificate
 MAX_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
@@ -91,7 +92,8 @@ def _call(judge: Callable[[], str], evidence: Evidence, root: TrustRoot) -> str:
         raise EvidenceForged("verifier_panicked", "the verification library gave up on this input") from None
     code, meaning = name_fault(said)
     if code in ("other_root", "certificate_chain", "wrong_revocation_list"):
-        code, meaning = _locate_root(evidence, root) or (code, meaning)
+        broken = ("certificate_chain", "a certificate does not lead to the trusted root") if _STRAY in said else None
+        code, meaning = _locate_root(evidence, root) or broken or (code, meaning)
     raise EvidenceForged(code, meaning, verifier=" / ".join(line.strip() for line in said.splitlines() if line.strip()))
 
 
@@ -102,9 +104,10 @@ def _locate_root(evidence: Evidence, root: TrustRoot) -> tuple[str, str] | None:
     try:
         top = x509.load_pem_x509_certificates(evidence.quote.certification_data.rstrip(b"\x00"))[-1]
         subject, der = show_name(top.subject), top.public_bytes(Encoding.DER)
+        is_root = top.subject == top.issuer
     except X509_FAULTS:
         return None
-    if der == root.certificate:
+    if der == root.certificate or not is_root:
         return None
     return "other_root", f"the quote's chain ends in '{subject}', not in the trusted root '{root.name}'"
 

@@ -70,6 +70,7 @@ class Statement:
     """What the policy reads of TCB info or QE identity; times are unix seconds. Believe it once its signature held."""
 
     id: str
+    version: int
     issued_at: int
     next_update: int
     evaluation_number: int
@@ -115,6 +116,7 @@ def parse_statement(text: str, what: str) -> Statement:
     try:
         return Statement(
             id=_text(value["id"]),
+            version=_small_integer(value["version"]),
             issued_at=_unix_seconds(value["issueDate"]),
             next_update=_unix_seconds(value["nextUpdate"]),
             evaluation_number=_small_integer(value["tcbEvaluationDataNumber"]),
