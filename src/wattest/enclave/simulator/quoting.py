@@ -52,6 +52,7 @@ class QuoteOptions:
     qe_svn: int = QE_SVN
     qe_attributes: bytes = QE_ATTRIBUTES
     qe_misc_select: int = 0
+    qe_report_data_tail: bytes = bytes(32)
     attestation_key: ec.EllipticCurvePrivateKey | None = None
     vouched_key: ec.EllipticCurvePrivateKey | None = None
     certification_key: ec.EllipticCurvePrivateKey | None = None
@@ -122,7 +123,7 @@ class QuotingEnclave:
             mr_signer=options.qe_mr_signer,
             product=usual if options.qe_product is None else options.qe_product,
             svn=options.qe_svn,
-            report_data=hashlib.sha256(key + _AUTHENTICATION_DATA).digest() + bytes(32),
+            report_data=hashlib.sha256(key + _AUTHENTICATION_DATA).digest() + options.qe_report_data_tail,
             attributes=options.qe_attributes,
             cpu_svn=CPU_SVN,
             misc_select=options.qe_misc_select,
