@@ -33,12 +33,17 @@ contract AppraiserQuorum is IEvidenceVerifier {
     }
 
     /// @inheritdoc IEvidenceVerifier
-    function verifyEvidence(bytes32 digest, EvidenceVerdict calldata, bytes calldata evidence) external view {
+    function verifyEvidence(bytes32 digest, EvidenceVerdict calldata verdict, bytes calldata evidence)
+        external
+        view
+        returns (bytes10)
+    {
         _requireQuorum(digest, evidence);
+        return bytes10(verdict.evidenceDigest);
     }
 
     /// @inheritdoc IEvidenceVerifier
-    function verifyRevocation(bytes32 digest, Revocation calldata, bytes calldata evidence) external view {
+    function verifyRevocation(bytes32 digest, Revocation calldata, bytes10, bytes calldata evidence) external view {
         _requireQuorum(digest, evidence);
     }
 

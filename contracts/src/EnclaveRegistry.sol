@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IEnclaveRegistry} from "./interfaces/IEnclaveRegistry.sol";
 import {IEvidenceVerifier} from "./interfaces/IEvidenceVerifier.sol";
-import {IReferee} from "./interfaces/IReferee.sol";
+import {ChannelManager} from "./lib/ChannelManager.sol";
 import {EvidenceVerdict, EvidenceVerdictHash, Revocation} from "./types/EvidenceVerdict.sol";
 
 /// @title Which enclave keys may sign batches
@@ -19,14 +19,12 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         uint64 expiresAt;
     }
 
+    /// @dev One slot, so that a registration writes one for the key whatever else is new.
     struct KeyRecord {
-        bytes32 channel;
-        bytes32 verdictDigest;
-        address operator;
-        uint64 registeredAt;
-        address referee;
-        uint64 expiresAt;
-        uint64 revokedAt;
+        bytes16 binding; // first half of _bindingId: only for guarding second preimages, which 128 bits do
+        bytes10 evidenceTag; // the verifier's, of the last registration
+        uint40 issuedAt; // of the last verdict
+        bool isRevoked;
     }
 
     /// @inheritdoc IEnclaveRegistry
@@ -37,9 +35,8 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
     /// @dev Keyed by binding and workload, so that a commit checks key, expiry and workload with one cold read.
     mapping(bytes32 slot => ActiveKey) private _active;
     /// @dev Where in _active a binding's only active key is.
-    mapping(bytes32 binding => bytes32 slot) private _slotOf;
+    mapping(bytes16 binding => bytes32 slot) private _slotOf;
     mapping(address enclaveKey => KeyRecord) private _keys;
-    mapping(bytes32 verdictDigest => bool) private _used;
 
     constructor(IEvidenceVerifier verifier_, uint64 maxRegistrationS_) EIP712("wattest", "1") {
         if (address(verifier_).code.length == 0 || maxRegistrationS_ == 0 || maxRegistrationS_ > LONGEST_REGISTRATION_S)
@@ -55,31 +52,25 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         // Whoever could register a key of their own under another's name could equivocate in that name.
         if (verdict.operator != msg.sender) revert NotOperator(verdict.operator, msg.sender);
         _checkVerdict(verdict);
+        bytes16 binding = _bindingId(verdict.referee, verdict.channel, verdict.operator);
+        KeyRecord memory record = _keys[verdict.enclaveKey];
+        if (record.binding != 0) {
+            if (record.isRevoked) revert KeyRevoked(verdict.enclaveKey);
+            if (record.binding != binding) revert KeyBoundElsewhere(verdict.enclaveKey);
+            // A key's verdicts only go forward in time, so that none counts twice and none comes back.
+            if (verdict.issuedAt <= record.issuedAt) revert VerdictNotNewer(record.issuedAt, verdict.issuedAt);
+        }
         bytes32 digest = verdictDigest(verdict);
-        if (_used[digest]) revert VerdictAlreadyUsed(digest);
-        _used[digest] = true;
-        verifier.verifyEvidence(digest, verdict, evidence);
+        bytes10 tag = verifier.verifyEvidence(digest, verdict, evidence);
+        // issuedAt is not after the block's time, which 40 bits hold for 34,000 years.
+        _keys[verdict.enclaveKey] = KeyRecord(binding, tag, uint40(verdict.issuedAt), false);
 
-        KeyRecord storage record = _keys[verdict.enclaveKey];
-        if (record.revokedAt != 0) revert KeyRevoked(verdict.enclaveKey);
-        bool isRenewal = record.registeredAt != 0;
-        if (
-            isRenewal
-                && (record.referee != verdict.referee
-                    || record.channel != verdict.channel
-                    || record.operator != verdict.operator)
-        ) revert KeyBoundElsewhere(verdict.enclaveKey);
-        record.channel = verdict.channel;
-        record.verdictDigest = digest;
-        record.operator = verdict.operator;
-        record.registeredAt = uint64(block.timestamp);
-        record.referee = verdict.referee;
-        record.expiresAt = verdict.expiresAt;
-
-        bytes32 binding = _bindingId(verdict.referee, verdict.channel, verdict.operator);
-        delete _active[_slotOf[binding]];
         bytes32 slot = _slotId(verdict.referee, verdict.channel, verdict.operator, verdict.workload);
-        _slotOf[binding] = slot;
+        bytes32 before = _slotOf[binding];
+        if (before != slot) {
+            if (before != 0) delete _active[before];
+            _slotOf[binding] = slot;
+        }
         _active[slot] = ActiveKey(verdict.enclaveKey, verdict.expiresAt);
         emit EnclaveRegistered(
             verdict.channel,
@@ -95,24 +86,22 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function revoke(address enclaveKey) external {
-        KeyRecord memory record = _keys[enclaveKey];
-        if (record.registeredAt == 0) revert KeyNeverRegistered(enclaveKey);
-        if (msg.sender != record.operator && !_isManager(record.referee, record.channel, msg.sender)) {
+    function revoke(Revocation calldata revocation) external {
+        KeyRecord memory record = _requireKnown(revocation);
+        if (
+            msg.sender != revocation.operator
+                && !ChannelManager.isManager(revocation.referee, revocation.channel, msg.sender)
+        ) {
             revert NotRevoker(msg.sender);
         }
-        _revoke(enclaveKey, record);
+        _revoke(revocation, record);
     }
 
     /// @inheritdoc IEnclaveRegistry
     function revokeWithEvidence(Revocation calldata revocation, bytes calldata evidence) external {
-        KeyRecord memory record = _keys[revocation.enclaveKey];
-        if (
-            record.registeredAt == 0 || record.referee != revocation.referee || record.channel != revocation.channel
-                || record.operator != revocation.operator
-        ) revert KeyNeverRegistered(revocation.enclaveKey);
-        verifier.verifyRevocation(revocationDigest(revocation), revocation, evidence);
-        _revoke(revocation.enclaveKey, record);
+        KeyRecord memory record = _requireKnown(revocation);
+        verifier.verifyRevocation(revocationDigest(revocation), revocation, record.evidenceTag, evidence);
+        _revoke(revocation, record);
     }
 
     /// @inheritdoc IEnclaveRegistry
@@ -131,22 +120,23 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         view
         returns (bool)
     {
-        KeyRecord memory record = _keys[enclaveKey];
-        return record.registeredAt != 0 && record.referee == referee && record.channel == channel
-            && record.operator == operator;
+        return _keys[enclaveKey].binding == _bindingId(referee, channel, operator);
     }
 
     /// @inheritdoc IEnclaveRegistry
     function isActiveKey(address enclaveKey) external view returns (bool) {
-        KeyRecord memory record = _keys[enclaveKey];
-        ActiveKey memory active = _active[_slotOf[_bindingId(record.referee, record.channel, record.operator)]];
+        ActiveKey memory active = _active[_slotOf[_keys[enclaveKey].binding]];
         return enclaveKey != address(0) && active.enclaveKey == enclaveKey && block.timestamp < active.expiresAt;
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function registrationOf(address enclaveKey) external view returns (bytes32, uint64, uint64, uint64) {
+    function registrationOf(address enclaveKey)
+        external
+        view
+        returns (bytes16 binding, bytes10 evidenceTag, uint64 issuedAt, bool isRevoked)
+    {
         KeyRecord memory record = _keys[enclaveKey];
-        return (record.verdictDigest, record.registeredAt, record.expiresAt, record.revokedAt);
+        return (record.binding, record.evidenceTag, record.issuedAt, record.isRevoked);
     }
 
     /// @inheritdoc IEnclaveRegistry
@@ -175,25 +165,25 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         }
     }
 
-    function _revoke(address enclaveKey, KeyRecord memory record) private {
-        if (record.revokedAt != 0) revert KeyRevoked(enclaveKey);
-        _keys[enclaveKey].revokedAt = uint64(block.timestamp);
-        bytes32 slot = _slotOf[_bindingId(record.referee, record.channel, record.operator)];
+    /// @dev A key is known by its own binding only.
+    function _requireKnown(Revocation calldata revocation) private view returns (KeyRecord memory record) {
+        record = _keys[revocation.enclaveKey];
+        if (record.binding != _bindingId(revocation.referee, revocation.channel, revocation.operator)) {
+            revert KeyNeverRegistered(revocation.enclaveKey);
+        }
+    }
+
+    function _revoke(Revocation calldata revocation, KeyRecord memory record) private {
+        if (record.isRevoked) revert KeyRevoked(revocation.enclaveKey);
+        _keys[revocation.enclaveKey].isRevoked = true;
+        bytes32 slot = _slotOf[record.binding];
         // A replaced key is not active: the binding's present key stays.
-        if (_active[slot].enclaveKey == enclaveKey) delete _active[slot];
-        emit EnclaveRevoked(record.channel, record.operator, enclaveKey, msg.sender);
+        if (_active[slot].enclaveKey == revocation.enclaveKey) delete _active[slot];
+        emit EnclaveRevoked(revocation.channel, revocation.operator, revocation.enclaveKey, msg.sender);
     }
 
-    /// @dev The referee is whatever address the verdict named: an account without code, or a contract that answers nothing,
-    /// has no managers.
-    function _isManager(address referee, bytes32 channel, address account) private view returns (bool) {
-        if (referee.code.length == 0) return false;
-        (bool success, bytes memory output) = referee.staticcall(abi.encodeCall(IReferee.managerOf, (channel)));
-        return success && output.length == 32 && abi.decode(output, (uint256)) == uint160(account);
-    }
-
-    function _bindingId(address referee, bytes32 channel, address operator) private pure returns (bytes32) {
-        return keccak256(abi.encode(referee, channel, operator));
+    function _bindingId(address referee, bytes32 channel, address operator) private pure returns (bytes16) {
+        return bytes16(keccak256(abi.encode(referee, channel, operator)));
     }
 
     function _slotId(address referee, bytes32 channel, address operator, bytes32 workload)

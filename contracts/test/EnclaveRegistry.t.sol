@@ -109,7 +109,12 @@ contract EnclaveRegistryTest is World {
         refuse(
             verdict,
             evidence,
-            abi.encodeWithSelector(IEnclaveRegistry.VerdictAlreadyUsed.selector, registry.verdictDigest(verdict))
+            abi.encodeWithSelector(IEnclaveRegistry.VerdictNotNewer.selector, verdict.issuedAt, verdict.issuedAt)
+        );
+        (verdict.issuedAt, verdict.expiresAt) = (verdict.issuedAt - 1, verdict.expiresAt - 1);
+        refuseSigned(
+            verdict,
+            abi.encodeWithSelector(IEnclaveRegistry.VerdictNotNewer.selector, verdict.issuedAt + 1, verdict.issuedAt)
         );
     }
 
@@ -139,9 +144,9 @@ contract EnclaveRegistryTest is World {
     function test_RevocationByOperatorOrManagerIsForGood() public {
         address key = vm.addr(ENCLAVE);
         vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.NotRevoker.selector, address(this)));
-        registry.revoke(key);
+        registry.revoke(bindingOf(key));
         vm.prank(manager);
-        registry.revoke(key);
+        registry.revoke(bindingOf(key));
         vm.assertFalse(registry.isActiveKey(key));
         (address active,) = registry.activeKey(address(referee), channel, operator, WORKLOAD);
         vm.assertEq(active, address(0));
@@ -152,20 +157,25 @@ contract EnclaveRegistryTest is World {
         refuseSigned(verdict, abi.encodeWithSelector(IEnclaveRegistry.KeyRevoked.selector, key));
         vm.prank(operator, operator);
         vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.KeyRevoked.selector, key));
-        registry.revoke(key);
+        registry.revoke(bindingOf(key));
         vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.KeyNeverRegistered.selector, address(1)));
-        registry.revoke(address(1));
+        registry.revoke(bindingOf(address(1)));
+        Revocation memory elsewhere = bindingOf(key);
+        elsewhere.operator = catcher;
+        vm.prank(catcher);
+        vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.KeyNeverRegistered.selector, key));
+        registry.revoke(elsewhere);
     }
 
     function test_RevocationOfAReplacedKeyKeepsTheNewOne() public {
         registerKey(operator, SECOND, channel, WORKLOAD);
         vm.prank(operator, operator);
-        registry.revoke(vm.addr(ENCLAVE));
+        registry.revoke(bindingOf(vm.addr(ENCLAVE)));
         vm.assertTrue(registry.isActiveKey(vm.addr(SECOND)));
     }
 
     function test_RevocationByTheQuorum() public {
-        Revocation memory revocation = Revocation(vm.addr(ENCLAVE), address(referee), channel, operator);
+        Revocation memory revocation = bindingOf(vm.addr(ENCLAVE));
         bytes32 digest = registry.revocationDigest(revocation);
         bytes memory one = quorumSignatures(digest, 1);
         vm.expectRevert(abi.encodeWithSelector(IEvidenceVerifier.QuorumTooSmall.selector, 2, 1));
@@ -216,6 +226,10 @@ contract EnclaveRegistryTest is World {
     function testFuzz_FirstLightNeverReverts(bytes32 text, bytes calldata arbitrary) public {
         FirstLight light = new FirstLight(registry);
         vm.assertFalse(light.verify(text, arbitrary));
+    }
+
+    function bindingOf(address key) private view returns (Revocation memory) {
+        return Revocation(key, address(referee), channel, operator);
     }
 
     function fresh() private view returns (EvidenceVerdict memory) {

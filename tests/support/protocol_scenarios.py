@@ -253,14 +253,16 @@ class Player:
         return self.run("register", step, verdict, self._evidence(verdict, step))
 
     def do_revoke(self, step: dict[str, Any]) -> str | None:
-        key = address_of(step.get("key", "enclave"))
-        return self.run("revoke", step, key, address_of("manager"))
+        return self.run("revoke", step, self._revocation(step), address_of("manager"))
 
     def do_revoke_with_evidence(self, step: dict[str, Any]) -> str | None:
+        revocation = self._revocation(step)
+        return self.run("revokeWithEvidence", step, revocation, self._evidence(revocation, step))
+
+    def _revocation(self, step: dict[str, Any]) -> Revocation:
         operator = address_of(step.get("operator", "operator"))
         key = address_of(step.get("key", "enclave"))
-        revocation = Revocation(key, self.executor.domain.verifying_contract, self.channel, operator)
-        return self.run("revokeWithEvidence", step, revocation, self._evidence(revocation, step))
+        return Revocation(key, self.executor.domain.verifying_contract, self.channel, operator)
 
     def _evidence(self, signed: EvidenceVerdict | Revocation, step: dict[str, Any]) -> bytes:
         names = step.get("signers", ["appraiser 0", "appraiser 1"])
@@ -451,9 +453,9 @@ class TwinExecutor:
             case "register":
                 self.registry = apply_register(self.registry, by.caller, by.now, self.blocks, *arguments)
             case "revoke":
-                self.registry = apply_revoke(self.registry, by.caller, by.now, *arguments)
+                self.registry = apply_revoke(self.registry, by.caller, *arguments)
             case "revokeWithEvidence":
-                self.registry = apply_revoke_with_evidence(self.registry, by.now, *arguments)
+                self.registry = apply_revoke_with_evidence(self.registry, *arguments)
             case "commit":
                 self.state = apply_commit(self.state, by, self.registry, *arguments)
             case "proveEquivocation":

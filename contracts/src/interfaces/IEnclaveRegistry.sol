@@ -21,8 +21,8 @@ interface IEnclaveRegistry {
         bytes32 platform,
         uint64 expiresAt
     );
-    /// @notice A key was revoked, for good. `by` is the operator, the channel's manager, or whoever brought the quorum's
-    /// revocation.
+    /// @notice A key was revoked, for good. `by` is the operator, the channel's manager, or whoever brought evidence that the
+    /// verifier took.
     event EnclaveRevoked(bytes32 indexed channel, address indexed operator, address indexed enclaveKey, address by);
 
     /// @notice Only the operator named in the verdict may register it.
@@ -35,12 +35,13 @@ interface IEnclaveRegistry {
     error RegistrationTooLong(uint64 limitS, uint64 actualS);
     /// @notice The nonce is not the hash of a block among the last 256.
     error NonceStale(uint64 nonceBlock, bytes32 nonce);
-    error VerdictAlreadyUsed(bytes32 verdictDigest);
+    /// @notice A verdict for a key must be issued after the key's last one: none counts twice.
+    error VerdictNotNewer(uint64 lastIssuedAt, uint64 issuedAt);
     /// @notice The key was registered for another referee, channel or operator.
     error KeyBoundElsewhere(address enclaveKey);
     error KeyRevoked(address enclaveKey);
     error KeyNeverRegistered(address enclaveKey);
-    /// @notice Only the operator or the channel's manager may revoke without the quorum.
+    /// @notice Only the operator or the channel's manager may revoke without evidence.
     error NotRevoker(address caller);
     /// @notice The limit on a registration's length is zero or over 90 days, or the verifier is no contract.
     error RegistryMisconfigured();
@@ -49,10 +50,12 @@ interface IEnclaveRegistry {
     /// @param evidence what the verifier asks for
     function register(EvidenceVerdict calldata verdict, bytes calldata evidence) external;
 
-    /// @notice Revokes a registered key at once. Caller: its operator, or the manager of its channel.
-    function revoke(address enclaveKey) external;
+    /// @notice Revokes a registered key at once. Caller: its operator, or the manager of its channel. The registry keeps only a
+    /// hash of a key's binding, so the caller repeats it.
+    function revoke(Revocation calldata revocation) external;
 
     /// @notice Revokes a registered key at once by the verifier's word. Anyone may bring it.
+    /// @param evidence what the verifier asks for
     function revokeWithEvidence(Revocation calldata revocation, bytes calldata evidence) external;
 
     /// @notice The active key for the binding and workload; zeros if there is none. The caller compares expiresAt
@@ -71,11 +74,15 @@ interface IEnclaveRegistry {
     /// @notice Whether the key is the active one of its binding and unexpired now.
     function isActiveKey(address enclaveKey) external view returns (bool);
 
-    /// @notice What is known of a key: zeros if it was never registered; revokedAt is zero unless it was revoked.
+    /// @notice What is known of a key: zeros if it was never registered. The verdicts are in the log and the transactions.
+    /// @return binding first 16 bytes of keccak256(abi.encode(referee, channel, operator))
+    /// @return evidenceTag what the verifier gave for the last registration's evidence
+    /// @return issuedAt of the last verdict, unix seconds
+    /// @return isRevoked whether it was revoked
     function registrationOf(address enclaveKey)
         external
         view
-        returns (bytes32 verdictDigest, uint64 registeredAt, uint64 expiresAt, uint64 revokedAt);
+        returns (bytes16 binding, bytes10 evidenceTag, uint64 issuedAt, bool isRevoked);
 
     /// @notice EIP-712 digest of a verdict under this registry's domain.
     function verdictDigest(EvidenceVerdict calldata verdict) external view returns (bytes32);

@@ -34,7 +34,7 @@ struct EvidenceVerdict {
     bytes32 policyDigest;
 }
 
-/// @notice The withdrawal of a verdict by the same quorum, for good.
+/// @notice The withdrawal of a key, for good.
 struct Revocation {
     address enclaveKey;
     address referee;

@@ -21,6 +21,10 @@ from typing import Any
 from wattest.crypto.hashing import keccak256
 from wattest.errors import ConfigError, ProtocolError, TransportError
 
+# Errors of a contract that another one calls come through it unchanged.
+_CALLEES = {
+    "EnclaveRegistry": ("AppraiserQuorum", "DcapVerifier"),
+}
 _ERROR_STRING = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)
 
@@ -136,9 +140,13 @@ class ContractAbi:
                 raise UnexpectedContractAnswer("a log lacks a topic", retryable=False, event=signature.name) from error
         return AbiEvent(signature.name, arguments)
 
+    def _callees_error(self, selector: bytes) -> _Signature | None:
+        errors = (load_abi(name)._errors for name in _CALLEES.get(self.name, ()))
+        return next((known[selector] for known in errors if selector in known), None)
+
     def error_from(self, data: bytes) -> ProtocolError:
         """The exception for revert data: the class in ``wattest.protocol.errors`` with the custom error's name."""
-        signature = self._errors.get(data[:4])
+        signature = self._errors.get(data[:4]) or self._callees_error(data[:4])
         if signature is not None:
             values = self._decode(signature.name, signature.input_types, data[4:])
             return _protocol_error(signature, values)
@@ -196,10 +204,11 @@ def load_abi(name: str) -> ContractAbi:
 
 
 def _protocol_error(signature: _Signature, values: Sequence[Any]) -> ProtocolError:
-    from wattest.protocol import errors
+    from wattest.protocol.dcap_errors import DCAP_REVERTS
+    from wattest.protocol.errors import REVERTS
 
-    kind = getattr(errors, signature.name, None)
-    if isinstance(kind, type) and issubclass(kind, errors.Reverted) and len(kind.arguments) == len(values):
+    kind = REVERTS.get(signature.name) or DCAP_REVERTS.get(signature.name)
+    if kind is not None and len(kind.arguments) == len(values):
         return kind(*values)
     fields = {
         f"error_{name or at}": value for at, (name, value) in enumerate(zip(signature.input_names, values, strict=True))

@@ -13,38 +13,47 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from wattest.chain.abi import UnexpectedContractAnswer, load_abi
-from wattest.chain.client import Block, ChainClient, Receipt
+from wattest.chain.abi import AbiEvent, UnexpectedContractAnswer, load_abi
+from wattest.chain.client import Block, ChainClient, Log, Receipt
 from wattest.chain.signer import LocalSigner
 from wattest.protocol.eip712 import Domain
-from wattest.protocol.verdict import EvidenceVerdict
+from wattest.protocol.verdict import EvidenceVerdict, Revocation
 
 SIGNATURE_BYTES = 65
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What the registry knows of a key; times are unix seconds, ``revoked_at`` zero unless revoked."""
+    """What the registry knows of a key.
 
-    verdict_digest: bytes
-    registered_at: int
-    expires_at: int
-    revoked_at: int
+    ``binding`` is the first 16 bytes of keccak256(abi.encode(referee, channel, operator)), ``evidence_tag`` 10 bytes by
+    which the verifier knows the last registration's evidence again, ``issued_at`` that verdict's (unix seconds).
+    """
+
+    binding: bytes
+    evidence_tag: bytes
+    issued_at: int
+    is_revoked: bool
 
     @property
     def is_known(self) -> bool:
         """Whether the key was ever registered."""
-        return self.registered_at != 0
+        return self.binding != bytes(16)
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVerdict:
-    """A registration as its transaction carried it: the verdict and the appraisers' signatures."""
+    """A registration as its transaction carried it: the verdict and what the verifier took for evidence."""
 
     verdict: EvidenceVerdict
-    signatures: tuple[bytes, ...]
+    evidence: bytes
     registered_at_block: int
     transaction_hash: bytes
+
+    @property
+    def signatures(self) -> tuple[bytes, ...]:
+        """The appraisers' signatures, when the registry's verifier is a quorum."""
+        return tuple(self.evidence[at : at + SIGNATURE_BYTES] for at in range(0, len(self.evidence), SIGNATURE_BYTES))
 
 
 class EnclaveRegistry:
@@ -79,7 +88,24 @@ class EnclaveRegistry:
 
     def revoke(self, signer: LocalSigner, enclave_key: bytes, *, intent: str | None = None) -> Receipt:
         """Revoke a key at once, as its operator or its channel's manager."""
-        return self.client.send(signer, self.abi, self.address, "revoke", enclave_key, intent=intent)
+        revocation = self.revocation_of(enclave_key)
+        return self.client.send(signer, self.abi, self.address, "revoke", revocation, intent=intent)
+
+    def revoke_with_evidence(self, signer: LocalSigner, enclave_key: bytes, evidence: bytes) -> Receipt:
+        """Revoke a key at once by evidence that the registry's verifier takes; anyone may."""
+        revocation = self.revocation_of(enclave_key)
+        return self.client.send(signer, self.abi, self.address, "revokeWithEvidence", revocation, evidence)
+
+    def revocation_of(self, enclave_key: bytes) -> Revocation:
+        """The key with its binding, which the registry keeps as a hash only: read from the log.
+
+        For a key that was never registered the binding is zero, and the registry refuses it.
+        """
+        events = self._registered(enclave_key)
+        if not events:
+            return Revocation(enclave_key, bytes(20), bytes(32), bytes(20))
+        found = events[-1][1].arguments
+        return Revocation(enclave_key, found["referee"], found["channel"], found["operator"])
 
     def active_key(self, referee: bytes, channel: bytes, operator: bytes, workload: bytes) -> tuple[bytes, int]:
         """The active key of a binding and when it expires; zeros when there is none."""
@@ -100,11 +126,8 @@ class EnclaveRegistry:
 
     def registered_verdicts(self, enclave_key: bytes) -> list[RegisteredVerdict]:
         """Every registration of a key, oldest first, read from the transactions that made them."""
-        topics = [self.abi.event_topic("EnclaveRegistered"), None, None, bytes(12) + enclave_key]
         found: list[RegisteredVerdict] = []
-        for log in self.client.logs(self.address, topics, self.deployed_at_block, self.client.block().number):
-            event = self.abi.decode_log(log.topics, log.data)
-            assert event is not None  # the topic was asked for
+        for log, event in self._registered(enclave_key):
             fields, evidence = self.abi.decode_input("register", self.client.transaction_input(log.transaction_hash))
             verdict = EvidenceVerdict(*fields)
             if verdict.digest(self.domain) != event.arguments["verdictDigest"]:
@@ -113,9 +136,14 @@ class EnclaveRegistry:
                     retryable=False,
                     transaction=log.transaction_hash,
                 )
-            parts = tuple(evidence[at : at + SIGNATURE_BYTES] for at in range(0, len(evidence), SIGNATURE_BYTES))
-            found.append(RegisteredVerdict(verdict, parts, log.block_number, log.transaction_hash))
+            found.append(RegisteredVerdict(verdict, evidence, log.block_number, log.transaction_hash))
         return found
+
+    def _registered(self, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
+        topics = [self.abi.event_topic("EnclaveRegistered"), None, None, bytes(12) + enclave_key]
+        logs = self.client.logs(self.address, topics, self.deployed_at_block, self.client.block().number)
+        events = ((log, self.abi.decode_log(log.topics, log.data)) for log in logs)
+        return [(log, event) for log, event in events if event is not None]
 
     def _call(self, function: str, *arguments: object) -> tuple[Any, ...]:
         return self.client.call(self.abi, self.address, function, *arguments)

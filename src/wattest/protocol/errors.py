@@ -67,10 +67,10 @@ class NonceStale(Reverted):
     advice = "make new evidence over a recent block hash"
 
 
-class VerdictAlreadyUsed(Reverted):
-    """The verdict was registered before."""
+class VerdictNotNewer(Reverted):
+    """A verdict for a key must be issued after the key's last one: none counts twice."""
 
-    arguments = ("verdict_digest",)
+    arguments = ("last_issued_at", "issued_at")
 
 
 class KeyBoundElsewhere(Reverted):
@@ -92,7 +92,7 @@ class KeyNeverRegistered(Reverted):
 
 
 class NotRevoker(Reverted):
-    """Only the operator or the channel's manager may revoke without the quorum."""
+    """Only the operator or the channel's manager may revoke without evidence."""
 
     arguments = ("caller",)
 

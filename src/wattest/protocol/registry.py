@@ -2,7 +2,8 @@
 
 Decided here: registration, replacement and revocation, behind a quorum of appraisers. Not decided here: how evidence is
 appraised. Invariants: one active key per (referee, channel, operator); a key belongs to one binding for ever and stays
-known after expiry, replacement and revocation, so that fraud can still be proved against it.
+known after expiry, replacement and revocation, so that fraud can still be proved against it; a key's verdicts only go
+forward in time.
 Source: contracts/src/EnclaveRegistry.sol, contracts/src/AppraiserQuorum.sol.
 """
 
@@ -28,10 +29,10 @@ from wattest.protocol.errors import (
     NotRevoker,
     QuorumTooSmall,
     RegistrationTooLong,
-    VerdictAlreadyUsed,
     VerdictExpired,
     VerdictFromFuture,
     VerdictIncomplete,
+    VerdictNotNewer,
 )
 from wattest.protocol.fields import ZERO_ADDRESS, ZERO_WORD
 from wattest.protocol.verdict import MAX_APPRAISERS, EvidenceVerdict, Revocation
@@ -58,14 +59,16 @@ class AppraiserQuorum:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What is known of a key: its binding, workload, verdict digest, and times (unix seconds; zero: not revoked)."""
+    """What is known of a key: its binding, and of its last verdict workload and times (unix seconds).
+
+    The contract keeps the binding as 16 bytes of its hash, and workload and expiry with the active key only.
+    """
 
     binding: Binding
     workload: bytes
-    verdict_digest: bytes
-    registered_at: int
+    issued_at: int
     expires_at: int
-    revoked_at: int = 0
+    is_revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,6 @@ class RegistryState:
     max_registration_s: int = 30 * 86_400
     keys: Mapping[bytes, Registration] = field(default_factory=dict)
     active: Mapping[Binding, bytes] = field(default_factory=dict)
-    used_verdicts: frozenset[bytes] = frozenset()
 
 
 def active_key(
@@ -127,48 +129,43 @@ def apply_register(
         raise RegistrationTooLong(registry.max_registration_s, length)
     if verdict.nonce == ZERO_WORD or recent_blocks.get(verdict.nonce_block) != verdict.nonce:
         raise NonceStale(verdict.nonce_block, verdict.nonce)
-    digest = verdict.digest(registry.domain)
-    if digest in registry.used_verdicts:
-        raise VerdictAlreadyUsed(digest)
-    require_quorum(registry.quorum, digest, evidence)
     binding = (verdict.referee, verdict.channel, verdict.operator)
     found = registry.keys.get(verdict.enclave_key)
-    if found is not None and found.revoked_at != 0:
-        raise KeyRevoked(verdict.enclave_key)
-    if found is not None and found.binding != binding:
-        raise KeyBoundElsewhere(verdict.enclave_key)
-    registered = Registration(binding, verdict.workload, digest, now, verdict.expires_at)
+    if found is not None:
+        if found.is_revoked:
+            raise KeyRevoked(verdict.enclave_key)
+        if found.binding != binding:
+            raise KeyBoundElsewhere(verdict.enclave_key)
+        if verdict.issued_at <= found.issued_at:
+            raise VerdictNotNewer(found.issued_at, verdict.issued_at)
+    require_quorum(registry.quorum, verdict.digest(registry.domain), evidence)
+    registered = Registration(binding, verdict.workload, verdict.issued_at, verdict.expires_at)
     return replace(
         registry,
         keys={**registry.keys, verdict.enclave_key: registered},
         active={**registry.active, binding: verdict.enclave_key},
-        used_verdicts=registry.used_verdicts | {digest},
     )
 
 
-def apply_revoke(registry: RegistryState, caller: bytes, now: int, enclave_key: bytes, manager: bytes) -> RegistryState:
+def apply_revoke(registry: RegistryState, caller: bytes, revocation: Revocation, manager: bytes) -> RegistryState:
     """Revoke a key at once; ``manager`` is the one of the key's channel, as its referee names it.
 
     Raises: KeyNeverRegistered, NotRevoker, KeyRevoked.
     """
-    found = _known(registry, enclave_key)
-    if caller not in (found.binding[2], manager):
+    found = _known(registry, revocation)
+    if caller not in (revocation.operator, manager):
         raise NotRevoker(caller)
-    return _revoked(registry, enclave_key, found, now)
+    return _revoked(registry, revocation.enclave_key, found)
 
 
-def apply_revoke_with_evidence(
-    registry: RegistryState, now: int, revocation: Revocation, evidence: bytes
-) -> RegistryState:
+def apply_revoke_with_evidence(registry: RegistryState, revocation: Revocation, evidence: bytes) -> RegistryState:
     """Revoke a key by the quorum's word; anyone may bring it.
 
     Raises: KeyNeverRegistered, KeyRevoked, and the quorum's errors.
     """
-    found = _known(registry, revocation.enclave_key)
-    if found.binding != (revocation.referee, revocation.channel, revocation.operator):
-        raise KeyNeverRegistered(revocation.enclave_key)
+    found = _known(registry, revocation)
     require_quorum(registry.quorum, revocation.digest(registry.domain), evidence)
-    return _revoked(registry, revocation.enclave_key, found, now)
+    return _revoked(registry, revocation.enclave_key, found)
 
 
 def require_quorum(quorum: AppraiserQuorum, digest: bytes, evidence: bytes) -> None:
@@ -192,15 +189,15 @@ def require_quorum(quorum: AppraiserQuorum, digest: bytes, evidence: bytes) -> N
         before = signer
 
 
-def _known(registry: RegistryState, enclave_key: bytes) -> Registration:
-    found = registry.keys.get(enclave_key)
-    if found is None:
-        raise KeyNeverRegistered(enclave_key)
+def _known(registry: RegistryState, revocation: Revocation) -> Registration:
+    found = registry.keys.get(revocation.enclave_key)
+    if found is None or found.binding != (revocation.referee, revocation.channel, revocation.operator):
+        raise KeyNeverRegistered(revocation.enclave_key)
     return found
 
 
-def _revoked(registry: RegistryState, enclave_key: bytes, found: Registration, now: int) -> RegistryState:
-    if found.revoked_at != 0:
+def _revoked(registry: RegistryState, enclave_key: bytes, found: Registration) -> RegistryState:
+    if found.is_revoked:
         raise KeyRevoked(enclave_key)
     active = {binding: key for binding, key in registry.active.items() if key != enclave_key}
-    return replace(registry, keys={**registry.keys, enclave_key: replace(found, revoked_at=now)}, active=active)
+    return replace(registry, keys={**registry.keys, enclave_key: replace(found, is_revoked=True)}, active=active)

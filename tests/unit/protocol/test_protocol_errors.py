@@ -8,6 +8,7 @@ from pathlib import Path
 
 import wattest.merkle as merkle
 from wattest.errors import ProtocolError, VerificationError
+from wattest.protocol.dcap_errors import DCAP_REVERTS
 from wattest.protocol.errors import REVERTS, BondTooSmall, UnknownBatch
 
 SOURCES = Path(__file__).parents[3] / "contracts/src"
@@ -18,11 +19,16 @@ def snake(name: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
-def declared() -> dict[str, tuple[str, ...]]:
+# What these refuse is evidence and collateral: named in dcap_errors, judged off chain by dcap-qvl and not by the twin.
+OF_DCAP = {"dcap", "ICollateralRegistry.sol", "IDcapVerifier.sol"}
+
+
+def declared(*, of_dcap: bool = False) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for source in SOURCES.rglob("*.sol"):
-        # dev is never deployed; what dcap and its registry refuse is evidence, judged by dcap-qvl and not by this twin
-        if {"dev", "dcap", "ICollateralRegistry.sol"} & set(source.relative_to(SOURCES).parts):
+        parts = set(source.relative_to(SOURCES).parts)
+        # dev is never deployed
+        if "dev" in parts or bool(OF_DCAP & parts) != of_dcap:
             continue
         for name, parameters in ERROR.findall(source.read_text()):
             names = tuple(snake(part.split()[-1].rstrip("_")) for part in parameters.split(",") if part.strip())
@@ -45,6 +51,14 @@ def test_merkle_errors_are_verification_or_input_errors() -> None:
 def test_parameters_are_the_same() -> None:
     contracts = declared()
     assert {name: cls.arguments for name, cls in REVERTS.items()} == {name: contracts[name] for name in REVERTS}
+
+
+def test_what_is_refused_of_quotes_and_collateral_has_its_names() -> None:
+    contracts = declared(of_dcap=True)
+    assert len(contracts) > 90
+    assert not set(contracts) & set(declared())
+    assert {name: cls.arguments for name, cls in DCAP_REVERTS.items()} == contracts
+    assert all(cls.__doc__ for cls in DCAP_REVERTS.values())
 
 
 def test_an_error_carries_its_fields() -> None:
