@@ -66,6 +66,8 @@ RESULTS = {
     "forged report": appraisal("report_signature", "no_reference_value", genuine=False),
     "other root": appraisal("other_root", genuine=False),
     "a reason that is not known": appraisal("of_tomorrow"),
+    "verifier gave up": appraisal("verifier_panicked", genuine=False),
+    "verifier gave up on a debug enclave": appraisal("verifier_panicked", "debug", genuine=False),
 }
 
 
@@ -75,6 +77,17 @@ def main() -> None:
     for name, result in RESULTS.items():
         claims = build_ear(result, developer="wattest", build="vectors")
         token = sign_ear(encode_ear(claims), KEY)
+        cases.append({"name": name, "result": result.as_dict(), "claims": claims, "token": token.decode()})
+    more = {
+        "status and vector alone": build_ear(RESULTS["up to date"], developer="wattest", build="vectors", detail=False),
+        "claims that are not known, an end, an overall status": build_ear(
+            RESULTS["up to date"], developer="wattest", build="vectors"
+        )
+        | {"exp": 1_790_000_600, "ear_status": "affirming", "tag:example.org,2026:more": {"than": ["is", "read"]}},
+    }
+    for name, claims in more.items():
+        token = sign_ear(encode_ear(claims), KEY)
+        result = RESULTS["up to date"]
         cases.append({"name": name, "result": result.as_dict(), "claims": claims, "token": token.decode()})
     content = {
         "description": "result becomes claims, claims a token under public_key; docs/spec/ear.md",
@@ -111,7 +124,12 @@ def refused(claims: dict[str, Any]) -> list[dict[str, str]]:
         "stray bits": (good[:-1] + chr(ord(good[-1]) + 1), "EarMalformed"),
         "not canonical": (signed(TOKEN_HEADER, json.dumps(claims).encode()), "EarMalformed"),
         "other profile": (signed(TOKEN_HEADER, encode(claims | {"eat_profile": "tag:other"})), "EarMalformed"),
-        "unknown claim": (signed(TOKEN_HEADER, encode(claims | {"exp": 1})), "EarMalformed"),
+        "end as text": (signed(TOKEN_HEADER, encode(claims | {"exp": "1"})), "EarMalformed"),
+        "overall status better than the submodule's": (
+            signed(TOKEN_HEADER, encode(claims | {"ear_status": "warning"})),
+            "EarMalformed",
+        ),
+        "no policy": (changed(claims, entry | {"ear_appraisal_policy_ids": []}), "EarMalformed"),
         "no time": (signed(TOKEN_HEADER, encode({k: v for k, v in claims.items() if k != "iat"})), "EarMalformed"),
         "refused but affirming": (changed(claims, entry | {"ear_status": "affirming"}), "EarMalformed"),
         "status unknown": (changed(claims, entry | {"ear_status": "fine"}), "EarMalformed"),

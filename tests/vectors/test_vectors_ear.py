@@ -23,7 +23,9 @@ def test_a_token_opens_and_says_what_its_result_says(case: dict[str, Any]) -> No
     ear = open_ear(case["token"].encode(), KEY)
     assert ear.claims == case["claims"]
     assert parse_ear(encode_ear(case["claims"])) == ear
-    assert (ear.accepted, list(ear.codes)) == (case["result"]["accepted"], case["result"]["codes"])
+    if ear.accepted is not None:
+        assert (ear.accepted, list(ear.codes)) == (case["result"]["accepted"], case["result"]["codes"])
+    assert ear.expires_at == case["claims"].get("exp")
 
 
 @pytest.mark.parametrize("case", FILE["refused"], ids=lambda case: case["name"])

@@ -2,10 +2,11 @@
 
 Decided here: how an appraisal becomes a claims set, and what is read back as one. Not decided here: the values of the
 trustworthiness vector (``trust_vector``), the signature around the claims (``ear_token``), how old a result may be
-(whoever reads it compares ``appraised_at``).
+(whoever reads it compares ``appraised_at``, and ``verify_unexpired`` by the time it goes by).
 
 Invariants: one claims set has one encoding (canonical JSON); a status is never better than the worst claim of its
-vector; what was not accepted is contraindicated. Specification: docs/spec/ear.md.
+vector; what was not accepted is contraindicated; claims that are not known are passed over, as the draft asks, and
+decide nothing. Specification: docs/spec/ear.md.
 """
 
 from __future__ import annotations
@@ -17,16 +18,13 @@ from wattest.attestation.result import AppraisalResult
 from wattest.attestation.trust_vector import ALL_CLAIMS, SEVERITY, Tier, overall_status, trust_vector, worst_tier
 from wattest.crypto.canonical import encode, parse
 from wattest.crypto.errors import CanonicalJsonInvalid
-from wattest.errors import InputError
+from wattest.errors import InputError, VerificationError
 
 EAR_PROFILE = "tag:ietf.org,2026:rats/ear#04"
 MAX_EAR_BYTES = 262_144
 _SUBMODULES = {"SGX": "enclave", "TDX": "trust_domain"}
 _TOP = {"eat_profile", "iat", "ear_verifier_id", "submods"}
-_SUBMODULE = {
-    *("ear_status", "ear_trustworthiness_vector", "ear_appraisal_policy_ids"),
-    *("ear_attester_claims", "ear_verifier_claims"),
-}
+_SUBMODULE = {"ear_status", "ear_trustworthiness_vector", "ear_appraisal_policy_ids"}
 _APPRAISAL = {
     *("accepted", "genuine", "reasons", "codes", "warnings", "tcb_status", "qe_status", "advisories", "reference"),
     *("platform_id", "fmspc", "root", "evidence_digest", "endorsements_digest"),
@@ -40,12 +38,19 @@ class EarMalformed(InputError):
         super().__init__(f"attestation result: {location}: {message}", hint="see docs/spec/ear.md", location=location)
 
 
+class EarExpired(VerificationError):
+    """An attestation result that says of itself that it no longer counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """An attestation result as read; ``claims`` is the whole of it. Believe it once its signature held."""
+    """An attestation result as read; ``claims`` is the whole of it. Believe it once its signature held.
+
+    ``accepted`` is None, and reasons and codes are empty, when the verifier left its own claims out.
+    """
 
     status: Tier
-    accepted: bool
+    accepted: bool | None
     submodule: str
     vector: dict[str, int]
     appraised_at: int
@@ -54,12 +59,30 @@ class Ear:
     policy_ids: tuple[str, ...]
     reasons: tuple[str, ...]
     codes: tuple[str, ...]
+    expires_at: int | None
     claims: dict[str, object]
 
+    def verify_unexpired(self, now: int) -> None:
+        """Raise EarExpired if ``now`` (unix seconds) is at or after the result's own end, if it has one."""
+        if self.expires_at is not None and now >= self.expires_at:
+            raise EarExpired(
+                "the attestation result has expired",
+                hint="ask the verifier for a new one",
+                expires_at=self.expires_at,
+                actual=now,
+            )
 
-def build_ear(result: AppraisalResult, *, developer: str, build: str) -> dict[str, object]:
-    """The claims set of an appraisal; ``developer`` and ``build`` name the verifier (``ear_verifier_id``)."""
+
+def build_ear(result: AppraisalResult, *, developer: str, build: str, detail: bool = True) -> dict[str, object]:
+    """The claims set of an appraisal; ``developer`` and ``build`` name the verifier (``ear_verifier_id``).
+
+    Without ``detail`` neither measurement, platform nor reasons are told: status, vector and policy alone.
+    """
     vector, shown = trust_vector(result), result.as_dict()
+    told: dict[str, object] = {
+        "ear_attester_claims": {"wattest_measurement": result.measurement},
+        "ear_verifier_claims": {"wattest_appraisal": {name: shown[name] for name in sorted(_APPRAISAL)}},
+    }
     return {
         "eat_profile": EAR_PROFILE,
         "iat": result.appraised_at,
@@ -69,8 +92,7 @@ def build_ear(result: AppraisalResult, *, developer: str, build: str) -> dict[st
                 "ear_status": overall_status(result, vector).value,
                 "ear_trustworthiness_vector": vector,
                 "ear_appraisal_policy_ids": [policy_id(result.policy_digest)],
-                "ear_attester_claims": {"wattest_measurement": result.measurement},
-                "ear_verifier_claims": {"wattest_appraisal": {name: shown[name] for name in sorted(_APPRAISAL)}},
+                **(told if detail else {}),
             }
         },
     }
@@ -97,52 +119,64 @@ def parse_ear(data: bytes) -> Ear:
     """Read a claims set, in its one encoding.
 
     Raises:
-        EarMalformed: over 256 KiB, not canonical JSON, a claim missing, unknown or of a wrong kind, or a status that is
-            better than its vector or verdict allows.
+        EarMalformed: over 256 KiB, not canonical JSON, a claim missing or of a wrong kind, or a status that is better
+            than its vector, its submodule or its verdict allows.
     """
     try:
-        claims = _table(parse(data, MAX_EAR_BYTES), "claims", _TOP)
+        claims = _claims(parse(data, MAX_EAR_BYTES), "claims", _TOP)
     except CanonicalJsonInvalid as error:
         raise EarMalformed("claims", error.message) from error
     if claims["eat_profile"] != EAR_PROFILE:
         raise EarMalformed("eat_profile", f"'{EAR_PROFILE}' belongs here")
-    verifier = _table(claims["ear_verifier_id"], "ear_verifier_id", {"developer", "build"})
+    verifier = _claims(claims["ear_verifier_id"], "ear_verifier_id", {"developer", "build"})
     submodules = _object(claims["submods"], "submods")
     if len(submodules) != 1 or not set(submodules) <= set(_SUBMODULES.values()):
         raise EarMalformed("submods", "exactly one, 'enclave' or 'trust_domain', belongs here")
     name = next(iter(submodules))
     at = f"submods.{name}"
-    inner = _table(submodules[name], at, _SUBMODULE)
+    inner = _claims(submodules[name], at, _SUBMODULE)
     vector = _vector(inner["ear_trustworthiness_vector"], f"{at}.ear_trustworthiness_vector")
-    _table(inner["ear_attester_claims"], f"{at}.ear_attester_claims", {"wattest_measurement"})
-    own = _table(inner["ear_verifier_claims"], f"{at}.ear_verifier_claims", {"wattest_appraisal"})
-    appraisal = _table(own["wattest_appraisal"], f"{at}.wattest_appraisal", _APPRAISAL)
-    accepted, status = appraisal["accepted"], inner["ear_status"]
-    if not isinstance(accepted, bool):
-        raise EarMalformed(f"{at}.wattest_appraisal.accepted", "true or false belongs here")
-    if not isinstance(status, str) or status not in set(Tier):
-        raise EarMalformed(f"{at}.ear_status", "none, affirming, warning or contraindicated belongs here")
-    reasons = _texts(appraisal["reasons"], f"{at}.wattest_appraisal.reasons")
-    codes = _texts(appraisal["codes"], f"{at}.wattest_appraisal.codes")
-    if not codes or len(codes) != len(reasons) or (codes == ("accepted",)) != accepted:
-        raise EarMalformed(f"{at}.wattest_appraisal.codes", "a code for each reason, in agreement with the verdict")
-    if SEVERITY.index(Tier(status)) < SEVERITY.index(worst_tier(vector)):
+    status = _tier(inner["ear_status"], f"{at}.ear_status")
+    if SEVERITY.index(status) < SEVERITY.index(worst_tier(vector)):
         raise EarMalformed(f"{at}.ear_status", "better than the worst claim of the trustworthiness vector")
-    if not accepted and status != Tier.CONTRAINDICATED:
-        raise EarMalformed(f"{at}.ear_status", "not accepted, and yet not contraindicated")
+    if "ear_status" in claims and SEVERITY.index(_tier(claims["ear_status"], "ear_status")) < SEVERITY.index(status):
+        raise EarMalformed("ear_status", "better than the submodule's")
+    policy_ids = _texts(inner["ear_appraisal_policy_ids"], f"{at}.ear_appraisal_policy_ids")
+    if not policy_ids:
+        raise EarMalformed(f"{at}.ear_appraisal_policy_ids", "at least one belongs here")
+    _object(inner.get("ear_attester_claims", {}), f"{at}.ear_attester_claims")
+    accepted, reasons, codes = _appraisal(inner, at, status)
     return Ear(
-        status=Tier(status),
+        status=status,
         accepted=accepted,
         submodule=name,
         vector=vector,
-        appraised_at=_time(claims["iat"]),
+        appraised_at=_time(claims["iat"], "iat"),
         developer=_text(verifier["developer"], "ear_verifier_id.developer"),
         build=_text(verifier["build"], "ear_verifier_id.build"),
-        policy_ids=_texts(inner["ear_appraisal_policy_ids"], f"{at}.ear_appraisal_policy_ids"),
+        policy_ids=policy_ids,
         reasons=reasons,
         codes=codes,
+        expires_at=_time(claims["exp"], "exp") if "exp" in claims else None,
         claims=claims,
     )
+
+
+def _appraisal(inner: dict[str, object], at: str, status: Tier) -> tuple[bool | None, tuple[str, ...], tuple[str, ...]]:
+    own = _object(inner.get("ear_verifier_claims", {}), f"{at}.ear_verifier_claims")
+    if "wattest_appraisal" not in own:
+        return None, (), ()
+    at = f"{at}.ear_verifier_claims.wattest_appraisal"
+    appraisal = _claims(own["wattest_appraisal"], at, _APPRAISAL)
+    accepted = appraisal["accepted"]
+    if not isinstance(accepted, bool):
+        raise EarMalformed(f"{at}.accepted", "true or false belongs here")
+    reasons, codes = _texts(appraisal["reasons"], f"{at}.reasons"), _texts(appraisal["codes"], f"{at}.codes")
+    if not codes or len(codes) != len(reasons) or (codes == ("accepted",)) != accepted:
+        raise EarMalformed(f"{at}.codes", "a code for each reason, in agreement with the verdict")
+    if not accepted and status != Tier.CONTRAINDICATED:
+        raise EarMalformed(at.partition(".ear_verifier_claims")[0] + ".ear_status", "not accepted, and yet better")
+    return accepted, reasons, codes
 
 
 def _object(value: object, location: str) -> dict[str, object]:
@@ -151,12 +185,18 @@ def _object(value: object, location: str) -> dict[str, object]:
     return value
 
 
-def _table(value: object, location: str, keys: set[str]) -> dict[str, object]:
+def _claims(value: object, location: str, wanted: set[str]) -> dict[str, object]:
+    """A claims set with at least these; others are passed over, as the draft asks of a receiver."""
     table = _object(value, location)
-    if table.keys() != keys:
-        odd = min(table.keys() ^ keys)
-        raise EarMalformed(f"{location}.{odd[:64]}", "missing" if odd in keys else "unknown claim")
+    if missing := wanted - table.keys():
+        raise EarMalformed(f"{location}.{min(missing)}", "missing")
     return table
+
+
+def _tier(value: object, location: str) -> Tier:
+    if not isinstance(value, str) or value not in set(Tier):
+        raise EarMalformed(location, "none, affirming, warning or contraindicated belongs here")
+    return Tier(value)
 
 
 def _vector(value: object, location: str) -> dict[str, int]:
@@ -170,9 +210,9 @@ def _vector(value: object, location: str) -> dict[str, int]:
     return vector
 
 
-def _time(value: object) -> int:
+def _time(value: object, location: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise EarMalformed("iat", "unix seconds belong here")
+        raise EarMalformed(location, "unix seconds belong here, without a fraction")
     return value
 
 

@@ -13,10 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattest.attestation.ear import MAX_EAR_BYTES, Ear, EarMalformed, encode_ear, parse_ear
+from wattest.attestation.ear import MAX_EAR_BYTES, Ear, EarExpired, EarMalformed, encode_ear, parse_ear
 from wattest.attestation.ear_token import MAX_TOKEN_BYTES, EarForged, open_ear, sign_ear
 from wattest.attestation.policy import ALLOWABLE
-from wattest.attestation.trust_vector import _KNOWN_WEAK, CODE_VALUES, Tier, tier_of, worst_tier
+from wattest.attestation.trust_vector import (
+    _KNOWN_WEAK,
+    ALL_CLAIMS,
+    CODE_VALUES,
+    Tier,
+    tier_of,
+    worst_tier,
+)
+from wattest.attestation.trust_words import CLAIM_WORDS, value_words
 from wattest.crypto.canonical import encode
 from wattest.crypto.errors import PublicKeyInvalid
 from wattest.crypto.p256 import P256PrivateKey
@@ -79,9 +87,42 @@ def test_a_claim_that_is_missing_is_named(path: tuple[Any, ...]) -> None:
     if "ear_trustworthiness_vector" in path[:-1]:
         assert path[-1] not in parse_ear(encode(claims)).vector
         return
+    if path[-1] in {"ear_attester_claims", "ear_verifier_claims", "wattest_measurement", "wattest_appraisal"}:
+        told = path[-1] in {"ear_attester_claims", "wattest_measurement"}
+        assert (parse_ear(encode(claims)).accepted is False) == told  # optional: None where nothing is told
+        return
     with pytest.raises(EarMalformed) as caught:
         parse_ear(encode(claims))
     assert path[-1] in caught.value.fields["location"] or path[0] == "submods"
+
+
+@pytest.mark.parametrize(
+    "at", [(), ("ear_verifier_id",), ("submods", "enclave"), ("submods", "enclave", "ear_verifier_claims")]
+)
+def test_claims_that_are_not_known_decide_nothing(at: tuple[str, ...]) -> None:
+    claims = copy.deepcopy(CLAIMS)
+    inner = claims
+    for key in at:
+        inner = inner[key]
+    inner["tag:example.org,2026:more"] = {"accepted": True}
+    read = parse_ear(encode(claims))
+    assert (read.status, read.accepted, read.codes) == (Tier.CONTRAINDICATED, False, ("unknown_measurement",))
+
+
+def test_a_result_ends_when_it_says_so() -> None:
+    ending = parse_ear(encode(CLAIMS | {"exp": 1_790_000_600}))
+    ending.verify_unexpired(1_790_000_599)
+    with pytest.raises(EarExpired):
+        ending.verify_unexpired(1_790_000_600)
+    parse_ear(encode(CLAIMS)).verify_unexpired(2**40)
+
+
+def test_every_value_has_words() -> None:
+    for claim in ALL_CLAIMS:
+        words = [value_words(claim, value) for value in range(-128, 128)]
+        assert all(words)
+        assert len(set(words)) >= 7
+    assert set(CLAIM_WORDS) == ALL_CLAIMS
 
 
 def test_claims_that_are_too_long_are_never_made_or_read() -> None:

@@ -17,6 +17,7 @@ from wattest import __version__
 from wattest.apps.cli.attest_collateral import collateral_group
 from wattest.apps.cli.attest_policy import policy_group
 from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
+from wattest.apps.cli.attest_token import token_group
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.apps.cli.collateral_words import LATEST_TIME, printable
 from wattest.attestation.appraisal import appraise
@@ -40,6 +41,7 @@ def attest() -> None:
 
 attest.add_command(policy_group)
 attest.add_command(collateral_group)
+attest.add_command(token_group)
 
 
 @attest.command()
@@ -53,6 +55,9 @@ attest.add_command(collateral_group)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--ear", "as_ear", is_flag=True, help="Print the result as EAR claims, canonical JSON.")
 @click.option(
+    "--ear-minimal", is_flag=True, help="With --ear: status, vector and policy alone; no measurement, no reason."
+)
+@click.option(
     "--sign-key", type=click.Path(path_type=Path), help="With --ear: sign as JWT with this P-256 key file (mode 0600)."
 )
 def verify(
@@ -64,6 +69,7 @@ def verify(
     policy: Path | None,
     as_json: bool,
     as_ear: bool,
+    ear_minimal: bool,
     sign_key: Path | None,
 ) -> int:
     """Say whether QUOTE is genuine, and whether the policy accepts it.
@@ -72,8 +78,8 @@ def verify(
     """
     if as_ear and as_json:
         raise click.UsageError("--ear and --json are two forms of one result: choose one")
-    if sign_key is not None and not as_ear:
-        raise click.UsageError("--sign-key signs what --ear prints: give both")
+    if not as_ear and (sign_key is not None or ear_minimal):
+        raise click.UsageError("--sign-key and --ear-minimal say how --ear prints: give it, too")
     key = None if sign_key is None else P256PrivateKey.from_seed(read_key_file(sign_key))
     try:
         result = appraise(
@@ -90,7 +96,7 @@ def verify(
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     elif as_ear:
-        _print_ear(result, key)
+        _print_ear(result, key, detail=not ear_minimal)
     else:
         click.echo(_explain(result, policy is not None))
     return EXIT_DONE if result.accepted else EXIT_VERIFICATION
@@ -100,8 +106,8 @@ def _policy(path: Path | None) -> AppraisalPolicy:
     return default_policy() if path is None else parse_policy(read_bounded(path, MAX_POLICY_BYTES))
 
 
-def _print_ear(result: AppraisalResult, key: P256PrivateKey | None) -> None:
-    encoded = encode_ear(build_ear(result, developer="wattest", build=f"wattest {__version__}"))
+def _print_ear(result: AppraisalResult, key: P256PrivateKey | None, *, detail: bool) -> None:
+    encoded = encode_ear(build_ear(result, developer="wattest", build=f"wattest {__version__}", detail=detail))
     if key is None:
         click.echo(encoded.decode())
         return
