@@ -1,7 +1,8 @@
 """The one way to a chain: reads, transactions that are never doubled, logs, and a watch for reorganisations.
 
-Decided here: which chain is accepted, how a nonce is chosen, when a transaction is sent again, when it is believed. Not
-decided here: the bytes on the wire (``rpc``), the meaning of calls (``referee`` and its neighbours). Invariants: an
+Decided here: which chain is accepted, what can be asked of it. Not decided here: the bytes on the wire (``rpc``), how a
+nonce is chosen and when a transaction is sent again (``sending``), when it is believed (``pipeline``), the meaning of
+calls (``referee`` and its neighbours). Invariants: an
 *intent* (a name such as ``commit:<channel>:7``) is bound to one nonce from before its first broadcast until that nonce
 is spent, so that sending it again after a crash, a timeout or a reorganisation cannot do it twice; a chain with another
 id or genesis is refused, before every transaction too.
@@ -9,78 +10,69 @@ id or genesis is refused, before every transaction too.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.rpc import JsonRpc, MalformedRpcResponse, RpcFailed
-from wattest.chain.signer import LocalSigner, UnsignedTransaction
-from wattest.chain.transactions import Block, Log, MemoryJournal, Receipt, SentTransaction, TransactionJournal
+from wattest.chain.faults import (
+    AccountUnfunded,
+    IntentRepeated,
+    Reorganised,
+    TransactionFailed,
+    TransactionPending,
+    WrongChain,
+)
+from wattest.chain.pipeline import DEFAULT_IN_FLIGHT, Pipeline
+from wattest.chain.rpc import JsonRpc, RpcFailed
+from wattest.chain.sending import Sending
+from wattest.chain.signer import LocalSigner
+from wattest.chain.transactions import (
+    Block,
+    Delivery,
+    Log,
+    MemoryJournal,
+    Receipt,
+    SentTransaction,
+    TransactionJournal,
+    TransactionRequest,
+)
+from wattest.chain.wire import (
+    field_of,
+    has_succeeded,
+    hex_data,
+    items_of,
+    parse_block,
+    parse_data,
+    parse_log,
+    parse_quantity,
+    parse_receipt,
+    refusal_of,
+)
 from wattest.config import ChainConfig
-from wattest.errors import ConfigError, ProtocolError, TransportError
 
 __all__ = [
     "AccountUnfunded",
     "Block",
     "ChainClient",
+    "Delivery",
+    "IntentRepeated",
     "Log",
     "MemoryJournal",
+    "Pipeline",
     "Receipt",
     "Reorganised",
     "SentTransaction",
     "TransactionFailed",
     "TransactionJournal",
     "TransactionPending",
+    "TransactionRequest",
     "WrongChain",
 ]
 
-TRANSACTION_GAS_LIMIT = 1 << 24  # EIP-7825
-PRIORITY_FEE_WEI = 1_000_000_000
 LOG_RANGE_BLOCKS = 5_000
-_FIRST_POLL_S = 0.005
-_LONGEST_POLL_S = 1.0
 _NO_ABI = ContractAbi("", ())
-
-
-class WrongChain(ConfigError):
-    """The RPC address leads to another chain than the deployment's."""
-
-
-class AccountUnfunded(ConfigError):
-    """The sender cannot pay for the transaction and what it carries."""
-
-
-class TransactionPending(TransportError):
-    """Sent, but not mined or not deep enough yet; sending the same intent again continues to wait."""
-
-
-class Reorganised(TransportError):
-    """The chain dropped a block that was relied on; do the step again."""
-
-
-class TransactionFailed(ProtocolError):
-    """Mined and reverted, and the reason cannot be found by calling again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A transaction as its sender wants it, before nonce and fee."""
-
-    signer: LocalSigner
-    abi: ContractAbi
-    to: bytes | None
-    data: bytes
-    value_wei: int
-    intent: str | None
-
-    @property
-    def request(self) -> dict[str, str]:
-        """The call object for a trial."""
-        shown = {"from": _hex(self.signer.address), "data": _hex(self.data), "value": hex(self.value_wei)}
-        return shown if self.to is None else {**shown, "to": _hex(self.to)}
 
 
 class ChainClient:
@@ -106,9 +98,8 @@ class ChainClient:
         self.genesis_hash = genesis_hash
         self.confirmations = confirmations
         self._receipt_timeout_s = receipt_timeout_s
-        self._journal = journal or MemoryJournal()
         self._sleep = sleep
-        self._send_lock = threading.Lock()
+        self._sending = Sending(rpc, chain_id, journal or MemoryJournal(), sleep)
 
     @classmethod
     def connect(
@@ -125,7 +116,7 @@ class ChainClient:
         settings = config or ChainConfig()
         rpc = JsonRpc(url, timeout_s=settings.request_timeout_s, max_attempts=settings.max_attempts)
         expected = chain_id if chain_id is not None else settings.chain_id
-        actual = _quantity(rpc.request("eth_chainId"))
+        actual = parse_quantity(rpc.request("eth_chainId"))
         client = cls(
             rpc,
             chain_id=actual if expected is None else expected,
@@ -139,7 +130,7 @@ class ChainClient:
 
     def verify_chain(self) -> None:
         """Check chain id and, where known, genesis; raises ``WrongChain``."""
-        self._require_chain_id(_quantity(self.rpc.request("eth_chainId")))
+        self._sending.require_chain_id(parse_quantity(self.rpc.request("eth_chainId")))
         if self.genesis_hash is not None:
             actual = self.block(0).hash
             if actual != self.genesis_hash:
@@ -156,17 +147,12 @@ class ChainClient:
         value = self.rpc.request("eth_getBlockByNumber", hex(number) if isinstance(number, int) else number, False)
         if value is None:
             raise Reorganised("the chain has no such block", retryable=True, block=number)
-        return Block(
-            _quantity(_field(value, "number")),
-            _data(_field(value, "hash")),
-            _data(_field(value, "parentHash")),
-            _quantity(_field(value, "timestamp")),
-        )
+        return parse_block(value)
 
     def is_canonical(self, block_number: int, block_hash: bytes) -> bool:
         """Whether the chain still holds this block."""
         value = self.rpc.request("eth_getBlockByNumber", hex(block_number), False)
-        return value is not None and _data(_field(value, "hash")) == block_hash
+        return value is not None and parse_data(field_of(value, "hash")) == block_hash
 
     def now(self) -> int:
         """The latest block's timestamp: the clock that every window is measured by."""
@@ -174,11 +160,11 @@ class ChainClient:
 
     def balance(self, address: bytes) -> int:
         """Wei held by an address."""
-        return _quantity(self.rpc.request("eth_getBalance", _hex(address), "latest"))
+        return parse_quantity(self.rpc.request("eth_getBalance", hex_data(address), "latest"))
 
     def code(self, address: bytes) -> bytes:
         """The code at an address, empty when it is no contract."""
-        return _data(self.rpc.request("eth_getCode", _hex(address), "latest"))
+        return parse_data(self.rpc.request("eth_getCode", hex_data(address), "latest"))
 
     def call(
         self,
@@ -190,76 +176,68 @@ class ChainClient:
         sender: bytes | None = None,
     ) -> tuple[Any, ...]:
         """Call a view; custom errors are raised as the ``ProtocolError`` of the same name."""
-        request = {"to": _hex(to), "data": _hex(abi.encode_call(function, *arguments))}
+        request = {"to": hex_data(to), "data": hex_data(abi.encode_call(function, *arguments))}
         if sender is not None:
-            request["from"] = _hex(sender)
+            request["from"] = hex_data(sender)
         answer = self._refusable(abi, "eth_call", request, hex(block) if isinstance(block, int) else block)
-        return abi.decode_result(function, _data(answer))
+        return abi.decode_result(function, parse_data(answer))
 
     def call_many(
         self, abi: ContractAbi, to: bytes, calls: Sequence[tuple[str, Sequence[object]]]
     ) -> list[tuple[Any, ...]]:
         """Several views in one round trip."""
         batch = [
-            ("eth_call", [{"to": _hex(to), "data": _hex(abi.encode_call(function, *arguments))}, "latest"])
+            ("eth_call", [{"to": hex_data(to), "data": hex_data(abi.encode_call(function, *arguments))}, "latest"])
             for function, arguments in calls
         ]
         try:
             answers = self.rpc.batch(batch)
         except RpcFailed as error:
-            raise _refusal(abi, error) from error
+            raise refusal_of(abi, error) from error
         return [
-            abi.decode_result(function, _data(answer)) for (function, _), answer in zip(calls, answers, strict=True)
+            abi.decode_result(function, parse_data(answer))
+            for (function, _), answer in zip(calls, answers, strict=True)
         ]
 
     def logs(self, address: bytes, topics: Sequence[bytes | None], from_block: int, to_block: int) -> list[Log]:
         """Logs of one contract in a closed range of blocks, in chain order, asked for in pieces of 5,000 blocks."""
         found: list[Log] = []
-        shown = [None if topic is None else _hex(topic) for topic in topics]
+        shown = [None if topic is None else hex_data(topic) for topic in topics]
         for start in range(from_block, to_block + 1, LOG_RANGE_BLOCKS):
             end = min(start + LOG_RANGE_BLOCKS - 1, to_block)
-            query = {"address": _hex(address), "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
-            found += [_log(item) for item in _items(self.rpc.request("eth_getLogs", query))]
+            query = {"address": hex_data(address), "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
+            found += [parse_log(item) for item in items_of(self.rpc.request("eth_getLogs", query))]
         return sorted(found, key=lambda log: (log.block_number, log.log_index))
 
     def transaction_input(self, transaction_hash: bytes) -> bytes:
         """The calldata of a mined transaction; raises ``Reorganised`` when the chain no longer holds it."""
-        value = self.rpc.request("eth_getTransactionByHash", _hex(transaction_hash))
-        if value is None or _field(value, "blockHash") is None:
+        value = self.rpc.request("eth_getTransactionByHash", hex_data(transaction_hash))
+        if value is None or field_of(value, "blockHash") is None:
             raise Reorganised(
                 "the chain no longer holds this transaction", retryable=True, transaction=transaction_hash
             )
-        return _data(_field(value, "input"))
+        return parse_data(field_of(value, "input"))
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The receipt of a mined transaction that succeeded; None while it is not mined.
 
         Raises ``TransactionFailed`` when it was mined and reverted.
         """
-        value = self.rpc.request("eth_getTransactionReceipt", _hex(transaction_hash))
+        value = self.rpc.request("eth_getTransactionReceipt", hex_data(transaction_hash))
         if value is None:
             return None
-        if _quantity(_field(value, "status")) != 1:
+        if not has_succeeded(value):
             raise TransactionFailed(
                 "a transaction was mined and reverted",
                 transaction=transaction_hash,
-                block=_quantity(_field(value, "blockNumber")),
-                gas_used=_quantity(_field(value, "gasUsed")),
+                block=parse_quantity(field_of(value, "blockNumber")),
+                gas_used=parse_quantity(field_of(value, "gasUsed")),
             )
-        address = value.get("contractAddress")
-        return Receipt(
-            _data(_field(value, "transactionHash")),
-            _quantity(_field(value, "blockNumber")),
-            _data(_field(value, "blockHash")),
-            _quantity(_field(value, "gasUsed")),
-            _quantity(value.get("effectiveGasPrice", "0x0")),
-            None if address is None else _data(address),
-            tuple(_log(item) for item in _items(_field(value, "logs"))),
-        )
+        return parse_receipt(value)
 
     def deploy(self, signer: LocalSigner, abi: ContractAbi, *arguments: object) -> Receipt:
         """Deploy a contract; the receipt's ``contract_address`` is where it lies."""
-        return self._send(_Wanted(signer, abi, None, abi.encode_deployment(*arguments), 0, None))
+        return self._send(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
 
     def send(
         self,
@@ -276,216 +254,60 @@ class ChainClient:
         The same ``intent`` again continues with what was sent before. Raises the ``ProtocolError`` that the contract
         names, ``TransactionPending`` after the timeout, ``TransportError`` when the chain cannot be reached.
         """
-        return self._send(_Wanted(signer, abi, to, abi.encode_call(function, *arguments), value_wei, intent))
+        return self._send(self.request(signer, abi, to, function, *arguments, value_wei=value_wei, intent=intent))
+
+    def request(
+        self,
+        signer: LocalSigner,
+        abi: ContractAbi,
+        to: bytes,
+        function: str,
+        *arguments: object,
+        value_wei: int = 0,
+        intent: str | None = None,
+        gas: int | None = None,
+    ) -> TransactionRequest:
+        """A call of a contract's function, for ``send_many`` or a ``pipeline``."""
+        return TransactionRequest(signer, abi, to, abi.encode_call(function, *arguments), value_wei, intent, gas)
 
     def transfer(self, signer: LocalSigner, to: bytes, value_wei: int) -> Receipt:
         """Send the chain's own coin."""
-        return self._send(_Wanted(signer, _NO_ABI, to, b"", value_wei, None))
+        return self._send(TransactionRequest(signer, _NO_ABI, to, b"", value_wei))
 
-    def _send(self, wanted: _Wanted) -> Receipt:
-        with self._send_lock:
-            sent = self._resumed(wanted)
-            if sent and self._mined(sent) is None:
-                sent = self._rebroadcast(wanted, sent)
-            if not sent:
-                sent = [self._broadcast_new(wanted)]
-        try:
-            return self._await(sent)
-        except TransactionFailed as failure:
-            self._journal.forget(wanted.signer.address, sent[0].intent)
-            block = failure.fields.get("block")
-            at = hex(block) if isinstance(block, int) else "latest"
-            self._refusable(wanted.abi, "eth_call", wanted.request, at)  # says why, in the contract's own words
-            raise
+    def send_many(
+        self, requests: Iterable[TransactionRequest], *, in_flight: int = DEFAULT_IN_FLIGHT
+    ) -> Iterator[Delivery]:
+        """Send all of these, at most ``in_flight`` at once, and hand each out as it lands.
 
-    def _resumed(self, wanted: _Wanted) -> list[SentTransaction]:
-        sender = wanted.signer.address
-        sent = list(self._journal.find(sender, wanted.intent)) if wanted.intent is not None else []
-        if not sent or wanted.intent is None:
-            return []
-        # The nonce is read first: a receipt that appears in between is then seen, never missed.
-        spent = _quantity(self.rpc.request("eth_getTransactionCount", _hex(sender), "latest"))
-        if spent <= sent[0].nonce or self._mined(sent) is not None:
-            return sent
-        self._journal.forget(sender, wanted.intent)  # another transaction took the nonce: this one is never mined
-        return []
+        ``requests`` is read only as fast as the chain takes it. One that fails does not stop the others. Where the next
+        request depends on a delivery, use ``pipeline``.
+        """
+        source, pipeline = iter(requests), self.pipeline(in_flight=in_flight)
+        while batch := list(islice(source, max(1, pipeline.room))):
+            yield from pipeline.submit(batch)
+            if not pipeline.room:
+                yield from pipeline.collect()
+        yield from pipeline.drain()
 
-    def _mined(self, sent: Sequence[SentTransaction]) -> SentTransaction | None:
-        receipts = self.rpc.batch([("eth_getTransactionReceipt", [_hex(one.hash)]) for one in sent])
-        return next((one for one, receipt in zip(sent, receipts, strict=True) if receipt), None)
-
-    def _rebroadcast(self, wanted: _Wanted, sent: list[SentTransaction]) -> list[SentTransaction]:
-        newest = sent[-1]
-        chain_id, latest = self.rpc.batch([("eth_chainId", []), ("eth_getBlockByNumber", ["latest", False])])
-        self._require_chain_id(_quantity(chain_id))
-        base_fee_wei = _quantity(_field(latest, "baseFeePerGas"))
-        if base_fee_wei <= newest.max_fee_wei:
-            self._broadcast(newest.raw)
-            return sent
-        fee_wei = max(2 * base_fee_wei + 2 * PRIORITY_FEE_WEI, 2 * newest.max_fee_wei)
-        again = self._signed(wanted, newest.nonce, newest.gas, fee_wei, 2 * PRIORITY_FEE_WEI)
-        self._journal.record(again)
-        self._broadcast(again.raw)
-        return [*sent, again]
-
-    def _broadcast_new(self, wanted: _Wanted) -> SentTransaction:
-        sender = wanted.signer.address
-        estimate = _quantity(self._refusable(wanted.abi, "eth_estimateGas", wanted.request, "latest"))
-        chain_id, spent, latest = self.rpc.batch(
-            [
-                ("eth_chainId", []),
-                ("eth_getTransactionCount", [_hex(sender), "latest"]),
-                ("eth_getBlockByNumber", ["latest", False]),
-            ]
+    def pipeline(self, *, in_flight: int = DEFAULT_IN_FLIGHT) -> Pipeline:
+        """A way to keep many transactions in flight."""
+        return Pipeline(
+            self._sending,
+            confirmations=self.confirmations,
+            timeout_s=self._receipt_timeout_s,
+            in_flight=in_flight,
+            sleep=self._sleep,
         )
-        self._require_chain_id(_quantity(chain_id))
-        nonce = _quantity(spent)
-        for earlier in self._journal.outstanding(sender, nonce):
-            self._broadcast(earlier.raw)  # a reorganisation or a crash may have taken it out of the node's pool
-            if earlier.nonce == nonce:
-                nonce += 1
-        fee_wei = 2 * _quantity(_field(latest, "baseFeePerGas")) + PRIORITY_FEE_WEI
-        gas = min(estimate + estimate // 4 + 10_000, TRANSACTION_GAS_LIMIT)
-        sent = self._signed(wanted, nonce, gas, fee_wei, PRIORITY_FEE_WEI)
-        self._journal.record(sent)
-        self._broadcast(sent.raw)
-        return sent
 
-    def _signed(self, wanted: _Wanted, nonce: int, gas: int, fee_wei: int, priority_fee_wei: int) -> SentTransaction:
-        signed = wanted.signer.sign(
-            UnsignedTransaction(
-                self.chain_id, nonce, wanted.to, wanted.data, wanted.value_wei, gas, fee_wei, priority_fee_wei
-            )
-        )
-        intent = wanted.intent or f"{nonce}:{signed.hash.hex()}"
-        return SentTransaction(intent, wanted.signer.address, nonce, signed.raw, signed.hash, gas, fee_wei)
-
-    def _broadcast(self, raw: bytes) -> None:
-        try:
-            self.rpc.request("eth_sendRawTransaction", _hex(raw))
-        except RpcFailed as error:
-            if not _is_known_already(error):
-                raise TransactionPending(
-                    "the node did not take the transaction", retryable=True, reason=error.rpc_message
-                ) from error
-
-    def _await(self, sent: Sequence[SentTransaction]) -> Receipt:
-        deadline = time.monotonic() + self._receipt_timeout_s
-        wait_s = _FIRST_POLL_S
-        while True:
-            mined = self._mined(sent)
-            receipt = self.receipt(mined.hash) if mined is not None else None
-            if receipt is not None and self._is_deep_enough(receipt):
-                return receipt
-            if time.monotonic() > deadline:
-                raise TransactionPending(
-                    "the transaction is not mined, or not deep enough yet",
-                    retryable=True,
-                    transaction=sent[-1].hash,
-                    waited_s=self._receipt_timeout_s,
-                    confirmations=self.confirmations,
-                )
-            self._sleep(wait_s)
-            wait_s = min(wait_s * 2, _LONGEST_POLL_S)
-
-    def _is_deep_enough(self, receipt: Receipt) -> bool:
-        if self.confirmations == 0:
-            return True
-        head = self.block()
-        return head.number >= receipt.block_number + self.confirmations and self.is_canonical(
-            receipt.block_number, receipt.block_hash
-        )
+    def _send(self, request: TransactionRequest) -> Receipt:
+        pipeline = self.pipeline(in_flight=1)
+        pipeline.submit([request])
+        (delivery,) = pipeline.drain()
+        return delivery.unwrap()
 
     def _refusable(self, abi: ContractAbi, method: str, *params: object) -> Any:
         try:
             return self.rpc.request(method, *params)
         except RpcFailed as error:
-            if "insufficient funds" in error.rpc_message.lower():
-                sender = params[0].get("from") if isinstance(params[0], dict) else None
-                raise AccountUnfunded(
-                    "the account cannot pay for the transaction",
-                    account=sender,
-                    reason=error.rpc_message,
-                    hint="send it some of the chain's coin, for gas and for the stake or bond",
-                ) from error
-            raise _refusal(abi, error) from error
-
-    def _require_chain_id(self, actual: int) -> None:
-        if actual != self.chain_id:
-            raise WrongChain(
-                "this is another chain",
-                expected=self.chain_id,
-                actual=actual,
-                url=self.rpc.url,
-                hint="check the RPC address and the deployment file",
-            )
-
-
-def _refusal(abi: ContractAbi, error: RpcFailed) -> Exception:
-    data = error.data
-    if isinstance(data, dict):
-        data = data.get("data")
-    if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
-        return abi.error_from(_data(data))
-    if "revert" in error.rpc_message.lower():
-        return abi.error_from(b"")
-    return error
-
-
-def _is_known_already(error: RpcFailed) -> bool:
-    text = error.rpc_message.lower()
-    return any(
-        words in text
-        for words in (
-            "already known",
-            "already imported",
-            "known transaction",
-            "nonce too low",
-            "already in the pool",
-            "transaction already",
-        )
-    )
-
-
-def _log(value: object) -> Log:
-    return Log(
-        _data(_field(value, "address")),
-        tuple(_data(topic) for topic in _items(_field(value, "topics"))),
-        _data(_field(value, "data")),
-        _quantity(_field(value, "blockNumber")),
-        _data(_field(value, "blockHash")),
-        _data(_field(value, "transactionHash")),
-        _quantity(_field(value, "logIndex")),
-    )
-
-
-def _field(value: object, name: str) -> Any:
-    if not isinstance(value, dict) or name not in value:
-        raise MalformedRpcResponse("the node's answer lacks a field", retryable=False, field=name)
-    return value[name]
-
-
-def _items(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise MalformedRpcResponse("the node's answer is no list", retryable=False, actual=type(value).__name__)
-    return value
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()
-
-
-def _data(text: object) -> bytes:
-    if not isinstance(text, str) or not text.startswith("0x"):
-        raise MalformedRpcResponse("the node answered no hex string", retryable=False, actual=str(text)[:80])
-    try:
-        return bytes.fromhex(text[2:])
-    except ValueError as error:
-        raise MalformedRpcResponse("the node answered malformed hex", retryable=False, actual=text[:80]) from error
-
-
-def _quantity(text: object) -> int:
-    try:
-        return int(str(text), 16)
-    except ValueError as error:
-        raise MalformedRpcResponse("the node answered no number", retryable=False, actual=str(text)[:80]) from error
+            sender = params[0].get("from") if isinstance(params[0], dict) else None
+            raise refusal_of(abi, error, sender) from error

@@ -24,6 +24,8 @@ from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, TransportError
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+MAX_BATCH_CALLS = 100
+"""Calls in one round trip: nodes bound a batch's calls and its bytes."""
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
 _BUSY_STATUS = frozenset({429, 500, 502, 503, 504})
@@ -100,9 +102,24 @@ class JsonRpc:
         return self.batch([(method, params)])[0]
 
     def batch(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
-        """Call several methods in one round trip; results in the order of ``calls``; the first error is raised."""
-        if not calls:
-            return []
+        """Call several methods; results in the order of ``calls``; the first error is raised.
+
+        One round trip for each 100 calls. Raises ``RpcFailed`` for an error the node reports, ``ChainUnreachable``.
+        """
+        results = self.settle(calls)
+        for result in results:
+            if isinstance(result, RpcFailed):
+                raise result
+        return results
+
+    def settle(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
+        """The same with each error the node reports in its call's place, as an ``RpcFailed``."""
+        results: list[Any] = []
+        for start in range(0, len(calls), MAX_BATCH_CALLS):
+            results += self._settle(calls[start : start + MAX_BATCH_CALLS])
+        return results
+
+    def _settle(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
         numbered = [
             {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
             for method, params in calls
@@ -118,13 +135,16 @@ class JsonRpc:
             error = item.get("error")
             if isinstance(error, dict):
                 code = error.get("code")
-                raise RpcFailed(
-                    str(sent["method"]),
-                    code if isinstance(code, int) else 0,
-                    str(error.get("message")),
-                    error.get("data"),
+                results.append(
+                    RpcFailed(
+                        str(sent["method"]),
+                        code if isinstance(code, int) else 0,
+                        str(error.get("message")),
+                        error.get("data"),
+                    )
                 )
-            results.append(item.get("result"))
+            else:
+                results.append(item.get("result"))
         return results
 
     def close(self) -> None:

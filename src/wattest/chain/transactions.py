@@ -1,14 +1,17 @@
-"""What a chain hands out, and where sent transactions are remembered: plain values and a small port.
+"""What a chain hands out, what is asked of it, and where sent transactions are remembered: values and a small port.
 
-Decided here: their shape. Not decided here: how they are fetched or sent (``client``), how a node keeps its journal on
-disk (``node.database``).
+Decided here: their shape. Not decided here: how they are fetched (``client``), sent (``sending``) or waited for
+(``pipeline``), how a node keeps its journal on disk (``node.database``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from wattest.chain.abi import ContractAbi
+from wattest.chain.signer import LocalSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,45 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class TransactionRequest:
+    """A transaction as its sender wants it, before nonce and fee.
+
+    ``to`` is None for a deployment. ``intent`` None means that nobody will ask for it again. ``gas`` is its limit; None
+    lets the node estimate, against the chain as it is: a request that builds on another one in flight must state it.
+    """
+
+    signer: LocalSigner
+    abi: ContractAbi
+    to: bytes | None
+    data: bytes = field(repr=False)
+    value_wei: int = 0
+    intent: str | None = None
+    gas: int | None = None
+
+    @property
+    def call(self) -> dict[str, str]:
+        """The call object for a trial."""
+        shown = {"from": _hex(self.signer.address), "data": _hex(self.data), "value": hex(self.value_wei)}
+        return shown if self.to is None else {**shown, "to": _hex(self.to)}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one request: a receipt, or why there is none."""
+
+    request: TransactionRequest
+    receipt: Receipt | None = None
+    failure: Exception | None = None
+
+    def unwrap(self) -> Receipt:
+        """The receipt; raises the failure where there is none."""
+        if self.failure is not None:
+            raise self.failure
+        assert self.receipt is not None
+        return self.receipt
+
+
+@dataclass(frozen=True, slots=True)
 class SentTransaction:
     """One broadcast of an intent; with a raised fee an intent has several, all of one nonce."""
 
@@ -66,8 +108,8 @@ class TransactionJournal(Protocol):
     def find(self, sender: bytes, intent: str) -> Sequence[SentTransaction]:
         """Every broadcast of this intent, oldest first."""
 
-    def record(self, transaction: SentTransaction) -> None:
-        """Remember a transaction that is about to be broadcast."""
+    def record(self, transactions: Iterable[SentTransaction]) -> None:
+        """Remember transactions that are about to be broadcast: all of them, or none."""
 
     def forget(self, sender: bytes, intent: str) -> None:
         """Drop an intent whose nonce was spent without doing it."""
@@ -80,21 +122,32 @@ class MemoryJournal:
     """A journal for one process's life; nodes keep theirs on disk."""
 
     def __init__(self) -> None:
-        self._sent: list[SentTransaction] = []
+        self._sent: dict[tuple[bytes, str], list[SentTransaction]] = {}
+        self._by_nonce: dict[bytes, dict[int, list[SentTransaction]]] = {}
 
     def find(self, sender: bytes, intent: str) -> Sequence[SentTransaction]:
         """Every broadcast of this intent, oldest first."""
-        return [sent for sent in self._sent if (sent.sender, sent.intent) == (sender, intent)]
+        return tuple(self._sent.get((sender, intent), ()))
 
-    def record(self, transaction: SentTransaction) -> None:
-        """Remember a transaction."""
-        self._sent.append(transaction)
+    def record(self, transactions: Iterable[SentTransaction]) -> None:
+        """Remember transactions."""
+        for sent in transactions:
+            self._sent.setdefault((sent.sender, sent.intent), []).append(sent)
+            self._by_nonce.setdefault(sent.sender, {}).setdefault(sent.nonce, []).append(sent)
 
     def forget(self, sender: bytes, intent: str) -> None:
         """Drop an intent."""
-        self._sent = [sent for sent in self._sent if (sent.sender, sent.intent) != (sender, intent)]
+        for sent in self._sent.pop((sender, intent), ()):
+            nonces = self._by_nonce[sender]
+            nonces[sent.nonce].remove(sent)
+            if not nonces[sent.nonce]:
+                del nonces[sent.nonce]
 
     def outstanding(self, sender: bytes, from_nonce: int) -> Sequence[SentTransaction]:
         """The newest broadcast per nonce at or above ``from_nonce``."""
-        newest = {s.nonce: s for s in self._sent if s.sender == sender and s.nonce >= from_nonce}
-        return [newest[nonce] for nonce in sorted(newest)]
+        nonces = self._by_nonce.get(sender, {})
+        return [nonces[nonce][-1] for nonce in sorted(each for each in nonces if each >= from_nonce)]
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

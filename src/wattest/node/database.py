@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
@@ -166,19 +166,20 @@ class SqliteJournal:
         """Every broadcast of this intent, oldest first."""
         return self._select("WHERE sender = ? AND intent = ? ORDER BY ordinal", sender, intent)
 
-    def record(self, transaction: SentTransaction) -> None:
-        """Remember a transaction before it is broadcast."""
-        self._database.run(
-            "INSERT INTO sent_transaction (intent, sender, nonce, raw, hash, gas, max_fee_wei)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            transaction.intent,
-            transaction.sender,
-            transaction.nonce,
-            transaction.raw,
-            transaction.hash,
-            transaction.gas,
-            str(transaction.max_fee_wei),
-        )
+    def record(self, transactions: Iterable[SentTransaction]) -> None:
+        """Remember transactions before they are broadcast: all of them, or none."""
+        rows = [
+            (one.intent, one.sender, one.nonce, one.raw, one.hash, one.gas, str(one.max_fee_wei))
+            for one in transactions
+        ]
+        if not rows:
+            return
+        with self._database.transaction():
+            self._database.run_many(
+                "INSERT INTO sent_transaction (intent, sender, nonce, raw, hash, gas, max_fee_wei)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                iter(rows),
+            )
         self._faults.reach("transaction.recorded")
 
     def forget(self, sender: bytes, intent: str) -> None:

@@ -156,7 +156,7 @@ def test_the_journal_survives_and_keeps_nonces(tmp_path: Path) -> None:
     database = Database(tmp_path / "j.sqlite", MIGRATIONS)
     journal = SqliteJournal(database)
     for transaction in (sent("a", 0, 1), sent("b", 1, 2), sent("b", 1, 3), sent("c", 2, 4)):
-        journal.record(transaction)
+        journal.record([transaction])
     database.close()
     journal = SqliteJournal(Database(tmp_path / "j.sqlite", MIGRATIONS))
     assert journal.find(b"s" * 20, "b") == [sent("b", 1, 2), sent("b", 1, 3)]
