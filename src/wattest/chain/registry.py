@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from wattest.chain.abi import AbiEvent, UnexpectedContractAnswer, load_abi
-from wattest.chain.client import Block, ChainClient, Log, Receipt
+from wattest.chain.client import Block, ChainClient, Log, Receipt, Reorganised
 from wattest.chain.signer import LocalSigner
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.verdict import EvidenceVerdict, Revocation
@@ -24,21 +24,25 @@ SIGNATURE_BYTES = 65
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What the registry knows of a key.
+    """What the chain knows of a key's last registration; times are unix seconds, ``revoked_at`` zero unless revoked.
 
-    ``binding`` is the first 16 bytes of keccak256(abi.encode(referee, channel, operator)), ``evidence_tag`` 10 bytes by
-    which the verifier knows the last registration's evidence again, ``issued_at`` that verdict's (unix seconds).
+    ``issued_at`` is the verdict's; ``evidence_tag`` are the 10 bytes by which the verifier knows the evidence again.
     """
 
-    binding: bytes
-    evidence_tag: bytes
-    issued_at: int
-    is_revoked: bool
+    verdict_digest: bytes
+    registered_at: int
+    expires_at: int
+    revoked_at: int
+    issued_at: int = 0
+    evidence_tag: bytes = bytes(10)
 
     @property
     def is_known(self) -> bool:
         """Whether the key was ever registered."""
-        return self.binding != bytes(16)
+        return self.registered_at != 0
+
+
+UNKNOWN_KEY = Registration(bytes(32), 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class EnclaveRegistry:
         self.address = address
         self.deployed_at_block = deployed_at_block
         self.abi = load_abi("EnclaveRegistry")
+        self._registrations: dict[bytes, Registration] = {}
 
     @cached_property
     def domain(self) -> Domain:
@@ -117,8 +122,29 @@ class EnclaveRegistry:
         return bool(self._call("wasRegistered", referee, channel, operator, enclave_key)[0])
 
     def registration_of(self, enclave_key: bytes) -> Registration:
-        """What is known of a key."""
-        return Registration(*self._call("registrationOf", enclave_key))
+        """What is known of a key: the contract keeps little, so digest and times are read from its log."""
+        binding, evidence_tag, issued_at, is_revoked = self._call("registrationOf", enclave_key)
+        if binding == bytes(16):
+            return UNKNOWN_KEY
+        known = self._registrations.get(enclave_key)
+        if known is None or (known.issued_at, known.evidence_tag, known.revoked_at != 0) != (
+            issued_at, evidence_tag, is_revoked,
+        ):  # fmt: skip
+            registered = self._registered(enclave_key)
+            if not registered:
+                raise Reorganised("the log of a registration is gone", retryable=True, enclave_key=enclave_key)
+            log, event = registered[-1]
+            revoked = self._events("EnclaveRevoked", enclave_key) if is_revoked else []
+            known = Registration(
+                verdict_digest=event.arguments["verdictDigest"],
+                registered_at=self.client.block(log.block_number).timestamp_s,
+                expires_at=event.arguments["expiresAt"],
+                revoked_at=self.client.block(revoked[-1][0].block_number).timestamp_s if revoked else 0,
+                issued_at=issued_at,
+                evidence_tag=evidence_tag,
+            )
+            self._registrations[enclave_key] = known
+        return known
 
     def verdict_digest(self, verdict: EvidenceVerdict) -> bytes:
         """The contract's own EIP-712 digest of a verdict."""
@@ -140,7 +166,10 @@ class EnclaveRegistry:
         return found
 
     def _registered(self, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
-        topics = [self.abi.event_topic("EnclaveRegistered"), None, None, bytes(12) + enclave_key]
+        return self._events("EnclaveRegistered", enclave_key)
+
+    def _events(self, name: str, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
+        topics = [self.abi.event_topic(name), None, None, bytes(12) + enclave_key]
         logs = self.client.logs(self.address, topics, self.deployed_at_block, self.client.block().number)
         events = ((log, self.abi.decode_log(log.topics, log.data)) for log in logs)
         return [(log, event) for log, event in events if event is not None]
