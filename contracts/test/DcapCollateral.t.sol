@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import {QeDescription, QeIdentity, QeLevel} from "../src/dcap/QeIdentity.sol";
+import {QeTable} from "../src/dcap/QeTable.sol";
 import {SgxQuote} from "../src/dcap/SgxQuote.sol";
 import {TcbDescription, TcbInfo, TcbLevel} from "../src/dcap/TcbInfo.sol";
+import {TcbTable} from "../src/dcap/TcbTable.sol";
 import {TcbStatus} from "../src/dcap/TcbStatus.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -23,11 +25,11 @@ contract CollateralHarness {
     }
 
     function qeOf(bytes calldata json, bytes calldata quote) external pure returns (QeLevel memory) {
-        return QeIdentity.requireQe(QeIdentity.parse(json), SgxQuote.qeReport(quote));
+        return QeTable.requireQe(QeTable.pack(QeIdentity.parse(json)), SgxQuote.qeReport(quote));
     }
 
     function levelOf(bytes calldata json, bytes16 components, uint16 pceSvn) external pure returns (TcbLevel memory) {
-        return TcbInfo.levelOf(TcbInfo.parse(json), components, pceSvn);
+        return TcbTable.levelOf(TcbTable.pack(TcbInfo.parse(json)), components, pceSvn);
     }
 }
 
@@ -72,9 +74,9 @@ contract DcapCollateralTest {
 
     function test_NoLevel() public {
         bytes memory two = text("infos", 2);
-        vm.expectPartialRevert(TcbInfo.TcbLevelMissing.selector);
+        vm.expectPartialRevert(TcbTable.TcbLevelMissing.selector);
         harness.levelOf(two, 0x05050505050505050505050505050505, 10);
-        vm.expectPartialRevert(TcbInfo.TcbLevelMissing.selector);
+        vm.expectPartialRevert(TcbTable.TcbLevelMissing.selector);
         harness.levelOf(two, 0x03050505050505050505050505050505, 11);
     }
 
@@ -85,15 +87,15 @@ contract DcapCollateralTest {
         bytes memory identity = text("identities", 0);
         vm.assertTrue(harness.qeOf(identity, quote).status == TcbStatus.UpToDate);
         quote[564 + 128] ^= 0x01;
-        vm.expectPartialRevert(QeIdentity.QeSignerMismatch.selector);
+        vm.expectPartialRevert(QeTable.QeSignerMismatch.selector);
         harness.qeOf(identity, quote);
         quote[564 + 128] ^= 0x01;
         quote[564 + 256] ^= 0x80;
-        vm.expectPartialRevert(QeIdentity.QeProductMismatch.selector);
+        vm.expectPartialRevert(QeTable.QeProductMismatch.selector);
         harness.qeOf(identity, quote);
         quote[564 + 256] ^= 0x80;
         (quote[564 + 258], quote[564 + 259]) = (0x00, 0x00);
-        vm.expectPartialRevert(QeIdentity.QeLevelMissing.selector);
+        vm.expectPartialRevert(QeTable.QeLevelMissing.selector);
         harness.qeOf(identity, quote);
     }
 

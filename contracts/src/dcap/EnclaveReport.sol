@@ -18,6 +18,8 @@ library EnclaveReport {
     uint8 private constant PROVISION_KEY = 0x10;
     uint8 private constant EINITTOKEN_KEY = 0x20;
 
+    /// @notice A report is 384 bytes.
+    error ReportLengthInvalid(uint256 actual);
     /// @notice The enclave can be read and changed from outside.
     error EnclaveInDebugMode();
     /// @notice The enclave was never initialised, so that nothing can have run in it.
@@ -30,6 +32,11 @@ library EnclaveReport {
     error AttributesMismatch(bytes16 expected, bytes16 actual);
     /// @notice MISCSELECT other than pinned.
     error MiscSelectMismatch(bytes4 expected, bytes4 actual);
+
+    /// @notice Reverts unless there is a whole report; every other function here needs one.
+    function requireLength(bytes calldata report) internal pure {
+        if (report.length != 384) revert ReportLengthInvalid(report.length);
+    }
 
     function cpuSvn(bytes calldata report) internal pure returns (bytes16) {
         return bytes16(report[0:16]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {EnclaveReport, ReportPins} from "./EnclaveReport.sol";
+import {ReportPins} from "./EnclaveReport.sol";
 import {JsonText} from "./JsonText.sol";
 import {TcbStatus, TcbStatusText} from "./TcbStatus.sol";
 
@@ -35,45 +35,25 @@ library QeIdentity {
     error TooManyQeLevels();
     /// @notice SVNs must fall from level to level.
     error QeLevelsNotDescending(uint256 position);
-    /// @notice The quoting enclave is by another signer.
-    error QeSignerMismatch(bytes32 expected, bytes32 actual);
-    /// @notice The quoting enclave is another product of its signer's.
-    error QeProductMismatch(uint16 expected, uint16 actual);
-    /// @notice The quoting enclave is older than any level.
-    error QeLevelMissing(uint16 svn);
 
     /// @notice Takes the text apart.
     function parse(bytes calldata json) internal pure returns (QeDescription memory qe) {
         if (json.length > MAX_BYTES) revert QeIdentityTooLong(MAX_BYTES, json.length);
-        uint256 end = JsonText.expect(json, 0, "{\"id\":\"QE\",\"version\":2,\"issueDate\":");
+        uint256 end =
+            JsonText.expect(json, JsonText.expect(json, 0, "{\"id\":\"QE\",\"version\":2,", 23), "\"issueDate\":", 12);
         (qe.issued, end) = JsonText.readTime(json, end);
-        (qe.nextUpdate, end) = JsonText.readTime(json, JsonText.expect(json, end, ",\"nextUpdate\":"));
+        (qe.nextUpdate, end) = JsonText.readTime(json, JsonText.expect(json, end, ",\"nextUpdate\":", 14));
         uint256 number;
-        end = JsonText.expect(json, end, ",\"tcbEvaluationDataNumber\":");
+        end = JsonText.expect(json, end, ",\"tcbEvaluationDataNumber\":", 27);
         (number, end) = JsonText.readUint(json, end, type(uint32).max);
         qe.evaluationNumber = uint32(number);
         end = readPins(json, end, qe.pins);
-        (qe.mrSigner, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"mrsigner\":"), 32);
-        (number, end) = JsonText.readUint(json, JsonText.expect(json, end, ",\"isvprodid\":"), type(uint16).max);
+        (qe.mrSigner, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"mrsigner\":", 12), 32);
+        (number, end) = JsonText.readUint(json, JsonText.expect(json, end, ",\"isvprodid\":", 13), type(uint16).max);
         qe.product = uint16(number);
-        (qe.levels, end) = readLevels(json, JsonText.expect(json, end, ",\"tcbLevels\":["));
-        end = JsonText.expect(json, end, "]}");
+        (qe.levels, end) = readLevels(json, JsonText.expect(json, end, ",\"tcbLevels\":[", 14));
+        end = JsonText.expect(json, end, "]}", 2);
         if (end != json.length) revert JsonText.JsonUnexpected(end);
-    }
-
-    /// @notice Reverts unless the report is this quoting enclave's; returns its level.
-    function requireQe(QeDescription memory qe, bytes calldata report) internal pure returns (QeLevel memory) {
-        EnclaveReport.requireNoDebug(report);
-        EnclaveReport.requirePins(report, qe.pins);
-        bytes32 signer = EnclaveReport.mrSigner(report);
-        if (signer != qe.mrSigner) revert QeSignerMismatch(qe.mrSigner, signer);
-        uint16 product = EnclaveReport.product(report);
-        if (product != qe.product) revert QeProductMismatch(qe.product, product);
-        uint16 svn = EnclaveReport.svn(report);
-        for (uint256 i = 0; i < qe.levels.length; ++i) {
-            if (svn >= qe.levels[i].svn) return qe.levels[i];
-        }
-        revert QeLevelMissing(svn);
     }
 
     function readPins(bytes calldata json, uint256 position, ReportPins memory pins)
@@ -82,13 +62,13 @@ library QeIdentity {
         returns (uint256 end)
     {
         bytes32 value;
-        (value, end) = JsonText.readHex(json, JsonText.expect(json, position, ",\"miscselect\":"), 4);
+        (value, end) = JsonText.readHex(json, JsonText.expect(json, position, ",\"miscselect\":", 14), 4);
         pins.miscSelect = swapped(bytes4(value));
-        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"miscselectMask\":"), 4);
+        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"miscselectMask\":", 18), 4);
         pins.miscSelectMask = swapped(bytes4(value));
-        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"attributes\":"), 16);
+        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"attributes\":", 14), 16);
         pins.attributes = bytes16(value);
-        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"attributesMask\":"), 16);
+        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"attributesMask\":", 18), 16);
         pins.attributesMask = bytes16(value);
     }
 
@@ -106,16 +86,17 @@ library QeIdentity {
         uint256 count;
         end = position;
         do {
-            if (count > 0) end = JsonText.expect(json, end, ",");
+            if (count > 0) end = JsonText.expect(json, end, ",", 1);
             if (count == MAX_LEVELS) revert TooManyQeLevels();
             uint256 svn;
-            (svn, end) = JsonText.readUint(json, JsonText.expect(json, end, "{\"tcb\":{\"isvsvn\":"), type(uint16).max);
+            (svn, end) =
+                JsonText.readUint(json, JsonText.expect(json, end, "{\"tcb\":{\"isvsvn\":", 17), type(uint16).max);
             if (count > 0 && svn >= found[count - 1].svn) revert QeLevelsNotDescending(count);
             QeLevel memory level = found[count++];
             level.svn = uint16(svn);
             (level.date, level.status, level.advisories, end) =
-                TcbStatusText.read(json, JsonText.expect(json, end, "}"));
-        } while (JsonText.isNext(json, end, ","));
+                TcbStatusText.read(json, JsonText.expect(json, end, "}", 1));
+        } while (JsonText.isNext(json, end, ",", 1));
         levels = found;
         // Assembly: shortens the array to what was read; memory that was taken stays taken.
         assembly ("memory-safe") {

@@ -32,48 +32,28 @@ library TcbInfo {
     error TcbInfoTooLong(uint256 maximum, uint256 actual);
     /// @notice More than MAX_LEVELS.
     error TooManyTcbLevels();
-    /// @notice No level fits the platform.
-    error TcbLevelMissing(bytes16 components, uint16 pceSvn);
 
     /// @notice Takes the text apart.
     function parse(bytes calldata json) internal pure returns (TcbDescription memory tcb) {
         if (json.length > MAX_BYTES) revert TcbInfoTooLong(MAX_BYTES, json.length);
-        uint256 end = JsonText.expect(json, 0, "{\"id\":\"SGX\",\"version\":3,\"issueDate\":");
+        uint256 end =
+            JsonText.expect(json, JsonText.expect(json, 0, "{\"id\":\"SGX\",\"version\":3,", 24), "\"issueDate\":", 12);
         (tcb.issued, end) = JsonText.readTime(json, end);
-        (tcb.nextUpdate, end) = JsonText.readTime(json, JsonText.expect(json, end, ",\"nextUpdate\":"));
+        (tcb.nextUpdate, end) = JsonText.readTime(json, JsonText.expect(json, end, ",\"nextUpdate\":", 14));
         bytes32 value;
-        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"fmspc\":"), 6);
+        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"fmspc\":", 9), 6);
         tcb.fmspc = bytes6(value);
-        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"pceId\":"), 2);
+        (value, end) = JsonText.readHex(json, JsonText.expect(json, end, ",\"pceId\":", 9), 2);
         tcb.pceId = bytes2(value);
         uint256 number;
-        end = JsonText.expect(json, end, ",\"tcbType\":0,\"tcbEvaluationDataNumber\":");
+        end = JsonText.expect(
+            json, JsonText.expect(json, end, ",\"tcbType\":0", 12), ",\"tcbEvaluationDataNumber\":", 27
+        );
         (number, end) = JsonText.readUint(json, end, type(uint32).max);
         tcb.evaluationNumber = uint32(number);
-        (tcb.levels, end) = readLevels(json, JsonText.expect(json, end, ",\"tcbLevels\":["));
-        end = JsonText.expect(json, end, "]}");
+        (tcb.levels, end) = readLevels(json, JsonText.expect(json, end, ",\"tcbLevels\":[", 14));
+        end = JsonText.expect(json, end, "]}", 2);
         if (end != json.length) revert JsonText.JsonUnexpected(end);
-    }
-
-    /// @notice The first level whose SVNs the platform has, each of the 16 components and the PCE's; reverts without one.
-    function levelOf(TcbDescription memory tcb, bytes16 components, uint16 pceSvn)
-        internal
-        pure
-        returns (TcbLevel memory)
-    {
-        for (uint256 i = 0; i < tcb.levels.length; ++i) {
-            if (pceSvn >= tcb.levels[i].pceSvn && isAtLeast(components, tcb.levels[i].components)) {
-                return tcb.levels[i];
-            }
-        }
-        revert TcbLevelMissing(components, pceSvn);
-    }
-
-    function isAtLeast(bytes16 actual, bytes16 least) private pure returns (bool) {
-        for (uint256 i = 0; i < 16; ++i) {
-            if (actual[i] < least[i]) return false;
-        }
-        return true;
     }
 
     function readLevels(bytes calldata json, uint256 position)
@@ -85,16 +65,16 @@ library TcbInfo {
         uint256 count;
         end = position;
         do {
-            if (count > 0) end = JsonText.expect(json, end, ",");
+            if (count > 0) end = JsonText.expect(json, end, ",", 1);
             if (count == MAX_LEVELS) revert TooManyTcbLevels();
             TcbLevel memory level = found[count++];
             (level.components, end) = readComponents(json, end);
             uint256 svn;
-            (svn, end) = JsonText.readUint(json, JsonText.expect(json, end, ",\"pcesvn\":"), type(uint16).max);
+            (svn, end) = JsonText.readUint(json, JsonText.expect(json, end, ",\"pcesvn\":", 10), type(uint16).max);
             level.pceSvn = uint16(svn);
             (level.date, level.status, level.advisories, end) =
-                TcbStatusText.read(json, JsonText.expect(json, end, "}"));
-        } while (JsonText.isNext(json, end, ","));
+                TcbStatusText.read(json, JsonText.expect(json, end, "}", 1));
+        } while (JsonText.isNext(json, end, ",", 1));
         levels = found;
         // Assembly: shortens the array to what was read; memory that was taken stays taken.
         assembly ("memory-safe") {
@@ -107,19 +87,19 @@ library TcbInfo {
         pure
         returns (bytes16 components, uint256 end)
     {
-        end = JsonText.expect(json, position, "{\"tcb\":{\"sgxtcbcomponents\":[");
+        end = JsonText.expect(json, position, "{\"tcb\":{\"sgxtcbcomponents\":[", 28);
         uint256 packed;
         for (uint256 i = 0; i < 16; ++i) {
-            if (i > 0) end = JsonText.expect(json, end, ",");
+            if (i > 0) end = JsonText.expect(json, end, ",", 1);
             uint256 svn;
-            (svn, end) = JsonText.readUint(json, JsonText.expect(json, end, "{\"svn\":"), type(uint8).max);
+            (svn, end) = JsonText.readUint(json, JsonText.expect(json, end, "{\"svn\":", 7), type(uint8).max);
             packed = packed << 8 | svn;
             // What a component is called decides nothing.
-            if (JsonText.isNext(json, end, ",\"category\":")) end = JsonText.skipString(json, end + 12);
-            if (JsonText.isNext(json, end, ",\"type\":")) end = JsonText.skipString(json, end + 8);
-            end = JsonText.expect(json, end, "}");
+            if (JsonText.isNext(json, end, ",\"category\":", 12)) end = JsonText.skipString(json, end + 12);
+            if (JsonText.isNext(json, end, ",\"type\":", 8)) end = JsonText.skipString(json, end + 8);
+            end = JsonText.expect(json, end, "}", 1);
         }
         components = bytes16(uint128(packed));
-        end = JsonText.expect(json, end, "]");
+        end = JsonText.expect(json, end, "]", 1);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Der} from "./Der.sol";
 import {JsonText} from "./JsonText.sol";
 
 /// @notice Intel's words for a level.
@@ -29,17 +30,17 @@ library TcbStatusText {
         pure
         returns (uint64 date, TcbStatus status, bytes32 advisories, uint256 end)
     {
-        end = JsonText.expect(json, position, ",\"tcbDate\":");
+        end = JsonText.expect(json, position, ",\"tcbDate\":", 11);
         (date, end) = JsonText.readTime(json, end);
-        uint256 start = JsonText.expect(json, end, ",\"tcbStatus\":");
+        uint256 start = JsonText.expect(json, end, ",\"tcbStatus\":", 13);
         end = JsonText.skipString(json, start);
-        status = statusOf(keccak256(json[start + 1:end - 1]), start);
-        if (JsonText.isNext(json, end, ",")) {
-            start = JsonText.expect(json, end, ",\"advisoryIDs\":");
+        status = statusOf(Der.digestOf(json, start + 1, end - 1), start);
+        if (JsonText.isNext(json, end, ",", 1)) {
+            start = JsonText.expect(json, end, ",\"advisoryIDs\":", 15);
             end = skipList(json, start);
-            advisories = keccak256(json[start:end]);
+            advisories = Der.digestOf(json, start, end);
         }
-        end = JsonText.expect(json, end, "}");
+        end = JsonText.expect(json, end, "}", 1);
     }
 
     function statusOf(bytes32 digest, uint256 position) private pure returns (TcbStatus) {
@@ -56,14 +57,14 @@ library TcbStatusText {
     }
 
     function skipList(bytes calldata json, uint256 position) private pure returns (uint256 end) {
-        end = JsonText.expect(json, position, "[");
-        if (JsonText.isNext(json, end, "]")) return end + 1;
+        end = JsonText.expect(json, position, "[", 1);
+        if (JsonText.isNext(json, end, "]", 1)) return end + 1;
         uint256 count;
         do {
-            if (count > 0) end = JsonText.expect(json, end, ",");
+            if (count > 0) end = JsonText.expect(json, end, ",", 1);
             if (++count > MAX_ADVISORIES) revert TooManyAdvisories();
             end = JsonText.skipString(json, end);
-        } while (JsonText.isNext(json, end, ","));
-        end = JsonText.expect(json, end, "]");
+        } while (JsonText.isNext(json, end, ",", 1));
+        end = JsonText.expect(json, end, "]", 1);
     }
 }

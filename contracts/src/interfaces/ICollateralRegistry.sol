@@ -20,8 +20,9 @@ interface ICollateralRegistry {
     event RevocationListStored(
         bytes32 indexed root, bytes32 indexed authority, uint256 number, uint64 thisUpdate, uint64 nextUpdate
     );
-    /// @notice The first entries of a list are stored; the rest is to be brought with the same list.
-    event RevocationListBegun(bytes32 indexed root, bytes32 indexed authority, bytes32 tbsDigest, uint256 stored);
+    /// @notice Only so many new entries of a list were stored; the rest is to be brought with the same list.
+    event RevocationListBegun(bytes32 indexed root, bytes32 indexed authority, uint256 number, uint256 stored);
+    /// @notice A serial number was seen on a list for the first time.
     event CertificateRevocationStored(bytes32 indexed root, bytes32 indexed authority, uint256 serial);
     event TcbInfoStored(
         bytes32 indexed root,
@@ -58,11 +59,6 @@ interface ICollateralRegistry {
     error StatementSignatureInvalid(CollateralKind kind);
     /// @notice One root has at most 65,535 TCB signing keys.
     error TooManySigners();
-    /// @notice A revocation list is stored in steps of at least one entry.
-    error StepEmpty();
-    /// @notice No code could be stored for a parsed text.
-    error StorageFailed();
-
     /// @notice Opens a trust domain, or stores a later certificate of the same key and name.
     /// @param certificate self-signed, DER
     function submitRoot(bytes calldata certificate) external returns (bytes32 root);
@@ -76,10 +72,10 @@ interface ICollateralRegistry {
     function submitSigner(bytes32 root, bytes calldata certificate) external returns (bytes32 signer);
 
     /// @notice Stores a revocation list of the root (`authority` == `root`) or of a CA. At most `maxEntries` entries that are
-    /// not yet stored are taken; a longer list counts once the same list was brought often enough. What it revokes is
-    /// revoked from the first step on.
+    /// not yet stored are taken; a list with more counts once it was brought often enough. Each entry is revoked from the
+    /// step that stores it on.
     /// @param list DER
-    /// @param maxEntries at least 1; a step costs about 25k gas an entry
+    /// @param maxEntries so that a list of any length fits into blocks: about 25k gas a new entry, 3k one that is stored
     function submitRevocationList(bytes32 root, bytes32 authority, bytes calldata list, uint256 maxEntries)
         external
         returns (bool isWhole);
@@ -93,8 +89,8 @@ interface ICollateralRegistry {
     function submitQeIdentity(bytes32 root, bytes32 signer, bytes calldata text, bytes32 r, bytes32 s) external;
 
     /// @notice What the collateral says of a platform now. Reverts with CollateralMissing, CollateralExpired,
-    /// CollateralFromFuture, CollateralRevoked or CollateralTooOld naming the part; with TcbInfo.TcbLevelMissing; and, if the
-    /// report is not the quoting enclave's, with an error of QeIdentity or EnclaveReport.
+    /// CollateralFromFuture, CollateralRevoked or CollateralTooOld naming the part; with TcbTable.TcbLevelMissing; and, if the
+    /// report is not the quoting enclave's, with an error of QeTable or EnclaveReport.
     /// @param qeReport 384 bytes, the quoting enclave's report; that it is signed is the caller's to check
     /// @param maxAgeS longest age of TCB info, QE identity and the authority's revocation list; 0 for any. The root's list is
     /// reissued about once a year: only its next update counts.
@@ -135,9 +131,6 @@ interface ICollateralRegistry {
         external
         view
         returns (uint256 serial, uint64 notAfter, bool revoked);
-
-    /// @notice How many entries of an unfinished list are stored; 0 for one that was never begun or is whole.
-    function progressOf(bytes32 root, bytes32 authority, bytes32 tbsDigest) external view returns (uint256 stored);
 
     /// @notice TCB info as it is stored, zeros where nothing is.
     function tcbInfoOf(bytes32 root, bytes6 fmspc, bytes2 pceId)

@@ -239,14 +239,6 @@ class TooManySigners(Reverted):
     """One root has at most 65,535 TCB signing keys."""
 
 
-class StepEmpty(Reverted):
-    """A revocation list is stored in steps of at least one entry."""
-
-
-class StorageFailed(Reverted):
-    """No code could be stored for a parsed text."""
-
-
 # CertificateChain
 
 
@@ -288,6 +280,15 @@ class CertificateRevoked(Reverted):
     """The list names this certificate."""
 
     arguments = ("serial",)
+
+
+# CodeStore
+
+
+class CodeStoreFailed(Reverted):
+    """More bytes than one account's code takes, or the account could not be made."""
+
+    arguments = ("length",)
 
 
 # Der
@@ -338,6 +339,12 @@ class DerTimeInvalid(Reverted):
 # EnclaveReport
 
 
+class ReportLengthInvalid(Reverted):
+    """A report is 384 bytes."""
+
+    arguments = ("actual",)
+
+
 class EnclaveInDebugMode(Reverted):
     """The enclave can be read and changed from outside."""
 
@@ -382,7 +389,7 @@ class PckCertificateUnfit(Reverted):
     """An authority's certificate, or one whose key may not sign."""
 
 
-# QeIdentity
+# QeIdentity and QeTable
 
 
 class QeIdentityTooLong(Reverted):
@@ -480,7 +487,7 @@ class QeVendorUnknown(Reverted):
     arguments = ("actual",)
 
 
-# TcbInfo
+# TcbInfo and TcbTable
 
 
 class TcbInfoTooLong(Reverted):
