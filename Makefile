@@ -13,9 +13,10 @@ DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?=
 PYTEST_WORKERS ?= 2
 PYTEST_FLAGS ?=
+FUZZ_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench locks clean
+.PHONY: help demo test test-deep fuzz second-opinion lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench locks clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,13 @@ test: setup-dev lint ## Set up, then lint and run every test that is not marked 
 
 test-deep: setup-dev ## The long tests: deep fuzzing, every byte, every kill point; resumes where it was interrupted
 	$(BIN)/python tools/test_deep.py
+
+fuzz: setup ## A million mutated inputs for every parser of attestation (FUZZ_FLAGS for tools/fuzz.py); goes on where it was
+	$(BIN)/python tools/fuzz.py $(FUZZ_FLAGS)
+
+second-opinion: setup-dev ## Ask Intel's own library about every evidence case (x86-64, CPython 3.11)
+	WATTEST_INTEL_QVL="$$(PYTHON=$(PYTHON) tools/intel_qvl.sh $(STAMPS)/intel-qvl)" \
+		$(BIN)/python -m pytest -q tests/differential/test_differential_intel_qvl.py
 
 lint: setup-dev ## Formatting, types, floors, for Python, Rust and Solidity
 	ruff format --check .

@@ -7,3 +7,4 @@ flags=(--quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-a
 uv pip compile "${flags[@]}" pyproject.toml -o requirements/run.lock
 uv pip compile "${flags[@]}" --extra dev pyproject.toml -o requirements/dev.lock
 uv pip compile "${flags[@]}" requirements/build.in -o requirements/build.lock
+uv pip compile "${flags[@]}" requirements/intel-qvl.in -o requirements/intel-qvl.lock

@@ -81,7 +81,8 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def python_locks() -> dict[str, dict[str, str]]:
-    return {name: pins((ROOT / f"requirements/{name}.lock").read_text("utf-8")) for name in ("run", "dev", "build")}
+    names = ("run", "dev", "build", "intel-qvl")
+    return {name: pins((ROOT / f"requirements/{name}.lock").read_text("utf-8")) for name in names}
 
 
 def test_python_locks_hold_what_the_project_asks_for(
@@ -91,6 +92,7 @@ def test_python_locks_hold_what_the_project_asks_for(
     assert not unmet(run, python_locks["run"])
     assert not unmet(run + extras["dev"], python_locks["dev"])
     assert not unmet(project["build-system"]["requires"], python_locks["build"])
+    assert not unmet((ROOT / "requirements/intel-qvl.in").read_text("utf-8").split(), python_locks["intel-qvl"])
     assert len(python_locks["dev"]) > len(python_locks["run"]) > len(run)
 
 

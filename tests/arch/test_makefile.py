@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [ROOT / ".ci/run", ROOT / "tools/prerequisites.sh", ROOT / "tools/lock.sh", ROOT / "tools/forge"]
+SCRIPTS = [
+    ROOT / ".ci/run",
+    ROOT / "tools/prerequisites.sh",
+    ROOT / "tools/lock.sh",
+    ROOT / "tools/forge",
+    ROOT / "tools/intel_qvl.sh",
+]
 PLAIN_TOOLS = ("bash", "env", "awk", "sort", "head", "uname")
 
 
