@@ -172,15 +172,23 @@ class Community:
 class LocalEnclave(EnclaveClient):
     """The measured program's methods without a process: the same service, codec and simulated device."""
 
-    def __init__(self, platform: SimulatedPlatform, state_dir: Path, *, debug: bool = False) -> None:
+    def __init__(
+        self,
+        platform: SimulatedPlatform,
+        state_dir: Path,
+        *,
+        debug: bool = False,
+        measurement: bytes = MEASUREMENT,
+        faults: Faults | None = None,
+    ) -> None:
         super().__init__(Path("/nowhere"))
         state_dir.mkdir(parents=True, exist_ok=True)
         self.service = Service(
-            device=DeviceService(platform, MEASUREMENT, debug=debug),
+            device=DeviceService(platform, measurement, debug=debug),
             backend="simulator",
-            measurement=MEASUREMENT,
+            measurement=measurement,
             state_dir=state_dir,
-            faults=Faults(debug=debug),
+            faults=faults or Faults(debug=debug),
             debug=debug,
         )
 

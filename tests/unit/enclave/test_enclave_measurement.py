@@ -49,7 +49,7 @@ def test_this_installation_has_files_of_every_category() -> None:
 
 def test_rooms_above_the_enclave_are_not_measured() -> None:
     names = [file.name for file in installed_files() if file.name.startswith("packages/wattest/")]
-    above = ("apps", "node", "chain", "receipt", "settlement", "attestation", "enclave/host", "enclave/simulator")
+    above = ("apps", "node", "chain", "receipt", "settlement", "attestation/ear", "enclave/host", "enclave/simulator")
     assert not [name for name in names if name.startswith(tuple(f"packages/wattest/{room}" for room in above))]
 
 

@@ -30,6 +30,7 @@ from wattest.enclave.host.jobs import (
     SealJob,
     StatementJob,
 )
+from wattest.enclave.host.peer_calls import PeerCalls
 from wattest.enclave.measured.device import MAX_QUOTE_BYTES
 from wattest.enclave.measured.errors import FrameMalformed
 from wattest.enclave.measured.schema import Fields
@@ -75,7 +76,7 @@ class EnclaveMisbehaved(VerificationError):
     """An answer that does not follow from the header that came with it."""
 
 
-class EnclaveClient:
+class EnclaveClient(PeerCalls):
     """One connection to one enclave; methods are synchronous, and safe to call from several threads in turn."""
 
     def __init__(self, socket_path: Path, *, request_timeout_s: float = 120.0) -> None:
@@ -110,23 +111,22 @@ class EnclaveClient:
         referee.
         """
         start = start or ChainHead()
-        fields = self._ask(
-            "identity.create",
-            {
-                "manager": channel.manager,
-                "kind": int(channel.kind),
-                "salt": channel.salt,
-                "chain_id": binding.chain_id.to_bytes(32, "big"),
-                "referee": binding.referee,
-                "channel": binding.channel,
-                "operator": binding.operator,
-                "nonce": binding.nonce,
-                "start_sequence": start.sequence,
-                "start_digest": start.digest,
-            },
-        )
+        span = {"start_sequence": start.sequence, "start_digest": start.digest}
+        fields = self._ask("identity.create", {**_binding(binding, channel), **span})
         evidence = fields.blob("evidence", MAX_QUOTE_BYTES)
         return _identity(fields, evidence)
+
+    def prepare_successor(self, binding: KeyBinding, channel: ChannelIdentity) -> Identity:
+        """Make a key that waits for another enclave's state of (channel, operator); it is attested after it has it.
+
+        The nonce is not used. Raises: PhaseRefused when the channel's key here has a life of its own.
+        """
+        return _identity(self._ask("successor.prepare", _binding(binding, channel)))
+
+    def activate_standby(self, channel: bytes, head: ChainHead) -> Identity:
+        """Let a standby sign from the chain's head on. Raises: PhaseRefused; HeadMismatch for any other head."""
+        params = {"channel": channel, "head_sequence": head.sequence, "head_digest": head.digest}
+        return _identity(self._ask("standby.activate", params))
 
     def first_light(self, text: str, channel: bytes | None = None) -> FirstLight:
         """Hash and sign ``text`` inside; ``channel`` names the identity, the first one when None."""
@@ -361,6 +361,19 @@ class EnclaveClient:
         return self._stream
 
 
+def _binding(binding: KeyBinding, channel: ChannelIdentity) -> dict[str, object]:
+    return {
+        "manager": channel.manager,
+        "kind": int(channel.kind),
+        "salt": channel.salt,
+        "chain_id": binding.chain_id.to_bytes(32, "big"),
+        "referee": binding.referee,
+        "channel": binding.channel,
+        "operator": binding.operator,
+        "nonce": binding.nonce,
+    }
+
+
 def _exchange(stream: socket.socket, request: bytes) -> bytes | None:
     try:
         send_frame(stream, request)
@@ -390,6 +403,7 @@ def _identity(fields: Fields, evidence: bytes = b"") -> Identity:
         public_key=fields.octets("public_key", 64),
         storage_key=fields.octets("storage_key", 32),
         evidence=evidence,
+        phase=fields.text("phase", 16),
     )
     fields.close()
     return identity

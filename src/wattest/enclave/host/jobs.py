@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wattest.protocol.header import BatchHeader
+from wattest.protocol.witness_verdict import WitnessVerdict
 
 if TYPE_CHECKING:
     from wattest.protocol.member_list import SignedMemberList
@@ -42,7 +43,8 @@ class Identity:
 
     ``address`` 20 bytes, ``public_key`` X||Y 64, ``storage_key`` the X25519 public key (32) under which this enclave
     finds the series keys of its own batches, ``evidence`` the quote whose report data binds the key (empty where an
-    identity is only listed).
+    identity is only listed). ``phase`` is ``active``, ``awaiting`` (a successor without its state), ``standby`` or
+    ``handed_over``; only an active key signs the next batch.
     """
 
     channel: bytes
@@ -51,6 +53,7 @@ class Identity:
     public_key: bytes
     storage_key: bytes
     evidence: bytes = b""
+    phase: str = "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +200,50 @@ class Release:
     """The last header that an identity released, and its 65-byte signature."""
 
     header: BatchHeader
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSettings:
+    """What an enclave needs from its host to believe another one of its channel.
+
+    ``policy`` is the appraisal policy's bytes and ``roots`` certificates (DER), both as the channel's manager signed
+    them until ``valid_until`` (``protocol.peer_policy``); ``endorsements`` is the collateral (dcap-qvl's JSON) of this
+    enclave's own platform, which the other end appraises it by; ``now`` is the time in unix seconds.
+    """
+
+    channel: bytes
+    policy: bytes
+    roots: tuple[bytes, ...]
+    valid_until: int
+    signature: bytes
+    endorsements: bytes = field(repr=False)
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessJob:
+    """Drawn entries of one of the enclave's own batches, as the bundle has them, for another operator's enclave.
+
+    ``seed`` is the audit's (32 bytes), ``indices`` ascend strictly, ``nodes`` is their multiproof; ``wrapped`` are the
+    series keys wrapped for this enclave's storage key, 80 bytes each.
+    """
+
+    header: BatchHeader
+    signature: bytes
+    seed: bytes
+    indices: Sequence[int]
+    nodes: Sequence[bytes]
+    entries: Sequence[bytes]
+    blocks: Sequence[bytes] = field(repr=False)
+    wrapped: Sequence[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessOutcome:
+    """A witness enclave's word: the verdict, why when it is bad, the 20-byte key that signed, its 65-byte signature."""
+
+    verdict: WitnessVerdict
+    reason: str
+    witness: bytes
     signature: bytes

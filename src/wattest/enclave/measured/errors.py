@@ -93,6 +93,30 @@ class IdentityConflict(ProtocolError):
     """The channel's key in this enclave is bound to another operator, chain or referee."""
 
 
+class PhaseRefused(ProtocolError):
+    """Something that the identity's phase does not allow: only an active one signs the next batch or is attested."""
+
+
+class HandOverRefused(ProtocolError):
+    """A hand-over that does not fit the state at either end: another successor, kind, channel or head."""
+
+
+class WitnessRefused(VerificationError):
+    """Work for a witness that it cannot judge: not of its channel or guest, or not shown to be in the batch."""
+
+
+class PeerSessionInvalid(ProtocolError):
+    """A step of a conversation with another enclave outside its order, or of one that is not open."""
+
+
+class PeerMisspoke(VerificationError):
+    """A message of a peer, after its evidence was accepted, that is not one of the conversation."""
+
+
+class TlsFailed(VerificationError):
+    """The TLS handshake or a record did not hold: another version, no certificate, bytes changed on the way."""
+
+
 class HeadMismatch(ProtocolError):
     """The chain's head is not where this enclave left off: sealed state rolled back, or the enclave was forked."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from wattest.enclave.measured.errors import HeadMismatch, JobConflict
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
-from wattest.enclave.measured.sealed_state import PendingBatch, SealedState, Standing
+from wattest.enclave.measured.sealed_state import PendingBatch, SealedState, Standing, require_active
 from wattest.protocol.header import BatchHeader, sign_header
 
 
@@ -29,9 +29,10 @@ class Head:
 def require_head(state: SealedState, head: Head) -> bool:
     """Whether the job is the last one again (True) or the next (False).
 
-    Raises: HeadMismatch when the chain stands anywhere else.
+    Raises: HeadMismatch when the chain stands anywhere else; PhaseRefused for the next job of a key that may not sign.
     """
     if (head.sequence, head.digest) == (state.sequence, state.digest):
+        require_active(state)
         return False
     if state.last is not None and (head.sequence, head.digest) == (state.sequence - 1, state.last.header.previous):
         return True
@@ -78,8 +79,9 @@ def sign_and_seal(
 ) -> PendingBatch:
     """Sign a new header and seal it with everything that makes it again; only then is it in the caller's hands.
 
-    Raises: StateWriteFailed; then nothing was released.
+    Raises: PhaseRefused, StateWriteFailed; then nothing was released.
     """
+    require_active(identities.get(state.channel.id))  # as it is now: it may have been handed over since the job began
     faults.reach("before_sign")
     pending = PendingBatch(header, sign_header(state.private_key, header, state.domain), job, digests, series_keys)
     faults.reach("before_seal")

@@ -115,10 +115,10 @@ class SealSession:
             [readers_of(member, storage_key, watchers) for member in self._members],
             guest.workload,
         )
-        if not self.builder.is_again and state.last is not None and period[0] < state.last.header.period_end:
+        if not self.builder.is_again and period[0] < state.covered_until:
             raise PeriodOverlaps(
                 "the period begins before the last sealed one ends",
-                expected=state.last.header.period_end,
+                expected=state.covered_until,
                 actual=period[0],
             )
         self._index_of = {member.public_key: index for index, member in enumerate(self._members)}

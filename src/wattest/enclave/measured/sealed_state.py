@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from wattest.crypto import aead
 from wattest.crypto.errors import AuthenticationFailed, BufferRefused
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.measured import cbor
-from wattest.enclave.measured.errors import SealedStateInvalid, StateWriteFailed
+from wattest.enclave.measured.errors import PhaseRefused, SealedStateInvalid, StateWriteFailed
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.schema import Fields
 from wattest.errors import InputError
@@ -29,10 +30,11 @@ from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 STATE_PURPOSE = b"state"
 STORAGE_PURPOSE = b"storage"
 MAGIC = b"wattest-sealed-1"
+MAX_PREDECESSORS = 64
 MAX_STATE_BYTES = 512 * 1024 * 1024
 METER_STATE = np.dtype([("meter", "V32"), ("end", ">u8"), ("import_register", ">u8"), ("export_register", ">u8")])
 """One row per meter: key id 32, last interval end, import register, export register; 56 bytes, ascending by key id."""
@@ -69,11 +71,33 @@ class Standing:
     settled_until: int = 0
 
 
+class Phase(IntEnum):
+    """Whether an identity may sign the next batch: only an active one may."""
+
+    ACTIVE = 0
+    AWAITING = 1
+    STANDBY = 2
+    HANDED_OVER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What an identity took over: storage seed (32 bytes, empty when its own), keys before it, end of their last batch.
+
+    ``predecessors`` are 20-byte addresses, oldest first, at most ``MAX_PREDECESSORS``.
+    """
+
+    storage_seed: bytes = field(default=b"", repr=False)
+    predecessors: tuple[bytes, ...] = ()
+    covered_until: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SealedState:
     """One identity and where it stands: ``after`` the last batch, and ``before`` it, to make that batch again.
 
     ``start`` is the chain's head (sequence, 32-byte header digest) that the key was made at; a new channel's is zeros.
+    ``successor`` is the 20-byte address that the state was handed over to, empty before.
     """
 
     private_key: Secp256k1PrivateKey
@@ -85,6 +109,9 @@ class SealedState:
     last: PendingBatch | None = None
     before: Standing = field(default_factory=Standing)
     after: Standing = field(default_factory=Standing)
+    phase: Phase = Phase.ACTIVE
+    successor: bytes = b""
+    heritage: Heritage = field(default_factory=Heritage)
 
     @property
     def sequence(self) -> int:
@@ -96,9 +123,35 @@ class SealedState:
         """Digest of the last released header, that of ``start`` before the first."""
         return self.start[1] if self.last is None else self.last.header.digest(self.domain)
 
+    @property
+    def covered_until(self) -> int:
+        """End of the last sealed period (unix seconds), also when another key sealed it; 0 before the first."""
+        return self.heritage.covered_until if self.last is None else self.last.header.period_end
+
+    @property
+    def signers(self) -> tuple[bytes, ...]:
+        """The addresses whose batches are this identity's own: its predecessors' and its own."""
+        return (*self.heritage.predecessors, self.private_key.address)
+
     def with_erased_keys(self) -> SealedState:
         """The same without the series keys of the last batch."""
         return self if self.last is None else replace(self, last=replace(self.last, series_keys=()))
+
+
+def require_active(state: SealedState) -> None:
+    """Refuse to sign for an identity that waits for its state, stands by, or has handed its state over.
+
+    Raises: PhaseRefused.
+    """
+    if state.phase is not Phase.ACTIVE:
+        raise PhaseRefused(
+            f"this key signs no next batch: its phase is {state.phase.name.lower()}",
+            hint="use the enclave that took the state over"
+            if state.phase is Phase.HANDED_OVER
+            else "finish the hand-over, or activate the standby",
+            phase=state.phase.name.lower(),
+            successor=state.successor,
+        )
 
 
 def seal_state(state: SealedState, key: bytes) -> bytes:
@@ -216,8 +269,13 @@ def _encode(state: SealedState) -> bytes:
                 "inputs": b"".join(last.inputs),
                 "series_keys": b"".join(last.series_keys),
             },
-            "before": _standing_map(state.before),
-            "after": _standing_map(state.after),
+            "before": standing_map(state.before),
+            "after": standing_map(state.after),
+            "phase": int(state.phase),
+            "successor": state.successor,
+            "storage_seed": state.heritage.storage_seed,
+            "predecessors": b"".join(state.heritage.predecessors),
+            "covered_until": state.heritage.covered_until,
         }
     )
 
@@ -238,11 +296,25 @@ def _parse(data: bytes) -> SealedState:
         operator=fields.octets("operator", 20),
         start=(fields.uint("start_sequence"), fields.octets("start_digest", 32)),
         last=fields.optional("last", lambda name: _parse_last(fields.inner(name))),
-        before=_parse_standing(fields.inner("before")),
-        after=_parse_standing(fields.inner("after")),
+        before=parse_standing(fields.inner("before")),
+        after=parse_standing(fields.inner("after")),
+        phase=_parse_phase(fields.uint("phase", 8)),
+        successor=fields.blob("successor", 20),
+        heritage=Heritage(
+            fields.blob("storage_seed", 32),
+            tuple(fields.rows("predecessors", 20, MAX_PREDECESSORS)),
+            fields.uint("covered_until"),
+        ),
     )
     fields.close()
     return state
+
+
+def _parse_phase(number: int) -> Phase:
+    try:
+        return Phase(number)
+    except ValueError as error:
+        raise SealedStateInvalid("unknown phase in sealed state", actual=number) from error
 
 
 def _parse_last(fields: Fields) -> PendingBatch:
@@ -257,7 +329,8 @@ def _parse_last(fields: Fields) -> PendingBatch:
     return last
 
 
-def _standing_map(standing: Standing) -> dict[str, object]:
+def standing_map(standing: Standing) -> dict[str, object]:
+    """A standing as the map that is sealed, and that crosses to a successor."""
     return {
         "meters": standing.meters.tobytes(),
         "payouts": standing.payouts,
@@ -265,7 +338,8 @@ def _standing_map(standing: Standing) -> dict[str, object]:
     }
 
 
-def _parse_standing(fields: Fields) -> Standing:
+def parse_standing(fields: Fields) -> Standing:
+    """Read a standing. Raises: RequestInvalid, SealedStateInvalid."""
     standing = Standing(
         meters=_meters(fields.blob("meters", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
         payouts=fields.octets("payouts", 32),

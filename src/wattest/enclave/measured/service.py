@@ -1,8 +1,9 @@
 """The methods of the socket, each with its strict parameters.
 
 Decided here: which methods exist, their fields and limits, and that one job is open at a time. Not decided here:
-framing (``wire``) and what a job does (``seal``, ``imports``, ``statement``). Invariants: a failed step ends its job;
-no method returns a private key, a series key or a meter key.
+framing (``wire``), what a job does (``seal``, ``imports``, ``statement``), conversations with other enclaves
+(``peer_service``). Invariants: a failed step ends its job; no method returns a private key, a series key or a meter
+key.
 Source: docs/spec/enclave-socket.md.
 """
 
@@ -19,6 +20,7 @@ from wattest.enclave.measured.errors import MethodUnknown, SessionInvalid
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import MAX_TEXT, Identities
 from wattest.enclave.measured.imports import ImportSession
+from wattest.enclave.measured.peer_service import PeerService, read_binding
 from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.seal import SealSession
@@ -26,9 +28,7 @@ from wattest.enclave.measured.sealed_state import STATE_PURPOSE, SealedState, St
 from wattest.enclave.measured.statement import StatementSession
 from wattest.errors import WattestError
 from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES
-from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
 from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, parse_header
-from wattest.protocol.report_data import KeyBinding
 from wattest.workload.engine import ENGINE_VERSION, EngineConfiguration
 from wattest.workload.guests import load_guest
 from wattest.workload.statement import MAX_PREVIOUS_PAYOUTS, PAYOUT_BYTES
@@ -65,6 +65,7 @@ class Service:
         configuration = EngineConfiguration.for_enclave()
         self._vee = load_guest("vee", configuration)
         self._settle = load_guest("settle", configuration)
+        self._peers = PeerService(device, self._identities, self._vee)
         self._session: Session | None = None
         self._after: Callable[[], None] | None = None
         self._methods: dict[str, Callable[[Fields], dict[str, object]]] = {
@@ -83,6 +84,9 @@ class Service:
             "release.last": self._last_release,
             "batch.erase": self._erase,
             "debug.arm": self._arm,
+            "successor.prepare": lambda fields: self._identity(self._peers.prepare(fields)),
+            "standby.activate": lambda fields: self._identity(self._peers.activate(fields)),
+            **self._peers.methods(),
         }
 
     def call(self, method: str, params: Value) -> dict[str, object]:
@@ -98,12 +102,13 @@ class Service:
             return handler(fields)
         except WattestError:
             if method.startswith(("seal.", "import.", "statement.", "batch.")):
-                self.drop_session()
+                self._session = None
             raise
 
     def drop_session(self) -> None:
-        """Forget the open job; what was sealed stays."""
+        """Forget the open job and conversation; what was sealed stays."""
         self._session = None
+        self._peers.drop()
 
     def after_reply(self) -> None:
         """Called when a reply is on its way: the last places where a test may stop the process."""
@@ -130,19 +135,11 @@ class Service:
             "address": state.private_key.address,
             "public_key": state.private_key.public_key,
             "storage_key": self._identities.storage_key(state).public_key,
+            "phase": state.phase.name.lower(),
         }
 
     def _create_identity(self, fields: Fields) -> dict[str, object]:
-        channel = ChannelIdentity(
-            fields.octets("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.octets("salt", 32)
-        )
-        binding = KeyBinding(
-            chain_id=int.from_bytes(fields.octets("chain_id", 32), "big"),
-            referee=fields.octets("referee", 20),
-            channel=fields.octets("channel", 32),
-            operator=fields.octets("operator", 20),
-            nonce=fields.octets("nonce", 32),
-        )
+        binding, channel = read_binding(fields)
         start = fields.uint("start_sequence", 32), fields.octets("start_digest", 32)
         fields.close()
         state, evidence = self._identities.create(binding, channel, start)

@@ -142,9 +142,11 @@ class StatementSession:
         if header.channel != own.channel.id or header.operator != own.operator:
             raise CitationRefused("a cited batch is of another channel or operator", actual=header.channel)
         signer = recover_header_signer(header, signature, own.domain)
-        if signer != own.private_key.address:
+        if signer not in own.signers:
             raise CitationRefused(
-                "a cited batch was not signed by this enclave", expected=own.private_key.address, actual=signer
+                "a cited batch was not signed by this enclave, nor by one whose state it took over",
+                expected=list(own.signers),
+                actual=signer,
             )
         if header.period_start != self._covered or header.period_end > self._period[1]:
             raise CitationRefused(

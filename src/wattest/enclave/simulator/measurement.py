@@ -27,7 +27,10 @@ from wattest.errors import ConfigError
 MANIFEST_VERSION = "1"
 ENTRY_MODULE = "wattest.enclave.measured.program"
 BOOT_FILE = "packages/wattest/enclave/measured/boot.py"
-DISTRIBUTIONS = ("numpy", "cryptography", "cffi", "pycparser", "coincurve", "wasmtime", "rfc8785")
+DISTRIBUTIONS = (
+    *("numpy", "cryptography", "cffi", "pycparser", "coincurve", "wasmtime", "rfc8785"),
+    *("dcap-qvl", "pyOpenSSL", "typing-extensions"),
+)
 ENVIRONMENT: Mapping[str, str] = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",

@@ -1,0 +1,200 @@
+"""Two enclave processes on two platforms: an ordinary TLS client meets one, and a hand-over survives any kill.
+
+The processes run what is measured, behind the fence; bytes cross sockets as between two hosts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from enclave_community import NONCE, Community
+from enclave_peers import NOW, meet, peer_settings, permit
+
+from wattest.attestation.ra_tls import PeerRefused
+from wattest.crypto.secp256k1 import recover_address
+from wattest.enclave.host.jobs import PeerSettings
+from wattest.enclave.host.peer import PeerLost, give, hand_over, take
+from wattest.enclave.host.process import EnclaveProcess
+from wattest.enclave.measured.errors import HandOverRefused, PhaseRefused
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.protocol.hand_over_permit import PermitKind, SignedPermit
+
+pytestmark = pytest.mark.e2e
+
+Platforms = tuple[SimulatedPlatform, SimulatedPlatform]
+COMMUNITY = Community(3)
+
+
+@pytest.fixture(scope="module")
+def platforms(tmp_path_factory: pytest.TempPathFactory) -> Platforms:
+    folder = tmp_path_factory.mktemp("platforms")
+    return SimulatedPlatform.create(folder / "a", NOW), SimulatedPlatform.create(folder / "b", NOW)
+
+
+@pytest.fixture
+def pair(platforms: Platforms, tmp_path: Path) -> Iterator[tuple[EnclaveProcess, EnclaveProcess]]:
+    """A giver that sealed one day, and a taker that waits."""
+    with (
+        EnclaveProcess(platforms[0], tmp_path / "giver", request_timeout_s=30) as giver,
+        EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=30) as taker,
+    ):
+        giver.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
+        giver.client.seal_batch(COMMUNITY.seal_job(0))
+        taker.client.prepare_successor(COMMUNITY.binding(), COMMUNITY.channel)
+        yield giver, taker
+
+
+def terms(
+    platforms: Platforms, measurement: bytes, kind: PermitKind = PermitKind.HAND_OVER
+) -> tuple[PeerSettings, PeerSettings, SignedPermit]:
+    """What both hosts give their enclaves, and the manager's permit."""
+    giver, taker = (peer_settings(COMMUNITY, each, platforms, measurements=(measurement,)) for each in platforms)
+    signed = permit(COMMUNITY, platforms[1], kind, from_measurement=measurement, to_measurement=measurement)
+    return giver, taker, signed
+
+
+def test_openssl_completes_the_handshake(
+    platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess], tmp_path: Path
+) -> None:
+    """``openssl s_client`` with a certificate of its own reaches the enclave through a host that only carries bytes."""
+    giver = pair[0]
+    subject = ["-subj", "/CN=somebody", "-days", "1", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    files = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "certificate.pem"]
+    subprocess.run(["openssl", "req", "-x509", *subject, *files], check=True, capture_output=True)
+    ours, _, signed = terms(platforms, giver.measurement.digest)
+    refused: list[PeerRefused] = []
+
+    def carry(listener: socket.socket) -> None:
+        stream, _ = listener.accept()
+        with stream, contextlib.suppress(OSError):
+            giver.client.open_peer(ours, "give", signed)
+            giver.client.start_peer(NONCE, platforms[1].collateral(NOW).to_json())
+            while data := stream.recv(65_536):
+                try:
+                    stream.sendall(giver.client.relay_peer(data).data)
+                except PeerRefused as error:
+                    refused.append(error)
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        carrier = threading.Thread(target=carry, args=(listener,), daemon=True)
+        carrier.start()
+        port = listener.getsockname()[1]
+        done = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3", "-showcerts", "-cert",
+             tmp_path / "certificate.pem", "-key", tmp_path / "key.pem"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        carrier.join(30)
+    assert "New, TLSv1.3" in done.stdout
+    assert "subject=CN = wattest enclave" in done.stdout
+    read = subprocess.run(
+        ["openssl", "x509", "-noout", "-text"], input=done.stdout, capture_output=True, text=True, check=True
+    )
+    assert "2.23.133.5.4.9" in read.stdout
+    assert len(refused) == 1
+    assert "carries no evidence" in refused[0].message
+
+
+def test_a_hand_over_between_two_hosts(platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess]) -> None:
+    giver, taker = pair
+    ours, theirs, signed = terms(platforms, giver.measurement.digest)
+    released = giver.client.last_release(COMMUNITY.channel.id)
+    assert released is not None
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        given: list[int] = []
+
+        def serve() -> None:
+            stream, _ = listener.accept()
+            with stream:
+                given.append(give(giver.client, ours, stream, signed).sequence)
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        with socket.create_connection(listener.getsockname()) as stream:
+            assert take(taker.client, theirs, stream, signed).sequence == 1
+        server.join(30)
+    assert given == [1]
+    identity = taker.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
+    old = giver.client.describe().identities[0]
+    assert (old.phase, identity.phase) == ("handed_over", "active")
+    assert identity.storage_key == old.storage_key
+    assert identity.address != old.address
+    head = released.header.digest(COMMUNITY.domain)
+    job = COMMUNITY.seal_job(1)
+    job = type(job)(type(job.head)(1, head), job.period_start, job.period_end, job.members, job.meter_keys, job.blocks)
+    with pytest.raises(PhaseRefused):
+        giver.client.seal_batch(job)
+    sealed = taker.client.seal_batch(job)
+    assert sealed.header.sequence == 2
+    assert recover_address(sealed.header.digest(COMMUNITY.domain), sealed.signature) == identity.address
+    giver.restart()
+    with pytest.raises(PhaseRefused):
+        giver.client.seal_batch(job)
+    assert giver.client.last_release(COMMUNITY.channel.id) == released
+
+
+class Killed(Exception):
+    """The test killed an enclave."""
+
+
+def test_a_hand_over_goes_on_after_a_kill_at_any_step(
+    platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess]
+) -> None:
+    """Before the giver seals, after it has, after the taker has: either is killed there, and never do both sign."""
+    giver, taker = pair
+    ours, theirs, signed = terms(platforms, giver.measurement.digest)
+
+    def run(at: int, victim: EnclaveProcess) -> tuple[str, str]:
+        def kill(now: int) -> None:
+            if now == at:
+                assert victim.process_id is not None
+                os.kill(victim.process_id, signal.SIGKILL)
+                raise Killed
+
+        with pytest.raises(Killed):
+            meet(taker.client, theirs, "take", giver.client, ours, "give", signed=signed, after_step=kill)
+        victim.restart()
+        return giver.client.describe().identities[0].phase, taker.client.describe().identities[0].phase
+
+    for victim in (giver, taker):
+        assert run(4, victim) == ("active", "awaiting")
+    for victim in (giver, taker):
+        assert run(5, victim) == ("handed_over", "awaiting")
+    assert run(6, taker) == ("handed_over", "active")
+    with pytest.raises(HandOverRefused):  # it has what there is
+        hand_over(giver.client, ours, taker.client, theirs, signed)
+
+
+def test_a_standby_takes_over_from_a_dead_primary(
+    platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess]
+) -> None:
+    primary, standby = pair
+    ours, theirs, signed = terms(platforms, primary.measurement.digest, PermitKind.STANDBY)
+    first = primary.client.last_release(COMMUNITY.channel.id)
+    assert first is not None
+    assert hand_over(primary.client, ours, standby.client, theirs, signed).sequence == 1
+    assert {each.client.describe().identities[0].phase for each in pair} == {"active", "standby"}
+    primary.stop()
+    head = type(COMMUNITY.seal_job(0).head)(1, first.header.digest(COMMUNITY.domain))
+    standby.restart()
+    assert standby.client.activate_standby(COMMUNITY.channel.id, head).phase == "active"
+    standby.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
+    assert standby.client.seal_batch(COMMUNITY.seal_job(1, head)).header.sequence == 2
+
+
+def test_a_host_that_goes_away(platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess]) -> None:
+    taker = pair[1]
+    _, theirs, signed = terms(platforms, taker.measurement.digest)
+    here, there = socket.socketpair()
+    there.close()
+    with here, pytest.raises(PeerLost):
+        take(taker.client, theirs, here, signed)
