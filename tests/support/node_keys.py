@@ -22,6 +22,7 @@ from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.key_life import KeySettings, KeyState
+from wattest.node.key_standing import sealing_workload
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.registrar import QuorumRegistrar
 from wattest.node.store import OperatorStore
@@ -174,7 +175,9 @@ class KeyRig:
         return key.address
 
     def registered_until(self) -> int:
-        return self.registry.registration_of(self.active()).expires_at
+        return self.registry.active_key(
+            self.community.contracts.referee, self.channel, self.operator.address, sealing_workload()
+        )[1]
 
 
 def _down(*_: object, **__: object) -> None:

@@ -16,13 +16,16 @@ from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
 from wattest.node.ingest import Duty, MemberKeys
+from wattest.node.key_life import KeySettings
 from wattest.protocol.member_list import parse_signed_member_list
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
+from wattest.units import SECONDS_PER_DAY
 
 MAX_FILE_BYTES = 64 * 1024
 MAX_MEMBER_LIST_BYTES = 160 * 1024 * 1024
 MAX_METER_KEYS_BYTES = 128 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+LONGEST_RENEWAL_S = 90 * SECONDS_PER_DAY
 
 
 class SettingInvalid(ConfigError):
@@ -50,6 +53,21 @@ class OperatorFile:
     enclave_state_dir: Path
     duties: tuple[Duty, ...]
     documents: dict[tuple[bytes, str], bytes]
+    appraisers: tuple[str, ...]
+    keys: KeySettings
+
+
+@dataclass(frozen=True, slots=True)
+class AppraiserFile:
+    """An appraiser's configuration; ``policy`` is the policy file's bytes."""
+
+    chain: ChainConfig
+    deployment: Deployment
+    key_file: Path
+    policy: bytes
+    host: str
+    port: int
+    registration_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +131,13 @@ class _Table:
         """A path, relative to the configuration file."""
         return folder.joinpath(str(self.take(name, str))).resolve()
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts, empty when it is not there."""
+        values = self.take(name, list, [])
+        if any(type(value) is not str for value in values):
+            raise SettingInvalid("a list of texts is needed", place=f"{self.place}.{name}", expected="texts in quotes")
+        return tuple(values)
+
     def table(self, name: str, default: object = None) -> _Table:
         """A table inside this one."""
         return _Table(self._values.pop(name, default), f"{self.place}.{name}".lstrip("."))
@@ -141,6 +166,7 @@ def read_operator_file(path: Path) -> OperatorFile:
     deployment = _deployment(operator.path("deployment", folder))
     documents: dict[tuple[bytes, str], bytes] = {}
     duties = tuple(_duty(table, folder, documents) for table in top.tables("channel"))
+    registration = top.table("registration", {})
     result = OperatorFile(
         chain=chain,
         deployment=deployment,
@@ -155,11 +181,32 @@ def read_operator_file(path: Path) -> OperatorFile:
         enclave_state_dir=enclave.path("state", folder),
         duties=duties,
         documents=documents,
+        appraisers=registration.texts("appraisers"),
+        keys=_key_settings(registration),
     )
-    for table in (operator, enclave, top):
+    for table in (operator, enclave, registration, top):
         table.end()
     if not result.duties:
         raise SettingInvalid("an operator serves at least one channel", place="channel", hint="add [[channel]]")
+    return result
+
+
+def read_appraiser_file(path: Path) -> AppraiserFile:
+    """Read an appraiser's configuration with everything it names except its key; raises ``SettingInvalid``."""
+    folder, top = path.resolve().parent, _top(path)
+    chain, appraiser = _chain(top.table("chain")), top.table("appraiser")
+    host, port = _listen(appraiser, "127.0.0.1:8549")
+    result = AppraiserFile(
+        chain=chain,
+        deployment=_deployment(appraiser.path("deployment", folder)),
+        key_file=appraiser.path("key", folder),
+        policy=_read(appraiser.path("policy", folder), MAX_FILE_BYTES * 4),
+        host=host,
+        port=port,
+        registration_s=appraiser.number("registration_days", 30, 1, 90) * SECONDS_PER_DAY,
+    )
+    for table in (appraiser, top):
+        table.end()
     return result
 
 
@@ -210,11 +257,26 @@ def _chain(table: _Table) -> ChainConfig:
     return config
 
 
-def _listen(table: _Table) -> tuple[str, int]:
-    text = table.take("listen", str, "127.0.0.1:8547")
+def _key_settings(table: _Table) -> KeySettings:
+    inclusion_margin_s = table.number("inclusion_margin_s", 120, 0, SECONDS_PER_DAY)
+    return KeySettings(
+        renew_before_s=table.number(
+            "renew_before_s", 7 * SECONDS_PER_DAY, inclusion_margin_s + 1, 90 * SECONDS_PER_DAY
+        ),
+        inclusion_margin_s=inclusion_margin_s,
+        rotate_every_s=table.number("rotate_every_days", 0, 0, 3_650) * SECONDS_PER_DAY,
+        goes_on_after_miss=table.take("go_on_after_miss", bool, True),
+        goes_on_after_revocation=table.take("go_on_after_revocation", bool, False),
+    )
+
+
+def _listen(table: _Table, default: str = "127.0.0.1:8547") -> tuple[str, int]:
+    text = table.take("listen", str, default)
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise SettingInvalid("not an address and port", place="operator.listen", actual=text, hint="127.0.0.1:8547")
+        raise SettingInvalid(
+            "not an address and port", place=f"{table.place}.listen", actual=text, hint="127.0.0.1:8547"
+        )
     return host, int(port)
 
 

@@ -172,6 +172,14 @@ class AppraiserServer:
             self._thread.join(10)
             self._loop = None
 
+    def __enter__(self) -> AppraiserServer:
+        """Start."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
     def judge(self, body: bytes) -> dict[str, str]:
         """The answer to one request.
 

@@ -7,7 +7,7 @@ chain's head, registered (which retires the key before it in the same transactio
 
 Invariants: nothing is asked of a new enclave before the registry has its key, nothing of the old one afterwards; a
 header is abandoned only when the chain can never take it; a registration is whole on disk before it is sent. Two keys
-may hold headers of one sequence, one of them never committed: that is no equivocation (docs/adr/0012).
+may hold headers of one sequence, one of them never committed: that is no equivocation (ADR 12).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wattest.chain.referee import Referee
-from wattest.chain.registry import EnclaveRegistry, Registration
+from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
@@ -29,16 +29,15 @@ from wattest.node.enclave_slots import EnclaveSlots
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty
 from wattest.node.key_life import Cause, EnclaveKey, ExpiryWarning, KeySettings, KeyState, halvings, urgency_of
+from wattest.node.key_standing import Standing, fetch_standing, registered_workload, sealing_workload
 from wattest.node.key_store import REGISTERED, VOID, PreparedRegistration
+from wattest.node.orders import OrderBox
 from wattest.node.registrar import Registrar
 from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
 from wattest.protocol import errors as refusals
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.report_data import KeyBinding
-from wattest.workload.configuration import EngineConfiguration
-from wattest.workload.engine import workload_digest
-from wattest.workload.guests import load_guest_bytes
 
 _S, _K = StoredState, KeyState
 _UNSIGNED = frozenset({_S.COLLECTED, _S.SEALING})
@@ -87,6 +86,7 @@ class KeyKeeper:
         registrar: Registrar | None = None,
         endorsements: Callable[[int], bytes] | None = None,
         settings: KeySettings | None = None,
+        orders: OrderBox | None = None,
         faults: FaultPoints | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -99,11 +99,11 @@ class KeyKeeper:
         self._slots = slots
         self._registrar = registrar
         self._endorsements = endorsements
+        self._orders = orders
         self._faults = faults or FaultPoints()
         self._clock = clock
         self._retries: dict[bytes, _Retry] = {}
         self._warned: dict[bytes, int] = {}
-        self._workload = workload_digest(load_guest_bytes("vee"), EngineConfiguration.for_enclave())
 
     # what the operator's loop asks
 
@@ -146,9 +146,11 @@ class KeyKeeper:
         Raises: WattestError for what keeps the channel from going on.
         """
         channel = duty.channel.id
+        if self._orders is not None:
+            self._orders.take(channel, self._keys, now)
         active = self._active(channel)
-        standing = None if active is None else self._registry.registration_of(active.address)
-        if active is not None and standing is not None and standing.revoked_at:
+        standing = None if active is None else self._standing(active)
+        if active is not None and standing is not None and standing.is_revoked:
             self._keys.mark(active, _K.REVOKED)
             report.keys.append(KeyChange("revoked", channel, active.address))
             if self.settings.goes_on_after_revocation:
@@ -159,7 +161,7 @@ class KeyKeeper:
         if cause is not None and self._may_succeed(channel, cause):
             self._trying(channel, report, lambda: self._succeed(duty.channel, cause, head(channel), report, now))
         elif active is not None and standing is not None:
-            self._require_own(channel, active)
+            self._require_own(channel, active, standing)
             self._renew(duty.channel, active, standing, report, now)
         elif cause is None:
             raise OperatorStopped(
@@ -174,11 +176,11 @@ class KeyKeeper:
         """The active key; one that was registered before this program kept keys is taken over from the chain."""
         if self._keys.keys(channel):
             return self._keys.key_in(channel, _K.ACTIVE)
-        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, self._workload)
+        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, sealing_workload())
         if not any(address):
             return None
-        registered_at = self._registry.registration_of(address).registered_at
-        key = EnclaveKey(channel, 0, address, _K.ACTIVE, Cause.FIRST, (0, bytes(32)), registered_at)
+        made_at = self._registry.registration_of(address).issued_at
+        key = EnclaveKey(channel, 0, address, _K.ACTIVE, Cause.FIRST, (0, bytes(32)), made_at)
         self._keys.add(key)
         return key
 
@@ -223,16 +225,18 @@ class KeyKeeper:
     def _deadline_of(self, batch: StoredBatch) -> int:
         return batch.period_end + self._referee.channel_head(batch.channel).commit_deadline_s
 
-    def _require_own(self, channel: bytes, active: EnclaveKey) -> None:
+    def _standing(self, key: EnclaveKey) -> Standing:
+        workload = registered_workload(self._keys, key.channel)
+        operator = self._signer.address
+        return fetch_standing(self._registry, self._referee.address, key.channel, operator, workload, key.address)
+
+    def _require_own(self, channel: bytes, active: EnclaveKey, standing: Standing) -> None:
         """Two nodes that renew against each other would pay for ever and commit nothing."""
-        known = self._keys.registered(channel)
-        workload = self._workload if known is None else known.verdict.workload
-        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, workload)
-        if any(address) and address not in {key.address for key in self._keys.keys(channel)}:
+        if any(standing.active_key) and standing.active_key not in {key.address for key in self._keys.keys(channel)}:
             raise EnclaveKeyReplaced(
                 "another enclave key was registered for this operator",
                 expected=active.address,
-                actual=address,
+                actual=standing.active_key,
                 hint="the same operator runs twice: stop the other one, then rotate the key here",
             )
 
@@ -252,12 +256,14 @@ class KeyKeeper:
             created = None
         if created is None:
             created = self._create(channel, cause, head, now)
-        self._register(channel, created, now)
+        noted = self._keys.prepared(created) is None and self._registry.registration_of(created.address).is_known
+        if not noted:
+            self._register(channel, created, now)
         self._switch(created, report, now)
 
     def _create(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, now: int) -> EnclaveKey:
         known = self._keys.keys(channel.id)
-        slot = max(key.slot for key in known) + 1 if known else 0
+        slot = max((key.slot for key in known), default=-1 if cause is Cause.FIRST else 0) + 1
         if slot:
             self._slots.discard(slot)  # what a crash between making a key and noting it left behind
         nonce = self._registry.recent_nonce()
@@ -308,10 +314,10 @@ class KeyKeeper:
     # registering
 
     def _renew(
-        self, channel: ChannelIdentity, active: EnclaveKey, standing: Registration, report: StepReport, now: int
+        self, channel: ChannelIdentity, active: EnclaveKey, standing: Standing, report: StepReport, now: int
     ) -> None:
         prepared = self._keys.prepared(active)
-        if prepared is None and not self.settings.is_renewal_due(standing.registered_at, standing.expires_at, now):
+        if prepared is None and not self.settings.is_renewal_due(standing.issued_at, standing.expires_at, now):
             self._warned.pop(active.address, None)
             return
         because = "no appraisers are configured"
@@ -325,7 +331,7 @@ class KeyKeeper:
             if failure is None:
                 return
             because = failure
-        margin = self.settings.renewal_margin_s(standing.registered_at, standing.expires_at)
+        margin = self.settings.renewal_margin_s(standing.issued_at, standing.expires_at)
         count = halvings(margin, standing.expires_at, now)
         if count is not None and count > self._warned.get(active.address, -1):
             self._warned[active.address] = count

@@ -17,7 +17,7 @@ from wattest.attestation.roots import TrustRoot
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.hashing import sha256
 from wattest.errors import TransportError, VerificationError
-from wattest.node.remote import OperatorRemote
+from wattest.node.remote import OperatorRemote, OperatorUnreachable, Withheld
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.report_data import KeyBinding, report_data
 from wattest.protocol.verdict import EvidenceVerdict
@@ -51,8 +51,8 @@ class RegistrationAppraiser:
         if digest in self._accepted:
             return
         remote = self._remotes[header.operator]
-        evidence = self._document(remote, verdict.channel, "evidence")
-        endorsements = self._document(remote, verdict.channel, "endorsements")
+        evidence = self._document(remote, verdict.channel, "evidence", verdict.evidence_digest)
+        endorsements = self._document(remote, verdict.channel, "endorsements", verdict.endorsements_digest)
         parsed = parse_evidence(evidence)
         for name, expected, actual in (
             ("evidence", verdict.evidence_digest, parsed.digest),
@@ -74,9 +74,15 @@ class RegistrationAppraiser:
         self._accepted.add(digest)
 
     @staticmethod
-    def _document(remote: OperatorRemote, channel: bytes, name: str) -> bytes:
+    def _document(remote: OperatorRemote, channel: bytes, name: str, digest: bytes) -> bytes:
+        """By its digest, since another registration may be the newest by now; else whatever is served as the newest."""
         try:
-            return remote.fetch_document(channel, name)
+            try:
+                return remote.fetch_document(channel, f"{name}-{digest.hex()}")
+            except OperatorUnreachable:
+                raise
+            except Withheld:
+                return remote.fetch_document(channel, name)
         except TransportError as error:
             raise EvidenceNotServed(
                 f"the {name} behind the registration are not served", cause=error.message

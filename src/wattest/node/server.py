@@ -38,6 +38,7 @@ STREAM_BYTES = 1 << 16
 DOCUMENTS = frozenset({"members", "evidence", "endorsements"})
 _NOT_SERVED = frozenset({StoredState.COLLECTED, StoredState.SEALING, StoredState.SEALED})
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,9}")
+_DOCUMENT_BY_DIGEST = re.compile(r"(?:evidence|endorsements)-[0-9a-f]{64}")
 _HEX32 = re.compile(r"[0-9a-f]{64}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -397,7 +398,7 @@ class OperatorServer:
     async def _document(self, request: web.Request) -> web.Response:
         channel, name = _channel(request), request.match_info["name"]
         body = None
-        if name in DOCUMENTS:
+        if name in DOCUMENTS or _DOCUMENT_BY_DIGEST.fullmatch(name):
             body = await asyncio.to_thread(lambda: self._store().document(channel, name))
         if body is None:
             raise NotServed("no such document")

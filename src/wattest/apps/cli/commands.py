@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "enclave": ("enclave", "enclave", "Measure the enclave that this installation would launch."),
     "chain": ("chain", "chain", "Serve the embedded chain of a demo folder."),
     "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
+    "appraiser": ("appraiser", "appraiser", "Run an appraiser: judge enclaves' evidence, sign verdicts."),
     "watcher": ("watcher", "watcher", "Run a watcher: follow, fetch, re-verify, challenge."),
 }
 

@@ -11,6 +11,15 @@ from pathlib import Path
 
 import click
 
+from wattest.apps.cli.operator_keys import (
+    order_box,
+    registrar_of,
+    revoke_key,
+    rotate_key,
+    status,
+    upgrade,
+    warning_line,
+)
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
 from wattest.apps.service import print_line, run_steps
@@ -18,13 +27,13 @@ from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.chain.files import write_key_file
 from wattest.chain.signer import LocalSigner
-from wattest.enclave.host.client import EnclaveClient
-from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.node.bundle import BundleStore
+from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Inbox
+from wattest.node.key_keeper import KeyKeeper
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.server import OperatorServer
 from wattest.node.store import OperatorStore
@@ -74,13 +83,21 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             journal=store.journal,
         )
         contracts = Contracts.at(client, deployment)
-        process = EnclaveProcess(SimulatedPlatform.open(settings.platform_dir), settings.enclave_state_dir)
-        stack.callback(process.stop)
-
-        def start_enclave() -> EnclaveClient:
-            with hold_interrupts():
-                return process.start()
-
+        platform = SimulatedPlatform.open(settings.platform_dir)
+        slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
+        stack.callback(slots.stop)
+        keeper = KeyKeeper(
+            store,
+            contracts.referee,
+            contracts.registry,
+            signer,
+            slots,
+            registrar=registrar_of(settings, contracts.registry),
+            endorsements=lambda now: platform.collateral(now).to_json(),
+            settings=settings.keys,
+            orders=order_box(settings),
+            faults=faults,
+        )
         bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
         node = Operator(
             store,
@@ -88,13 +105,15 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             inbox,
             contracts.referee,
             signer,
-            start_enclave,  # a running one is left as it is, a dead one comes back
+            lambda: slots.client(0),  # a running one is left as it is, a dead one comes back
             duties=settings.duties,
             settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
             faults=faults,
+            keys=keeper,
         )
         for (channel, document), body in settings.documents.items():
-            store.put_document(channel, document, body)
+            if store.keys.registered(channel) is None:  # else the node has newer ones, of its own registration
+                store.put_document(channel, document, body)
         server = OperatorServer(
             settings.data_dir / "operator.sqlite",
             bundles,
@@ -118,6 +137,19 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
                     print_line({"event": kind, "transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used})
             for sequence in report.finalised:
                 print_line({"event": "final", "sequence": sequence})
+            for sequence in report.missed:
+                print_line({"event": "missed", "sequence": sequence})
+            for change in report.keys:
+                line = {"event": f"key {change.change}", "key": "0x" + change.enclave_key.hex()}
+                print_line(line if change.cause is None else line | {"cause": change.cause})
+            for warning in report.warnings:
+                click.echo(warning_line(warning), err=True)
             return report.errors
 
         return run_steps(step, settings.interval_s, once=once)
+
+
+operator.add_command(rotate_key)
+operator.add_command(revoke_key)
+operator.add_command(upgrade)
+operator.add_command(status)

@@ -1,0 +1,352 @@
+"""``wattest operator`` and its enclave keys: ``rotate-key``, ``revoke-key``, ``upgrade``, ``status``.
+
+Decided here: what is asked for, what is printed. Not decided here: the steps (``node.key_keeper``). All but
+``revoke-key`` only read or leave an order for the running operator; ``revoke-key`` speaks to the chain alone, so that
+it works with a dead enclave, a lost disk or an operator that hangs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
+from wattest.attestation.policy import AppraisalPolicy, parse_policy
+from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
+from wattest.chain.deploy import Contracts
+from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.signer import LocalSigner
+from wattest.enclave.simulator.measurement import LaunchSettings, measure
+from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
+from wattest.node.appraiser_service import RemoteAppraiser
+from wattest.node.batch_state import StoredState
+from wattest.node.database import DatabaseInUse
+from wattest.node.ingest import Duty
+from wattest.node.key_life import Cause, ExpiryWarning, KeyState
+from wattest.node.key_standing import sealing_workload
+from wattest.node.operator_status import ChannelStatus, channel_status
+from wattest.node.orders import OrderBox
+from wattest.node.registrar import QuorumRegistrar
+from wattest.node.store import OperatorStore
+
+MAX_POLICY_BYTES = 256 * 1024
+REVOKE_ATTEMPTS = 5
+_ENDED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})
+
+_CONFIG = click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
+)
+_CHANNEL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class UpgradeRefused(VerificationError):
+    """The program that is installed may not take over: the policy does not want its measurement."""
+
+
+class NothingToUpgrade(ConfigError):
+    """The program that is installed has the measurement that is registered."""
+
+
+class NoActiveKey(ProtocolError):
+    """The registry has no active enclave key of this operator in the channel."""
+
+
+class KeyAddressInvalid(InputError):
+    """A text that is no address of an enclave key."""
+
+
+def order_box(settings: OperatorFile) -> OrderBox:
+    """Where a running operator finds what is asked of it."""
+    return OrderBox(settings.data_dir / "orders")
+
+
+def registrar_of(settings: OperatorFile, registry: EnclaveRegistry) -> QuorumRegistrar | None:
+    """The appraisers that the configuration names, None when it names none."""
+    if not settings.appraisers:
+        return None
+    threshold = settings.deployment.threshold
+    if len(settings.appraisers) < threshold:
+        raise SettingInvalid(
+            "fewer appraisers than the registry wants",
+            place="registration.appraisers",
+            expected=threshold,
+            actual=len(settings.appraisers),
+        )
+    return QuorumRegistrar([RemoteAppraiser(url) for url in settings.appraisers], threshold, registry.domain)
+
+
+def warning_line(warning: ExpiryWarning) -> str:
+    """A warning as one JSON line."""
+    return json.dumps(
+        {
+            "warning": "registration expires",
+            "urgency": warning.urgency.value,
+            "channel": warning.channel.hex(),
+            "key": "0x" + warning.enclave_key.hex(),
+            "expires_at": warning.expires_at,
+            "days_left": round(warning.left_s / 86_400, 2),
+            "because": warning.because,
+        },
+        sort_keys=True,
+    )
+
+
+@click.command("rotate-key")
+@_CONFIG
+@_CHANNEL
+@click.option("--lost", is_flag=True, help="The enclave's state is lost or refused: do not wait for its batch.")
+def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
+    """Ask the operator to go on with a new enclave key, and to revoke the old one.
+
+    The new key is made in an enclave of its own at the chain's head, registered, used; then the old one is revoked. A
+    batch whose header is out is committed first. A running operator does it at its next step, a stopped one when it
+    runs.
+    """
+    settings = read_operator_file(config_path)
+    duty = _duty(settings, channel)
+    path = order_box(settings).leave(duty.channel.id, Cause.LOST if lost else Cause.PLANNED)
+    click.echo(f"ordered: {path}", err=True)
+
+
+@click.command("revoke-key")
+@_CONFIG
+@_CHANNEL
+@click.option("--key", metavar="ADDRESS", help="The enclave key; the active one when not given.")
+@_JSON
+def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_json: bool) -> None:
+    """Revoke an enclave key on chain, now and for good; no enclave is asked.
+
+    A batch that is sealed and not committed can then never be committed: a new key (``rotate-key``) seals the same
+    period again if its deadline allows, or the period is left out. What is committed stays, and stays answerable.
+    """
+    settings = read_operator_file(config_path)
+    duty = _duty(settings, channel)
+    signer = LocalSigner.from_file(settings.key_file)
+    with ExitStack() as stack:
+        journal: TransactionJournal = MemoryJournal()
+        database = settings.data_dir / "operator.sqlite"
+        try:
+            if database.exists():
+                store = OperatorStore(database)
+                stack.callback(store.close)
+                journal = store.journal
+        except DatabaseInUse:
+            click.echo("the operator runs: it will notice, and send what this overtakes again", err=True)
+        contracts = _contracts(settings, journal)
+        address = _address(key) if key is not None else _active_key(contracts, duty, signer.address)
+        for attempt in range(1, REVOKE_ATTEMPTS + 1):
+            try:
+                receipt = contracts.registry.revoke(signer, address)
+                break
+            except TransactionPending:
+                if attempt == REVOKE_ATTEMPTS:
+                    raise
+                time.sleep(attempt)  # the running operator has a transaction out with this nonce
+    if as_json:
+        shown = {"key": "0x" + address.hex(), "transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used}
+        click.echo(json.dumps(shown))
+        return
+    click.echo(f"revoked: 0x{address.hex()}")
+
+
+@click.command()
+@_CONFIG
+@_CHANNEL
+@click.option(
+    "--policy", "policy_path", type=click.Path(path_type=Path), help="The appraisers' policy, to see that it wants us."
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan and order nothing.")
+@_JSON
+def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Let the enclave of the installed program take over from the one that is registered.
+
+    Run it with the new program. It compares both measurements, asks the policy about the new one, says what happens to
+    the batch in flight, and orders the change; `wattest operator run` of the new program then does it.
+    """
+    settings = read_operator_file(config_path)
+    duty = _duty(settings, channel)
+    contracts = _contracts(settings, MemoryJournal())
+    operator = LocalSigner.from_file(settings.key_file).address
+    new = measure(LaunchSettings()).digest
+    store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
+    try:
+        known = store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
+        last = store.last_batch(duty.channel.id)
+    finally:
+        store.close()
+    before = known.address if known is not None else _active_key(contracts, duty, operator)
+    old = contracts.registry.registered_verdicts(before)[-1].verdict.measurement
+    wanted, old_wanted = None, None
+    if policy_path is not None:
+        policy = _policy(policy_path)
+        wanted, old_wanted = _wants(policy, new), _wants(policy, old)
+    flight = [] if last is None or last.state in _ENDED else [(last.sequence, last.state.value)]
+    steps = _upgrade_steps(flight, has_registrar=bool(settings.appraisers))
+    if as_json:
+        plan = {
+            "channel": duty.channel.id.hex(), "old_measurement": old.hex(), "new_measurement": new.hex(),
+            "policy_wants_new": wanted, "policy_wants_old": old_wanted, "steps": steps,
+            "in_flight": [{"sequence": sequence, "state": state} for sequence, state in flight],
+        }  # fmt: skip
+        click.echo(json.dumps(plan))
+    else:
+        click.echo(f"from {old.hex()}\nto   {new.hex()}")
+        if wanted is not None:
+            click.echo(f"the policy {'wants' if wanted else 'does not want'} the new one")
+        if old_wanted:
+            click.echo("the policy wants the old one, too: take it out once every operator has moved")
+        for number, step in enumerate(steps, 1):
+            click.echo(f"{number}. {step}")
+    if new == old:
+        raise NothingToUpgrade("the installed program is the registered one", actual=new, hint="install the new one")
+    if wanted is False:
+        raise UpgradeRefused(
+            "the policy does not want the installed program", actual=new, hint="let the appraisers add it first"
+        )
+    if not dry_run:
+        order_box(settings).leave(duty.channel.id, Cause.UPGRADE)
+
+
+@click.command()
+@_CONFIG
+@_JSON
+def status(config_path: Path, *, as_json: bool) -> None:
+    """Show keys and their expiry, the head, batches on the way, the next deadline, and what to worry about.
+
+    It reads the operator's database, running or not, and asks the chain; it changes nothing.
+    """
+    settings = read_operator_file(config_path)
+    contracts = _contracts(settings, MemoryJournal())
+    operator = LocalSigner.from_file(settings.key_file).address
+    store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
+    try:
+        now = contracts.client.now()
+        found = [
+            channel_status(
+                store, order_box(settings), contracts.referee, contracts.registry, operator, duty, settings.keys, now,
+                has_registrar=bool(settings.appraisers),
+            )
+            for duty in settings.duties
+        ]  # fmt: skip
+    finally:
+        store.close()
+    if as_json:
+        channels = [_ready(asdict(one)) for one in found]
+        click.echo(json.dumps({"operator": "0x" + operator.hex(), "now": now, "channels": channels}))
+        return
+    click.echo(f"operator 0x{operator.hex()}, chain time {_when(now)}")
+    for one in found:
+        _show(one, now)
+
+
+def _show(one: ChannelStatus, now: int) -> None:
+    click.echo(f"channel {one.channel.hex()}: {one.operator_state}, head {one.head_sequence}")
+    if one.key is not None:
+        days = (one.key.expires_at - now) / 86_400
+        click.echo(f"  key 0x{one.key.address.hex()} ({one.key.cause}, slot {one.key.slot})")
+        click.echo(f"  measurement {one.key.measurement.hex() if one.key.measurement else 'unknown'}")
+        click.echo(f"  registered until {_when(one.key.expires_at)}, {days:.1f} days left")
+        click.echo(f"  renewed from {_when(one.key.renews_from)} on")
+    if one.ordered is not None:
+        click.echo(f"  a new key is ordered: {one.ordered}")
+    for batch in one.in_flight:
+        click.echo(f"  batch {batch.sequence} is {batch.state}, to be committed until {_when(batch.deadline)}")
+    click.echo(f"  next period ends {_when(one.next_period_end)}, to be committed until {_when(one.next_deadline)}")
+    for left in one.left_out:
+        click.echo(f"  left out: period from {_when(left.period_start)} ({left.cause.value})")
+    for warning in one.warnings:
+        click.echo(f"  ! {warning}")
+
+
+def _upgrade_steps(flight: list[tuple[int, str]], *, has_registrar: bool) -> list[str]:
+    steps = [
+        f"batch {sequence} is {state}: "
+        + (
+            "the new enclave seals it, if its deadline allows"
+            if state in {"collected", "sealing"}
+            else "its header is committed first, the old enclave is not needed for that"
+        )
+        for sequence, state in flight
+    ]
+    return [
+        *steps,
+        "settle the days of the old key that are not settled: the new enclave opens only what was handed over to it",
+        "a new enclave with a state folder of its own makes a key at the chain's head",
+        "the appraisers judge its evidence, and the key is registered: that transaction ends the old key's turn"
+        if has_registrar
+        else "NOT POSSIBLE YET: name appraisers under [registration]",
+        "the next period is sealed under the new key; the old key is revoked",
+    ]
+
+
+def _policy(path: Path) -> AppraisalPolicy:
+    return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
+
+
+def _wants(policy: AppraisalPolicy, measurement: bytes) -> bool:
+    return any(reference.mr_enclave == measurement for reference in policy.enclaves)
+
+
+def _contracts(settings: OperatorFile, journal: TransactionJournal) -> Contracts:
+    deployment = settings.deployment
+    client = ChainClient.connect(
+        settings.chain.rpc_url or "",
+        chain_id=deployment.chain_id,
+        genesis_hash=deployment.genesis_hash,
+        config=settings.chain,
+        journal=journal,
+    )
+    return Contracts.at(client, deployment)
+
+
+def _active_key(contracts: Contracts, duty: Duty, operator: bytes) -> bytes:
+    key, _ = contracts.registry.active_key(contracts.referee.address, duty.channel.id, operator, sealing_workload())
+    if not any(key):
+        raise NoActiveKey(
+            "the registry has no active key for this operator and workload",
+            channel=duty.channel.id,
+            hint="name one with --key, or run the operator, which registers one",
+        )
+    return key
+
+
+def _duty(settings: OperatorFile, channel: str | None) -> Duty:
+    found = [duty for duty in settings.duties if channel in {None, duty.channel.id.hex()}]
+    if len(found) != 1:
+        raise SettingInvalid(
+            "which channel is meant" if channel is None else "the operator does not serve this channel",
+            place="channel",
+            expected=[duty.channel.id.hex() for duty in settings.duties],
+            actual=channel,
+            hint="name one with --channel",
+        )
+    return found[0]
+
+
+def _address(text: str) -> bytes:
+    digits = text.removeprefix("0x").lower()
+    if len(digits) != 40 or any(digit not in "0123456789abcdef" for digit in digits):
+        raise KeyAddressInvalid("not an address", actual=text, hint="0x and 40 hex digits")
+    return bytes.fromhex(digits)
+
+
+def _when(timestamp_s: int) -> str:
+    return datetime.fromtimestamp(timestamp_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _ready(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _ready(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_ready(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.value if isinstance(value, (Cause, KeyState)) else value

@@ -1,0 +1,64 @@
+"""What people ask a running operator for: one small file per channel that the loop takes in at its next step.
+
+Decided here: the file's form and that it is gone once the database has the order. Not decided here: what an order leads
+to (``key_keeper``). The database has one writer, the running node; a command beside it leaves its wish here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wattest.chain.files import write_atomically
+from wattest.errors import InputError, TransportError
+from wattest.node.key_life import Cause
+from wattest.node.key_store import KeyStore
+
+MAX_ORDER_BYTES = 64
+ORDERED = frozenset({Cause.PLANNED, Cause.LOST, Cause.REVOKED, Cause.UPGRADE})
+
+
+class OrderUnreadable(InputError):
+    """An order that is none: it is put aside."""
+
+
+class OrderBox:
+    """A folder of orders: ``<channel in hex>.order``, which holds the cause of a succession."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def leave(self, channel: bytes, cause: Cause) -> Path:
+        """Ask for a successor; durable when it returns, and asked twice it is asked once."""
+        path = self._path(channel)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, cause.value.encode(), mode=0o600)
+        return path
+
+    def waits(self, channel: bytes) -> bool:
+        """Whether an order was left that no step took in yet."""
+        return self._path(channel).exists()
+
+    def take(self, channel: bytes, keys: KeyStore, now: int) -> None:
+        """Move a waiting order into the database.
+
+        Raises: OrderUnreadable, once.
+        """
+        path = self._path(channel)
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_ORDER_BYTES)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise TransportError(
+                f"an order cannot be read: {error.strerror}", retryable=True, path=str(path)
+            ) from error
+        cause = next((cause for cause in ORDERED if cause.value.encode() == data), None)
+        if cause is None:
+            path.replace(path.with_suffix(".refused"))
+            raise OrderUnreadable("an order that says nothing known", path=str(path), actual=data.decode("latin-1"))
+        keys.order(channel, cause, now)
+        path.unlink(missing_ok=True)
+
+    def _path(self, channel: bytes) -> Path:
+        return self._folder / f"{channel.hex()}.order"
