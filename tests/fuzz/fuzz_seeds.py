@@ -10,6 +10,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from wattest.attestation.appraisal import appraise
@@ -18,13 +19,16 @@ from wattest.attestation.ear_token import sign_ear
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.quote import TeeType
+from wattest.attestation.formats.tagged_evidence import Claims, encode_tagged_evidence
 from wattest.attestation.policy import parse_policy
+from wattest.attestation.ra_tls import issue_certificate, public_key_info
 from wattest.attestation.roots import parse_root
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki, pem_chain
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import trust_domain_report
+from wattest.node.pccs_wire import Item, SignedStatement, encode_signed_statement
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_790_000_000
@@ -124,6 +128,21 @@ def seeds() -> dict[str, bytes]:
     made["policy/seed-short.toml"] = b"version = 1\n"
     made["manifest/seed-rendered.toml"] = MANIFEST.encode()
     made["manifest/seed-template.toml"] = (ROOT / "deploy" / "gramine" / "wattest.manifest.template").read_bytes()
+    for name in ("sgx", "tdx"):
+        info, identity = collaterals[name].tcb_info_signature, collaterals[name].qe_identity_signature
+        made[f"signed-statement/seed-{name}-tcb.json"] = encode_signed_statement(
+            SignedStatement(collaterals[name].tcb_info, info), Item.TCB_INFO
+        )
+        made[f"signed-statement/seed-{name}-qe.json"] = encode_signed_statement(
+            SignedStatement(collaterals[name].qe_identity, identity), Item.QE_IDENTITY
+        )
+    peer = ec.derive_private_key(99, ec.SECP256R1())
+    for name, quote, claims in (
+        ("whole", quotes["sgx"], Claims.over(public_key_info(peer))),
+        ("nonce", b"", Claims.over(public_key_info(peer), bytes(range(32)))),
+    ):
+        made[f"tagged-evidence/seed-{name}.cbor"] = encode_tagged_evidence(quote, claims.to_bytes())
+        made[f"attested-certificate/seed-{name}.der"] = issue_certificate(peer, quote, claims.to_bytes(), NOW)
     key = P256PrivateKey.from_seed(bytes([7] * 32))
     for name, quote, collateral in (
         ("accepted", quotes["sgx"], collaterals["sgx"]),
