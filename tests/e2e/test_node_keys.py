@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from node_community import COMMIT_DEADLINE_S, EPOCH_S, ETHER
 from node_keys import DAY, KeyRig
 
+from wattest.attestation.roots import parse_root
 from wattest.chain.referee import CommittedHeader
 from wattest.chain.signer import LocalSigner
+from wattest.enclave.host.client import SealJob
+from wattest.enclave.measured.errors import HeadMismatch
 from wattest.node.key_life import Cause, KeyState, Urgency
-from wattest.node.store import StoredState
+from wattest.node.registration_check import RegistrationAppraiser
+from wattest.node.remote import OperatorRemote
+from wattest.node.server import OperatorServer
+from wattest.node.store import StoredBatch, StoredState
 from wattest.protocol import errors as refusals
 from wattest.protocol.batch import EMPTY_RECORD
 
@@ -126,6 +134,63 @@ def test_an_unsealed_period_past_its_deadline_needs_no_new_key(rig: KeyRig) -> N
     assert rig.active() == key
 
 
+def test_state_from_an_older_copy_is_refused_and_followed(rig: KeyRig, tmp_path: Path) -> None:
+    key = rig.store.keys.key_in(rig.channel, KeyState.ACTIVE)
+    assert key is not None
+    sealed = rig.slots.folder(key.slot) / f"{rig.channel.hex()}.sealed"
+    older = shutil.copy(sealed, tmp_path)
+    rig.day_committed()
+    rig.slots.stop()
+    shutil.copy(older, sealed)
+    before = len(rig.commits())
+    rig.due()
+    (error,) = rig.operator.step().errors
+    assert (error.code, error.fields["expected"][0], error.fields["actual"][0]) == ("HeadMismatch", before - 1, before)  # type: ignore[index]
+    assert "rolled back" in error.message
+    assert "new key" in (error.hint or "")
+    assert len(rig.commits()) == before
+    rig.store.keys.order(rig.channel, Cause.LOST, rig.now)
+    rig.operator.step().raise_first()
+    assert len(rig.commits()) == before + 1
+    assert rig.active() != key.address
+
+
+def test_two_copies_of_one_enclave_cannot_both_commit(rig: KeyRig, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        other = rig.fork(tmp_path, stack)
+        before = len(rig.commits())
+        period = rig.due()
+        with rig.no_commits(other):
+            other.step()  # without the blocks: another header of the same key and sequence
+        rig.operator.step().raise_first()
+        assert len(rig.commits()) == before + 1
+        errors = other.step().errors
+        assert "SecondHeader" in {error.code for error in errors}
+        assert len(rig.commits()) == before + 1
+        assert other.keys is not None
+        enclave, keys = other.keys.enclave(rig.channel), rig.community.duty.member_lists[0].meter_keys
+        head, following = rig.operator.chain_head(rig.channel), (period + EPOCH_S, period + 2 * EPOCH_S)
+        with pytest.raises(HeadMismatch, match="forked"):
+            enclave.seal_batch(SealJob(head, *following, rig.community.members, keys, []))
+        mine, theirs = rig.store.batch(rig.channel, before + 1), other.store.batch(rig.channel, before + 1)
+        assert mine.header_digest != theirs.header_digest
+    _require_convicts(rig, theirs)
+
+
+def _require_convicts(rig: KeyRig, uncommitted: StoredBatch) -> None:
+    """What the copy signed is the proof that costs the deposit; the chain is put back afterwards."""
+    assert uncommitted.header is not None
+    assert uncommitted.signature is not None
+    referee, batch = rig.community.referee(), rig.commits()[-1]
+    catcher = LocalSigner(b"\x08" * 32)
+    rig.community.anvil.fund(catcher.address, ETHER)
+    snapshot = rig.community.anvil.rpc.request("evm_snapshot")
+    shown = CommittedHeader(uncommitted.header, uncommitted.signature)
+    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.record)
+    assert referee.is_convicted(rig.channel, rig.operator.address, batch.sequence)
+    rig.community.anvil.rpc.request("evm_revert", snapshot)
+
+
 def test_renewed_early_warned_louder_and_never_late(rig: KeyRig) -> None:
     rig.community.anvil.advance_to(rig.now - rig.now % EPOCH_S + COMMIT_DEADLINE_S // 2)
     rig.store.keys.order(rig.channel, Cause.PLANNED, rig.now)
@@ -153,3 +218,26 @@ def test_renewed_early_warned_louder_and_never_late(rig: KeyRig) -> None:
     assert rig.active() == key
     assert rig.registered_until() > first + 20 * DAY
     assert not rig.operator.step().keys  # done: not again
+
+
+def test_every_registration_can_be_appraised_again(rig: KeyRig) -> None:
+    """Evidence is served by the digest that the verdict names, whichever registration is the newest by now."""
+    server = OperatorServer(
+        rig.folder / "node" / "operator.sqlite", rig.operator.bundles, rig.operator.inbox,
+        operator=rig.operator.address, chain_id=rig.community.anvil.chain_id,
+        referee=rig.community.contracts.referee, duties=tuple(rig.operator.duties),
+    )  # fmt: skip
+    with server:
+        appraise = RegistrationAppraiser(
+            rig.registry,
+            {rig.operator.address: OperatorRemote(server.url)},
+            policy=rig.community.extra["policy"].encode(),
+            roots=[parse_root(rig.community.platform.root_certificate)],
+        )
+        signers = []
+        for batch in rig.commits():
+            header = rig.operator.referee.committed_header(batch).header
+            if (signer := rig.signer_of(batch)) != rig.community.extra["identity"].address:  # the node did not make it
+                appraise(header, signer)
+                signers.append(signer)
+        assert len(set(signers)) > 2

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from chain_proxy import ChainProxy
@@ -71,43 +71,51 @@ class KeyRig:
         )
         self.store = OperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(self.store.close)
-        self.operator = self._operator()
+        self.operator = self._operator(self.store, self.slots, folder / "node")
 
-    def _operator(self) -> Operator:
+    def fork(self, folder: Path, stack: ExitStack) -> Operator:
+        """A second operator over a copy of the enclaves' state and of the database, as a careless restore makes it."""
+        self.slots.stop()
+        shutil.copytree(self.folder / "enclave", folder / "enclave")
+        (folder / "node").mkdir()
+        self.store.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(self.folder / "node" / "operator.sqlite", folder / "node")
+        slots = ProcessSlots(self.community.platform, folder / "enclave")
+        stack.callback(slots.stop)
+        store = OperatorStore(folder / "node" / "operator.sqlite")
+        stack.callback(store.close)
+        return self._operator(store, slots, folder / "node")
+
+    def _operator(self, store: OperatorStore, slots: ProcessSlots, folder: Path) -> Operator:
         community = self.community
-        client = community.client(url=self.proxy.url, journal=self.store.journal)
+        client = community.client(url=self.proxy.url, journal=store.journal)
         referee = community.referee(client)
         registry = EnclaveRegistry(
             client, community.contracts.registry, deployed_at_block=community.contracts.deployed_at_block
         )
         signer = LocalSigner(community.operator_key)
+        self.registry = registry
         keeper = KeyKeeper(
-            self.store,
+            store,
             referee,
             registry,
             signer,
-            self.slots,
+            slots,
             registrar=QuorumRegistrar([self.appraiser], 1, registry.domain),
             endorsements=lambda now: community.platform.collateral(now).to_json(),
             settings=self.settings,
         )
-        self.registry = registry
         return Operator(
-            self.store,
-            BundleStore(self.folder / "node" / "bundles"),
-            Inbox(self.folder / "node" / "inbox"),
+            store,
+            BundleStore(folder / "bundles"),
+            Inbox(folder / "inbox"),
             referee,
             signer,
-            lambda: self.slots.client(0),
+            lambda: slots.client(0),
             duties=[community.duty],
             settings=OperatorSettings(collect_grace_s=0),
             keys=keeper,
         )
-
-    def configure(self, **changes: object) -> None:
-        """Other settings of the keeper, from the next step on."""
-        self.settings = replace(self.settings, **changes)  # type: ignore[arg-type]
-        self.operator = self._operator()
 
     @property
     def channel(self) -> bytes:
@@ -139,14 +147,14 @@ class KeyRig:
         self.operator.step().raise_first()
 
     @contextmanager
-    def no_commits(self) -> Iterator[None]:
+    def no_commits(self, operator: Operator | None = None) -> Iterator[None]:
         """Inside, no commit reaches the chain."""
-        commit = self.operator.referee.commit
-        self.operator.referee.commit = _down  # type: ignore[method-assign,assignment]
+        referee = (operator or self.operator).referee
+        referee.commit = _down  # type: ignore[method-assign,assignment]
         try:
             yield
         finally:
-            self.operator.referee.commit = commit  # type: ignore[method-assign]
+            del referee.commit
 
     def miss(self) -> int:
         """A day is sealed, the chain goes away, and comes back when the deadline is over; the period's start."""
