@@ -1,9 +1,9 @@
-"""TCB levels: every status of platform, quoting enclave and TDX module, alone and together."""
+"""TCB levels: every status of platform, quoting enclave and TDX module, alone and together; domains to start anew."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from evidence_world import (
     ACCEPTED,
@@ -16,7 +16,10 @@ from evidence_world import (
     refused,
     signed_again,
     with_endorsing,
+    with_report,
 )
+
+from wattest.enclave.simulator.collateral import TEE_TCB_SVN
 
 NAMED = (
     "SWHardeningNeeded",
@@ -48,6 +51,7 @@ def faults() -> Iterator[Fault]:
     yield from _platform()
     yield from _quoting_enclave()
     yield from _module()
+    yield from _relaunch()
 
 
 def _platform() -> Iterator[Fault]:
@@ -246,11 +250,39 @@ def _module() -> Iterator[Fault]:
     )
 
 
+def _relaunch() -> Iterator[Fault]:
+    """Body 1.5 tells with what the domain was started, and what the platform runs by now."""
+    older, now = bytes([5, 1, 1, *[0] * 13]), TEE_TCB_SVN
+
+    def started_on(old: bytes, new: bytes, **fields: object) -> Callable[[Parts], Parts]:
+        report, endorse = with_report(tee_tcb_svn=old, extension=new + bytes(48)), with_endorsing(**fields)
+        return lambda parts: endorse(report(parts))
+
+    for lower, status in (
+        ("OutOfDate", "TDRelaunchAdvised"),
+        ("OutOfDateConfigurationNeeded", "TDRelaunchAdvisedConfigurationNeeded"),
+    ):
+        yield Fault(
+            f"started under {lower}",
+            f"the trust domain was started under a level that is {lower} by now; the platform itself is up to date",
+            started_on(older, now, lower_status=lower),
+            refused("tcb_status", status=status),
+            ("tdx-5",),
+        )
+    yield Fault(
+        "second TEE TCB SVN too old",
+        "what the platform runs by now is below every level",
+        with_report(extension=older + bytes(48)),
+        forged("no_tcb_level"),
+        ("tdx-5",),
+    )
+
+
 def _first(info: dict[str, object]) -> dict:  # type: ignore[type-arg]
     return info["tcbLevels"][0]["tcb"]  # type: ignore[index,no-any-return]
 
 
-def _all(policy: str, **fields: object):  # type: ignore[no-untyped-def]
+def _all(policy: str, **fields: object) -> Callable[[Parts], Parts]:
     """Statuses and the policy that speaks of them: two fields, for one question."""
     endorse = with_endorsing(**fields)
 

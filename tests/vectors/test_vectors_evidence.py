@@ -23,8 +23,8 @@ from wattest.errors import InputError
 
 CASES = list(cases())
 FILE: dict[str, Any] = json.loads(OUT.read_text())
-# A question about the policy needs a policy that asks it.
-TWO_FIELDS = {"endorsing", "policy"}, {"edit_collateral", "policy"}
+# A question about the policy needs a policy that asks it, one about a lower level needs that level.
+TWO_FIELDS = {"endorsing", "policy"}, {"edit_collateral", "policy"}, {"endorsing", "report"}
 
 
 def judged(case: Case) -> dict[str, object]:
