@@ -4,8 +4,8 @@ Decided here: how the policy's rules are applied to what holds cryptographically
 alone; ``accepted`` needs it and every rule of the policy. Several things that dcap-qvl lets pass are refused here:
 provisioning and launch keys, unpinned attributes, a quoting enclave that needs configuration, a PCE id that is not the
 platform's, revocation lists from the future, collateral signed by a certificate for another purpose, bytes in the
-quote that nothing owns. Not decided here: keys, channels,
-nonces (the caller passes the report data it expects), sequence and rollback (the chain decides).
+quote that nothing owns. Not decided here: keys, channels, nonces (the caller passes the report data it expects, and
+which others it knows, see ``expectation``), sequence and rollback (the chain decides).
 
 Invariants: nothing is accepted that is not genuine; every refusal has at least one reason; the result is a function of
 the arguments. Specification: docs/spec/evidence.md and docs/spec/appraisal-policy.md.
@@ -13,9 +13,11 @@ the arguments. Specification: docs/spec/evidence.md and docs/spec/appraisal-poli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from wattest.attestation.collateral_age import CollateralLife, collateral_life, show_span
 from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import Evidence, platform_id
@@ -39,12 +41,33 @@ _TD_UNDER_DEBUG = 0xFF
 class Expectation:
     """What the caller knows besides the policy.
 
-    ``report_data`` is the exact 64 bytes that bind key, chain and nonce; ``seen_evaluation_number`` the highest TCB
-    evaluation number this caller ever saw, below which endorsements are going back in time.
+    ``report_data`` is the exact 64 bytes that bind key, chain and nonce; ``known_report_data`` maps others, which the
+    caller would have expected at another time or place, to the reason code that they stand for (``expectation`` makes
+    both). ``used_evidence`` holds signed digests that were accepted before and may not be again;
+    ``registered_until`` is when the registration ends that the evidence stands behind (unix seconds, exclusive).
+    ``seen_evaluation_number`` is the highest TCB evaluation number this caller ever saw, below which endorsements are
+    going back in time.
     """
 
     report_data: bytes | None = None
     seen_evaluation_number: int = 0
+    known_report_data: Mapping[bytes, str] = field(default_factory=lambda: MappingProxyType({}))
+    used_evidence: Collection[bytes] = frozenset()
+    registered_until: int | None = None
+
+
+# Reasons why report data is not the expected one, where the caller knows what it is instead.
+OTHER_BINDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "nonce_stale": "the report data binds an older nonce: the evidence is not fresh",
+        "nonce_reused": "the report data binds a nonce that was used before: the evidence is replayed",
+        "other_chain": "the report data binds another chain",
+        "other_referee": "the report data binds another referee",
+        "other_channel": "the report data binds another channel",
+        "other_operator": "the report data binds another operator",
+        "other_key": "the report data binds another key",
+    }
+)
 
 
 def appraise(
@@ -62,17 +85,23 @@ def appraise(
     """
     if not 1 <= len(roots) <= MAX_ROOTS:
         raise ValueError(f"1 to {MAX_ROOTS} roots, not {len(roots)}")
-    verified, faults = _verify_under_any(evidence, endorsements, roots, now)
+    expectation = expectation or Expectation()
+    life = _life(endorsements, policy, now)
+    at = life.judged_at if life is not None else now
+    verified, faults = _verify_under_any(evidence, endorsements, roots, at)
     reference = _match_reference(evidence, policy)
-    against = [
-        *faults,
-        *_judge_report(evidence, policy, reference, expectation or Expectation()),
-        *_judge_endorsements(endorsements, policy, expectation or Expectation(), now),
+    own = [
+        *_judge_report(evidence, policy, reference),
+        *_judge_expectation(evidence, expectation, now),
+        *_judge_endorsements(endorsements, policy, expectation, at),
     ]
     if verified is not None:
-        against += _judge_platform(verified, endorsements, policy, now)
+        own += _judge_platform(verified, endorsements, policy, at)
+    # What both found is said once, in the words that carry figures.
+    words = {finding.code: finding for finding in reversed(own)}
     known = {fault.code for fault in faults}
-    against = [finding for index, finding in enumerate(against) if index < len(faults) or finding.code not in known]
+    against = [words.get(fault.code, fault) for fault in faults]
+    against += [finding for finding in own if finding.code not in known]
     accepted = verified is not None and not against
     findings = against or [
         Finding("accepted", f"genuine, {_status_text(verified)}, and named '{reference}' in the policy")
@@ -84,7 +113,7 @@ def appraise(
         qe_status=verified.qe_status if verified else None,
         advisories=verified.advisories if verified else (),
         findings=tuple(findings),
-        warnings=tuple(_warnings(evidence, verified)),
+        warnings=(*_warnings(evidence, verified), *(life.warnings if life is not None else ())),
         measurement=describe_report(evidence.report),
         measurement_id=measurement_id(evidence.report),
         reference=reference,
@@ -95,7 +124,21 @@ def appraise(
         evidence_digest=evidence.digest,
         endorsements_digest=endorsements.digest,
         policy_digest=policy.digest,
+        collateral=life,
     )
+
+
+def _life(endorsements: Endorsements, policy: AppraisalPolicy, now: int) -> CollateralLife | None:
+    try:
+        return collateral_life(
+            endorsements,
+            now,
+            policy.maximum_collateral_age_days,
+            warn_days=policy.warn_days,
+            tolerance_s=policy.clock_tolerance_s,
+        )
+    except CollateralMalformed:
+        return None  # what cannot be read is reported by _judge_endorsements or by dcap-qvl
 
 
 def _verify_under_any(
@@ -134,9 +177,7 @@ def _match_reference(evidence: Evidence, policy: AppraisalPolicy) -> str | None:
     return None
 
 
-def _judge_report(
-    evidence: Evidence, policy: AppraisalPolicy, reference: str | None, expectation: Expectation
-) -> Iterator[Finding]:
+def _judge_report(evidence: Evidence, policy: AppraisalPolicy, reference: str | None) -> Iterator[Finding]:
     report, pins = evidence.report, policy.pins
     if isinstance(report, EnclaveReport):
         if report.flags & _FLAG_DEBUG:
@@ -168,8 +209,21 @@ def _judge_report(
             "unknown_measurement",
             f"measurement {measurement_id(report).hex()} is not among the policy's reference values",
         )
-    if expectation.report_data is not None and expectation.report_data != report.report_data:
-        yield Finding("report_data", "the report data is not the expected one: another key, chain, referee or nonce")
+
+
+def _judge_expectation(evidence: Evidence, expectation: Expectation, now: int) -> Iterator[Finding]:
+    actual = evidence.report.report_data
+    if expectation.report_data is not None and expectation.report_data != actual:
+        code = expectation.known_report_data.get(actual, "report_data")
+        yield Finding(
+            code,
+            OTHER_BINDINGS.get(code, "the report data is not the expected one: another key, chain, referee or nonce"),
+        )
+    if evidence.signed_digest in expectation.used_evidence:
+        yield Finding("nonce_reused", "this evidence was used before: it is replayed")
+    if expectation.registered_until is not None and now >= expectation.registered_until:
+        ago = show_span(now - expectation.registered_until)
+        yield Finding("registration_expired", f"the registration behind this evidence ended {ago} ago")
 
 
 def _judge_pin(code: str, what: str, pin: Pin, actual: int) -> Iterator[Finding]:
@@ -189,7 +243,9 @@ def _judge_endorsements(
     for what, issued in dates.items():
         if issued > now:
             yield Finding(
-                "collateral_from_future", f"the {what} was issued {issued - now} s after the time of appraisal"
+                "collateral_from_future",
+                f"the {what} was issued {show_span(issued - now)} after the time of appraisal, over the policy's"
+                f" tolerance of {show_span(policy.clock_tolerance_s)}: set the clock",
             )
         # Vendors reissue the root's list about once a year: its age says nothing, its expiry does.
         elif what != "root revocation list" and now - issued > policy.maximum_collateral_age_days * SECONDS_PER_DAY:
@@ -199,9 +255,12 @@ def _judge_endorsements(
                 f" {policy.maximum_collateral_age_days}; fetch it again",
             )
     numbers = platform.evaluation_number, quoting_enclave.evaluation_number
-    wanted = max(policy.minimum_tcb_evaluation_number, expectation.seen_evaluation_number)
-    if min(numbers) < wanted:
-        yield Finding("evaluation_number", f"TCB evaluation number {min(numbers)} is below {wanted}: it is going back")
+    if min(numbers) < policy.minimum_tcb_evaluation_number:
+        floor = policy.minimum_tcb_evaluation_number
+        yield Finding("evaluation_number", f"TCB evaluation number {min(numbers)} is below the policy's floor, {floor}")
+    if min(numbers) < expectation.seen_evaluation_number:
+        seen = expectation.seen_evaluation_number
+        yield Finding("evaluation_went_back", f"TCB evaluation number {min(numbers)} is going back: {seen} was seen")
     # dcap-qvl takes the older form of TCB info, too, which names neither kind nor version of its components.
     if (platform.version, quoting_enclave.version) != (TCB_INFO_VERSION, QE_IDENTITY_VERSION):
         yield Finding(

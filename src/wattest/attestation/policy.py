@@ -14,12 +14,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.policy_table import Pin, PolicyMalformed, PolicyTable, parse_hex
 from wattest.crypto.toml_text import load_toml
 
 POLICY_VERSION = 1
 MAX_POLICY_BYTES = 262_144
 DEFAULT_COLLATERAL_AGE_DAYS = 7
+MAX_CLOCK_TOLERANCE_S = 600
 DEFAULT_POLICY_TOML = b"version = 1\n"
 
 GRACE_ONLY = frozenset({"OutOfDate", "OutOfDateConfigurationNeeded"})
@@ -94,6 +96,8 @@ class AppraisalPolicy:
     trust_domains: tuple[TrustDomainReference, ...] = ()
     statuses: tuple[AllowedStatus, ...] = ()
     pins: AttributePins = AttributePins()
+    clock_tolerance_s: int = 0
+    warn_days: int = DEFAULT_WARN_DAYS
 
 
 def default_policy() -> AppraisalPolicy:
@@ -130,6 +134,8 @@ def parse_policy(data: bytes) -> AppraisalPolicy:
         trust_domains=tuple(_trust_domain(entry) for entry in table.tables("trust_domain")),
         statuses=tuple(_status(entry) for entry in table.tables("tcb")),
         pins=_pins(table.optional_table("attributes")),
+        clock_tolerance_s=table.integer("clock_tolerance_s", 0, MAX_CLOCK_TOLERANCE_S, default=0),
+        warn_days=table.integer("warn_days", 0, 365, default=DEFAULT_WARN_DAYS),
     )
     table.refuse_unknown()
     seen = [allowed.status for allowed in policy.statuses]

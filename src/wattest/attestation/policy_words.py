@@ -76,6 +76,8 @@ def _conditions(policy: AppraisalPolicy) -> Iterator[str]:
     yield "the TCB status of platform and quoting enclave is UpToDate, or one of those below"
     yield from (_allowed(each) for each in policy.statuses)
     yield f"TCB info, QE identity and PCK revocation list are at most {policy.maximum_collateral_age_days} days old"
+    if policy.clock_tolerance_s:
+        yield f"collateral issued up to {policy.clock_tolerance_s} s after this clock's time is judged as of its issue"
     if policy.minimum_tcb_evaluation_number:
         yield f"the TCB evaluation number is {policy.minimum_tcb_evaluation_number} or higher"
     pins = policy.pins

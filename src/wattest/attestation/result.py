@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from wattest.attestation.collateral_age import CollateralLife
 from wattest.attestation.formats.quote import EnclaveReport, TdReport
 from wattest.attestation.roots import RootKind
 from wattest.errors import VerificationError
@@ -28,7 +29,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AppraisalResult:
-    """The attestation result. ``measurement`` repeats what the quote claims: believe it only when ``genuine``."""
+    """The attestation result. ``measurement`` repeats what the quote claims: believe it only when ``genuine``.
+
+    ``collateral`` says how long the endorsements can still be used; None when their dates cannot be read.
+    """
 
     genuine: bool
     accepted: bool
@@ -47,6 +51,7 @@ class AppraisalResult:
     evidence_digest: bytes
     endorsements_digest: bytes
     policy_digest: bytes
+    collateral: CollateralLife | None = None
 
     @property
     def reasons(self) -> list[str]:
@@ -85,6 +90,7 @@ class AppraisalResult:
             "evidence_digest": self.evidence_digest.hex(),
             "endorsements_digest": self.endorsements_digest.hex(),
             "policy_digest": self.policy_digest.hex(),
+            "collateral": self.collateral.as_dict() if self.collateral is not None else None,
         }
 
 

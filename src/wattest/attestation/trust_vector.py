@@ -42,7 +42,13 @@ _FORGED_CODES = (
     *("no_pck_certificate", "wrong_revocation_list", "collateral_signer", "not_genuine"),
 )
 _BY_CLAIM: dict[str, tuple[int, tuple[str, ...]]] = {
-    INSTANCE: (UNKNOWN, ("other_root", "root_refused", "platform", "report_data")),
+    INSTANCE: (
+        UNKNOWN,
+        (
+            *("other_root", "root_refused", "platform", "report_data", "nonce_stale", "nonce_reused", "other_chain"),
+            *("other_referee", "other_channel", "other_operator", "other_key", "registration_expired"),
+        ),
+    ),
     EXECUTABLES: (UNRECOGNISED_CODE, ("no_reference_value", "unknown_measurement")),
     CONFIGURATION: (
         REFUSED,
@@ -56,6 +62,7 @@ _BY_CLAIM: dict[str, tuple[int, tuple[str, ...]]] = {
         (
             *("tcb_status", "advisories", "grace_ended", "tcb_revoked", "no_tcb_level", "unknown_tcb_status"),
             *("tdx_module", "qe_attributes", "qe_below_minimum", "pce_id", "fmspc_mismatch", "evaluation_number"),
+            "evaluation_went_back",
             *("collateral_expired", "collateral_from_future", "collateral_too_old", "collateral_malformed"),
             *("collateral_of_other_kind", "certificate_revoked", "certificate_expired", "certificate_not_yet_valid"),
         ),

@@ -174,3 +174,16 @@ def test_a_result_that_cannot_be_signed_is_not_printed(files, capsys, monkeypatc
         (files / name).chmod(mode)
     assert verify(files, "own", *more) == code
     assert capsys.readouterr().out == ""
+
+
+def test_what_the_quote_must_bind_and_what_was_seen(files, capsys):
+    good = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"), "--json")
+    assert verify(files, "own", *good, "--report-data", "00" * 64, "--seen-evaluation-number", "20") == 0
+    assert json.loads(capsys.readouterr().out)["collateral"]["usable_until"] == NOW + 7 * DAY
+    for more, reason in (
+        (("--report-data", "11" * 64), "report_data"),
+        (("--seen-evaluation-number", "21"), "evaluation_went_back"),
+    ):
+        assert verify(files, "own", *good, *more) == 4
+        assert json.loads(capsys.readouterr().out)["codes"] == [reason]
+    assert verify(files, "own", *good, "--report-data", "11" * 63) == 2

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
+from wattest.attestation.expectation import expect_key
 from wattest.attestation.formats.quote import EnclaveReport
 from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.result import EvidenceRefused
@@ -20,6 +21,7 @@ from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import QuotingEnclave
+from wattest.protocol.report_data import KeyBinding, report_data
 
 NOW = 1_790_000_000  # 2026-09-21
 DAY = 86_400
@@ -259,7 +261,12 @@ REFUSED = {
         lambda: judge(policy="minimum_tcb_evaluation_number = 21\n" + BY_MEASUREMENT),
         ["evaluation_number"],
     ),
-    "evaluation number going back": (lambda: judge(seen_evaluation_number=21), ["evaluation_number"]),
+    "evaluation number going back": (lambda: judge(seen_evaluation_number=21), ["evaluation_went_back"]),
+    "evidence used before": (
+        lambda: judge(used_evidence={parse_evidence(PLATFORM.quote(**REPORT)).signed_digest}),
+        ["nonce_reused"],
+    ),
+    "registration expired": (lambda: judge(registered_until=NOW + DAY), ["registration_expired"]),
     "platform not on the list": (
         lambda: judge(policy=f'platforms = ["{OTHER.platform_id.hex()}"]\n' + BY_MEASUREMENT),
         ["platform"],
@@ -369,3 +376,95 @@ def test_collateral_may_bring_the_pck_chain():
     chain = parse_evidence(quote).quote.certification_data.rstrip(b"\x00").decode()
     assert judge(collateral=patched(pck_certificate_chain=chain)).accepted
     assert not judge(collateral=patched(pck_certificate_chain=PLATFORM.collateral(NOW).pck_crl_issuer_chain)).genuine
+
+
+def test_registration_and_use_are_judged_sharply():
+    assert judge(registered_until=NOW + DAY + 1).accepted
+    assert judge(used_evidence={bytes(32)}).accepted
+
+
+BINDING = KeyBinding(31_337, b"\x01" * 20, b"\x02" * 32, b"\x03" * 20, b"\x04" * 32)
+KEY = b"\x05" * 20
+EXPECTED = expect_key(
+    BINDING,
+    KEY,
+    used_nonces=[b"\x14" * 32],
+    stale_nonces=[b"\x24" * 32, b"\x14" * 32],
+    chain_ids=[1],
+    referees=[b"\x11" * 20],
+    channels=[b"\x12" * 32],
+    operators=[b"\x13" * 20],
+    keys=[b"\x15" * 20],
+)
+OTHERS = {
+    "accepted": {},
+    "nonce_reused": {"nonce": b"\x14" * 32},
+    "nonce_stale": {"nonce": b"\x24" * 32},
+    "other_chain": {"chain_id": 1},
+    "other_referee": {"referee": b"\x11" * 20},
+    "other_channel": {"channel": b"\x12" * 32},
+    "other_operator": {"operator": b"\x13" * 20},
+    "report_data": {"nonce": b"\x34" * 32},
+}
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_what_report_data_binds_instead_is_recognised(code):
+    quote = changed(report_data=report_data(dataclasses.replace(BINDING, **OTHERS[code]), KEY))
+    result = judge(quote, **{each.name: getattr(EXPECTED, each.name) for each in dataclasses.fields(EXPECTED)})
+    assert result.codes == [code]
+    assert result.accepted is (code == "accepted")
+
+
+def test_another_key_is_recognised_and_too_many_others_are_not():
+    quote = changed(report_data=report_data(BINDING, b"\x15" * 20))
+    assert judge(quote, report_data=EXPECTED.report_data, known_report_data=EXPECTED.known_report_data).codes == [
+        "other_key"
+    ]
+    with pytest.raises(ValueError, match="at most"):
+        expect_key(BINDING, KEY, chain_ids=range(4_097))
+
+
+@pytest.mark.parametrize(
+    ("now", "tolerance", "codes"),
+    [
+        (NOW, 0, ["accepted"]),
+        (NOW - 1, 0, ["collateral_from_future"]),
+        (NOW - 60, 60, ["accepted"]),
+        (NOW - 61, 60, ["collateral_from_future"]),
+    ],
+)
+def test_a_clock_that_is_behind_is_tolerated_as_far_as_the_policy_says(now, tolerance, codes):
+    policy = f"clock_tolerance_s = {tolerance}\n" + BY_MEASUREMENT
+    result = judge(now=now, policy=policy)
+    assert list(dict.fromkeys(result.codes)) == codes
+    assert result.genuine is (codes == ["accepted"])
+    assert result.appraised_at == now
+    assert result.as_dict()["collateral"]["issued_ahead_seconds"] == NOW - now
+    behind = [warning for warning in result.warnings if "behind the collateral's issuer" in warning]
+    assert len(behind) == (0 < NOW - now <= tolerance)
+    if codes != ["accepted"]:
+        assert f"issued {NOW - now} s after the time of appraisal" in result.reasons[0]
+
+
+def test_tolerance_keeps_nothing_that_has_ended():
+    policy = "clock_tolerance_s = 600\nmaximum_collateral_age_days = 365\n" + BY_MEASUREMENT
+    assert judge(now=NOW + 30 * DAY - 1, policy=policy).accepted
+    assert judge(now=NOW + 30 * DAY, policy=policy).codes == ["collateral_expired"]
+
+
+@pytest.mark.parametrize(
+    ("now", "warn", "ending"), [(NOW + 5 * DAY, 2, False), (NOW + 5 * DAY + 1, 2, True), (NOW + 6 * DAY + 1, 0, False)]
+)
+def test_collateral_about_to_end_is_warned_about(now, warn, ending):
+    result = judge(now=now, policy=f"warn_days = {warn}\n" + BY_MEASUREMENT)
+    assert result.accepted
+    assert any("fetch it again" in warning for warning in result.warnings) is ending
+    shown = result.as_dict()["collateral"]
+    assert (shown["ending"], shown["usable_until"], shown["ends_first"]) == (ending, NOW + 7 * DAY, "TCB info")
+
+
+def test_collateral_whose_dates_cannot_be_read_has_no_life():
+    result = judge(collateral=patched(pck_crl=b"\x30"))
+    assert result.as_dict()["collateral"] is None
+    assert not result.accepted

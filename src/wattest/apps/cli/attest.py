@@ -9,6 +9,7 @@ not: what cannot be read has no attestation result.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
 from wattest.apps.cli.attest_token import token_group
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.apps.cli.collateral_words import LATEST_TIME, printable
-from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
 from wattest.attestation.endorsements import parse_endorsements
@@ -32,6 +33,8 @@ from wattest.attestation.result import AppraisalResult
 from wattest.chain.files import read_key_file
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, InputError
+
+_REPORT_DATA = re.compile(r"[0-9a-f]{128}\Z")
 
 
 @click.group()
@@ -52,6 +55,13 @@ attest.add_command(token_group)
 )
 @ROOT_OPTION
 @click.option("--policy", type=click.Path(path_type=Path), help="Appraisal policy, TOML.")
+@click.option("--report-data", metavar="HEX", help="The 64 bytes that the quote must bind.")
+@click.option(
+    "--seen-evaluation-number",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    help="Refuse collateral whose TCB evaluation number is below this one, seen before.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--ear", "as_ear", is_flag=True, help="Print the result as EAR claims, canonical JSON.")
 @click.option(
@@ -67,6 +77,8 @@ def verify(
     now: int,
     root: str,
     policy: Path | None,
+    report_data: str | None,
+    seen_evaluation_number: int,
     as_json: bool,
     as_ear: bool,
     ear_minimal: bool,
@@ -80,6 +92,7 @@ def verify(
         raise click.UsageError("--ear and --json are two forms of one result: choose one")
     if not as_ear and (sign_key is not None or ear_minimal):
         raise click.UsageError("--sign-key and --ear-minimal say how --ear prints: give it, too")
+    expectation = Expectation(_report_data(report_data), seen_evaluation_number)
     key = None if sign_key is None else P256PrivateKey.from_seed(read_key_file(sign_key))
     try:
         result = appraise(
@@ -88,6 +101,7 @@ def verify(
             _policy(policy),
             [read_root(root)],
             now,
+            expectation=expectation,
         )
     except InputError as error:
         if as_json:
@@ -100,6 +114,12 @@ def verify(
     else:
         click.echo(_explain(result, policy is not None))
     return EXIT_DONE if result.accepted else EXIT_VERIFICATION
+
+
+def _report_data(text: str | None) -> bytes | None:
+    if text is not None and not _REPORT_DATA.match(text):
+        raise click.UsageError("--report-data takes 128 lower-case hex digits")
+    return None if text is None else bytes.fromhex(text)
 
 
 def _policy(path: Path | None) -> AppraisalPolicy:
