@@ -7,7 +7,7 @@ import dcap_qvl
 import pytest
 from cryptography import x509
 
-from wattest.attestation.formats.quote import parse_quote
+from wattest.attestation.formats.quote import TeeType, parse_quote
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import ORGANISATION
 from wattest.enclave.simulator.platform import (
@@ -16,6 +16,7 @@ from wattest.enclave.simulator.platform import (
     PlatformUnwritable,
     SimulatedPlatform,
 )
+from wattest.enclave.simulator.quoting import trust_domain_report
 
 CREATED = 1_790_000_000
 DAY = 86_400
@@ -46,6 +47,37 @@ def test_quote_is_accepted_under_its_root_and_refused_under_intels(platform):
     theirs = dcap_qvl.QuoteCollateralV3.from_json(collateral.to_json().decode())
     with pytest.raises(ValueError, match="root CA CRL"):
         dcap_qvl.verify(quote, theirs, CREATED + DAY)
+
+
+@pytest.mark.parametrize(("version", "body"), [(4, "1.0"), (5, "1.0"), (5, "1.5"), (5, "1.5ex")])
+def test_a_trust_domains_quote_is_accepted_with_collateral_of_its_kind(platform, version, body):
+    report = trust_domain_report(bytes([3] * 48), bytes(range(64)), body=body)
+    quote = platform.quoting_enclave.quote_trust_domain(report, version=version)
+    collateral = platform.collateral(CREATED, CollateralOptions(tee=TeeType.TDX))
+    assert judge(platform, quote, collateral, CREATED + DAY).status == "UpToDate"
+    assert parse_quote(quote).report == report
+    with pytest.raises(ValueError, match="expected TD_QE"):
+        judge(platform, quote, platform.collateral(CREATED), CREATED + DAY)
+
+
+def test_a_trust_domains_quote_is_laid_out_as_a_real_one(real_data, tmp_path):
+    raw = (real_data / "quotes" / "phala_tdx_v4_2025-06.quote.bin").read_bytes()
+    real = parse_quote(raw)
+    assert (real.header.pack(), real.report.pack()) == (raw[:48], raw[48:632])
+    platform = SimulatedPlatform.create(tmp_path / "platform", CREATED)
+    report = trust_domain_report(real.report.mr_td, real.report.report_data)
+    ours = parse_quote(platform.quoting_enclave.quote_trust_domain(report))
+    assert ours.header.pack()[:28] == real.header.pack()[:28]  # all but the quoting enclave's id
+    for field in ("wrapper_type", "certification_type", "signed_bytes", "slack_bytes"):
+        assert getattr(ours, field) == getattr(real, field), field
+    assert (ours.qe_report.product, ours.qe_report.attributes) == (real.qe_report.product, real.qe_report.attributes)
+    assert len(ours.qe_authentication_data) == len(real.qe_authentication_data)
+    names = [
+        [name.rfc4514_string().count("PCK") for name in (one.subject, one.issuer)]
+        for quote in (ours, real)
+        for one in x509.load_pem_x509_certificates(quote.certification_data.rstrip(b"\x00"))
+    ]
+    assert names[:3] == names[3:]
 
 
 def test_quote_carries_what_was_asked(platform):

@@ -35,6 +35,8 @@ DEFAULT_ATTRIBUTES = struct.pack("<QQ", 0x05, 0xE7)
 QE_ATTRIBUTES = struct.pack("<QQ", 0x15, 0xE7)
 # SEPT_VE_DISABLE alone; x87, SSE, AVX, AVX-512, PKRU, CET, AMX: a production trust domain.
 DEFAULT_TD_ATTRIBUTES, DEFAULT_XFAM = struct.pack("<Q", 0x10000000), struct.pack("<Q", 0x61AE7)
+# The second TEE TCB SVN and MRSERVICETD; body 1.5ex adds more.
+_EXTENSIONS = {"1.0": b"", "1.5": TEE_TCB_SVN + bytes(48), "1.5ex": TEE_TCB_SVN + bytes(48 + 237)}
 _AUTHENTICATION_DATA = bytes(range(32))
 
 
@@ -161,7 +163,7 @@ def trust_domain_report(mr_td: bytes, report_data: bytes, *, body: str = "1.0", 
         mr_owner_config=bytes(48),
         rt_mr=(bytes(48), bytes(48), bytes(48), bytes(48)),
         report_data=report_data,
-        extension=TEE_TCB_SVN + bytes(48) if body != "1.0" else b"",
+        extension=_EXTENSIONS[body],
     )
     return dataclasses.replace(report, **fields)  # type: ignore[arg-type]  # names and kinds are TdReport's
 
