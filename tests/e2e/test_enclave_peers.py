@@ -20,12 +20,14 @@ from enclave_peers import NOW, meet, peer_settings, permit
 
 from wattest.attestation.ra_tls import PeerRefused
 from wattest.crypto.secp256k1 import recover_address
-from wattest.enclave.host.jobs import PeerSettings
-from wattest.enclave.host.peer import PeerLost, give, hand_over, take
+from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob
+from wattest.enclave.host.peer import PeerLost, ask_witness, give, hand_over, serve_witness, take
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.measured.errors import HandOverRefused, PhaseRefused
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.merkle import MerkleTree
 from wattest.protocol.hand_over_permit import PermitKind, SignedPermit
+from wattest.protocol.witness_verdict import recover_witness
 
 pytestmark = pytest.mark.e2e
 
@@ -184,11 +186,42 @@ def test_a_standby_takes_over_from_a_dead_primary(
     assert hand_over(primary.client, ours, standby.client, theirs, signed).sequence == 1
     assert {each.client.describe().identities[0].phase for each in pair} == {"active", "standby"}
     primary.stop()
-    head = type(COMMUNITY.seal_job(0).head)(1, first.header.digest(COMMUNITY.domain))
+    head = ChainHead(1, first.header.digest(COMMUNITY.domain))
     standby.restart()
     assert standby.client.activate_standby(COMMUNITY.channel.id, head).phase == "active"
     standby.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
     assert standby.client.seal_batch(COMMUNITY.seal_job(1, head)).header.sequence == 2
+
+
+def test_a_witness_of_another_operator_signs(platforms: Platforms, tmp_path: Path) -> None:
+    community = Community(3, name="neighbours")
+    with (
+        EnclaveProcess(platforms[0], tmp_path / "asker", request_timeout_s=30) as asker,
+        EnclaveProcess(platforms[1], tmp_path / "witness", request_timeout_s=30) as witness,
+    ):
+        identity = asker.client.create_identity(community.binding(), community.channel)
+        other = witness.client.create_identity(community.binding(operator=b"\x0e" * 20), community.channel)
+        batch = asker.client.seal_batch(community.seal_job(0))
+        tree = MerkleTree.build(b"".join(batch.entries), 118, b"".join(batch.entry_salts))
+        job = WitnessJob(
+            batch.header, batch.signature, b"\x0f" * 32, (0, 2), tree.prove_many([0, 2]).nodes,
+            [batch.entries[index] for index in (0, 2)], [batch.blocks[index] for index in (0, 2)],
+            [batch.wrapped_keys[index][identity.storage_key] for index in (0, 2)],
+        )  # fmt: skip
+        ours, theirs = (
+            peer_settings(community, each, platforms, measurements=(asker.measurement.digest,)) for each in platforms
+        )
+        here, there = socket.socketpair()
+        served = []
+        server = threading.Thread(target=lambda: served.append(serve_witness(witness.client, theirs, there)))
+        server.start()
+        outcome = ask_witness(asker.client, ours, here, job)
+        server.join(30)
+        here.close()
+        there.close()
+    assert served == [outcome]
+    assert outcome.verdict.ok
+    assert recover_witness(outcome.verdict, outcome.signature, community.domain) == other.address == outcome.witness
 
 
 def test_a_host_that_goes_away(platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.enclave.host.client import EnclaveClient
-from wattest.enclave.host.jobs import PeerSettings, WitnessJob, WitnessOutcome
+from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob, WitnessOutcome
 from wattest.enclave.host.peer_calls import PeerStep
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.schema import Fields
@@ -46,12 +46,20 @@ class HandOver:
     sequence: int
 
 
-def give(client: EnclaveClient, settings: PeerSettings, stream: socket.socket, permit: SignedPermit) -> HandOver:
+def give(
+    client: EnclaveClient,
+    settings: PeerSettings,
+    stream: socket.socket,
+    permit: SignedPermit,
+    head: ChainHead | None = None,
+) -> HandOver:
     """Hand the channel's state to the enclave behind ``stream``, as the permit says; safe to repeat.
 
-    Raises: PermitRefused, HandOverRefused, PeerRefused, TlsFailed, PeerLost.
+    ``head`` is the operator's head on chain; None for the last sealed batch. One behind it, the last batch is taken for
+    one that can be committed no more, and the successor seals that sequence anew.
+    Raises: PermitRefused, HandOverRefused, HeadMismatch, PeerRefused, TlsFailed, PeerLost.
     """
-    return _hand_over(_converse(client, settings, "give", stream, permit))
+    return _hand_over(_converse(client, settings, "give", stream, permit, head))
 
 
 def take(client: EnclaveClient, settings: PeerSettings, stream: socket.socket, permit: SignedPermit) -> HandOver:
@@ -87,6 +95,7 @@ def hand_over(
     taker: EnclaveClient,
     taker_settings: PeerSettings,
     permit: SignedPermit,
+    head: ChainHead | None = None,
 ) -> HandOver:
     """``give`` and ``take`` between two enclaves that this host runs; with a standby's permit, a replication.
 
@@ -98,7 +107,7 @@ def hand_over(
     def run_giver() -> None:
         with left:
             try:
-                give(giver, giver_settings, left, permit)
+                give(giver, giver_settings, left, permit, head)
             except WattestError as error:
                 failures.append(error)
 
@@ -124,10 +133,11 @@ def _converse(
     role: str,
     stream: socket.socket,
     permit: SignedPermit | None,
+    head: ChainHead | None = None,
 ) -> Fields:
     try:
         stream.settimeout(TIMEOUT_S)
-        nonce = client.open_peer(settings, role, permit)
+        nonce = client.open_peer(settings, role, permit, head)
         hello = {
             "v": HELLO_VERSION, "channel": settings.channel, "nonce": nonce, "endorsements": settings.endorsements,
         }  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from wattest.enclave.host.jobs import PeerSettings, WitnessJob
+from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob
 from wattest.enclave.measured.peer_service import MAX_RELAY_BYTES
 from wattest.enclave.measured.schema import Fields
 from wattest.protocol.hand_over_permit import SignedPermit
@@ -45,7 +45,13 @@ class PeerCalls(ABC):
         }
         self._ask("witness.load", params).close()
 
-    def open_peer(self, settings: PeerSettings, role: str, permit: SignedPermit | None = None) -> bytes:
+    def open_peer(
+        self,
+        settings: PeerSettings,
+        role: str,
+        permit: SignedPermit | None = None,
+        head: ChainHead | None = None,
+    ) -> bytes:
         """Begin a conversation with another enclave (``host.peer`` carries it); the nonce for the peer, 32 bytes."""
         params: dict[str, object] = {
             "channel": settings.channel,
@@ -56,6 +62,7 @@ class PeerCalls(ABC):
             "policy_until": settings.valid_until,
             "policy_signature": settings.signature,
             "permit": None if permit is None else _permit(permit),
+            "head": None if head is None else {"sequence": head.sequence, "digest": head.digest},
         }
         fields = self._ask("peer.open", params)
         nonce = fields.octets("nonce", 32)

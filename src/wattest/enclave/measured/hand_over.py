@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wattest.enclave.measured.errors import HandOverRefused, PeerMisspoke
+from wattest.enclave.measured.errors import HandOverRefused, HeadMismatch, PeerMisspoke
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.peer import Peer
+from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import (
     MAX_PREDECESSORS,
     Heritage,
     Phase,
     SealedState,
+    Standing,
     parse_standing,
     standing_map,
 )
@@ -31,9 +33,13 @@ ADDRESS_BYTES = 20
 class Giver:
     """The end that has the state; it answers."""
 
-    def __init__(self, identities: Identities, channel: bytes, signed: SignedPermit, now: int) -> None:
+    def __init__(
+        self, identities: Identities, channel: bytes, signed: SignedPermit, now: int, head: Head | None
+    ) -> None:
         state = identities.get(channel)
         verify_permit(signed, state.channel, state.operator, signed.permit.kind, state.domain, now)
+        self._head = head or Head(state.sequence, state.digest)
+        _left_at(state, self._head)
         self._identities = identities
         self._channel = channel
         self._permit = signed.permit
@@ -91,19 +97,39 @@ class Giver:
     def _package(self, state: SealedState) -> dict[str, object]:
         if len(state.signers) > MAX_PREDECESSORS:
             raise HandOverRefused("too many keys came before this one", limit=MAX_PREDECESSORS)
+        standing, covered_until = _left_at(state, self._head)
         return {
             "method": "state",
             "channel": state.channel.id,
             "operator": state.operator,
             "chain_id": state.domain.chain_id.to_bytes(32, "big"),
             "referee": state.domain.verifying_contract,
-            "sequence": state.sequence,
-            "digest": state.digest,
-            "standing": standing_map(state.after),
+            "sequence": self._head.sequence,
+            "digest": self._head.digest,
+            "standing": standing_map(standing),
             "storage_seed": self._identities.storage_seed(state),
             "signers": b"".join(state.signers),
-            "covered_until": state.covered_until,
+            "covered_until": covered_until,
         }
+
+
+def _left_at(state: SealedState, head: Head) -> tuple[Standing, int]:
+    """What the batch at the chain's head left, and the end of what was sealed then.
+
+    The head may be one behind: then the last sealed batch was never committed, and the successor seals that sequence
+    anew. Raises: HeadMismatch for any other head.
+    """
+    if (head.sequence, head.digest) == (state.sequence, state.digest):
+        return state.after, state.covered_until
+    last = state.last
+    if last is not None and (head.sequence, head.digest) == (state.sequence - 1, last.header.previous):
+        return state.before, last.header.period_start
+    raise HeadMismatch(
+        "the state here is not of the chain's head",
+        hint="hand over from the enclave that made the last committed batch",
+        expected=[state.sequence, state.digest],
+        actual=[head.sequence, head.digest],
+    )
 
 
 class Taker:

@@ -17,6 +17,7 @@ from wattest.enclave.measured.errors import PeerSessionInvalid, RequestInvalid
 from wattest.enclave.measured.hand_over import Giver, Taker
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.peer import NONCE_BYTES, Conversation, PeerSession, read_terms
+from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import SealedState
 from wattest.enclave.measured.witness import Asker, Witness, Work, open_work
@@ -88,18 +89,29 @@ class PeerService:
             now,
         )
         permit = fields.optional("permit", lambda name: _permit(fields.inner(name), state))
+        head = fields.optional("head", lambda name: _head(fields.inner(name)))
         fields.close()
-        conversation = self._conversation(role, channel, permit, work, now)
+        conversation = self._conversation(role, channel, permit, work, now, head)
         self._session = PeerSession(self._device, terms, conversation, is_server=role not in _SPEAKS_FIRST)
         return {"nonce": self._session.nonce}
 
     def _conversation(
-        self, role: str, channel: bytes, permit: SignedPermit | None, work: Work | None, now: int
+        self,
+        role: str,
+        channel: bytes,
+        permit: SignedPermit | None,
+        work: Work | None,
+        now: int,
+        head: Head | None,
     ) -> Conversation:
+        if head is not None and role != "give":
+            raise RequestInvalid("the chain's head is for a giver", field="head")
         if role in ("give", "take"):
             if permit is None:
                 raise RequestInvalid("a hand-over needs the manager's permit", field="permit")
-            return (Giver if role == "give" else Taker)(self._identities, channel, permit, now)
+            if role == "give":
+                return Giver(self._identities, channel, permit, now, head)
+            return Taker(self._identities, channel, permit, now)
         if role == "ask":
             if work is None or work.header.channel != channel:
                 raise PeerSessionInvalid("no work of this channel is loaded", hint="load it first")
@@ -164,6 +176,12 @@ def read_binding(fields: Fields) -> tuple[KeyBinding, ChannelIdentity]:
         nonce=fields.octets("nonce", 32),
     )
     return binding, channel
+
+
+def _head(fields: Fields) -> Head:
+    head = Head(fields.uint("sequence"), fields.octets("digest", 32))
+    fields.close()
+    return head
 
 
 def _permit(fields: Fields, state: SealedState) -> SignedPermit:

@@ -40,7 +40,6 @@ class Work:
     """
 
     header: BatchHeader
-    signature: bytes
     seed: bytes
     indices: tuple[int, ...]
     nodes: tuple[bytes, ...]
@@ -88,7 +87,7 @@ def open_work(identities: Identities, fields: Fields) -> Work:
             raise WitnessRefused(f"a drawn block does not open: {error.message}", entry=index) from error
         keys.append(series_key)
         plain.append(plaintext)
-    return Work(header, signature, seed, indices, nodes, tuple(keys), tuple(plain))
+    return Work(header, seed, indices, nodes, tuple(keys), tuple(plain))
 
 
 class Asker:
@@ -105,7 +104,6 @@ class Asker:
         return {
             "method": "witness",
             "header": work.header.to_bytes(),
-            "signature": work.signature,
             "seed": work.seed,
             "indices": _rows(work.indices),
             "nodes": b"".join(work.nodes),
@@ -153,7 +151,6 @@ class Witness:
             raise PeerMisspoke("an asker asks for a verdict", expected="witness", actual=method)
         work = Work(
             parse_header(message.octets("header", HEADER_BYTES)),
-            message.octets("signature", 65),
             message.octets("seed", 32),
             tuple(int.from_bytes(row, "big") for row in message.rows("indices", 4, MAX_DRAWN)),
             tuple(message.rows("nodes", 32, MAX_NODES)),
@@ -174,8 +171,9 @@ class Witness:
 def judge(state: SealedState, guest: Guest, work: Work) -> str | None:
     """Why the shown entries are bad, or None when every check holds.
 
-    Raises: WitnessRefused when there is nothing to judge: another channel or guest, the witness's own operator, an
-    unsigned header, entries that are not shown to be in the tree.
+    Who signed the header is the chain's to know: a verdict names its digest. Raises: WitnessRefused when there is
+    nothing to judge: another channel or guest, the witness's own operator, entries that are not shown to be in the
+    tree.
     """
     header = work.header
     if header.channel != state.channel.id or header.operator == state.operator:
@@ -189,7 +187,6 @@ def judge(state: SealedState, guest: Guest, work: Work) -> str | None:
     if not len(work.indices) == len(work.keys) == len(work.blocks) or not work.indices:
         raise WitnessRefused("entries, blocks and keys come together", expected=len(work.indices))
     try:
-        recover_header_signer(header, work.signature, state.domain)
         blocks = [parse_series_block(data) for data in work.blocks]
         leaves = {
             index: leaf_hash(entry_salt(key), block.entry.pack())
