@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from wattest.attestation.appraisal import QE_IDENTITY_VERSION, TCB_INFO_VERSION
 from wattest.attestation.collateral_age import dated_parts
+from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.formats.collateral import CollateralMalformed, parse_statement
 from wattest.attestation.formats.der import X509_FAULTS
@@ -69,15 +71,15 @@ def verify_collateral(
     collateral = endorsements.collateral
     platform, quoting = endorsements.platform_statement(), endorsements.quoting_enclave_statement()
     for what, found, expected in (
-        ("TCB info", platform.id, wanted.tee.upper()),
-        ("QE identity", quoting.id, _QE_IDENTITY_IDS[wanted.tee]),
+        ("TCB info", (platform.id, platform.version), (wanted.tee.upper(), TCB_INFO_VERSION)),
+        ("QE identity", (quoting.id, quoting.version), (_QE_IDENTITY_IDS[wanted.tee], QE_IDENTITY_VERSION)),
     ):
         if found != expected:
             raise CollateralRefused(
                 "collateral_of_other_kind",
-                f"the {what} is for another kind of enclave",
+                f"the {what} is for another kind of enclave, or of another version",
                 expected=expected,
-                actual=found[:32],
+                actual=(found[0][:32], found[1]),
             )
     if platform.fmspc != wanted.fmspc:
         raise CollateralRefused(
@@ -111,6 +113,8 @@ def verify_collateral(
     _signature(
         collateral.qe_identity, collateral.qe_identity_signature, qe_signer, "QE identity", "qe_identity_signature"
     )
+    for finding in judge_signers(collateral):
+        raise CollateralRefused(finding.code, finding.text)
     _dates(endorsements, now, tolerance_s)
 
 

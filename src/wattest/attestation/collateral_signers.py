@@ -36,7 +36,9 @@ def judge_signers(collateral: Collateral) -> Iterator[Finding]:
             yield Finding("collateral_signer", f"the certificate that signs the {what} cannot be read")
             continue
         if not is_signer:
-            yield Finding("collateral_signer", f"the {what} is signed by '{shown}', which is no TCB signing certificate")
+            yield Finding(
+                "collateral_signer", f"the {what} is signed by '{shown}', which is no TCB signing certificate"
+            )
 
 
 def _is_tcb_signer(certificate: x509.Certificate) -> bool:

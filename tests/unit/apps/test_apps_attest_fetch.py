@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from http_faults import FaultyProxy, changed, status
 
-from support.http_faults import FaultyProxy, changed, status
 from wattest.apps.cli import run
 from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.enclave.simulator.collateral import CollateralOptions

@@ -9,14 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattest.attestation.appraisal import appraise
 from wattest.attestation.collateral_check import CollateralRefused, model_named_by, verify_collateral
 from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, model_of
+from wattest.attestation.policy import default_policy
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.attestation.verification import EvidenceForged, authenticate
 from wattest.enclave.simulator.collateral import CollateralOptions
@@ -45,6 +50,24 @@ def with_text(field: str, old: str, new: str) -> Collateral:
 
 def replaced(**changes: str | bytes) -> Collateral:
     return dataclasses.replace(HEALTHY, **changes)  # type: ignore[arg-type]
+
+
+def signed_by_a_certificate_named(name: str) -> Collateral:
+    """Under the root, with the right key and signature, and for who knows what purpose."""
+    own = PKI.tcb_signing
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(own.issuer)
+        .public_key(own.public_key())
+        .serial_number(own.serial_number + 1)
+        .not_valid_before(own.not_valid_before_utc)
+        .not_valid_after(own.not_valid_after_utc)
+    )
+    for extension in own.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    made = builder.sign(PKI.root_key, hashes.SHA256())
+    return replaced(tcb_info_issuer_chain=pem_chain(made, PKI.root))
 
 
 def flipped(signature: bytes) -> bytes:
@@ -85,6 +108,12 @@ FAULTS: dict[str, tuple[Callable[[], Collateral], str]] = {
     ),
     "TCB info of TDX": (lambda: with_text("tcb_info", '"SGX"', '"TDX"'), "collateral_of_other_kind"),
     "QE identity of TDX": (lambda: with_text("qe_identity", '"QE"', '"TD_QE"'), "collateral_of_other_kind"),
+    "TCB info of version 2": (lambda: with_text("tcb_info", '"version":3', '"version":2'), "collateral_of_other_kind"),
+    "QE identity of version 1": (
+        lambda: with_text("qe_identity", '"version":2', '"version":1'),
+        "collateral_of_other_kind",
+    ),
+    "signed under another name": (lambda: signed_by_a_certificate_named("Somebody Signing"), "collateral_signer"),
     "other FMSPC": (lambda: PLATFORM.collateral(NOW, CollateralOptions(fmspc=bytes(6))), "fmspc_mismatch"),
     "lists swapped": (
         lambda: replaced(pck_crl=HEALTHY.root_ca_crl, root_ca_crl=HEALTHY.pck_crl),
@@ -162,14 +191,15 @@ FIELDS = [field.name for field in dataclasses.fields(Collateral) if field.name !
 
 
 @given(st.sampled_from(FIELDS), st.data())
-def test_what_passes_here_is_taken_by_dcap_qvl(field: str, data: st.DataObject) -> None:
+def test_what_passes_here_an_appraisal_takes(field: str, data: st.DataObject) -> None:
     value = getattr(HEALTHY, field)
     at, cut = data.draw(st.integers(0, len(value) - 1)), data.draw(st.integers(0, 3))
     piece = data.draw(st.binary(max_size=3) if isinstance(value, bytes) else st.text("AZaz019 \n=-,{}:", max_size=3))
     changed = dataclasses.replace(HEALTHY, **{field: value[:at] + piece + value[at + cut :]})
     with contextlib.suppress(CollateralRefused, CollateralMalformed):
         verify_collateral(endorse(changed), MODEL, ROOT, NOW)
-        authenticate(EVIDENCE, changed, ROOT, NOW)
+        result = appraise(EVIDENCE, endorse(changed), default_policy(), [ROOT], NOW)
+        assert (result.genuine, result.codes) == (True, ["no_reference_value"])
 
 
 def test_the_shoe_fits_only_where_the_quote_fits() -> None:

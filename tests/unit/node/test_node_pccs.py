@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-
-from support.http_faults import (
+from http_faults import (
     Fault,
     FaultyProxy,
     body,
@@ -30,6 +29,7 @@ from support.http_faults import (
     status,
     whole,
 )
+
 from wattest.attestation.appraisal import appraise
 from wattest.attestation.collateral_check import CollateralRefused, model_named_by
 from wattest.attestation.collateral_succession import CollateralForOthers, CollateralWentBack

@@ -66,12 +66,15 @@ def _source(files: tuple[Path, ...], platform: Path | None) -> Source:
         raise click.UsageError("name collateral files, or a simulated platform's folder by --platform")
     if platform is None:
         return lambda _: [parse_endorsements(read_bounded(file, MAX_COLLATERAL_BYTES)) for file in files]
+    from wattest.attestation.formats.quote import TeeType
+    from wattest.enclave.simulator.collateral import CollateralOptions
     from wattest.enclave.simulator.platform import SimulatedPlatform
 
     opened = SimulatedPlatform.open(platform)
 
     def issue(now: int) -> list[Endorsements]:
-        return [endorse(opened.collateral(now - now % _REISSUED_EVERY_S))]
+        at = now - now % _REISSUED_EVERY_S
+        return [endorse(opened.collateral(at, CollateralOptions(tee=tee))) for tee in TeeType]
 
     return issue
 
