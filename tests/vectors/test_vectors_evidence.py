@@ -107,3 +107,8 @@ def test_files_are_what_the_list_says(tmp_path: Path) -> None:
         json.loads((one / "expected.json").read_text())["at"],
     )
     assert result.accepted
+    # The second reading, without wattest and dcap-qvl, finds the same; and would find another.
+    check = runpy.run_path(str(OUT.parents[1] / "check_evidence.py"))
+    check["main"](tmp_path / "files")
+    (one / "quote.bin").write_bytes((tmp_path / "files" / "tdx-5-report-altered" / "quote.bin").read_bytes())
+    assert len(list(check["disagreements"](tmp_path / "files"))) == 1
