@@ -2,30 +2,26 @@
 pragma solidity 0.8.37;
 
 import {EnclaveReport, ReportPins} from "./dcap/EnclaveReport.sol";
-import {PckCertificate} from "./dcap/PckCertificate.sol";
+import {IntelRoot} from "./dcap/IntelRoot.sol";
 import {QuoteSignatures} from "./dcap/QuoteSignatures.sol";
-import {SgxPlatform} from "./dcap/SgxExtension.sol";
 import {SgxQuote} from "./dcap/SgxQuote.sol";
 import {TcbStatus} from "./dcap/TcbStatus.sol";
-import {CertificateChain} from "./dcap/CertificateChain.sol";
-import {Certificate} from "./dcap/X509Certificate.sol";
-import {X509Signature} from "./dcap/X509Signature.sol";
 import {ICollateralRegistry} from "./interfaces/ICollateralRegistry.sol";
 import {IDcapVerifier} from "./interfaces/IDcapVerifier.sol";
 import {IEnclaveRegistry} from "./interfaces/IEnclaveRegistry.sol";
 import {IEvidenceVerifier} from "./interfaces/IEvidenceVerifier.sol";
 import {PolicyHead} from "./types/ChannelPolicy.sol";
-import {PlatformClaim, Standing} from "./types/Collateral.sol";
+import {Standing} from "./types/Collateral.sol";
 import {EvidenceVerdict, Revocation} from "./types/EvidenceVerdict.sol";
+import {QuoteFacts} from "./types/QuoteFacts.sol";
 import {ChannelPolicies} from "./verifier/ChannelPolicies.sol";
 import {DcapEvidence, PckFacts} from "./verifier/DcapEvidence.sol";
+import {PckReader} from "./verifier/PckReader.sol";
 
 /// @title A quote speaks for itself
 /// @notice Certificates are checked once and kept as a hash of their facts; whether they are revoked or expired, what the
 /// platform's level is and what the policy says is asked at every use.
 contract DcapVerifier is ChannelPolicies {
-    /// @notice SHA-256 of the SubjectPublicKeyInfo of Intel's SGX root CA.
-    bytes32 public constant INTEL_ROOT = 0xa0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e;
     /// @notice How old a verdict may be when it is registered.
     uint64 public constant LONGEST_WAIT_S = 1 hours;
     /// @dev keccak256("wattest/enclave-key/1"), docs/spec/header.md.
@@ -33,6 +29,7 @@ contract DcapVerifier is ChannelPolicies {
 
     /// @inheritdoc IDcapVerifier
     ICollateralRegistry public immutable collateral;
+    PckReader private immutable _reader;
     /// @dev Facts of certificates that an authority stored in `collateral` has signed. Never taken back: revocation is asked
     /// at every use.
     mapping(bytes32 pck => bool) private _kept;
@@ -40,6 +37,7 @@ contract DcapVerifier is ChannelPolicies {
     constructor(ICollateralRegistry collateral_) {
         if (address(collateral_).code.length == 0) revert VerifierMisconfigured();
         collateral = collateral_;
+        _reader = new PckReader(collateral_);
     }
 
     /// @inheritdoc IEvidenceVerifier
@@ -95,6 +93,30 @@ contract DcapVerifier is ChannelPolicies {
     }
 
     /// @inheritdoc IDcapVerifier
+    function examine(bytes calldata evidence, uint64 maxCollateralAgeS)
+        external
+        view
+        returns (QuoteFacts memory quoteFacts)
+    {
+        (PckFacts memory facts, bytes32 pck, bytes calldata quote) = DcapEvidence.readKnown(evidence);
+        if (!_kept[pck]) revert PckCertificateUnknown(pck);
+        uint64 nowS = uint64(block.timestamp);
+        if (facts.notAfter < nowS) revert PckCertificateExpired(facts.notAfter, nowS);
+        _requireGenuine(quote, facts, pck);
+        bytes calldata report = SgxQuote.report(quote);
+        EnclaveReport.requireProduction(report);
+        (quoteFacts.root, quoteFacts.platform) = (facts.root, DcapEvidence.platformOf(facts));
+        quoteFacts.measurement = EnclaveReport.mrEnclave(report);
+        quoteFacts.signer = EnclaveReport.mrSigner(report);
+        (quoteFacts.product, quoteFacts.svn) = (EnclaveReport.product(report), EnclaveReport.svn(report));
+        (quoteFacts.attributes, quoteFacts.miscSelect) =
+        (EnclaveReport.attributes(report), EnclaveReport.miscSelect(report));
+        (quoteFacts.reportData, quoteFacts.reportDataRest) = EnclaveReport.reportData(report);
+        quoteFacts.standing =
+            collateral.appraise(DcapEvidence.claimOf(facts), SgxQuote.qeReport(quote), maxCollateralAgeS);
+    }
+
+    /// @inheritdoc IDcapVerifier
     function isKept(bytes32 pck) external view returns (bool) {
         return _kept[pck];
     }
@@ -119,30 +141,11 @@ contract DcapVerifier is ChannelPolicies {
         private
         returns (PckFacts memory facts, bytes32 pck)
     {
-        (bytes32 subject, bytes32 x, bytes32 y) = collateral.issuerOf(root, authority);
-        (Certificate memory parsed, SgxPlatform memory platform) = PckCertificate.parse(certificate);
-        if (parsed.issuer != subject) revert CertificateChain.IssuerMismatch(subject, parsed.issuer);
-        CertificateChain.requireTime(parsed.notBefore, parsed.notAfter, block.timestamp);
-        if (!X509Signature.isValid(parsed.tbsDigest, parsed.r, parsed.s, x, y)) {
-            revert CertificateChain.CertificateSignatureInvalid();
-        }
-        facts = PckFacts({
-            root: root,
-            authority: authority,
-            x: parsed.x,
-            y: parsed.y,
-            serial: uint160(parsed.serial), // at most 20 octets
-            ppid: platform.ppid,
-            components: platform.components,
-            pceSvn: platform.pceSvn,
-            pceId: platform.pceId,
-            fmspc: platform.fmspc,
-            notAfter: parsed.notAfter
-        });
+        facts = _reader.read(root, authority, certificate);
         pck = DcapEvidence.idOf(facts);
         if (!_kept[pck]) {
             _kept[pck] = true;
-            emit PckCertificateKept(pck, DcapEvidence.platformOf(facts), root, authority, parsed.serial);
+            emit PckCertificateKept(pck, DcapEvidence.platformOf(facts), root, authority, facts.serial);
         }
     }
 
@@ -187,7 +190,7 @@ contract DcapVerifier is ChannelPolicies {
         if (verdict.platform != platform) revert PlatformMismatch(verdict.platform, platform);
 
         bytes32 id = _policyId(verdict.referee, verdict.channel);
-        if (head.production && facts.root != INTEL_ROOT) revert RootNotIntel(facts.root);
+        if (head.production && facts.root != IntelRoot.FINGERPRINT) revert RootNotIntel(facts.root);
         Wanted memory wanted = _wantedOf(id, head.version, verdict.policyDigest, facts.root, report, verdict.workload);
         if (wanted.until == 0) {
             // The digest is part of the references' keys.
@@ -238,7 +241,7 @@ contract DcapVerifier is ChannelPolicies {
         (address active,) = IEnclaveRegistry(msg.sender)
             .activeKey(revocation.referee, revocation.channel, revocation.operator, workload);
         if (active != revocation.enclaveKey) revert WorkloadNotActive(workload);
-        if (head.production && facts.root != INTEL_ROOT) return true;
+        if (head.production && facts.root != IntelRoot.FINGERPRINT) return true;
         Wanted memory wanted = _wantedOf(id, head.version, _digestOf(id), facts.root, report, workload);
         if (wanted.until <= block.timestamp) return true;
         ReportPins memory pins = _pinsOf(head, wanted);

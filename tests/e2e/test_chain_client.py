@@ -14,6 +14,7 @@ from wattest.chain.abi import ContractAbi, ContractReverted, UnexpectedContractA
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import AccountUnfunded, ChainClient, MemoryJournal, TransactionPending, WrongChain
 from wattest.chain.deploy import ContractAddresses, Contracts, NoContractThere
+from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
@@ -151,7 +152,7 @@ def test_custom_errors_and_foreign_addresses(anvil: Anvil, signer: LocalSigner) 
     registry = client.deploy(signer, load_abi("EnclaveRegistry"), verifier, 3600).contract_address
     assert registry is not None
     with pytest.raises(KeyNeverRegistered) as caught:
-        client.send(signer, load_abi("EnclaveRegistry"), registry, "revoke", TARGET)
+        EnclaveRegistry(client, registry).revoke(signer, TARGET)
     assert caught.value.fields["enclave_key"] == TARGET
     with pytest.raises(UnexpectedContractAnswer):
         client.call(load_abi("EnclaveRegistry"), TARGET, "registrationOf", TARGET)

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {TcbStatus} from "../dcap/TcbStatus.sol";
 import {ChannelPolicy, EnclaveReference, PolicyHead} from "../types/ChannelPolicy.sol";
+import {QuoteFacts} from "../types/QuoteFacts.sol";
 import {ICollateralRegistry} from "./ICollateralRegistry.sol";
 import {IEvidenceVerifier} from "./IEvidenceVerifier.sol";
 
@@ -99,6 +100,15 @@ interface IDcapVerifier is IEvidenceVerifier {
 
     /// @notice Whether a certificate with these facts was verified here.
     function isKept(bytes32 pck) external view returns (bool);
+
+    /// @notice What a quote shows by itself, under no policy: every signature holds, the enclave is in production mode, and
+    /// collateral is in force. Reverts otherwise. Whoever asks compares root, measurement, attributes, report data and status.
+    /// @param evidence kind 1: the certificate must be kept
+    /// @param maxCollateralAgeS longest age of collateral; 0 for any
+    function examine(bytes calldata evidence, uint64 maxCollateralAgeS)
+        external
+        view
+        returns (QuoteFacts memory quoteFacts);
 
     /// @notice Sets a channel's first policy, at once. Caller: its manager.
     function setPolicy(address referee, bytes32 channel, ChannelPolicy calldata policy) external;

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from wattest.attestation.formats.quote import EnclaveReport, Quote, TdReport, parse_quote
 
-_PLATFORM_ID_TAG = b"wattest/platform-id/1"
+PLATFORM_ID_TAG = b"wattest/platform-id/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +60,4 @@ def platform_id(root_certificate: bytes, ppid: bytes) -> bytes:
     """
     certificate = x509.load_der_x509_certificate(root_certificate)
     key_info = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(_PLATFORM_ID_TAG + hashlib.sha256(key_info).digest() + ppid).digest()
+    return hashlib.sha256(PLATFORM_ID_TAG + hashlib.sha256(key_info).digest() + ppid).digest()

@@ -23,7 +23,8 @@ from wattest.errors import ConfigError, ProtocolError, TransportError
 
 # Errors of a contract that another one calls come through it unchanged.
 _CALLEES = {
-    "EnclaveRegistry": ("AppraiserQuorum", "DcapVerifier"),
+    "EnclaveRegistry": ("AppraiserQuorum", "DcapVerifier", "CollateralRegistry"),
+    "DcapVerifier": ("CollateralRegistry",),
 }
 _ERROR_STRING = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)

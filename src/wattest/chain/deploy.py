@@ -1,6 +1,7 @@
 """Deploying wattest's contracts and handing out their faces.
 
-Decided here: the order of deployment and what each constructor gets. Not decided here: the address book's file format
+Decided here: the order of deployment, what each constructor gets, and who judges evidence: appraisers, or the quote
+itself. Not decided here: the address book's file format
 (``receipt.deployment``), channels and operators (whoever manages them creates them).
 """
 
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient
+from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.first_light import FirstLightContract
 from wattest.chain.payouts import Payouts
 from wattest.chain.referee import Referee
@@ -52,13 +54,21 @@ class AddressBook(Protocol):
         """The token's address, zero when there is none."""
 
     @property
+    def verifier(self) -> bytes:
+        """The evidence verifier's address: AppraiserQuorum or DcapVerifier."""
+
+    @property
+    def collateral(self) -> bytes:
+        """The CollateralRegistry's address, zero when appraisers judge."""
+
+    @property
     def deployed_at_block(self) -> int:
         """The first block whose logs matter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContractAddresses:
-    """Where the contracts of one deployment lie (20 bytes each); ``token`` is zero where no demo token was deployed."""
+    """Where the contracts of one deployment lie (20 bytes each); zero: no demo token, no collateral registry."""
 
     verifier: bytes
     registry: bytes
@@ -68,22 +78,24 @@ class ContractAddresses:
     token: bytes
     deployed_at_block: int
     gas_used: dict[str, int] = field(default_factory=dict, compare=False)
+    collateral: bytes = bytes(20)
 
 
 def deploy_all(
     client: ChainClient,
     signer: LocalSigner,
     *,
-    appraisers: Collection[bytes],
-    threshold: int,
+    appraisers: Collection[bytes] = (),
+    threshold: int = 0,
     max_registration_s: int = DEFAULT_REGISTRATION_S,
     demo_token_supply: int = 0,
 ) -> ContractAddresses:
     """Deploy verifier, registry, referee, payouts and first light (and the demo token) with one signer.
 
-    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict. ``demo_token_supply`` is in cents,
-    all of it the signer's; zero deploys no token. Raises the contracts' own errors
-    for a quorum or a registration length that they refuse.
+    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict; without appraisers the verifier is
+    a DcapVerifier over a CollateralRegistry of its own, and quotes speak for themselves. ``demo_token_supply`` is in
+    cents, all of it the signer's; zero deploys no token. Raises the contracts' own errors for a quorum or a
+    registration length that they refuse.
     """
     gas: dict[str, int] = {}
     first_block = client.block().number
@@ -95,13 +107,18 @@ def deploy_all(
         gas[name] = receipt.gas_used
         return receipt.contract_address
 
-    verifier = deploy("AppraiserQuorum", sorted(appraisers), threshold)
+    collateral = bytes(20)
+    if appraisers or threshold:
+        verifier = deploy("AppraiserQuorum", sorted(appraisers), threshold)
+    else:
+        collateral = deploy("CollateralRegistry")
+        verifier = deploy("DcapVerifier", collateral)
     registry = deploy("EnclaveRegistry", verifier, max_registration_s)
     referee = deploy("Referee", registry)
     payouts = deploy("Payouts")
     first_light = deploy("FirstLight", registry)
     token = deploy("DemoToken", demo_token_supply) if demo_token_supply else bytes(20)
-    return ContractAddresses(verifier, registry, referee, payouts, first_light, token, first_block, gas)
+    return ContractAddresses(verifier, registry, referee, payouts, first_light, token, first_block, gas, collateral)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +131,8 @@ class Contracts:
     payouts: Payouts
     first_light: FirstLightContract
     token: DemoToken
+    quotes: DcapVerifier | None
+    """The verifier, where quotes speak for themselves; None where appraisers judge."""
 
     @classmethod
     def at(cls, client: ChainClient, addresses: AddressBook) -> Contracts:
@@ -124,6 +143,8 @@ class Contracts:
             "payouts": addresses.payouts,
             "first light": addresses.first_light,
         }
+        if addresses.collateral != bytes(20):
+            named |= {"quote verifier": addresses.verifier, "collateral registry": addresses.collateral}
         codes = client.rpc.batch([("eth_getCode", ["0x" + a.hex(), "latest"]) for a in named.values()])
         for (name, address), code in zip(named.items(), codes, strict=True):
             if code in {"0x", None}:
@@ -134,6 +155,7 @@ class Contracts:
                     hint="check that the deployment file and the RPC address belong together",
                 )
         block = addresses.deployed_at_block
+        by_quote = addresses.collateral != bytes(20)
         return cls(
             client,
             EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
@@ -141,4 +163,5 @@ class Contracts:
             Payouts(client, addresses.payouts),
             FirstLightContract(client, addresses.first_light),
             DemoToken(client, addresses.token),
+            DcapVerifier(client, addresses.verifier, deployed_at_block=block) if by_quote else None,
         )

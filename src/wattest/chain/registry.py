@@ -86,7 +86,10 @@ class EnclaveRegistry:
     def register(
         self, signer: LocalSigner, verdict: EvidenceVerdict, signatures: Sequence[bytes], *, intent: str | None = None
     ) -> Receipt:
-        """Register a key; ``signatures`` are the appraisers', 65 bytes each, ascending by signer."""
+        """Register a key; ``signatures`` are the appraisers', 65 bytes each, ascending by signer.
+
+        For a registry whose verifier judges quotes it is one item, the evidence (``attestation.chain_evidence``).
+        """
         return self.client.send(
             signer, self.abi, self.address, "register", verdict, b"".join(signatures), intent=intent
         )

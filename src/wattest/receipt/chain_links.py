@@ -57,20 +57,30 @@ def check_header_signature(receipt: Receipt, deployment: Deployment) -> str:
 
 
 def check_enclave_verdict(receipt: Receipt, deployment: Deployment, view: ChainView | None) -> str:
-    """Each verdict has its quorum, and its evidence passes the policy again, as of its own time."""
+    """Each verdict has its quorum, or the registry's own judgement; its evidence passes the policy again, as of its time.
+
+    A verdict that no appraiser signed is as good as the registration that holds it: without the chain it is unchecked.
+    """
     roots = [parse_root(root) for root in deployment.trust_roots]
     kinds: set[str] = set()
     for part in receipt.registrations:
         verdict = part.verdict
         require("a verdict is for another referee", deployment.referee, verdict.referee)
-        verify_quorum(
-            verdict, part.signatures, deployment.registry_domain, frozenset(deployment.appraisers), deployment.threshold
-        )
-        at = verdict.issued_at
-        if view is not None and (found := _registered(view, deployment, part)) is not None:
-            at = found.registered_at
+        found = _registered(view, deployment, part) if view is not None else None
+        if deployment.is_judged_by_quote:
+            require("a verdict on a quote that the chain judges is signed", (), part.signatures)
+            if view is not None and found is None:
+                raise LinkBroken("the registry never took a verdict", actual=verdict.enclave_key)
+        else:
+            appraisers = frozenset(deployment.appraisers)
+            verify_quorum(verdict, part.signatures, deployment.registry_domain, appraisers, deployment.threshold)
+        at = verdict.issued_at if found is None else found.registered_at
         kinds.add(_appraise_again(part, deployment, roots, at))
     named = ", ".join(sorted(kinds))
+    if deployment.is_judged_by_quote:
+        if view is None:
+            raise LinkUnchecked(f"the evidence is accepted (root: {named}); that the contract took it {NO_CHAIN}")
+        return f"{len(receipt.registrations)} verdicts taken by the contract; evidence accepted again (root: {named})"
     return f"{len(receipt.registrations)} verdicts signed by the appraisers; evidence accepted again (root: {named})"
 
 

@@ -18,6 +18,8 @@ from wattest.protocol.fields import require_bytes, require_uint
 from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, show
 
 DEPLOYMENT_VERSION = 1
+QUOTES_VERSION = 2
+"""Of deployments whose verifier judges quotes by itself; appraisers have version 1, so that old files stay as they are."""
 MAX_DEPLOYMENT_BYTES = 2**20
 MAX_CHANNELS = 1024
 MAX_ROOTS = 8
@@ -28,6 +30,7 @@ _NAMES = (
     "version", "chain_id", "genesis_hash", "deployed_at_block", *_ADDRESSES,
     "appraisers", "threshold", "trust_roots", "channels", "distributions",
 )  # fmt: skip
+_QUOTES_NAMES = ("collateral", *(name for name in _NAMES if name not in {"appraisers", "threshold"}))
 
 
 class DeploymentInvalid(InputError):
@@ -52,7 +55,8 @@ class DistributionEntry:
 class Deployment:
     """Chain, contracts, appraisers, trust roots (DER), channels and distributions; addresses 20 bytes.
 
-    Appraisers ascend strictly; ``threshold`` of them sign a verdict. Raises DeploymentInvalid, FieldInvalid.
+    Appraisers ascend strictly; ``threshold`` of them sign a verdict. Where ``collateral`` names a collateral registry, the
+    verifier judges quotes by itself and there are no appraisers. Raises DeploymentInvalid, FieldInvalid.
     """
 
     chain_id: int
@@ -69,18 +73,22 @@ class Deployment:
     trust_roots: tuple[bytes, ...]
     channels: tuple[ChannelIdentity, ...] = ()
     distributions: tuple[DistributionEntry, ...] = ()
+    collateral: bytes = bytes(20)
 
     def __post_init__(self) -> None:
         require_uint("chain_id", self.chain_id, 256)
         require_uint("deployed_at_block", self.deployed_at_block, 64)
         require_bytes("genesis_hash", self.genesis_hash, 32)
-        for name in _ADDRESSES:
+        for name in (*_ADDRESSES, "collateral"):
             require_bytes(name, getattr(self, name), 20)
         for appraiser in self.appraisers:
             require_bytes("appraiser", appraiser, 20)
         if list(self.appraisers) != sorted(set(self.appraisers)):
             raise DeploymentInvalid("appraisers must ascend strictly", field="appraisers")
-        if not 0 < self.threshold <= len(self.appraisers) <= MAX_APPRAISERS:
+        if self.is_judged_by_quote:
+            if self.appraisers or self.threshold:
+                raise DeploymentInvalid("appraisers have no say where quotes are judged on chain", field="appraisers")
+        elif not 0 < self.threshold <= len(self.appraisers) <= MAX_APPRAISERS:
             raise DeploymentInvalid(
                 "the threshold is outside the set of appraisers", expected=len(self.appraisers), actual=self.threshold
             )
@@ -90,6 +98,11 @@ class Deployment:
             raise DeploymentInvalid("a channel is listed twice", field="channels")
         if len({entry.id for entry in self.distributions}) != len(self.distributions):
             raise DeploymentInvalid("a distribution is listed twice", field="distributions")
+
+    @property
+    def is_judged_by_quote(self) -> bool:
+        """Whether the verifier contract judges quotes by itself, without appraisers."""
+        return self.collateral != bytes(20)
 
     @property
     def referee_domain(self) -> Domain:
@@ -119,10 +132,13 @@ class Deployment:
 
     def to_bytes(self) -> bytes:
         """The canonical JSON text (RFC 8785), without a newline at the end."""
-        plain = ("chain_id", "genesis_hash", "deployed_at_block", "threshold", *_ADDRESSES)
+        plain = ("chain_id", "genesis_hash", "deployed_at_block", *_ADDRESSES)
         value: dict[str, object] = {name: show(getattr(self, name)) for name in plain}
-        value["version"] = show(DEPLOYMENT_VERSION)
-        value["appraisers"] = [show(appraiser) for appraiser in self.appraisers]
+        if self.is_judged_by_quote:
+            value |= {"version": show(QUOTES_VERSION), "collateral": show(self.collateral)}
+        else:
+            value |= {"version": show(DEPLOYMENT_VERSION), "threshold": show(self.threshold)}
+            value["appraisers"] = [show(appraiser) for appraiser in self.appraisers]
         value["trust_roots"] = [show(root) for root in self.trust_roots]
         value["channels"] = [
             {"manager": show(channel.manager), "kind": show(channel.kind), "salt": show(channel.salt)}
@@ -140,17 +156,23 @@ def parse_deployment(data: bytes) -> Deployment:
     Raises: DeploymentInvalid, JsonFieldInvalid, CanonicalJsonInvalid.
     """
     text = data[:-1] if data.endswith(b"\n") else data
-    value = members("deployment", parse(text, MAX_DEPLOYMENT_BYTES), _NAMES)
+    found = parse(text, MAX_DEPLOYMENT_BYTES)
+    is_of_quotes = isinstance(found, dict) and "collateral" in found
+    value = members("deployment", found, _QUOTES_NAMES if is_of_quotes else _NAMES)
     version = read_integer("version", value["version"], 32)
-    if version != DEPLOYMENT_VERSION:
-        raise DeploymentInvalid("unknown deployment version", expected=DEPLOYMENT_VERSION, actual=version)
+    expected = QUOTES_VERSION if is_of_quotes else DEPLOYMENT_VERSION
+    if version != expected:
+        raise DeploymentInvalid("unknown deployment version", expected=expected, actual=version)
+    if is_of_quotes and not any(read_bytes("collateral", value["collateral"], 20)):
+        raise DeploymentInvalid("the collateral registry's address is zero", field="collateral")
     addresses = {name: read_bytes(name, value[name], 20) for name in _ADDRESSES}
     return Deployment(
         chain_id=read_integer("chain_id", value["chain_id"], 256),
         genesis_hash=read_bytes("genesis_hash", value["genesis_hash"], 32),
         deployed_at_block=read_integer("deployed_at_block", value["deployed_at_block"], 64),
-        appraisers=read_list("appraisers", value["appraisers"], _address, at_most=MAX_APPRAISERS),
-        threshold=read_integer("threshold", value["threshold"], 32),
+        appraisers=read_list("appraisers", value.get("appraisers", []), _address, at_most=MAX_APPRAISERS),
+        threshold=read_integer("threshold", value.get("threshold", "0"), 32),
+        collateral=read_bytes("collateral", value["collateral"], 20) if is_of_quotes else bytes(20),
         trust_roots=read_list("trust_roots", value["trust_roots"], _root, at_most=MAX_ROOTS),
         channels=read_list("channels", value["channels"], _channel, at_most=MAX_CHANNELS),
         distributions=read_list("distributions", value["distributions"], _distribution, at_most=MAX_CHANNELS),

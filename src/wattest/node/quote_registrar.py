@@ -1,0 +1,58 @@
+"""Registration without an appraiser: the registry's verifier judges the quote by itself.
+
+Decided here: the verdict that an operator writes for itself, and what it brings as proof. Not decided here: whether the
+contract accepts it: a transaction is tried before it is sent, so that a refusal costs nothing. Invariant: everything
+in the verdict that the contract compares is taken from the evidence; its digests name the documents that the operator
+serves to whoever appraises again. docs/spec/dcap-on-chain.md, section "Registration".
+"""
+
+from __future__ import annotations
+
+from wattest.attestation.chain_evidence import chain_evidence
+from wattest.attestation.endorsements import parse_endorsements
+from wattest.attestation.evidence import parse_evidence
+from wattest.attestation.result import measurement_id
+from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
+from wattest.node.registrar import Proven
+from wattest.protocol.dcap_errors import PolicyMissing
+from wattest.protocol.verdict import EvidenceVerdict
+
+
+class QuoteRegistrar:
+    """A ``Registrar`` for registries whose verifier is a DcapVerifier."""
+
+    def __init__(self, verifier: DcapVerifier, *, longest_s: int = DEFAULT_REGISTRATION_S) -> None:
+        self._verifier = verifier
+        self._longest_s = longest_s
+
+    def prove(self, request: RegistrationRequest, now: int) -> Proven:
+        """The verdict at ``now`` with the quote as proof; the PCK certificate goes along the first time.
+
+        Raises: PolicyMissing; InputError for evidence that the contract cannot read.
+        """
+        binding = request.binding
+        policy = self._verifier.policy_of(binding.referee, binding.channel)
+        if not policy.is_set:
+            raise PolicyMissing(binding.referee, binding.channel)
+        evidence = parse_evidence(request.evidence)
+        endorsements = parse_endorsements(request.endorsements)
+        on_chain = chain_evidence(evidence, endorsements.collateral)
+        measurement = measurement_id(evidence.report)
+        verdict = EvidenceVerdict(
+            enclave_key=request.enclave_key,
+            referee=binding.referee,
+            channel=binding.channel,
+            operator=binding.operator,
+            measurement=measurement,
+            workload=request.workload,
+            platform=on_chain.facts.platform,
+            issued_at=now,
+            expires_at=now + min(policy.head.max_registration_s, self._longest_s),
+            nonce_block=request.nonce_block,
+            nonce=binding.nonce,
+            evidence_digest=evidence.digest,
+            endorsements_digest=endorsements.digest,
+            policy_digest=policy.digest,
+        )
+        return Proven(verdict, self._verifier.evidence_for(on_chain))
