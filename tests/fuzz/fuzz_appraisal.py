@@ -28,7 +28,7 @@ from fuzz_mutators import (
     mutate_toml,
     one_of,
 )
-from fuzz_target import NOW, PLATFORM, Target, own_root, seed, sound_collateral
+from fuzz_target import CORPUS, NOW, PLATFORM, Target, own_root, seed, sound_collateral, vendor_texts
 
 from wattest.attestation.appraisal import appraise
 from wattest.attestation.collateral_age import dated_parts
@@ -159,11 +159,28 @@ def judge_quote(data: bytes) -> str:
     return _shown(appraise(evidence, endorse(sound_collateral(kind)), _policy(), (own_root(),), NOW))
 
 
+def judge_altered_quote(data: bytes) -> str:
+    """A quote as it is, whatever of it was altered: what is accepted says what the enclave said."""
+    evidence = parse_evidence(data)
+    kind = "sgx" if isinstance(evidence.report, EnclaveReport) else "tdx"
+    result = appraise(evidence, endorse(sound_collateral(kind)), _policy(), (own_root(),), NOW)
+    assert not result.genuine or evidence.signed_digest in _signed_digests()
+    return _shown(result)
+
+
+@cache
+def _signed_digests() -> frozenset[bytes]:
+    files = sorted((CORPUS / "quote").glob("seed-*"))
+    return frozenset(parse_evidence(path.read_bytes()).signed_digest for path in files)
+
+
 def judge_collateral(data: bytes) -> str:
-    """Collateral as it is, whatever of it was altered; and its dates."""
+    """Collateral as it is, whatever of it was altered, and its dates: what is genuine, the vendor signed."""
     collateral = parse_collateral(data)
     kind = "tdx" if '"TDX"' in collateral.tcb_info else "sgx"
-    return _judge(collateral, kind)
+    word = _judge(collateral, kind)
+    assert not word.startswith("True") or {collateral.tcb_info, collateral.qe_identity} <= vendor_texts()
+    return word
 
 
 def judge_tcb_info(data: bytes) -> str:
@@ -294,6 +311,7 @@ TARGETS = (
     Target("ear", read_ear, _EAR, "ear"),
     Target("ear-token", read_token, mutate_bytes, "ear-token"),
     Target("ear-token-signed", read_signed_token, _EAR, "ear"),
+    Target("quote-altered-judged", judge_altered_quote, _QUOTE, "quote"),
     Target("quote-judged", judge_quote, _QUOTE, "quote"),
     Target("collateral-judged", judge_collateral, _COLLATERAL, "collateral"),
     Target("tcb-info-judged", judge_tcb_info, _JSON, "tcb-info"),

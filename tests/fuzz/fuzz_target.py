@@ -42,6 +42,13 @@ def sound_collateral(kind: str) -> Collateral:
 
 
 @cache
+def vendor_texts() -> frozenset[str]:
+    """TCB info and QE identity as the vendor signed them, of every seed."""
+    found = [parse_collateral(path.read_bytes()) for path in sorted((CORPUS / "collateral").glob("seed-*"))]
+    return frozenset(text for each in found for text in (each.tcb_info, each.qe_identity))
+
+
+@cache
 def own_root() -> TrustRoot:
     """The platform's root."""
     return parse_root(PLATFORM.root_certificate)
