@@ -9,8 +9,8 @@ Source: docs/spec/verdict.md; RFC 9334.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.endorsements import parse_endorsements
@@ -48,7 +48,8 @@ class RegistrationRequest:
 class Appraiser:
     """One appraiser: its key, its policy file as bytes, the roots it trusts, the workloads it knows.
 
-    The policy says which measurements are wanted; ``workloads`` which modules those measurements may run.
+    The policy says which measurements are wanted; ``workloads`` which modules those measurements may run. ``report``
+    gets the warnings that come with evidence that is accepted: collateral about to end, a clock that is behind.
     """
 
     key: Secp256k1PrivateKey
@@ -56,6 +57,7 @@ class Appraiser:
     roots: Sequence[TrustRoot]
     workloads: frozenset[bytes]
     registration_s: int = DEFAULT_REGISTRATION_S
+    report: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
 
     def judge(self, request: RegistrationRequest, now: int) -> AppraisalResult:
         """Appraise at ``now`` without signing; the result says why.
@@ -91,6 +93,8 @@ class Appraiser:
                 codes=[finding.code for finding in result.findings],
                 measurement=result.measurement_id,
             )
+        for warning in result.warnings:
+            self.report(f"evidence of operator 0x{request.binding.operator.hex()}: {warning}")
         return EvidenceVerdict(
             enclave_key=request.enclave_key,
             referee=request.binding.referee,

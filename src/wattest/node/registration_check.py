@@ -7,7 +7,7 @@ evidence is judged (``attestation.appraisal``). docs/spec/verdict.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.endorsements import parse_endorsements
@@ -37,11 +37,13 @@ class RegistrationAppraiser:
         *,
         policy: bytes,
         roots: Sequence[TrustRoot],
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry = registry
         self._remotes = remotes
         self._policy = parse_policy(policy)
         self._roots = tuple(roots)
+        self._report = report
         self._accepted: set[bytes] = set()
 
     def __call__(self, header: BatchHeader, signer: bytes) -> None:
@@ -71,6 +73,8 @@ class RegistrationAppraiser:
             expectation=Expectation(report_data=_bound(verdict, self._registry.client.chain_id)),
         )
         result.verify_accepted()
+        for warning in result.warnings:
+            self._report(f"registration of 0x{signer.hex()}, as of its verdict: {warning}")
         self._accepted.add(digest)
 
     @staticmethod

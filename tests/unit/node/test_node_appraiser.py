@@ -91,3 +91,14 @@ def test_appraisers_with_different_policies_do_not_sign_one_verdict(
 def test_nobody_to_ask_is_refused(request_: RegistrationRequest) -> None:
     with pytest.raises(EvidenceRefused):
         collect_verdict([], request_, REGISTRY, NOW)
+
+
+def test_warnings_of_accepted_evidence_are_reported(platform: SimulatedPlatform, request_: RegistrationRequest) -> None:
+    said: list[str] = []
+    reporting = replace(appraiser(platform), report=said.append)
+    reporting.verdict(request_, NOW)
+    assert not [line for line in said if "fetch it again" in line]
+    said.clear()
+    reporting.verdict(request_, NOW + 6 * 86_400)
+    assert any("can be used for" in line and "fetch it again" in line for line in said)
+    assert all(line.startswith("evidence of operator 0x") for line in said)

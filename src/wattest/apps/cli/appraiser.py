@@ -56,6 +56,7 @@ def run(config_path: Path) -> None:
         [parse_root(root) for root in deployment.trust_roots],
         frozenset(workload_digest(load_guest_bytes(name), configuration) for name in ("vee", "settle")),
         settings.registration_s,
+        report=lambda line: click.echo(line, err=True),
     )
     client = ChainClient.connect(
         settings.chain.rpc_url or "",

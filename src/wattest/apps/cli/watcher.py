@@ -86,7 +86,13 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
         appraiser = None
         if settings.policy is not None:
             roots = [parse_root(root) for root in deployment.trust_roots]
-            appraiser = RegistrationAppraiser(contracts.registry, remotes, policy=settings.policy, roots=roots)
+            appraiser = RegistrationAppraiser(
+                contracts.registry,
+                remotes,
+                policy=settings.policy,
+                roots=roots,
+                report=lambda line: click.echo(line, err=True),
+            )
         node = Watcher(
             log,
             contracts.referee,
