@@ -36,6 +36,8 @@ def test_show(capsys: pytest.CaptureFixture[str]) -> None:
         (NOW + 7 * DAY + 1, ("--maximum-age-days", "30"), 0, "usable until 2026-10-21"),
         (NOW + 30 * DAY + 1, ("--maximum-age-days", "60"), 4, "expired"),
         (NOW - 1, (), 4, "from future"),
+        (NOW - 60, ("--clock-tolerance", "59"), 4, "NOT USABLE: issued 60 s after this time: set the clock"),
+        (NOW - 60, ("--clock-tolerance", "60"), 0, "behind the collateral's issuer"),
     ],
 )
 def test_age(at: int, more: tuple[str, ...], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -23,6 +24,7 @@ from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
+_REMEMBERED = 8
 _BYTE_FIELDS = frozenset({"root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"})
 _OPTIONAL_FIELDS = frozenset({"pck_certificate_chain"})
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
@@ -106,6 +108,7 @@ def parse_collateral(data: bytes) -> Collateral:
     return Collateral(**found)  # type: ignore[arg-type]  # kinds were checked field by field
 
 
+@lru_cache(maxsize=_REMEMBERED)  # one appraisal reads the same two texts several times
 def parse_statement(text: str, what: str) -> Statement:
     """Read the dates and numbers of TCB info or QE identity (``what`` names it in errors).
 
