@@ -1,7 +1,8 @@
 """Check a Gramine manifest, or render one from this installation; deploy/gramine/README.md says when.
 
 check FILE [--template] [--host]: says every fault; exit code 1 when there is one.
-render --runtime FOLDER --libos FILE --out FOLDER --state FOLDER: writes wattest.manifest and launch.json into --out.
+render --runtime FOLDER --libos FILE --out FOLDER --state FOLDER [--port NUMBER]: writes wattest.manifest and
+launch.json into --out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from wattest.enclave.host.gramine_manifest import (
     parse_manifest,
     verify_host_modes,
 )
-from wattest.enclave.host.gramine_render import LAUNCH_FILE, GramineFiles, launch_file, render_manifest
+from wattest.enclave.host.gramine_render import LAUNCH_FILE, LISTEN_PORT, GramineFiles, launch_file, render_manifest
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import WattestError
 
@@ -40,7 +41,7 @@ def render(options: argparse.Namespace) -> None:
     """Measure, render, write."""
     measurement = measure(LaunchSettings(device="gramine"))
     binaries = [file.path for file in measurement.files if ".so" in file.path.name or file.category == "interpreter"]
-    out, launch = options.out.resolve(), launch_file(measurement)
+    out, launch = options.out.resolve(), launch_file(measurement, port=options.port)
     files = GramineFiles(
         options.libos.resolve(),
         system_libraries(binaries, options.runtime.resolve()),
@@ -78,6 +79,7 @@ def main(arguments: list[str]) -> int:
     rendering = commands.add_parser("render")
     for name in ("--runtime", "--libos", "--out", "--state"):
         rendering.add_argument(name, type=Path, required=True)
+    rendering.add_argument("--port", type=int, choices=range(1, 65_536), default=LISTEN_PORT, metavar="NUMBER")
     rendering.set_defaults(run=render)
     options = parser.parse_args(arguments)
     try:

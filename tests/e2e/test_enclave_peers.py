@@ -17,16 +17,20 @@ from pathlib import Path
 import pytest
 from enclave_community import NONCE, Community
 from enclave_peers import NOW, meet, peer_settings, permit
+from gramine_folder import GramineFolder
 
+from wattest.attestation.formats.quote import EnclaveReport, parse_quote
 from wattest.attestation.ra_tls import PeerRefused
 from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob
 from wattest.enclave.host.peer import PeerLost, ask_witness, give, hand_over, serve_witness, take
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.measured.errors import HandOverRefused, PhaseRefused
+from wattest.enclave.simulator.launch import DeviceService
+from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
-from wattest.protocol.hand_over_permit import PermitKind, SignedPermit
+from wattest.protocol.hand_over_permit import PermitKind, PermitRefused, SignedPermit
 from wattest.protocol.witness_verdict import recover_witness
 
 pytestmark = pytest.mark.e2e
@@ -222,6 +226,33 @@ def test_a_witness_of_another_operator_signs(platforms: Platforms, tmp_path: Pat
     assert served == [outcome]
     assert outcome.verdict.ok
     assert recover_witness(outcome.verdict, outcome.signature, community.domain) == other.address == outcome.witness
+
+
+def test_an_upgrade_to_another_measurement(platforms: Platforms, tmp_path: Path) -> None:
+    """From a program that asks the simulator's device to one that reads Gramine's files, here in a folder."""
+    after = measure(LaunchSettings(device="gramine")).digest
+    device = GramineFolder(tmp_path / "attestation", DeviceService(platforms[1], after, debug=False))
+    with (
+        EnclaveProcess(platforms[0], tmp_path / "giver", request_timeout_s=30) as giver,
+        EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=30, device_root=device.folder) as taker,
+    ):
+        before = giver.measurement.digest
+        assert before != after == taker.measurement.digest
+        giver.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
+        first = giver.client.seal_batch(COMMUNITY.seal_job(0))
+        taker.client.prepare_successor(COMMUNITY.binding(), COMMUNITY.channel)
+        ours, theirs = (peer_settings(COMMUNITY, each, platforms, measurements=(before, after)) for each in platforms)
+        back = permit(COMMUNITY, platforms[1], from_measurement=after, to_measurement=before)
+        with pytest.raises(PermitRefused):
+            hand_over(giver.client, ours, taker.client, theirs, back)
+        signed = permit(COMMUNITY, platforms[1], from_measurement=before, to_measurement=after)
+        assert hand_over(giver.client, ours, taker.client, theirs, signed).sequence == 1
+        evidence = taker.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel).evidence
+        report = parse_quote(evidence).report
+        assert isinstance(report, EnclaveReport)
+        assert report.mr_enclave == after
+        assert taker.client.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
+    device.close()
 
 
 def test_a_host_that_goes_away(platforms: Platforms, pair: tuple[EnclaveProcess, EnclaveProcess]) -> None:

@@ -76,7 +76,7 @@ def gone(process_id: int, within_s: float = 5.0) -> bool:
 
 
 def socket_of(process: EnclaveProcess) -> Path:
-    return process.client._socket_path
+    return process.client._place
 
 
 def test_identity_evidence_and_first_light(process: EnclaveProcess, community: Community) -> None:
@@ -147,7 +147,7 @@ def test_it_dies_with_its_host_even_when_the_host_is_killed(machine: SimulatedPl
         from wattest.enclave.simulator.platform import SimulatedPlatform
         enclave = EnclaveProcess(SimulatedPlatform.open(Path({str(folder)!r})), Path({str(tmp_path / "state")!r}))
         enclave.start()
-        print(enclave.process_id, enclave.client._socket_path.parent, flush=True)
+        print(enclave.process_id, enclave.client._place.parent, flush=True)
         time.sleep(60)
         """
     )

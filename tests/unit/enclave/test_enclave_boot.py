@@ -92,6 +92,15 @@ def test_measured_files_and_the_own_folders_may_be_opened(fence: Fence, files: d
     fence.audit("compile", ("source", "name"))
 
 
+def test_one_port_of_the_loopback_interface_may_be_allowed(fence: Fence, tmp_path: Path) -> None:
+    fence.allow(str(tmp_path / "state"), port=47_471)
+    fence.audit("socket.bind", (object(), ("127.0.0.1", 47_471)))
+    fence.audit("socket.bind", (object(), str(tmp_path / "state/enclave.sock")))
+    for address in (("127.0.0.1", 47_472), ("0.0.0.0", 47_471), ("", 47_471), ("::1", 47_471, 0, 0), ("127.0.0.1", 0)):
+        with pytest.raises(OutsideMeasurement):
+            fence.audit("socket.bind", (object(), address))
+
+
 def test_everything_else_is_refused(fence: Fence, files: dict[str, Path], tmp_path: Path) -> None:
     link = tmp_path / "state" / "link"
     link.symlink_to("/etc/passwd")
@@ -106,6 +115,7 @@ def test_everything_else_is_refused(fence: Fence, files: dict[str, Path], tmp_pa
         ("ctypes.dlopen", ("libc.so.6",)),
         ("ctypes.dlopen", (str(tmp_path / "state/evil.so"),)),
         ("socket.bind", (object(), ("127.0.0.1", 80))),
+        ("socket.bind", (object(), ("0.0.0.0", 47_471))),
         ("socket.bind", (object(), "/tmp/elsewhere.sock")),
         ("socket.connect", (object(), "/tmp/elsewhere.sock")),
         ("socket.getaddrinfo", ("example.org", 80, 0, 0, 0)),

@@ -79,8 +79,9 @@ class EnclaveMisbehaved(VerificationError):
 class EnclaveClient(PeerCalls):
     """One connection to one enclave; methods are synchronous, and safe to call from several threads in turn."""
 
-    def __init__(self, socket_path: Path, *, request_timeout_s: float = 120.0) -> None:
-        self._socket_path = socket_path
+    def __init__(self, place: Path | int, *, request_timeout_s: float = 120.0) -> None:
+        """``place`` is the enclave's Unix socket, or the port of the loopback interface that it was launched with."""
+        self._place = place
         self._request_timeout_s = request_timeout_s
         self._stream: socket.socket | None = None
         self._id = 0
@@ -350,10 +351,11 @@ class EnclaveClient(PeerCalls):
 
     def _connect(self) -> socket.socket:
         if self._stream is None:
-            stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            is_port = isinstance(self._place, int)
+            stream = socket.socket(socket.AF_INET if is_port else socket.AF_UNIX, socket.SOCK_STREAM)
             stream.settimeout(self._request_timeout_s)
             try:
-                stream.connect(str(self._socket_path))
+                stream.connect(("127.0.0.1", self._place) if is_port else str(self._place))
             except OSError:
                 stream.close()
                 raise

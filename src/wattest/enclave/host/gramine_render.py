@@ -27,6 +27,7 @@ from wattest.enclave.simulator.measurement import BOOT_FILE, Measurement, interp
 from wattest.errors import ConfigError
 
 LAUNCH_FILE = "launch.json"
+LISTEN_PORT = 47_471
 DEVICE_ROOT = "/dev/attestation"
 _STANDARD_INPUT, _STANDARD_OUTPUT = 0, 1
 _WHOLE_ENTRY = frozenset({"mounts", "trusted_files"})
@@ -47,10 +48,14 @@ class GramineFiles:
 
 
 def launch_file(measurement: Measurement, *, device_root: str = DEVICE_ROOT, state: str = STATE_FOLDER,
-                socket: str = f"{SOCKET_FOLDER}/enclave.sock") -> bytes:  # fmt: skip
-    """What the program starts from: readiness goes to standard output, and the end of standard input ends it."""
+                socket: str = f"{SOCKET_FOLDER}/enclave.sock", port: int = LISTEN_PORT) -> bytes:  # fmt: skip
+    """What the program starts from: readiness goes to standard output, and the end of standard input ends it.
+
+    It listens on ``port`` of the loopback interface, since Gramine keeps Unix sockets inside; on the socket when 0.
+    """
     run = {
         "socket": socket,
+        "port": port,
         "state_dir": state,
         "device_root": device_root,
         "device_fd": -1,

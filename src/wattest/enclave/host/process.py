@@ -178,6 +178,7 @@ class EnclaveProcess:
         self._lifeline = lifeline_write
         run = {
             "socket": str(run_dir / "enclave.sock"),
+            "port": 0,
             "state_dir": str(self._state_dir.resolve()),
             "device_root": str(self._device_root.resolve()) if self._device_root is not None else "",
             "device_fd": inside.fileno(),

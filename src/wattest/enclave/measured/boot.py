@@ -25,6 +25,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 MAX_LAUNCH_BYTES = 16 * 1024 * 1024
+LOOPBACK = "127.0.0.1"
 SOURCE_ROOTS = ("stdlib", "stdlib/lib-dynload", "packages")
 _DENIED_EVENTS = frozenset(
     {
@@ -57,11 +58,13 @@ class Fence(MetaPathFinder):
         self._paths = paths
         self._logical_of = {os.path.realpath(path): logical for logical, path in paths.items()}
         self._writable: tuple[str, ...] = ()
+        self._port = 0
         self._reading: set[str] = set()
         self._suffixes = importlib.machinery.EXTENSION_SUFFIXES
 
-    def allow(self, *directories: str) -> None:
-        """Let the program read and write below these directories: its state, its socket, its device."""
+    def allow(self, *directories: str, port: int = 0) -> None:
+        """Let the program read and write below these directories (state, socket, device); listen on a loopback port."""
+        self._port = port
         self._writable = tuple(os.path.realpath(directory) + os.sep for directory in directories if directory)
 
     def read(self, logical: str) -> bytes:
@@ -144,7 +147,8 @@ class Fence(MetaPathFinder):
                 self._judge_open(arguments[0], os.O_RDONLY, own=False)
         elif event == "socket.bind":
             address = arguments[1]
-            if not isinstance(address, str) or not os.path.realpath(address).startswith(self._writable):
+            is_own = isinstance(address, str) and os.path.realpath(address).startswith(self._writable)
+            if not is_own and (not self._port or address != (LOOPBACK, self._port)):
                 raise OutsideMeasurement("the enclave listens on its own socket alone")
         elif event in _DENIED_EVENTS:
             raise OutsideMeasurement(f"{event} is not for an enclave")
@@ -206,7 +210,8 @@ def main(arguments: list[str]) -> int:
     launch = json.loads(text)
     manifest = launch["manifest"]
     fence = Fence(manifest["files"], launch["paths"])
-    fence.allow(str(Path(launch["run"]["socket"]).parent), launch["run"]["state_dir"], launch["run"]["device_root"])
+    run = launch["run"]
+    fence.allow(str(Path(run["socket"]).parent), run["state_dir"], run["device_root"], port=run["port"])
     fence.verify_loaded()
     sys.path[:] = []
     sys.path_hooks[:] = []
@@ -219,7 +224,7 @@ def main(arguments: list[str]) -> int:
     sys.addaudithook(fence.audit)
     from wattest.enclave.measured.program import run_program
 
-    return run_program(manifest, launch["run"])
+    return run_program(manifest, run)
 
 
 if __name__ == "__main__":

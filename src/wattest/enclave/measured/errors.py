@@ -141,6 +141,10 @@ class StateInUse(ConfigError):
     """Another enclave holds the state folder."""
 
 
+class PortUnavailable(TransportError):
+    """The loopback port that the enclave was launched to listen on is taken or refused."""
+
+
 class EnclaveBusy(TransportError):
     """Another host is connected."""
 

@@ -27,6 +27,7 @@ from wattest.enclave.measured.errors import (
     EnclaveFault,
     EngineMismatch,
     FrameTooLarge,
+    PortUnavailable,
     StateInUse,
     StateWriteFailed,
 )
@@ -55,7 +56,7 @@ def run_program(manifest: dict[str, Any], run: dict[str, Any]) -> int:
     threading.Thread(target=_watch_lifeline, args=(run["lifeline_fd"], place), name="lifeline", daemon=True).start()
     try:
         service = _open(manifest, run)
-        listener = _listen(place)
+        listener = _listen(place, run["port"])
     except WattestError as error:
         _say(run["ready_fd"], encode_error(0, error))
         return 1
@@ -109,10 +110,21 @@ def _lock(folder: Path) -> None:
         ) from error
 
 
-def _listen(place: Path) -> socket.socket:
+def _listen(place: Path, port: int) -> socket.socket:
+    """The enclave's socket: a Unix one, or where a library OS keeps those inside, a loopback port (0 for none)."""
     os.umask(0o177)  # the socket comes into being with mode 0600
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(place))
+    if port:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortUnavailable(
+                f"the enclave's port cannot be listened on: {error.strerror}", retryable=True, port=port
+            ) from error
+    else:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(place))
     listener.listen(4)
     return listener
 
@@ -173,8 +185,8 @@ def _refuse(listener: socket.socket) -> None:
 
 
 def _is_own_user(connection: socket.socket) -> bool:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True  # the socket's mode and folder keep others out
+    if not hasattr(socket, "SO_PEERCRED") or connection.family != socket.AF_UNIX:
+        return True  # the socket's mode and folder keep others out; of a port, the network namespace
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
     _, user, _ = _PEER_CREDENTIALS.unpack(raw)
     return bool(user in (os.getuid(), 0))
