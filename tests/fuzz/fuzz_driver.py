@@ -35,7 +35,7 @@ from wattest.errors import WattestError
 
 CHUNK = 25_000
 INPUT_SECONDS = 2  # of processor time: a busy machine is no finding
-STALL_SECONDS = 30  # a process that holds the interpreter's lock for so long is ended from outside
+STALL_SECONDS = 120  # a process that holds the interpreter's lock for so long is ended from outside
 INPUT_MEMORY = 256 * 1024 * 1024
 PROCESS_MEMORY = 3 * 1024 * 1024 * 1024
 MAX_KEPT = 400

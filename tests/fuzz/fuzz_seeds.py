@@ -28,7 +28,10 @@ from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki, pem_chain
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import trust_domain_report
+from wattest.node.appraiser import RegistrationRequest
+from wattest.node.appraiser_service import request_body
 from wattest.node.pccs_wire import Item, SignedStatement, encode_signed_statement
+from wattest.protocol.report_data import KeyBinding
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_790_000_000
@@ -143,6 +146,9 @@ def seeds() -> dict[str, bytes]:
     ):
         made[f"tagged-evidence/seed-{name}.cbor"] = encode_tagged_evidence(quote, claims.to_bytes())
         made[f"attested-certificate/seed-{name}.der"] = issue_certificate(peer, quote, claims.to_bytes(), NOW)
+    binding = KeyBinding(31_337, bytes([4] * 20), bytes([5] * 32), bytes([6] * 20), bytes([8] * 32))
+    asked = RegistrationRequest(binding, bytes([9] * 20), quotes["sgx"][:600], b'{"tcb_info":""}', 17, bytes([10] * 32))
+    made["verdict-request/seed-short.json"] = request_body(asked, NOW)
     key = P256PrivateKey.from_seed(bytes([7] * 32))
     for name, quote, collateral in (
         ("accepted", quotes["sgx"], collaterals["sgx"]),

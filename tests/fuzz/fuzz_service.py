@@ -17,6 +17,7 @@ from wattest.attestation.evidence import Evidence, parse_evidence
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee, model_of
 from wattest.enclave.simulator.pki import FMSPC
 from wattest.errors import WattestError
+from wattest.node.appraiser_service import parse_request, request_body
 from wattest.node.pccs_wire import (
     Item,
     encode_signed_statement,
@@ -65,6 +66,13 @@ def read_revocation_list(data: bytes) -> str:
     return "list"
 
 
+def read_verdict_request(data: bytes) -> str:
+    """What an appraiser is asked over HTTP: read, it goes over the wire as the same request."""
+    request, issued_at = parse_request(data)
+    assert parse_request(request_body(request, issued_at)) == (request, issued_at)
+    return f"{len(request.evidence) > 0} {len(request.endorsements) > 0}"
+
+
 def check_collateral(data: bytes) -> str:
     """Collateral held against the root and a platform model, and against what was there before."""
     new = parse_endorsements(data)
@@ -80,7 +88,9 @@ def check_collateral(data: bytes) -> str:
     return follows
 
 
+_JSON = one_of(mutate_json, mutate_json, mutate_bytes)
 TARGETS = (
+    Target("verdict-request", read_verdict_request, _JSON, "verdict-request"),
     Target("certificate", read_certificate, one_of(mutate_der, mutate_der, mutate_bytes), "certificate"),
     Target("chain-field", read_chain_field, one_of(mutate_pem, mutate_bytes), "chain"),
     Target("signed-statement", read_statement, one_of(mutate_json, mutate_bytes), "signed-statement"),
