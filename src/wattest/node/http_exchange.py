@@ -91,7 +91,7 @@ class HttpPeer:
             if isinstance(stream, ssl.SSLSocket):
                 stream.do_handshake()
             connection.sock = stream
-            found = _answer(connection, method, path, limit, body)
+            found = _answer(connection, method, path, limit, body, self._authority())
         except (OSError, http.client.HTTPException):
             if late.is_set():
                 raise self._late() from None
@@ -104,6 +104,11 @@ class HttpPeer:
             raise self._late()
         return found
 
+    def _authority(self) -> str:
+        """The ``Host`` field: the connection knows nothing of TLS, and would name its port as an odd one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS["https" if self.secure else "http"] else f"{host}:{self.port}"
+
     def _late(self) -> DeadlinePassed:
         return DeadlinePassed(
             f"no whole answer within {self._deadline_s:g} s", retryable=False, host=self.host, port=self.port
@@ -111,9 +116,9 @@ class HttpPeer:
 
 
 def _answer(
-    connection: http.client.HTTPConnection, method: str, path: str, limit: int, body: bytes | None
+    connection: http.client.HTTPConnection, method: str, path: str, limit: int, body: bytes | None, authority: str
 ) -> HttpAnswer:
-    connection.request(method, path, body)
+    connection.request(method, path, body, {"Host": authority})
     response = connection.getresponse()
     pieces: list[bytes] = []
     total = 0

@@ -163,9 +163,8 @@ class CollateralService:
         return self._request(peer, url, peer.target, Item.ROOT_LIST)
 
     def _ask(self, item: Item, model: PlatformModel) -> HttpAnswer:
-        path = self._prefix + path_of(item, model)
-        scheme = "https" if self._peer.secure else "http"
-        return self._request(self._peer, f"{scheme}://{self._peer.host}:{self._peer.port}{path}", path, item)
+        path = path_of(item, model)
+        return self._request(self._peer, self._settings.url.rstrip("/") + path, self._prefix + path, item)
 
     def _request(self, peer: HttpPeer, url: str, path: str, item: Item) -> HttpAnswer:
         self._report(f"asking for the {item}: {url}")

@@ -36,6 +36,7 @@ def everything(words: PolicyInWords) -> str:
         (GRACE, "OutOfDate is tolerated with no advisory but INTEL-SA-00828, and only before 2026-12-31 (UTC)"),
         (HARDENING, "SWHardeningNeeded is tolerated without any advisory"),
         (HARDENING, "SWHardeningNeeded is tolerated without an end"),
+        ("clock_tolerance_s = 60\n", "collateral issued up to 60 s after this clock's time is judged as of its issue"),
         ("production = true\n", "the chain ends in Intel's root"),
         ("production = true\n", "every root but Intel's"),
         ("maximum_collateral_age_days = 3\n", "at most 3 days old"),

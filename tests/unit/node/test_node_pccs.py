@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from evidence_world import KINDS
 from http_faults import (
     Fault,
     FaultyProxy,
@@ -37,7 +38,7 @@ from wattest.attestation.endorsements import Endorsements, endorse, parse_endors
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.platform_model import PlatformModel, model_of
-from wattest.attestation.policy import default_policy
+from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.roots import TrustRoot, intel_root, parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
@@ -89,6 +90,15 @@ def test_what_is_fetched_is_what_was_issued_and_appraises(service: str) -> None:
     fetched = fetch(service)
     assert fetched == HEALTHY
     assert appraise(parse_evidence(QUOTE), fetched, default_policy(), [ROOT], NOW).genuine
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_evidence_finds_its_collateral(kind: str) -> None:
+    parts = KINDS[kind]
+    evidence = parse_evidence(parts.quote())
+    with serving(*(endorse(each.collateral()) for each in KINDS.values())) as server:
+        fetched = fetch(server.url, model_of(evidence), parse_root(parts.root), parts.at)
+    assert appraise(evidence, fetched, parse_policy(parts.policy.encode()), [parse_root(parts.root)], parts.at).accepted
 
 
 def test_a_path_before_the_api_s_own_is_kept(service: str) -> None:
