@@ -31,6 +31,7 @@ from wattest.config import ChainConfig
 from wattest.errors import InputError
 from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
 from wattest.protocol.errors import KeyNeverRegistered
+from wattest.protocol.verdict import Revocation
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)
@@ -95,12 +96,12 @@ def test_a_refusal_stops_nobody_else(anvil: Anvil) -> None:
     anvil.fund(poor.address, 10)
     quorum = client.deploy(signer, load_abi("AppraiserQuorum"), [signer.address], 1).contract_address
     registry = client.deploy(signer, load_abi("EnclaveRegistry"), quorum, 3_600).contract_address
-    abi = load_abi("EnclaveRegistry")
+    abi, revocation = load_abi("EnclaveRegistry"), Revocation(TARGET, bytes(20), bytes(32), bytes(20))
     assert registry is not None
     requests = [
         pay(signer, 1),
-        client.request(signer, abi, registry, "revoke", TARGET, intent="asked first"),  # found out by estimating
-        client.request(signer, abi, registry, "revoke", TARGET, intent="mined", gas=100_000),  # found out by mining
+        client.request(signer, abi, registry, "revoke", revocation, intent="asked first"),  # found out by estimating
+        client.request(signer, abi, registry, "revoke", revocation, intent="mined", gas=100_000),  # found out by mining
         pay(poor, 2, wei=10**18, gas=None),
         pay(signer, 3),
     ]

@@ -244,6 +244,13 @@ class Anvil:
         """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def process_id(self) -> int:
+        """The running chain's process; raises ``ChainUnreachable`` when it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            raise ChainUnreachable("the embedded chain does not run", retryable=False, folder=self.folder)
+        return self._process.pid
+
     def start(self) -> Self:
         """Start anvil and wait until it answers; raises ``PortTaken``, ``ChainFolderInUse``, ``ChainStartFailed``."""
         binary = find_anvil(self._binary)

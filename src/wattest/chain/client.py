@@ -285,7 +285,9 @@ class ChainClient:
         source, pipeline = iter(requests), self.pipeline(in_flight=in_flight)
         while batch := list(islice(source, max(1, pipeline.room))):
             yield from pipeline.submit(batch)
-            if not pipeline.room:
+            while (
+                2 * pipeline.room < in_flight
+            ):  # half of it at once: a few round trips for many, while the rest is mined
                 yield from pipeline.collect()
         yield from pipeline.drain()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from wattest.chain.faults import AccountUnfunded, IntentRepeated, TransactionPending
 from wattest.chain.rpc import RpcFailed
-from wattest.chain.sending import Flight, Sending
+from wattest.chain.sending import Flight, Outlook, Sending
 from wattest.chain.transactions import Delivery, TransactionRequest
 from wattest.chain.wire import (
     field_of,
@@ -29,8 +29,8 @@ from wattest.chain.wire import (
 from wattest.errors import InputError
 
 MAX_IN_FLIGHT = 1_024
-DEFAULT_IN_FLIGHT = 64
-"""What a node's pool holds of one account without complaint."""
+DEFAULT_IN_FLIGHT = 24
+"""Enough to keep a chain busy; anvil grows slower with what waits in its pool (``wattest bench chain``)."""
 FIRST_POLL_S = 0.005
 LONGEST_POLL_S = 1.0
 FIRST_REVIVAL_S = 2.0
@@ -74,6 +74,7 @@ class Pipeline:
         self._flights: list[Flight] = []
         self._done: list[Delivery] = []
         self._lanes: dict[bytes, _Lane] = {}
+        self._outlook: Outlook | None = None
         self._left_at = time.monotonic()
 
     @property
@@ -99,7 +100,7 @@ class Pipeline:
                 continue
             batch, waiting = waiting[: self.room], waiting[self.room :]
             self._refuse_repeated(batch)
-            self._take(self._sending.admit(batch))
+            self._take(self._sending.admit(batch, self._outlook))
         return landed
 
     def collect(self) -> list[Delivery]:
@@ -133,15 +134,14 @@ class Pipeline:
 
     def _look(self) -> None:
         """Ask for receipts and take out what is mined and deep enough."""
-        asked = [(flight, sent) for flight in self._flights for sent in flight.broadcasts]
-        head, *answers = self._sending.rpc.batch(
-            [("eth_blockNumber", []), *(("eth_getTransactionReceipt", [hex_data(sent.hash)]) for _, sent in asked)]
-        )
+        head, passed = self._passed()
+        asked = [(flight, sent) for flight in passed for sent in flight.broadcasts]
+        answers = self._sending.rpc.batch([("eth_getTransactionReceipt", [hex_data(sent.hash)]) for _, sent in asked])
         mined: dict[int, tuple[Flight, dict[str, Any]]] = {}
         for (flight, _), receipt in zip(asked, answers, strict=True):
             if receipt is not None:
                 mined[id(flight)] = flight, receipt
-        landed = self._deep_enough(list(mined.values()), parse_quantity(head))
+        landed = self._deep_enough(list(mined.values()), head)
         for flight, receipt in landed:
             self._land(flight, receipt)
         if landed:
@@ -153,6 +153,11 @@ class Pipeline:
                     self._lanes[sender] = _Lane(time.monotonic())
                 else:
                     del self._lanes[sender]
+
+    def _passed(self) -> tuple[int, list[Flight]]:
+        """The head, and the flights whose nonce is spent."""
+        outlook = self._outlook = self._sending.outlook(self._lanes)
+        return outlook.head, [flight for flight in self._flights if flight.newest.nonce < outlook.spent[flight.sender]]
 
     def _deep_enough(
         self, mined: Sequence[tuple[Flight, dict[str, Any]]], head: int
@@ -178,6 +183,7 @@ class Pipeline:
         if has_succeeded(receipt):
             self._done.append(Delivery(flight.request, parse_receipt(receipt)))
         else:
+            self._outlook = None  # its nonce is nobody's now, and must not be given out by a count from before
             self._done.append(Delivery(flight.request, failure=self._sending.failure_of(flight, receipt)))
 
     def _take(self, outcomes: Sequence[Flight | Delivery]) -> None:

@@ -28,6 +28,7 @@ PRIORITY_FEE_WEI = 1_000_000_000
 MAX_OUTSTANDING = 4_096
 """Transactions of one sender that may wait for a block at once; nodes hold fewer, and drop the rest."""
 TRANSFER_GAS = 21_000
+_OUTLOOK_LIFE_S = 0.5
 _LATE_RECEIPT_POLLS_S = (0.0, 0.1, 0.3)
 _NO_ABI = ContractAbi("", ())
 
@@ -52,11 +53,17 @@ class Flight:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outlook:
-    """What the chain says before something is signed."""
+class Outlook:
+    """What the right chain said of these senders, and when: their spent nonces, the base fee, the head."""
 
     base_fee_wei: int
     spent: dict[bytes, int]
+    head: int
+    read_at: float
+
+    def serves(self, senders: Iterable[bytes]) -> bool:
+        """Whether it is young enough to sign by, for these."""
+        return time.monotonic() - self.read_at < _OUTLOOK_LIFE_S and all(sender in self.spent for sender in senders)
 
 
 class Sending:
@@ -77,14 +84,17 @@ class Sending:
         self._locks_lock = threading.Lock()
         self._in_pool: set[bytes] = set()  # taken by the node from this process, and not seen mined since
 
-    def admit(self, requests: Sequence[TransactionRequest]) -> list[Flight | Delivery]:
+    def admit(self, requests: Sequence[TransactionRequest], outlook: Outlook | None = None) -> list[Flight | Delivery]:
         """Bind every request to a nonce, remember all of them, then broadcast; in the order of ``requests``.
 
         What the contract or the account refuses comes back as a ``Delivery`` with its failure. An intent that was sent
-        before continues with what the journal holds. Raises ``ChainUnreachable``, ``WrongChain``.
+        before continues with what the journal holds. A young ``outlook`` saves asking again. Raises
+        ``ChainUnreachable``, ``WrongChain``.
         """
-        with self._alone(request.signer.address for request in requests):
-            return self._admit(requests)
+        senders = list(dict.fromkeys(request.signer.address for request in requests))
+        with self._alone(senders):
+            young = outlook is not None and outlook.serves(senders)
+            return self._admit(requests, senders, outlook if outlook and young else self.outlook(senders))
 
     def revive(self, flights: Sequence[Flight]) -> list[Flight]:
         """Bring back what the chain or the pool dropped, for the senders of ``flights``; those whose nonce is lost.
@@ -95,7 +105,7 @@ class Sending:
         """
         senders = {flight.sender: flight.request.signer for flight in flights}
         with self._alone(senders):
-            outlook = self._outlook(senders)
+            outlook = self.outlook(senders)
             lost = [
                 flight
                 for flight in flights
@@ -110,6 +120,21 @@ class Sending:
             for flight in lost:
                 self.journal.forget(flight.sender, flight.newest.intent)
         return lost
+
+    def outlook(self, senders: Iterable[bytes]) -> Outlook:
+        """Ask the chain; raises ``WrongChain``."""
+        wanted, read_at = list(senders), time.monotonic()
+        chain_id, latest, *counts = self.rpc.batch(
+            [
+                ("eth_chainId", []),
+                ("eth_getBlockByNumber", ["latest", False]),
+                *(("eth_getTransactionCount", [hex_data(sender), "latest"]) for sender in wanted),
+            ]
+        )
+        self.require_chain_id(parse_quantity(chain_id))
+        base_fee_wei = parse_quantity(field_of(latest, "baseFeePerGas"))
+        spent = dict(zip(wanted, map(parse_quantity, counts), strict=True))
+        return Outlook(base_fee_wei, spent, parse_quantity(field_of(latest, "number")), read_at)
 
     def has_landed(self, flight: Flight) -> None:
         """Take note that a flight is mined: if its nonce is free again, the chain dropped it."""
@@ -140,9 +165,9 @@ class Sending:
                 hint="check the RPC address and the deployment file",
             )
 
-    def _admit(self, requests: Sequence[TransactionRequest]) -> list[Flight | Delivery]:
-        senders = dict.fromkeys(request.signer.address for request in requests)
-        outlook = self._outlook(senders)
+    def _admit(
+        self, requests: Sequence[TransactionRequest], senders: Sequence[bytes], outlook: Outlook
+    ) -> list[Flight | Delivery]:
         outcomes: list[Flight | Delivery | None] = [self._resumed(request, outlook) for request in requests]
         self._raise_fees([flight for flight in outcomes if isinstance(flight, Flight)], outlook)
         fresh = [at for at, outcome in enumerate(outcomes) if outcome is None]
@@ -169,20 +194,7 @@ class Sending:
         self._broadcast(waiting, {flight.newest.hash: flight for flight in flights})
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _outlook(self, senders: Iterable[bytes]) -> _Outlook:
-        wanted = list(senders)
-        chain_id, latest, *counts = self.rpc.batch(
-            [
-                ("eth_chainId", []),
-                ("eth_getBlockByNumber", ["latest", False]),
-                *(("eth_getTransactionCount", [hex_data(sender), "latest"]) for sender in wanted),
-            ]
-        )
-        self.require_chain_id(parse_quantity(chain_id))
-        base_fee_wei = parse_quantity(field_of(latest, "baseFeePerGas"))
-        return _Outlook(base_fee_wei, dict(zip(wanted, map(parse_quantity, counts), strict=True)))
-
-    def _resumed(self, request: TransactionRequest, outlook: _Outlook) -> Flight | None:
+    def _resumed(self, request: TransactionRequest, outlook: Outlook) -> Flight | None:
         sender = request.signer.address
         if request.intent is None or not (sent := list(self.journal.find(sender, request.intent))):
             return None
@@ -221,7 +233,7 @@ class Sending:
         taken = {sent.nonce for sent in self.journal.outstanding(sender, spent)}
         return (nonce for nonce in range(spent, spent + MAX_OUTSTANDING) if nonce not in taken)
 
-    def _raise_fees(self, flights: Iterable[Flight], outlook: _Outlook) -> None:
+    def _raise_fees(self, flights: Iterable[Flight], outlook: Outlook) -> None:
         for flight in flights:
             newest, base_fee_wei = flight.newest, outlook.base_fee_wei
             if base_fee_wei <= newest.max_fee_wei or newest.nonce < outlook.spent[flight.sender]:
@@ -232,7 +244,7 @@ class Sending:
             self.journal.record([again])
             flight.broadcasts.append(again)
 
-    def _fillers(self, signer: LocalSigner, outlook: _Outlook) -> list[SentTransaction]:
+    def _fillers(self, signer: LocalSigner, outlook: Outlook) -> list[SentTransaction]:
         spent = outlook.spent[signer.address]
         bound = [sent.nonce for sent in self.journal.outstanding(signer.address, spent)]
         fee_wei = 2 * outlook.base_fee_wei + PRIORITY_FEE_WEI
