@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "chain": ("chain", "chain", "Serve the embedded chain of a demo folder."),
     "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
     "appraiser": ("appraiser", "appraiser", "Run an appraiser: judge enclaves' evidence, sign verdicts."),
+    "manager": ("manager", "manager", "Sign as a channel's manager what enclaves need to trust each other."),
     "watcher": ("watcher", "watcher", "Run a watcher: follow, fetch, re-verify, challenge."),
 }
 
