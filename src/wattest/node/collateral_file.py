@@ -9,6 +9,10 @@ since what it had seen would be forgotten with it.
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from wattest.attestation.collateral_succession import is_same, verify_succession
@@ -53,10 +57,29 @@ class CollateralFile:
             CollateralForOthers, CollateralWentBack: it may not take the place of what is there.
             CollateralMalformed, DiskFailed: as ``read``; or it cannot be written.
         """
-        old = self.read()
-        if old is not None:
-            if is_same(new, old):
-                return False
-            verify_succession(new, old)
-        write_atomically(self.path, new.collateral.to_json() + b"\n")
+        with self._alone():
+            old = self.read()
+            if old is not None:
+                if is_same(new, old):
+                    return False
+                verify_succession(new, old)
+            write_atomically(self.path, new.collateral.to_json() + b"\n")
         return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two that fetch at once must not each compare with what was there before, and the older write last."""
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise DiskFailed(
+                "the collateral file's folder cannot be opened",
+                retryable=False,
+                path=self.path.parent,
+                cause=error.strerror,
+            ) from error
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)

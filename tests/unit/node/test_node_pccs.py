@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import ipaddress
 import json
+import random
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,7 @@ from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.platform_model import PlatformModel, model_of
 from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.roots import TrustRoot, intel_root, parse_root
+from wattest.chain.files import DiskFailed
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -384,6 +388,20 @@ def test_a_file_does_not_go_back(name: str, tmp_path: Path) -> None:
         file.replace(BACK[name]())
     assert back.value.fields["actual"] < back.value.fields["expected"]  # type: ignore[operator]
     assert file.path.read_bytes() == before
+
+
+def test_of_many_that_write_at_once_the_newest_stays(tmp_path: Path) -> None:
+    candidates = [issued(NOW + index) for index in range(16)]
+
+    def write(new: Endorsements) -> None:
+        with contextlib.suppress(CollateralWentBack):
+            CollateralFile(tmp_path / "collateral.json").replace(new)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, random.Random(7).sample(candidates, len(candidates))))
+    assert CollateralFile(tmp_path / "collateral.json").read() == candidates[-1]
+    with pytest.raises(DiskFailed):
+        CollateralFile(tmp_path / "nowhere" / "collateral.json").replace(candidates[0])
 
 
 def test_a_file_keeps_to_its_platforms(tmp_path: Path) -> None:
