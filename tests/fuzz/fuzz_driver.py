@@ -245,6 +245,12 @@ class Campaign:
         return self._state / f"{self._key}.{target}.{chunk}.{size}.json"
 
 
+def _address_space() -> int:
+    """What this process has reserved already; a WASM engine reserves far more than it uses."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
 class _Job:
     """One chunk in a process of its own, watched from outside."""
 
@@ -261,7 +267,8 @@ class _Job:
 
     def _work(self) -> None:
         warnings.simplefilter("ignore")  # what libraries remark on odd certificates is no outcome
-        resource.setrlimit(resource.RLIMIT_AS, (PROCESS_MEMORY, PROCESS_MEMORY))
+        limit = _address_space() + PROCESS_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         report = run_inputs(TARGETS[self.target], self._campaign.seed, self.chunk, self._size, self._slot)
         self._campaign.note(report, self._size)
         os._exit(0)
