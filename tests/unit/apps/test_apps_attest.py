@@ -176,6 +176,21 @@ def test_a_result_that_cannot_be_signed_is_not_printed(files, capsys, monkeypatc
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (NOW + DAY, "collateral:  usable for 6 d 0 h more (TCB info ends first)"),
+        (NOW + 6 * DAY, "warning:     the collateral can be used for 1 d 0 h more"),
+        (NOW + 9 * DAY, "collateral:  NOT USABLE: TCB info ended 2 d 0 h ago"),
+        (NOW - 90, "collateral:  NOT USABLE: issued 90 s after this time"),
+    ],
+)
+def test_how_long_collateral_can_be_used_is_said(files, capsys, at, said):
+    more = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"))
+    verify(files, "own", *more, at=at)
+    assert said in capsys.readouterr().out
+
+
 def test_what_the_quote_must_bind_and_what_was_seen(files, capsys):
     good = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"), "--json")
     assert verify(files, "own", *good, "--report-data", "00" * 64, "--seen-evaluation-number", "20") == 0

@@ -22,6 +22,7 @@ from wattest.apps.cli.attest_token import token_group
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.apps.cli.collateral_words import LATEST_TIME, printable
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.collateral_age import CollateralLife, show_span
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
 from wattest.attestation.endorsements import parse_endorsements
@@ -148,6 +149,14 @@ def _unreadable(error: InputError) -> dict[str, object]:
     }
 
 
+def _collateral(life: CollateralLife) -> str:
+    if not life.is_usable and life.ahead_s:
+        return f"NOT USABLE: issued {show_span(life.ahead_s)} after this time"
+    if not life.is_usable:
+        return f"NOT USABLE: {life.ends_first} ended {show_span(-life.seconds_left)} ago"
+    return f"usable for {show_span(life.seconds_left)} more ({life.ends_first} ends first)"
+
+
 def _explain(result: AppraisalResult, with_policy: bool) -> str:
     measured = result.measurement
     lines = [
@@ -161,6 +170,8 @@ def _explain(result: AppraisalResult, with_policy: bool) -> str:
         lines.append(f"  signer:      {measured['mr_signer']}, product {measured['product']}, SVN {measured['svn']}")
     if result.platform_id is not None:
         lines.append(f"  platform:    {result.platform_id.hex()}")
+    if result.collateral is not None:
+        lines.append(f"  collateral:  {_collateral(result.collateral)}")
     lines += [f"  reason:      {reason}" for reason in result.reasons]
     lines += [f"  warning:     {warning}" for warning in result.warnings]
     if result.genuine and not result.accepted and not with_policy:
