@@ -1,4 +1,5 @@
-"""The contracts' DCAP parsers and signature checks on real quotes: Intel's root, CAs, PCK certificates and lists.
+"""The contracts' DCAP parsers, signature checks and collateral registry on real quotes: Intel's certificates and lists,
+TCB info and QE identity.
 
 The samples are not part of the project; WATTEST_TEST_DATA names their folder. Forge takes them through variables.
 """
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from eth_hash.auto import keccak
 
 ROOT = Path(__file__).resolve().parents[2]
 FORGE = next(iter((ROOT / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge")), None)
@@ -29,14 +31,22 @@ STATUSES = (
 
 
 def parts_of(name: str) -> dict[str, bytes]:
-    """What the test in contracts/test/Dcap.t.sol reads, from one real quote and its collateral."""
+    """What the tests in contracts/test read, from one real quote and its collateral."""
     quote = (Path(DATA) / "quotes" / f"{name}.quote.bin").read_bytes()
     collateral = json.loads((Path(DATA) / "quotes" / f"{name}.collateral.json").read_text())
     end = AUTHENTICATION_LENGTH + 2 + struct.unpack_from("<H", quote, AUTHENTICATION_LENGTH)[0]
     (size,) = struct.unpack_from("<I", quote, end + 2)
     chain = x509.load_pem_x509_certificates(quote[end + 6 : end + 6 + size].rstrip(b"\0"))
     pck, authority, root = (each.public_bytes(Encoding.DER) for each in chain)
+    signer = x509.load_pem_x509_certificates(collateral["tcb_info_issuer_chain"].encode())[0]
+    manifest = json.loads((Path(DATA) / "quotes" / "manifest.json").read_text())
+    case = next(case for case in manifest if case["name"] == name)
     return {
+        "TIME": case["verify_at"].to_bytes(32),
+        "SIGNER": signer.public_bytes(Encoding.DER),
+        "TCB_INFO_SIGNATURE": bytes.fromhex(collateral["tcb_info_signature"]),
+        "QE_IDENTITY_SIGNATURE": bytes.fromhex(collateral["qe_identity_signature"]),
+        "STANDING": standing_of(case["expected"]),
         "QUOTE": quote[:end],
         "PCK": pck,
         "CA": authority,
@@ -63,11 +73,19 @@ def levels_of(quote: bytes, identity: dict[str, Any], info: dict[str, Any]) -> b
     return packed
 
 
+def standing_of(expected: dict[str, Any]) -> bytes:
+    """The quoting enclave's status (each is up to date), the platform's, and Keccak-256 of its advisories' text."""
+    advisories = json.dumps(expected["advisories"], separators=(",", ":")).encode()
+    return bytes([0, STATUSES.index(expected["tcb_status"])]) + keccak(advisories)
+
+
 def judge(parts: dict[str, bytes]) -> subprocess.CompletedProcess[str]:
     """Forge's answer about the parts."""
     assert FORGE is not None
     environment = os.environ | {f"WATTEST_DCAP_{name}": f"0x{value.hex()}" for name, value in parts.items()}
-    command = [str(FORGE), "test", "--match-path", "test/Dcap*.t.sol", "--match-test", "test_Real"]
+    # Figures are written on purpose only: they are not the same for every sample.
+    environment.setdefault("FOUNDRY_GAS_SNAPSHOT_EMIT", "false")
+    command = [str(FORGE), "test", "--match-path", "test/{Dcap,CollateralRegistry}*.t.sol", "--match-test", "test_Real"]
     return subprocess.run(
         command, cwd=ROOT / "contracts", env=environment, capture_output=True, text=True, check=False, timeout=240
     )
@@ -86,5 +104,8 @@ def test_a_real_quote_verifies_and_an_altered_one_does_not(name: str) -> None:
     assert done.returncode != 0
     assert "QeReportSignatureInvalid" in done.stdout
     done = judge(parts | {"LEVELS": parts["LEVELS"][:-1] + b"\x01"})
+    assert done.returncode != 0
+    assert "1 failed" in done.stdout
+    done = judge(parts | {"STANDING": parts["STANDING"][:-1] + bytes([parts["STANDING"][-1] ^ 1])})
     assert done.returncode != 0
     assert "1 failed" in done.stdout

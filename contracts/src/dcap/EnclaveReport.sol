@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Der} from "./Der.sol";
+
 /// @notice Which attributes a report must have; bytes stand as the report has them (little-endian numbers). A bit that is 0 in
 /// a mask may be either way.
 struct ReportPins {
@@ -10,7 +12,7 @@ struct ReportPins {
     bytes4 miscSelectMask;
 }
 
-/// @notice Fields of a 384-byte SGX report as slices of calldata, and what a report may never or must always say.
+/// @notice Fields of an SGX report, which is 384 bytes of calldata, and what a report may never or must always say.
 library EnclaveReport {
     /// @dev In the first byte of the flags.
     uint8 private constant INIT = 0x01;
@@ -33,46 +35,46 @@ library EnclaveReport {
     /// @notice MISCSELECT other than pinned.
     error MiscSelectMismatch(bytes4 expected, bytes4 actual);
 
-    /// @notice Reverts unless there is a whole report; every other function here needs one.
+    /// @notice Reverts unless there is a whole report. Every other function here needs this one first, or a slice of that length.
     function requireLength(bytes calldata report) internal pure {
         if (report.length != 384) revert ReportLengthInvalid(report.length);
     }
 
     function cpuSvn(bytes calldata report) internal pure returns (bytes16) {
-        return bytes16(report[0:16]);
+        return bytes16(bytes32(Der.wordAt(report, 0)));
     }
 
     function miscSelect(bytes calldata report) internal pure returns (bytes4) {
-        return bytes4(report[16:20]);
+        return bytes4(bytes32(Der.wordAt(report, 16)));
     }
 
     function attributes(bytes calldata report) internal pure returns (bytes16) {
-        return bytes16(report[48:64]);
+        return bytes16(bytes32(Der.wordAt(report, 48)));
     }
 
     function mrEnclave(bytes calldata report) internal pure returns (bytes32) {
-        return bytes32(report[64:96]);
+        return bytes32(Der.wordAt(report, 64));
     }
 
     function mrSigner(bytes calldata report) internal pure returns (bytes32) {
-        return bytes32(report[128:160]);
+        return bytes32(Der.wordAt(report, 128));
     }
 
     function product(bytes calldata report) internal pure returns (uint16) {
-        return uint16(uint8(report[256])) | uint16(uint8(report[257])) << 8;
+        return swapped(Der.wordAt(report, 256) >> 240);
     }
 
     function svn(bytes calldata report) internal pure returns (uint16) {
-        return uint16(uint8(report[258])) | uint16(uint8(report[259])) << 8;
+        return swapped(Der.wordAt(report, 258) >> 240);
     }
 
     function reportData(bytes calldata report) internal pure returns (bytes32 high, bytes32 low) {
-        return (bytes32(report[320:352]), bytes32(report[352:384]));
+        return (bytes32(Der.wordAt(report, 320)), bytes32(Der.wordAt(report, 352)));
     }
 
     /// @notice Reverts unless the enclave is initialised and not in debug mode; no pins can allow otherwise.
     function requireNoDebug(bytes calldata report) internal pure {
-        uint8 flags = uint8(report[48]);
+        uint8 flags = uint8(Der.wordAt(report, 48) >> 248);
         if (flags & DEBUG != 0) revert EnclaveInDebugMode();
         if (flags & INIT == 0) revert EnclaveNotInitialised();
     }
@@ -80,7 +82,7 @@ library EnclaveReport {
     /// @notice As requireNoDebug, and neither of the platform's own keys: for every enclave but Intel's.
     function requireProduction(bytes calldata report) internal pure {
         requireNoDebug(report);
-        uint8 flags = uint8(report[48]);
+        uint8 flags = uint8(Der.wordAt(report, 48) >> 248);
         if (flags & PROVISION_KEY != 0) revert EnclaveHasProvisionKey();
         if (flags & EINITTOKEN_KEY != 0) revert EnclaveHasLaunchKey();
     }
@@ -93,5 +95,10 @@ library EnclaveReport {
         bytes4 actualMisc = miscSelect(report) & pins.miscSelectMask;
         bytes4 expectedMisc = pins.miscSelect & pins.miscSelectMask;
         if (actualMisc != expectedMisc) revert MiscSelectMismatch(expectedMisc, actualMisc);
+    }
+
+    /// @dev A little-endian number of two bytes.
+    function swapped(uint256 value) private pure returns (uint16) {
+        return uint16(value << 8 | value >> 8);
     }
 }

@@ -90,13 +90,15 @@ library TcbInfo {
         end = JsonText.expect(json, position, "{\"tcb\":{\"sgxtcbcomponents\":[", 28);
         uint256 packed;
         for (uint256 i = 0; i < 16; ++i) {
-            if (i > 0) end = JsonText.expect(json, end, ",", 1);
+            end = i == 0 ? JsonText.expect(json, end, "{\"svn\":", 7) : JsonText.expect(json, end, ",{\"svn\":", 8);
             uint256 svn;
-            (svn, end) = JsonText.readUint(json, JsonText.expect(json, end, "{\"svn\":", 7), type(uint8).max);
+            (svn, end) = JsonText.readUint(json, end, type(uint8).max);
             packed = packed << 8 | svn;
-            // What a component is called decides nothing.
-            if (JsonText.isNext(json, end, ",\"category\":", 12)) end = JsonText.skipString(json, end + 12);
-            if (JsonText.isNext(json, end, ",\"type\":", 8)) end = JsonText.skipString(json, end + 8);
+            if (!JsonText.isNext(json, end, "}", 1)) {
+                // What a component is called decides nothing.
+                if (JsonText.isNext(json, end, ",\"category\":", 12)) end = JsonText.skipString(json, end + 12);
+                if (JsonText.isNext(json, end, ",\"type\":", 8)) end = JsonText.skipString(json, end + 8);
+            }
             end = JsonText.expect(json, end, "}", 1);
         }
         components = bytes16(uint128(packed));
