@@ -133,6 +133,12 @@ def _leaf() -> Iterator[Fault]:
         forged("certificate_chain"),
     )
     yield Fault(
+        "leaf that may only certify",
+        "the PCK certificate's key usage is certifying alone, which nobody asks of a leaf",
+        _leaf_chain(_again("pck", replaced=(_usage(certify=True),))),
+        ACCEPTED,
+    )
+    yield Fault(
         "leaf on another curve",
         "the PCK certificate's key is on P-384",
         _leaf_chain(_p384_leaf),
