@@ -13,10 +13,13 @@ DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?=
 PYTEST_WORKERS ?= 2
 PYTEST_FLAGS ?=
+BENCHES ?= merkle proofs verify seal chain fleet
+BENCH_OUT ?= out/bench
+BENCH_FLAGS ?=
 FUZZ_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep fuzz second-opinion lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench locks clean
+.PHONY: help demo test test-deep fuzz second-opinion lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,8 +116,20 @@ contracts: setup-dev ## Rebuild the contract artefacts shipped in the package
 vectors: setup-dev ## Make the shared vectors again from their generators
 	for generator in vectors/generate_*.py; do $(BIN)/python $$generator; done
 
-bench: setup-dev ## Run the benchmarks and print a report
+bench: setup-bench ## Run the benchmarks: the report of every figure, then wattest beside its peers (out/bench)
 	$(BIN)/python bench/run.py
+	@for name in $(BENCHES); do $(BIN)/wattest bench $$name --out $(BENCH_OUT) $(BENCH_FLAGS) || exit $$?; done
+
+bench-quick: setup-bench ## A look at every comparison with the peers, in a few minutes
+	@for name in $(BENCHES); do $(BIN)/wattest bench $$name --quick --out $(BENCH_OUT)/quick || exit $$?; done
+
+setup-bench: setup-dev $(STAMPS)/bench-peers ## Set up the peers that benchmarks measure beside wattest
+
+$(STAMPS)/bench-peers: requirements/bench.lock bench/package.json bench/package-lock.json | $(STAMPS)/dev-python
+	@echo "installing the benchmarks' peers (hashes checked)"
+	@$(PIP) install --require-hashes -r requirements/bench.lock
+	@cd bench && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 locks: setup-dev ## Resolve the lock files again (versions and hashes only)
 	tools/lock.sh

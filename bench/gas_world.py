@@ -94,14 +94,14 @@ def native_anvil() -> Path:
 
 
 class GasWorld:
-    """Anvil that keeps every step of a transaction, and one set of contracts on it."""
+    """Anvil with options of its own, one that keeps every step of a transaction, and one set of contracts on it."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, anvil_options: str = "--steps-tracing") -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        tracing = folder / "anvil-with-steps"
-        tracing.write_text(f'#!/bin/sh\nexec {shlex.quote(str(native_anvil()))} --steps-tracing "$@"\n')
-        tracing.chmod(0o755)
-        chain = Anvil.create(folder / "chain", genesis_timestamp_s=FIRST_PERIOD - 3_600, binary=tracing)
+        optioned = folder / "anvil-with-options"
+        optioned.write_text(f'#!/bin/sh\nexec {shlex.quote(str(native_anvil()))} {anvil_options} "$@"\n')
+        optioned.chmod(0o755)
+        chain = Anvil.create(folder / "chain", genesis_timestamp_s=FIRST_PERIOD - 3_600, binary=optioned)
         self.anvil = stack.enter_context(chain)
         self.client = ChainClient.connect(self.anvil.url, config=ChainConfig(confirmations=0))
         self.manager = self.account("manager")

@@ -81,7 +81,7 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def python_locks() -> dict[str, dict[str, str]]:
-    names = ("run", "dev", "build", "intel-qvl")
+    names = ("run", "dev", "build", "bench", "intel-qvl")
     return {name: pins((ROOT / f"requirements/{name}.lock").read_text("utf-8")) for name in names}
 
 
@@ -91,13 +91,14 @@ def test_python_locks_hold_what_the_project_asks_for(
     run, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
     assert not unmet(run, python_locks["run"])
     assert not unmet(run + extras["dev"], python_locks["dev"])
+    assert not unmet(run + extras["dev"] + extras["bench"], python_locks["bench"])
     assert not unmet(project["build-system"]["requires"], python_locks["build"])
     assert not unmet((ROOT / "requirements/intel-qvl.in").read_text("utf-8").split(), python_locks["intel-qvl"])
     assert len(python_locks["dev"]) > len(python_locks["run"]) > len(run)
 
 
 def test_development_runs_what_people_run(python_locks: dict[str, dict[str, str]]) -> None:
-    assert python_locks["run"].items() <= python_locks["dev"].items()
+    assert python_locks["run"].items() <= python_locks["dev"].items() <= python_locks["bench"].items()
     assert python_locks["build"].items() <= python_locks["dev"].items()
 
 
@@ -148,9 +149,11 @@ def test_a_missing_dependency_would_be_seen() -> None:
     assert unmet(["web3>=8,<9", "rich>=14"], {"web3": "7.9.0"}) == ["web3<9,>=8", "rich>=14"]
 
 
-def test_the_npm_lock() -> None:
-    lock, manifest = (json.loads((ROOT / name).read_text("utf-8")) for name in ("package-lock.json", "package.json"))
-    assert len(lock["packages"]) > 50
+@pytest.mark.parametrize(("folder", "least"), [(".", 50), ("bench", 20)])
+def test_the_npm_lock(folder: str, least: int) -> None:
+    texts = ((ROOT / folder / name).read_text("utf-8") for name in ("package-lock.json", "package.json"))
+    lock, manifest = map(json.loads, texts)
+    assert len(lock["packages"]) > least
     assert not npm_faults(lock, manifest)
 
 

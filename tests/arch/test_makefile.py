@@ -37,7 +37,7 @@ def test_help_names_every_target_that_people_make() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "test-deep", "lint", "bench", "vectors", "guests", "contracts", "aarch64"]
+    "target", ["demo", "test", "test-deep", "lint", "bench", "bench-quick", "vectors", "guests", "contracts", "aarch64"]
 )
 def test_a_target_resolves(target: str) -> None:
     done = make("--dry-run", target)

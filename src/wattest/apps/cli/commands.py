@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "appraiser": ("appraiser", "appraiser", "Run an appraiser: judge enclaves' evidence, sign verdicts."),
     "manager": ("manager", "manager", "Sign as a channel's manager what enclaves need to trust each other."),
     "watcher": ("watcher", "watcher", "Run a watcher: follow, fetch, re-verify, challenge."),
+    "bench": ("bench", "bench", "Measure wattest beside its peers, in one run."),
 }
 
 

@@ -1,0 +1,96 @@
+"""A contender's side of the line protocol: one JSON object a line in, one out, in a process of its own.
+
+``{"op": "prepare", "work": NAME, "n": N}`` makes the input and shows that the work is right (what verifies must refuse
+an altered input); ``{"op": "run"}`` does the work once and answers with ``wall_s``, ``cpu_s``, ``items`` and
+``check``. Inputs are made before the clock starts, garbage is collected before it, and the runner reads the peak
+memory from outside.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+
+LEAF_BYTES, SALT_BYTES, PAYLOAD_BYTES = 112, 16, 95
+PATH_QUERIES = 2_000
+
+
+class Work(ABC):
+    """One piece of work of one contender."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    @abstractmethod
+    def run(self) -> object:
+        """The work that is timed; what it returns is kept alive until the clock has stopped."""
+
+    @property
+    def items(self) -> int:
+        """How many things one run does."""
+        return self.n
+
+    def check(self, result: object) -> str:  # noqa: ARG002 - most have nothing to compare
+        """What must be the same at every contender that does the very same work, empty where nobody else does."""
+        return ""
+
+
+def octets(n: int, seed: int = 1) -> bytes:
+    """``n`` bytes that follow from ``seed``, the same for every contender."""
+    return np.random.default_rng(seed).bytes(n)
+
+
+def leaves(n: int) -> tuple[bytes, bytes]:
+    """Payloads of 95 bytes and salts of 16, flat: with the tag they hash as 112 bytes."""
+    return octets(PAYLOAD_BYTES * n), octets(SALT_BYTES * n, seed=2)
+
+
+def leaf_inputs(n: int) -> list[bytes]:
+    """What follows the tag in each leaf's hash: salt and payload, 111 bytes."""
+    payloads, salts = leaves(n)
+    return [
+        salts[SALT_BYTES * at : SALT_BYTES * (at + 1)] + payloads[PAYLOAD_BYTES * at : PAYLOAD_BYTES * (at + 1)]
+        for at in range(n)
+    ]
+
+
+def queries(n: int, size: int) -> list[int]:
+    """Indices that are asked for."""
+    return [int(index) for index in np.random.default_rng(3).integers(0, size, n)]
+
+
+def altered(data: bytes) -> bytes:
+    """The same with one bit changed."""
+    return bytes([data[0] ^ 1]) + data[1:]
+
+
+def require(holds: bool, what: str) -> None:
+    """A contender that is wrong must not be timed."""
+    if not holds:
+        raise AssertionError(f"this contender {what}")
+
+
+def serve(works: dict[str, Callable[[int], Work]]) -> None:
+    """Answer until the input ends."""
+    work: Work | None = None
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if asked["op"] == "prepare":
+            work = works[asked["work"]](asked["n"])
+            answer: dict[str, object] = {"ready": True}
+        else:
+            assert work is not None
+            gc.collect()
+            cpu, begun = time.process_time(), time.perf_counter()
+            result = work.run()
+            wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
+            answer = {"wall_s": wall_s, "cpu_s": cpu_s, "items": work.items, "check": work.check(result)}
+            del result
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()

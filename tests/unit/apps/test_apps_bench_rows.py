@@ -1,0 +1,186 @@
+"""Comparisons: rows and ratios, pages, what is missing, what is resumed; and the fleet that is measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from compare import runner, session
+from compare.fleet_run import rfc9162_root, spaced
+from compare.page import page
+from compare.rows import Energy, Row, row_from_json
+from compare.runner import Contender, ContenderFailed, PeerMissing, RootsDiffer, compete, python
+from compare.session import NotABenchmark
+from compare.suites import BENCHMARKS, Work, tree_contenders
+from fleet import FIRST_DAY, MAX_METERS, Fleet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattest.apps.cli import bench as command
+from wattest.apps.cli.bench import NAMES, bench
+from wattest.errors import InputError
+from wattest.merkle import MerkleTree
+from wattest.units import SECONDS_PER_DAY
+
+OURS = Row("work", "wattest", "ns/leaf", (100.0, 110.0, 90.0), 1.0, 10.0, 8)
+
+
+def test_a_ratio_is_how_many_times_as_fast_ours_is() -> None:
+    slower = replace(OURS, who="peer", samples=(400.0,))
+    assert slower.compared(OURS).speed_ratio == 4
+    rate = replace(OURS, unit="1/s", more_is_better=True, samples=(50.0,))
+    assert replace(rate, samples=(10.0,)).compared(rate).speed_ratio == 5
+    assert replace(rate, unit="other").compared(rate).speed_ratio is None
+    assert OURS.spread == pytest.approx(0.2)
+    assert row_from_json(json.loads(json.dumps(OURS.as_json()))) == OURS
+
+
+def test_energy_is_read_or_stated() -> None:
+    energy = Energy()
+    assert energy.source
+    assert energy.of(None, 2.0) == 20e6
+
+
+def test_a_page_shows_every_row_and_escapes() -> None:
+    rows = [OURS, replace(OURS, who="<peer>", samples=(400.0, 500.0)), replace(OURS, unit="", samples=(0.0,))]
+    growing = [replace(OURS, work="grows", n=10**k, who=f"wattest, {10**k}") for k in (3, 4, 5)]
+    text = page("merkle", rows + growing, {"processor": "a & b"})
+    assert text.count("<svg") == 2
+    assert "&lt;peer&gt;" in text
+    assert "<peer>" not in text
+    assert "a &amp; b" in text
+    assert "polyline" in text
+    assert "http" not in text
+
+
+def test_names_are_the_same_everywhere() -> None:
+    assert NAMES == BENCHMARKS
+    assert CliRunner().invoke(bench, ["no-such"]).exit_code == 2
+    with pytest.raises(NotABenchmark):
+        session.measure("no-such", quick=True, out=Path("/nowhere"), resume=False)
+
+
+def test_a_missing_peer_ends_the_benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(runner, "NODE_MODULES", tmp_path)
+    with pytest.raises(PeerMissing) as caught:
+        compete("work", tree_contenders("merkle"), 8, 1, "ns")
+    assert "merkletreejs" in str(caught.value.fields["missing"])
+    assert "npm ci" in str(caught.value.hint)
+    absent = Contender("nobody", ("true",), "merkle", needs=("python:no_such_module_here",))
+    with pytest.raises(PeerMissing) as caught:
+        runner.require_installed([absent])
+    assert "make setup-bench" in str(caught.value.hint)
+
+
+def test_contenders_take_turns_and_agree() -> None:
+    ours = Contender("wattest", python("ours.py"), "merkle", reference=True)
+    hashlib_ = Contender("hashlib loop", python("loops.py", "hashlib"), "merkle", small=2)
+    mine, loop = compete("work", [ours, hashlib_], 64, 2, "ns/leaf")
+    assert (mine.n, loop.n) == (64, 32)
+    assert len(mine.samples) == 2
+    assert mine.speed_ratio == 1
+    assert loop.speed_ratio is not None
+    assert mine.peak_mib > 1
+    for work in ("proofs", "verify", "one permutation"):
+        assert compete(work, [replace(ours, work=work)], 64, 1, "ns")[0].median > 0
+
+
+def test_contenders_that_differ_or_die_are_seen(tmp_path: Path) -> None:
+    liar = tmp_path / "liar.py"
+    answer = json.dumps({"wall_s": 1, "cpu_s": 1, "items": 1, "check": "00"})
+    liar.write_text(f"import sys\nfor line in sys.stdin: print({answer!r}, flush=True)\n")
+    ours = Contender("wattest", python("ours.py"), "merkle", reference=True)
+    with pytest.raises(RootsDiffer):
+        compete("work", [ours, Contender("liar", (sys.executable, str(liar)), "merkle")], 8, 1, "ns")
+    with pytest.raises(ContenderFailed):
+        compete("work", [ours, Contender("dead", (sys.executable, "-c", ""), "merkle")], 8, 1, "ns")
+
+
+def test_what_is_measured_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    measured: list[str] = []
+
+    def work(name: str) -> Work:
+        def run(quick: bool) -> list[Row]:
+            measured.append(name)
+            if name == "cut" and measured.count("cut") == 1:
+                raise KeyboardInterrupt
+            return [replace(OURS, work=name)]
+
+        return Work(name, run)
+
+    monkeypatch.setattr(session, "works", lambda name: iter([work("first"), work("cut"), work("last")]))
+    with pytest.raises(KeyboardInterrupt):
+        session.measure("merkle", quick=True, out=tmp_path, resume=False)
+    outcome = session.measure("merkle", quick=True, out=tmp_path, resume=True)
+    assert measured == ["first", "cut", "cut", "last"]
+    assert [row.work for row in outcome.rows] == ["first", "cut", "last"]
+    assert outcome.page_path.read_text().startswith("<!doctype html>")
+    session.measure("merkle", quick=False, out=tmp_path, resume=True)  # another size: nothing is kept
+    assert measured[4:] == ["first", "cut", "last"]
+    monkeypatch.setattr(command, "_session", lambda: session)
+    shown = CliRunner().invoke(bench, ["merkle", "--json", "--resume", "--out", str(tmp_path)])
+    value = json.loads(shown.stdout)
+    assert {"work", "who", "median", "unit", "spread", "speed_ratio", "cpu_s", "peak_mib"} <= set(value["rows"][0])
+    for broken in (b"", b"[]", b"{}", outcome.json_path.read_bytes()[:-9]):
+        outcome.json_path.write_bytes(broken)
+        with pytest.raises(NotABenchmark):
+            session.measure("merkle", quick=True, out=tmp_path, resume=True)
+
+
+@given(first=st.integers(0, MAX_METERS - 5), day=st.integers(0, 2_000), seed=st.integers(0, 2**32 - 1))
+def test_any_piece_of_a_fleet_can_be_made_alone(first: int, day: int, seed: int) -> None:
+    fleet = Fleet(MAX_METERS, seed)
+    records, one, tomorrow = (
+        fleet.records(first, 3, day),
+        fleet.records(first + 2, 1, day),
+        fleet.records(first, 3, day + 1),
+    )
+    assert records[2].tobytes() == one[0].tobytes()
+    for register, energy in (
+        ("import_register", "import_milliwatt_hours"),
+        ("export_register", "export_milliwatt_hours"),
+    ):
+        levels = records[register].astype(np.int64)
+        assert (np.diff(levels, axis=1) == records[energy][:, 1:].astype(np.int64)).all()
+        assert (levels[:, -1] + tomorrow[energy][:, 0] == tomorrow[register][:, 0]).all()
+    assert (records["start"][:, 0] == (FIRST_DAY + day) * SECONDS_PER_DAY).all()
+    daily = records["import_milliwatt_hours"].astype(np.int64).sum(axis=1)
+    assert ((daily > 2_500_000) & (daily < 25_000_000)).all()
+    assert Fleet(MAX_METERS, seed ^ 1).records(first, 3, day).tobytes() != records.tobytes()
+
+
+def test_a_fleet_streams_and_refuses() -> None:
+    fleet = Fleet(25)
+    assert [(first, len(records)) for first, records in fleet.pieces(0, 10)] == [(0, 10), (10, 10), (20, 5)]
+    for wrong in (
+        lambda: Fleet(0),
+        lambda: Fleet(MAX_METERS + 1),
+        lambda: Fleet(5, -1),
+        lambda: fleet.records(20, 6, 0),
+    ):
+        with pytest.raises(InputError):
+            wrong()
+
+
+@given(st.integers(1, 40), st.integers(0, 3))
+def test_shards_have_the_root_of_the_whole(shards: int, less: int) -> None:
+    size = 4
+    count = shards * size - min(less, size - 1)
+    payloads, salts = np.random.default_rng(count).bytes(8 * count), bytes(16 * count)
+    roots = [
+        MerkleTree.build(payloads[8 * at : 8 * (at + size)], 8, salts[16 * at : 16 * (at + size)]).root
+        for at in range(0, count, size)
+    ]
+    assert rfc9162_root(roots) == MerkleTree.build(payloads, 8, salts).root
+
+
+def test_pieces_are_spread() -> None:
+    assert spaced(5, 10) == [0, 1, 2, 3, 4]
+    assert spaced(100, 10)[0] == 0
+    assert spaced(100, 10)[-1] == 99
+    assert len(spaced(100, 10)) == 10
