@@ -17,12 +17,14 @@ from measure import TEST_SUPPORT, Figure, Report, Scale, run_alone
 sys.path.insert(0, str(TEST_SUPPORT))
 
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
+from node_keys import KeyRig
 
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
 from wattest.node.bundle import BundleStore
 from wattest.node.check import ServedBatch, check_batch
 from wattest.node.ingest import Inbox
+from wattest.node.key_life import Cause
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.store import OperatorStore
 from wattest.workload.configuration import EngineConfiguration
@@ -34,7 +36,8 @@ ABOUT = (
     "A day's blocks are signed beforehand and handed in but for one. The time runs from handing in the last block to "
     "the receipt of the commit: parse, check, SQLite, sealing in the enclave process, bundle, database, transaction, "
     "mining (anvil mines at once: on a chain with blocks every 12 s, its inclusion comes on top). Seconds on the "
-    "wall; the first day warms caches and is left out."
+    "wall; the first day warms caches and is left out. A renewal runs from its start to the mined transaction: nonce "
+    "block, quote, collateral, one appraiser's judgement over HTTP, transaction; a new key adds an enclave process."
 )
 
 
@@ -125,9 +128,42 @@ def check_day(community: Community, operator: Operator, guest: Guest, sequence: 
     return taken
 
 
+@dataclass(frozen=True)
+class KeyTimes:
+    """Seconds from the start of a step in a key's life to its mined registration."""
+
+    renewal_s: tuple[float, ...]
+    succession_s: tuple[float, ...]
+    gas: tuple[float, ...]
+
+
+def run_keys(runs: int) -> KeyTimes:
+    """Renewals, then successions, of one operator whose keeper asks an appraiser's server."""
+    renewals: list[float] = []
+    successions: list[float] = []
+    gas: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="wattest-bench-") as name, ExitStack() as stack:
+        rig = KeyRig(Path(name), stack, is_remote=True)
+        rig.day_committed()
+        for _ in range(runs):
+            rig.community.anvil.advance_to(rig.registered_until() - 86_400)
+            with rig.registrations(gas):
+                renewals.append(rig.timed_key_change("renewed"))
+        for _ in range(runs):
+            rig.community.anvil.advance_to(rig.now + 60)
+            rig.store.keys.order(rig.channel, Cause.PLANNED, rig.now)
+            successions.append(rig.timed_key_change("active"))
+    return KeyTimes(tuple(renewals), tuple(successions), tuple(gas))
+
+
 def measure(scale: Scale) -> Report:
-    """Communities of several sizes."""
-    figures: list[Figure] = []
+    """Communities of several sizes, and one operator's keys."""
+    keys = run_keys(scale.pick(7, 3, 1))
+    figures: list[Figure] = [
+        Figure("renewal of a registration, start to mined", "s", keys.renewal_s),
+        Figure("a new enclave key, start to mined", "s", keys.succession_s),
+        Figure("renewal of a registration", "gas", keys.gas, exact=True),
+    ]
     for households in scale.pick([3, 20, 100], [20], [3]):
         times = run_community(households, scale.pick(5, 3, 1))
         name = f"{households} households"

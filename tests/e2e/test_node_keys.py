@@ -134,6 +134,32 @@ def test_an_unsealed_period_past_its_deadline_needs_no_new_key(rig: KeyRig) -> N
     assert rig.active() == key
 
 
+def test_the_state_goes_along_when_the_manager_allows_it(rig: KeyRig) -> None:
+    """The successor knows the meters' registers: one that runs backwards is refused, as under the key before."""
+    rig.allow_hand_over()
+    for cause in (Cause.PLANNED, Cause.MISSED):
+        rig.day_committed()
+        old = rig.store.keys.key_in(rig.channel, KeyState.ACTIVE)
+        assert old is not None
+        if cause is Cause.PLANNED:
+            rig.store.keys.order(rig.channel, cause, rig.now)
+            rig.operator.step().raise_first()
+        else:
+            rig.miss()
+            rig.operator.step()
+            rig.operator.step().raise_first()
+        new = rig.store.keys.key_in(rig.channel, KeyState.ACTIVE)
+        assert new is not None
+        assert (new.cause, new.carried) == (cause, True)
+        phases = [rig.slots.client(key.slot).describe().identities[0].phase for key in (old, new)]
+        assert phases == ["handed_over", "active"]
+        before = len(rig.commits())
+        rig.due(backwards=1)
+        rig.operator.step().raise_first()
+        payloads, _ = rig.store.entries(rig.channel, before + 1)
+        assert sorted(payload[1] for payload in payloads) == [1, 1, 4]
+
+
 def test_state_from_an_older_copy_is_refused_and_followed(rig: KeyRig, tmp_path: Path) -> None:
     key = rig.store.keys.key_in(rig.channel, KeyState.ACTIVE)
     assert key is not None

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from chain_proxy import ChainProxy
-from node_community import COMMIT_DEADLINE_S, EPOCH_S, FIRST_PERIOD, build_community, destroy, seed
+from node_community import COMMIT_DEADLINE_S, EPOCH_S, FIRST_PERIOD, Community, build_community, destroy, seed
 
 from wattest.attestation.roots import parse_root
+from wattest.chain.client import Receipt
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import TransportError
 from wattest.node.appraiser import Appraiser, RegistrationRequest
+from wattest.node.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.node.bundle import BundleStore
+from wattest.node.carry_over import CarryOver, CarryTerms
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.key_life import KeySettings, KeyState
 from wattest.node.key_standing import sealing_workload
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.registrar import QuorumRegistrar
+from wattest.node.registrar import QuorumRegistrar, VerdictSource
+from wattest.node.step_report import StepReport
 from wattest.node.store import OperatorStore
 from wattest.protocol.eip712 import Domain
+from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, sign_permit
+from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.protocol.verdict import EvidenceVerdict
 
 DAY = 86_400
+UNTIL = 2_000_000_000
 NOT_PACED = KeySettings(first_backoff_s=0.0)
 
 
@@ -51,7 +60,9 @@ class Switchable:
 class KeyRig:
     """An operator with a keeper, behind a proxy that can cut the chain off."""
 
-    def __init__(self, folder: Path, stack: ExitStack, settings: KeySettings = NOT_PACED) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, settings: KeySettings = NOT_PACED, *, is_remote: bool = False
+    ) -> None:
         self.community = community = build_community(folder, deposit_ether=60)
         stack.callback(destroy, community)
         community.process.stop()  # the slots start their own over the same sealed state
@@ -69,6 +80,13 @@ class KeyRig:
                 frozenset({description.vee_workload}),
             )
         )
+        self.terms: dict[bytes, CarryTerms] = {}
+        self.source: VerdictSource = self.appraiser
+        if is_remote:
+            client = community.client()
+            domain = EnclaveRegistry(client, community.contracts.registry).domain
+            server = AppraiserServer(self.appraiser.appraiser, client, domain, community.contracts.referee)
+            self.source = RemoteAppraiser(stack.enter_context(server).url)
         self.store = OperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(self.store.close)
         self.operator = self._operator(self.store, self.slots, folder / "node")
@@ -101,9 +119,10 @@ class KeyRig:
             registry,
             signer,
             slots,
-            registrar=QuorumRegistrar([self.appraiser], 1, registry.domain),
+            registrar=QuorumRegistrar([self.source], 1, registry.domain),
             endorsements=lambda now: community.platform.collateral(now).to_json(),
             settings=self.settings,
+            carry_over=CarryOver(self.terms, lambda now: community.platform.collateral(now).to_json()),
         )
         return Operator(
             store,
@@ -117,6 +136,11 @@ class KeyRig:
             keys=keeper,
         )
 
+    def allow_hand_over(self) -> None:
+        """Let the manager sign that successors may take the state over."""
+        self.terms[self.channel] = carry_terms(self.community)
+        self.operator = self._operator(self.store, self.slots, self.folder / "node")
+
     @property
     def channel(self) -> bytes:
         return self.community.channel.id
@@ -125,10 +149,13 @@ class KeyRig:
     def now(self) -> int:
         return self.community.client().now()
 
-    def due(self) -> int:
-        """The period that runs now is over and every block of it is there; its start."""
+    def due(self, *, backwards: int = 0) -> int:
+        """The period that runs now is over and every block of it is there; its start.
+
+        So many meters' registers lie below what they showed before.
+        """
         period = max(FIRST_PERIOD, self.now - self.now % EPOCH_S)
-        self._hand_in(period)
+        self._hand_in(period, backwards)
         self.community.anvil.advance_to(period + EPOCH_S)
         return period
 
@@ -137,9 +164,10 @@ class KeyRig:
         self._hand_in(timestamp_s - timestamp_s % EPOCH_S - EPOCH_S)
         self.community.anvil.advance_to(timestamp_s)
 
-    def _hand_in(self, period: int) -> None:
-        for home in self.community.households:
-            self.operator.ingest(self.channel, home.block(period))
+    def _hand_in(self, period: int, backwards: int = 0) -> None:
+        for at, home in enumerate(self.community.households):
+            block = home.block(period, watt_hours=1 if at < backwards else 100)
+            self.operator.ingest(self.channel, block)
 
     def day_committed(self) -> None:
         """A day goes all the way."""
@@ -164,6 +192,34 @@ class KeyRig:
         self.community.anvil.advance_to(period + EPOCH_S + COMMIT_DEADLINE_S + 1)
         return period
 
+    def timed_key_change(self, change: str) -> float:
+        """Seconds on the wall of one step of the keeper that makes this change."""
+        assert self.operator.keys is not None
+        report = StepReport()
+        begun = time.perf_counter()
+        self.operator.keys.tend(self.operator.duties[0], self.operator.chain_head, report, self.now)
+        taken = time.perf_counter() - begun
+        report.raise_first()
+        assert change in {one.change for one in report.keys}
+        self.operator.step()  # the key before it is revoked outside of the time
+        return taken
+
+    @contextmanager
+    def registrations(self, gas: list[float]) -> Iterator[None]:
+        """Inside, the gas of each registration is kept."""
+        register = self.registry.register
+
+        def registered(*arguments: Any, **options: Any) -> Receipt:
+            receipt = register(*arguments, **options)
+            gas.append(float(receipt.gas_used))
+            return receipt
+
+        self.registry.register = registered  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del self.registry.register
+
     def signer_of(self, batch: CommittedBatch) -> bytes:
         """Whose signature a commit carried."""
         carried = self.operator.referee.committed_header(batch)
@@ -186,6 +242,41 @@ class KeyRig:
         return self.registry.active_key(
             self.community.contracts.referee, self.channel, self.operator.address, sealing_workload()
         )[1]
+
+
+def carry_terms(community: Community, *, to_measurement: bytes | None = None) -> CarryTerms:
+    """What the channel's manager signs for a hand-over on the community's one platform."""
+    measurement = community.extra["verdict"].measurement
+    to = to_measurement or measurement
+    manager, domain = Secp256k1PrivateKey.from_seed(seed("manager")), community.referee().domain
+    names = dict.fromkeys((measurement, to))
+    enclaves = "".join(f'[[enclave]]\nname = "e{i}"\nmr_enclave = "{one.hex()}"\n' for i, one in enumerate(names))
+    policy, roots = f"version = 1\n{enclaves}".encode(), (community.platform.root_certificate,)
+    signature = sign_peer_policy(manager, PeerPolicy.over(community.channel.id, policy, roots, UNTIL), domain)
+    operator = LocalSigner(community.operator_key).address
+    permit = HandOverPermit(
+        community.channel.id, operator, PermitKind.HAND_OVER, measurement, to, community.platform.platform_id, UNTIL
+    )
+    return CarryTerms(policy, roots, UNTIL, signature, sign_permit(manager, permit, domain))
+
+
+def hand_over_table(community: Community, folder: Path, *, to_measurement: bytes | None = None, giver: str = "") -> str:
+    """The same terms as an operator's file has them, below its last channel; writes the policy beside it."""
+    terms = carry_terms(community, to_measurement=to_measurement)
+    permit = terms.permit.permit
+    (folder / "peer-policy.toml").write_bytes(terms.policy)
+    values = {
+        "policy": "peer-policy.toml",
+        "policy_signature": terms.signature.hex(),
+        "operator": permit.operator.hex(),
+        "from_measurement": permit.from_measurement.hex(),
+        "to_measurement": permit.to_measurement.hex(),
+        "to_platform": permit.to_platform.hex(),
+        "permit_signature": terms.permit.signature.hex(),
+        "giver": giver,
+    }
+    lines = "".join(f'{name} = "{value}"\n' for name, value in values.items())
+    return f"\n[channel.hand_over]\npolicy_until = {UNTIL}\npermit_until = {UNTIL}\n{lines}"
 
 
 def _down(*_: object, **__: object) -> None:

@@ -15,8 +15,10 @@ from wattest.chain.files import read_key_file
 from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
+from wattest.node.carry_over import CarryTerms
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.key_life import KeySettings
+from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.protocol.member_list import parse_signed_member_list
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.units import SECONDS_PER_DAY
@@ -55,6 +57,7 @@ class OperatorFile:
     documents: dict[tuple[bytes, str], bytes]
     appraisers: tuple[str, ...]
     keys: KeySettings
+    hand_overs: dict[bytes, CarryTerms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,20 @@ class _Table:
             raise SettingInvalid("a list of tables is needed", place=name, hint=f"write [[{name}]]")
         return [_Table(value, f"{name}[{at}]") for at, value in enumerate(values)]
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the table has a setting."""
+        return bool(self._values)
+
+    def octets(self, name: str, length: int) -> bytes:
+        """Bytes in hex, with or without 0x."""
+        text = self.take(name, str).removeprefix("0x").lower()
+        if len(text) != 2 * length or any(digit not in "0123456789abcdef" for digit in text):
+            raise SettingInvalid(
+                "bytes are hex digits", place=f"{self.place}.{name}", expected=f"{2 * length} digits", actual=len(text)
+            )
+        return bytes.fromhex(text)
+
     def end(self) -> None:
         """Refuse what nobody took."""
         if self._values:
@@ -165,7 +182,8 @@ def read_operator_file(path: Path) -> OperatorFile:
     host, port = _listen(operator)
     deployment = _deployment(operator.path("deployment", folder))
     documents: dict[tuple[bytes, str], bytes] = {}
-    duties = tuple(_duty(table, folder, documents) for table in top.tables("channel"))
+    hand_overs: dict[bytes, CarryTerms] = {}
+    duties = tuple(_duty(table, folder, documents, hand_overs, deployment) for table in top.tables("channel"))
     registration = top.table("registration", {})
     result = OperatorFile(
         chain=chain,
@@ -183,6 +201,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         documents=documents,
         appraisers=registration.texts("appraisers"),
         keys=_key_settings(registration),
+        hand_overs=hand_overs,
     )
     for table in (operator, enclave, registration, top):
         table.end()
@@ -271,12 +290,13 @@ def _key_settings(table: _Table) -> KeySettings:
 
 
 def _listen(table: _Table, default: str = "127.0.0.1:8547") -> tuple[str, int]:
-    text = table.take("listen", str, default)
+    return _host_and_port(table.take("listen", str, default), f"{table.place}.listen", default)
+
+
+def _host_and_port(text: str, place: str, example: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise SettingInvalid(
-            "not an address and port", place=f"{table.place}.listen", actual=text, hint="127.0.0.1:8547"
-        )
+        raise SettingInvalid("not an address and port", place=place, actual=text, hint=f"one such as {example}")
     return host, int(port)
 
 
@@ -288,12 +308,20 @@ def _deployment(path: Path) -> Deployment:
         raise
 
 
-def _duty(table: _Table, folder: Path, documents: dict[tuple[bytes, str], bytes]) -> Duty:
+def _duty(
+    table: _Table,
+    folder: Path,
+    documents: dict[tuple[bytes, str], bytes],
+    hand_overs: dict[bytes, CarryTerms],
+    deployment: Deployment,
+) -> Duty:
     signed = parse_signed_member_list(_read(table.path("members", folder), MAX_MEMBER_LIST_BYTES))
     keys = _meter_keys(table.path("meter_keys", folder), len(signed.member_list.members))
     for name in ("evidence", "endorsements"):
         if (text := table.take(name, str, "")) != "":
             documents[signed.identity.id, name] = _read(folder / text, MAX_DOCUMENT_BYTES)
+    if (inner := table.table("hand_over", {})).is_given:
+        hand_overs[signed.identity.id] = _carry_terms(inner, folder, signed.identity.id, deployment)
     epoch_s = table.number("epoch_s", 86_400, 60, 31 * 86_400)
     duty = Duty(
         signed.identity,
@@ -310,6 +338,30 @@ def _duty(table: _Table, folder: Path, documents: dict[tuple[bytes, str], bytes]
             actual=duty.first_period_start,
         )
     return duty
+
+
+def _carry_terms(table: _Table, folder: Path, channel: bytes, deployment: Deployment) -> CarryTerms:
+    """What the channel's manager signed for a hand-over; docs/spec/ra-tls.md."""
+    giver = table.take("giver", str, "")
+    permit = HandOverPermit(
+        channel,
+        table.octets("operator", 20),
+        PermitKind.HAND_OVER,
+        table.octets("from_measurement", 32),
+        table.octets("to_measurement", 32),
+        table.octets("to_platform", 32),
+        table.number("permit_until", None, 0, 2**40),
+    )
+    terms = CarryTerms(
+        _read(table.path("policy", folder), MAX_FILE_BYTES * 4),
+        deployment.trust_roots,
+        table.number("policy_until", None, 0, 2**40),
+        table.octets("policy_signature", 65),
+        SignedPermit(permit, table.octets("permit_signature", 65)),
+        _host_and_port(giver, f"{table.place}.giver", "127.0.0.1:8550") if giver else None,
+    )
+    table.end()
+    return terms
 
 
 def _meter_keys(path: Path, count: int) -> list[bytes]:

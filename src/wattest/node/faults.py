@@ -33,6 +33,7 @@ OPERATOR_FAULT_POINTS = (
 KEY_FAULT_POINTS = (
     "key.created",  # made inside, not noted: the next start removes its slot
     "key.noted",
+    "key.carried",  # the enclave before gave its state; only where the manager allows it
     "registration.proven",  # judged, not on disk
     "registration.prepared",
     "registration.mined",

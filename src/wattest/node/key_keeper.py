@@ -25,6 +25,7 @@ from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.batch_state import StoredBatch, StoredState
+from wattest.node.carry_over import AWAITING, CarryOver
 from wattest.node.enclave_slots import EnclaveSlots
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty
@@ -54,6 +55,10 @@ class EnclaveKeyExpiring(ProtocolError):
 
 class EnclaveKeyReplaced(ProtocolError):
     """The registry's active key is none of this operator's enclaves'."""
+
+
+class CarryOverEnded(ProtocolError):
+    """A successor was made to take state over, and the terms for it are gone."""
 
 
 class RegistrationRefused(ProtocolError):
@@ -87,6 +92,7 @@ class KeyKeeper:
         endorsements: Callable[[int], bytes] | None = None,
         settings: KeySettings | None = None,
         orders: OrderBox | None = None,
+        carry_over: CarryOver | None = None,
         faults: FaultPoints | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,6 +106,7 @@ class KeyKeeper:
         self._registrar = registrar
         self._endorsements = endorsements
         self._orders = orders
+        self._carry_over = carry_over
         self._faults = faults or FaultPoints()
         self._clock = clock
         self._retries: dict[bytes, _Retry] = {}
@@ -108,9 +115,11 @@ class KeyKeeper:
     # what the operator's loop asks
 
     def enclave(self, channel: bytes) -> EnclaveClient:
-        """The enclave whose key is active in a channel; that of the first slot where no key is known yet."""
+        """The enclave whose key is active in a channel; raises ``OperatorStopped`` when none is."""
         active = self._keys.key_in(channel, _K.ACTIVE)
-        return self._slots.client(0 if active is None else active.slot)
+        if active is None:
+            raise OperatorStopped("no enclave key is active", channel=channel, hint="see why: wattest operator status")
+        return self._slots.client(active.slot)
 
     def is_switching(self, channel: bytes) -> bool:
         """Whether a successor's registration may be under way: nothing new is sealed until that is known."""
@@ -256,6 +265,7 @@ class KeyKeeper:
             created = None
         if created is None:
             created = self._create(channel, cause, head, now)
+        self._carry(created, head, now)
         noted = self._keys.prepared(created) is None and self._registry.registration_of(created.address).is_known
         if not noted:
             self._register(channel, created, now)
@@ -267,21 +277,52 @@ class KeyKeeper:
         if slot:
             self._slots.discard(slot)  # what a crash between making a key and noting it left behind
         nonce = self._registry.recent_nonce()
-        identity = self._slots.client(slot).create_identity(self._binding(channel, nonce.hash), channel, head)
+        enclave, binding = self._slots.client(slot), self._binding(channel, nonce.hash)
+        giver = self._keys.key_in(channel.id, _K.ACTIVE) if cause.carries else None
+        carried = giver is not None and self._carry_over is not None and self._carry_over.allows(channel.id)
+        if carried:
+            identity = enclave.prepare_successor(binding, channel)
+        else:
+            identity = enclave.create_identity(binding, channel, head)
         self._faults.reach("key.created")
         start = (head.sequence, head.digest)
-        key = EnclaveKey(channel.id, slot, identity.address, _K.CREATED, cause, start, now)
+        key = EnclaveKey(channel.id, slot, identity.address, _K.CREATED, cause, start, now, carried)
         self._keys.add(key)
         self._faults.reach("key.noted")
         return key
 
     def _is_overtaken(self, created: EnclaveKey, head: ChainHead) -> bool:
-        """Whether the key before it went on meanwhile: a successor that starts behind the head can seal nothing."""
+        """Whether the key before it went on meanwhile: a successor that starts behind the head can seal nothing.
+
+        Once it took the state over the key before it cannot go on, and the state is nowhere else.
+        """
         return (
             created.start != (head.sequence, head.digest)
             and self._keys.prepared(created) is None
             and not self._registry.registration_of(created.address).is_known
+            and (not created.carried or self._awaits(created))
         )
+
+    def _awaits(self, key: EnclaveKey) -> bool:
+        """Whether the successor's enclave still waits for the state of the one before."""
+        identities = self._slots.client(key.slot).describe().identities
+        return any(one.channel == key.channel and one.phase == AWAITING for one in identities)
+
+    def _carry(self, created: EnclaveKey, head: ChainHead, now: int) -> None:
+        if not created.carried or not self._awaits(created):
+            return
+        before = self._keys.key_in(created.channel, _K.ACTIVE)
+        if self._carry_over is None or not self._carry_over.allows(created.channel) or before is None:
+            self._discard(created)
+            raise CarryOverEnded(
+                "the state cannot be carried over any more",
+                channel=created.channel,
+                hint="the next try starts at the chain's head, without the meters' last state",
+            )
+        slot = before.slot
+        taker = self._slots.client(created.slot)
+        self._carry_over.carry(created.channel, lambda: self._slots.client(slot), taker, head, now)
+        self._faults.reach("key.carried")
 
     def _discard(self, key: EnclaveKey) -> None:
         if key.slot:
@@ -327,7 +368,7 @@ class KeyKeeper:
                 self._register(channel, active, now)
                 report.keys.append(KeyChange("renewed", channel.id, active.address))
 
-            failure = self._trying(channel.id, report, renew)
+            failure = self._trying(channel.id, report, renew, left_s=standing.expires_at - now)
             if failure is None:
                 return
             because = failure
@@ -408,10 +449,12 @@ class KeyKeeper:
             self._registry.client.chain_id, self._referee.address, channel.id, self._signer.address, nonce
         )
 
-    def _trying(self, channel: bytes, report: StepReport, work: Callable[[], None]) -> str | None:
+    def _trying(
+        self, channel: bytes, report: StepReport, work: Callable[[], None], *, left_s: int | None = None
+    ) -> str | None:
         """Do it unless the last failure is too recent; why it is not done, None when it is.
 
-        A failure is in the report, and the next try waits twice as long.
+        A failure is in the report, and the next try waits twice as long, at most an eighth of the time that is left.
         """
         retry = self._retries.setdefault(channel, _Retry())
         if self._clock() < retry.not_before:
@@ -422,6 +465,8 @@ class KeyKeeper:
             if isinstance(error, TransportError) and not error.retryable:
                 raise
             pause = min(self.settings.first_backoff_s * 2**retry.failed, self.settings.longest_backoff_s)
+            if left_s is not None:
+                pause = min(pause, max(left_s / 8, self.settings.first_backoff_s))
             retry.failed = min(retry.failed + 1, 30)
             retry.not_before = self._clock() + pause
             report.errors.append(error)

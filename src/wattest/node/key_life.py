@@ -44,6 +44,11 @@ class Cause(Enum):
     UPGRADE = "upgrade"
 
     @property
+    def carries(self) -> bool:
+        """Whether the enclave before may still give its state: not when it is lost, or not to be believed."""
+        return self in {Cause.PLANNED, Cause.MISSED, Cause.UPGRADE}
+
+    @property
     def waits(self) -> bool:
         """Whether a batch that is being sealed is waited for: only where its enclave can still seal it."""
         return self is Cause.PLANNED
@@ -51,7 +56,10 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EnclaveKey:
-    """One key: in which slot its enclave's state lies, its 20-byte address, the chain's head that it started at."""
+    """One key: in which slot its enclave's state lies, its 20-byte address, the chain's head that it started at.
+
+    ``carried``: it takes over the state of the enclave before, instead of starting with none.
+    """
 
     channel: bytes
     slot: int
@@ -60,6 +68,7 @@ class EnclaveKey:
     cause: Cause
     start: tuple[int, bytes]
     created_at: int
+    carried: bool = False
 
 
 class Urgency(Enum):

@@ -20,7 +20,7 @@ from wattest.protocol.verdict import EvidenceVerdict, parse_verdict
 KEY_TABLES = """
 CREATE TABLE enclave_key (
     channel BLOB NOT NULL, slot INTEGER NOT NULL, address BLOB NOT NULL, state TEXT NOT NULL, cause TEXT NOT NULL,
-    start_sequence INTEGER NOT NULL, start_digest BLOB NOT NULL, created_at INTEGER NOT NULL,
+    start_sequence INTEGER NOT NULL, start_digest BLOB NOT NULL, created_at INTEGER NOT NULL, carried INTEGER NOT NULL,
     PRIMARY KEY (channel, address)
 );
 CREATE UNIQUE INDEX one_active_key ON enclave_key (channel) WHERE state = 'active';
@@ -102,7 +102,7 @@ class KeyStore:
     def add(self, key: EnclaveKey) -> None:
         """Keep a new key; the same one again changes nothing."""
         self._database.run(
-            "INSERT INTO enclave_key VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (channel, address) DO NOTHING",
+            "INSERT INTO enclave_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (channel, address) DO NOTHING",
             key.channel,
             key.slot,
             key.address,
@@ -110,6 +110,7 @@ class KeyStore:
             key.cause.value,
             *key.start,
             key.created_at,
+            key.carried,
         )
 
     def forget(self, key: EnclaveKey) -> None:
@@ -275,13 +276,13 @@ class KeyStore:
 
     def _keys(self, condition: str, *values: object) -> list[EnclaveKey]:
         rows: list[Any] = self._database.rows(
-            "SELECT channel, slot, address, state, cause, start_sequence, start_digest, created_at FROM enclave_key"  # noqa: S608
-            f" {condition}",
+            "SELECT channel, slot, address, state, cause, start_sequence, start_digest, created_at, carried"  # noqa: S608
+            f" FROM enclave_key {condition}",
             *values,
         )
         return [
-            EnclaveKey(channel, slot, address, KeyState(state), Cause(cause), (sequence, digest), created_at)
-            for channel, slot, address, state, cause, sequence, digest, created_at in rows
+            EnclaveKey(channel, slot, address, KeyState(state), Cause(cause), (sequence, digest), made, bool(carried))
+            for channel, slot, address, state, cause, sequence, digest, made, carried in rows
         ]
 
     def _registrations(self, condition: str, of_channel: bytes, *values: object) -> list[PreparedRegistration]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from wattest.apps.cli.operator_give import give_state
 from wattest.apps.cli.operator_keys import (
     order_box,
     registrar_of,
@@ -30,6 +31,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.node.bundle import BundleStore
+from wattest.node.carry_over import CarryOver
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Inbox
@@ -96,6 +98,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             endorsements=lambda now: platform.collateral(now).to_json(),
             settings=settings.keys,
             orders=order_box(settings),
+            carry_over=CarryOver(settings.hand_overs, lambda now: platform.collateral(now).to_json()),
             faults=faults,
         )
         bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
@@ -152,4 +155,5 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
 operator.add_command(rotate_key)
 operator.add_command(revoke_key)
 operator.add_command(upgrade)
+operator.add_command(give_state)
 operator.add_command(status)

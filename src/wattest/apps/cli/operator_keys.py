@@ -111,7 +111,7 @@ def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
     runs.
     """
     settings = read_operator_file(config_path)
-    duty = _duty(settings, channel)
+    duty = duty_of(settings, channel)
     path = order_box(settings).leave(duty.channel.id, Cause.LOST if lost else Cause.PLANNED)
     click.echo(f"ordered: {path}", err=True)
 
@@ -128,7 +128,7 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
     period again if its deadline allows, or the period is left out. What is committed stays, and stays answerable.
     """
     settings = read_operator_file(config_path)
-    duty = _duty(settings, channel)
+    duty = duty_of(settings, channel)
     signer = LocalSigner.from_file(settings.key_file)
     with ExitStack() as stack:
         journal: TransactionJournal = MemoryJournal()
@@ -140,7 +140,7 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
                 journal = store.journal
         except DatabaseInUse:
             click.echo("the operator runs: it will notice, and send what this overtakes again", err=True)
-        contracts = _contracts(settings, journal)
+        contracts = connect_contracts(settings, journal)
         address = _address(key) if key is not None else _active_key(contracts, duty, signer.address)
         for attempt in range(1, REVOKE_ATTEMPTS + 1):
             try:
@@ -172,8 +172,8 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
     the batch in flight, and orders the change; `wattest operator run` of the new program then does it.
     """
     settings = read_operator_file(config_path)
-    duty = _duty(settings, channel)
-    contracts = _contracts(settings, MemoryJournal())
+    duty = duty_of(settings, channel)
+    contracts = connect_contracts(settings, MemoryJournal())
     operator = LocalSigner.from_file(settings.key_file).address
     new = measure(LaunchSettings()).digest
     store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
@@ -224,7 +224,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     It reads the operator's database, running or not, and asks the chain; it changes nothing.
     """
     settings = read_operator_file(config_path)
-    contracts = _contracts(settings, MemoryJournal())
+    contracts = connect_contracts(settings, MemoryJournal())
     operator = LocalSigner.from_file(settings.key_file).address
     store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
     try:
@@ -295,7 +295,8 @@ def _wants(policy: AppraisalPolicy, measurement: bytes) -> bool:
     return any(reference.mr_enclave == measurement for reference in policy.enclaves)
 
 
-def _contracts(settings: OperatorFile, journal: TransactionJournal) -> Contracts:
+def connect_contracts(settings: OperatorFile, journal: TransactionJournal) -> Contracts:
+    """The chain's contracts as an operator's file names them; raises as ``Contracts.at`` does."""
     deployment = settings.deployment
     client = ChainClient.connect(
         settings.chain.rpc_url or "",
@@ -318,7 +319,8 @@ def _active_key(contracts: Contracts, duty: Duty, operator: bytes) -> bytes:
     return key
 
 
-def _duty(settings: OperatorFile, channel: str | None) -> Duty:
+def duty_of(settings: OperatorFile, channel: str | None) -> Duty:
+    """The duty that a command means; raises ``SettingInvalid``."""
     found = [duty for duty in settings.duties if channel in {None, duty.channel.id.hex()}]
     if len(found) != 1:
         raise SettingInvalid(

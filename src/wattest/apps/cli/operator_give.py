@@ -1,0 +1,91 @@
+"""``wattest operator give-state``: the program before gives its enclave's state to the one that takes over.
+
+Decided here: when it is given (nothing in flight that may still be committed), and where one listens. Not decided here:
+to whom: the enclaves judge each other under what the channel's manager signed (docs/spec/ra-tls.md).
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import click
+
+from wattest.apps.cli.operator_keys import connect_contracts, duty_of
+from wattest.apps.interrupts import SteadyStack, hold_interrupts
+from wattest.apps.node_files import SettingInvalid, read_operator_file
+from wattest.chain.client import MemoryJournal
+from wattest.chain.signer import LocalSigner
+from wattest.enclave.host.client import ChainHead
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.errors import ProtocolError, TransportError
+from wattest.node.batch_state import StoredState
+from wattest.node.carry_over import give_once
+from wattest.node.enclave_slots import ProcessSlots
+from wattest.node.key_life import KeyState
+from wattest.node.store import OperatorStore
+
+_SETTLED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED, StoredState.MISSED})
+
+
+class FlightNotSettled(ProtocolError):
+    """A batch is on its way: an enclave that gave its state away makes it no more."""
+
+
+class GiverNotStarted(TransportError):
+    """The address cannot be listened on."""
+
+
+@click.command("give-state")
+@click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
+)
+@click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
+@click.option("--listen", default="127.0.0.1:8550", show_default=True, help="Where the successor's host connects.")
+def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
+    """Give a channel's state, once, to the enclave that the manager's permit names; then this one signs no more.
+
+    Run it with the old program, the operator stopped, under the same [channel.hand_over] as the new one, and leave it
+    until it ends.
+    """
+    settings = read_operator_file(config_path)
+    duty = duty_of(settings, channel)
+    terms = settings.hand_overs.get(duty.channel.id)
+    if terms is None:
+        raise SettingInvalid(
+            "the manager's permit is missing", place="channel.hand_over", hint="see docs/spec/ra-tls.md"
+        )
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise SettingInvalid("not an address and port", place="--listen", actual=listen, hint="127.0.0.1:8550")
+    operator = LocalSigner.from_file(settings.key_file).address
+    platform = SimulatedPlatform.open(settings.platform_dir)
+    with SteadyStack() as stack:
+        store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock says that the operator is stopped
+        last, key = store.last_batch(duty.channel.id), store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
+        store.close()  # the new program needs it; the enclave's own lock keeps the old operator from starting again
+        if last is not None and last.state not in _SETTLED:
+            raise FlightNotSettled(
+                "a batch is on its way",
+                sequence=last.sequence,
+                state=last.state.value,
+                hint="let the operator commit it first, or rotate without its state: rotate-key --lost",
+            )
+        contracts = connect_contracts(settings, MemoryJournal())
+        sequence = contracts.referee.operator_head(duty.channel.id, operator).sequence
+        committed = contracts.referee.committed_batch(duty.channel.id, operator, sequence) if sequence else None
+        head = ChainHead() if committed is None else ChainHead(sequence, committed.header_digest)
+        slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
+        stack.callback(slots.stop)
+        now = contracts.client.now()
+        client = slots.client(0 if key is None else key.slot)
+        try:
+            listener = stack.enter_context(socket.create_server((host, int(port))))
+        except OSError as error:
+            raise GiverNotStarted(
+                "the address cannot be listened on", retryable=False, address=listen, cause=str(error)
+            ) from error
+        address = "{}:{}".format(*listener.getsockname()[:2])
+        click.echo(f"gives the state of channel {duty.channel.id.hex()} at {address}", err=True)
+        given = give_once(client, terms, platform.collateral(now).to_json(), head, now, listener)
+        click.echo(f"given: the state after batch {given}")
