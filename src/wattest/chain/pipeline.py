@@ -103,8 +103,8 @@ class Pipeline:
             self._take(self._sending.admit(batch, self._outlook))
         return landed
 
-    def collect(self) -> list[Delivery]:
-        """What has landed since; waits until there is something, unless nothing is in flight.
+    def collect(self, at_least: int = 1) -> list[Delivery]:
+        """What has landed since; waits until that is ``at_least`` so many, or all that is in flight.
 
         Raises ``ChainUnreachable`` when the node stays silent; calling again continues.
         """
@@ -116,10 +116,10 @@ class Pipeline:
             lane.revive_at += away_s
         poll_s = FIRST_POLL_S
         try:
-            while self._flights and not self._done:
+            while self._flights and len(self._done) < at_least:
                 self._look()
                 self._tend(time.monotonic())
-                if not self._done:
+                if self._flights and len(self._done) < at_least:
                     self._sleep(poll_s)
                     poll_s = min(poll_s * 2, LONGEST_POLL_S)
         finally:
