@@ -199,6 +199,57 @@ def multiproof_cases() -> list[Case]:
     return cases
 
 
+def batch_cases() -> list[Case]:
+    """Proofs in any order, some twice; every field wrong by one step."""
+    cases = []
+    for size, chosen in ((1, [0]), (2, [1, 0]), (7, [6, 2, 6]), (13, [12, 0, 5, 4]), (33, [32, 31, 0] * 4)):
+        tree = leaves_of(size)
+        root, leaves = reference.root(tree), [tree[i] for i in chosen]
+        nodes = [node for i in chosen for node in reference.path(tree, i)]
+        trials: dict[str, tuple[bytes, int, list[int], list[bytes], list[bytes]]] = {
+            "": (root, size, chosen, leaves, nodes),
+            ": another root": (flip(root), size, chosen, leaves, nodes),
+            ": last leaf flipped": (root, size, chosen, [*leaves[:-1], flip(leaves[-1])], nodes),
+            ": a surplus node": (root, size, chosen, leaves, [*nodes, ZERO]),
+            ": a leaf missing": (root, size, chosen, leaves[:-1], nodes),
+            ": nothing named": (root, size, [], [], []),
+            ": size 0": (root, 0, chosen, leaves, nodes),
+            ": size 2**32": (root, 2**32, chosen, leaves, nodes),
+            ": last index at size": (root, size, [*chosen[:-1], size], leaves, nodes),
+        }
+        if nodes:
+            trials[": last node flipped"] = (root, size, chosen, leaves, [*nodes[:-1], flip(nodes[-1])])
+            trials[": a node missing"] = (root, size, chosen, leaves, nodes[:-1])
+            trials[": nodes moved by one"] = (root, size, chosen, leaves, [*nodes[1:], nodes[0]])
+        if len(set(chosen)) > 1:
+            trials[": indices reversed"] = (root, size, chosen[::-1], leaves, nodes)
+        for name, (claimed, count, indices, given, siblings) in trials.items():
+            outcome, position = reference.judge_batch(claimed, count, indices, given, siblings)
+            cases.append(
+                {
+                    "name": f"leaves {chosen} of {size}{name}", "root": claimed, "size": count, "indices": indices,
+                    "leaves": given, "nodes": siblings, "outcome": outcome, "position": position,
+                }
+            )  # fmt: skip
+    return cases
+
+
+def growing_cases() -> list[Case]:
+    """The nodes that stand at each size."""
+    cases = []
+    for size in SIZES:
+        payloads = [content(f"growing payload {at}", 8) for at in range(size)]
+        salts = [content(f"growing salt {at}", 16) for at in range(size)]
+        leaves = [reference.leaf_hash(salt, payload) for salt, payload in zip(salts, payloads, strict=True)]
+        cases.append(
+            {
+                "name": f"size {size}", "payloads": payloads, "salts": salts, "nodes": reference.post_order(leaves),
+                "root": reference.root(leaves),
+            }
+        )  # fmt: skip
+    return cases
+
+
 def sha256_cases() -> list[Case]:
     """Unsalted trees: one accepted item each, and its neighbours refused."""
     cases = []
@@ -250,6 +301,7 @@ def main() -> int:
     families = {
         "leaves": leaf_cases(), "trees": tree_cases(), "inclusion": inclusion_cases(),
         "multiproof": multiproof_cases(), "sha256": sha256_cases(),
+        "batch": batch_cases(), "growing": growing_cases(),
     }  # fmt: skip
     changed = []
     for family, cases in families.items():

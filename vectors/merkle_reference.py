@@ -160,3 +160,38 @@ def judge_multiproof(
         return digest(b"\x01" + children[0] + children[1])
 
     return ACCEPTED if subtree(0, size) == expected else "RootMismatch"
+
+
+def judge_batch(
+    expected: bytes, size: int, indices: Sequence[int], leaves: Sequence[bytes], nodes: Sequence[bytes]
+) -> tuple[str, int | None]:
+    """``accepted``, or the refusal's name; and the first proof refused, where it is one of them."""
+    if size == 0:
+        return "EmptyTree", None
+    if size > SIZE_MAX:
+        return "TreeTooLarge", None
+    if not indices:
+        return "NoIndices", None
+    if len(leaves) != len(indices):
+        return "LeavesMismatch", None
+    for position, index in enumerate(indices):
+        if index >= size:
+            return "IndexOutOfRange", position
+    if len(nodes) != sum(path_length(index, size) for index in indices):
+        return "NodeCountWrong", None
+    rest = list(nodes)
+    for position, (index, leaf) in enumerate(zip(indices, leaves, strict=True)):
+        length = path_length(index, size)
+        if root_of_path(leaf, index, size, rest[:length]) != expected:
+            return "RootMismatch", position
+        rest = rest[length:]
+    return ACCEPTED, None
+
+
+def post_order(leaves: Sequence[bytes]) -> list[bytes]:
+    """The nodes over whole subtrees, each after its right child."""
+    if len(leaves) == 1:
+        return list(leaves)
+    left = split(len(leaves))
+    nodes = post_order(leaves[:left]) + post_order(leaves[left:])
+    return [*nodes, root(leaves)] if len(leaves) == 2 * left else nodes

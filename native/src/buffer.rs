@@ -1,15 +1,18 @@
 //! Which Python objects count as bytes.
 //!
-//! `bytes` are immutable and are borrowed; any other C-contiguous buffer of single bytes is copied while the GIL is
-//! held, because its owner could change it while the core reads without the GIL. No `unsafe` is needed for either.
+//! `bytes` are immutable and are borrowed. Any other C-contiguous buffer of single bytes could be changed by its owner
+//! while the core reads, so it is only ever copied, with the GIL held, and what is hashed is the copy: a small one at
+//! once, the columns of a tree a share at a time by the thread that hashes the share. A buffer changed meanwhile gives a
+//! tree over old and new bytes, and nothing worse. No `unsafe` is needed for any of it.
 
 use crate::fault::{raise, refuse_buffer};
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{PyBuffer, ReadOnlyCell};
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
-use wattest_core::{Fault, Hash, Salt};
+use std::ops::Range;
+use wattest_core::{shares::Leaves, tree, Fault, Hash, Salt, Simd};
 
 /// Bytes that stay as they are while the GIL is released.
 pub enum Buffer {
@@ -34,6 +37,25 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match Column::extract(object)? {
+            Column::Borrowed(bytes) => Ok(Self::Borrowed(bytes)),
+            Column::Shared(view) => Ok(Self::Copied(view.to_vec(object.py())?)),
+        }
+    }
+}
+
+/// A large input that is not copied as a whole.
+pub enum Column {
+    /// Borrowed from a `bytes` object.
+    Borrowed(PyBackedBytes),
+    /// Somebody else's memory.
+    Shared(PyBuffer<u8>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Column {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if object.is_instance_of::<PyBytes>() {
             return Ok(Self::Borrowed(object.extract::<PyBackedBytes>()?));
         }
@@ -47,7 +69,99 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
         if !view.is_c_contiguous() {
             return Err(refuse_buffer(py, "its bytes do not lie one after the other"));
         }
-        Ok(Self::Copied(view.to_vec(py)?))
+        Ok(Self::Shared(view))
+    }
+}
+
+impl Column {
+    /// Bytes in it; they stay as many for as long as it is held.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Borrowed(bytes) => bytes.len(),
+            Self::Shared(view) => view.item_count(),
+        }
+    }
+
+    /// The bytes themselves, if nobody can change them.
+    fn steady(&self) -> Option<&[u8]> {
+        match self {
+            Self::Borrowed(bytes) => Some(bytes),
+            Self::Shared(_) => None,
+        }
+    }
+
+    /// A copy of some of its bytes, each read once.
+    fn copy(&self, py: Python<'_>, range: Range<usize>) -> Option<Vec<u8>> {
+        match self {
+            Self::Borrowed(bytes) => bytes.get(range).map(<[u8]>::to_vec),
+            Self::Shared(view) => Some(view.as_slice(py)?.get(range)?.iter().map(ReadOnlyCell::get).collect()),
+        }
+    }
+}
+
+/// The payloads and salts of a tree to be.
+pub struct Columns {
+    simd: Simd,
+    payloads: Column,
+    width: usize,
+    salts: Column,
+}
+
+impl Columns {
+    /// Refuses widths and lengths that make no tree; gives the number of leaves, which may be none.
+    pub fn new(py: Python<'_>, simd: Simd, payloads: Column, width: usize, salts: Column) -> PyResult<(Self, u64)> {
+        let count = (salts.len() / 16) as u64;
+        if !salts.len().is_multiple_of(16) {
+            let (expected, actual) = (16 * count, salts.len() as u64);
+            return Err(raise(py, &Fault::LengthWrong { what: "salts", expected, actual }));
+        }
+        tree::check_payloads(payloads.len() as u64, width, count).map_err(|fault| raise(py, &fault))?;
+        Ok((Self { simd, payloads, width, salts }, count))
+    }
+
+    /// Leaves of a piece, out of bytes that nobody changes.
+    fn hash_steady(&self, payloads: &[u8], salts: &[u8], out: &mut [Hash]) -> Result<(), Fault> {
+        tree::Flat::new(self.simd, payloads, self.width, salts.as_chunks().0)?.hash(0, out)
+    }
+}
+
+impl Leaves for Columns {
+    // Every copied share waits for the GIL once, so shares are larger than the core's own.
+    const SHARE: usize = 8192;
+
+    fn hash(&self, from: usize, out: &mut [Hash]) -> Result<(), Fault> {
+        let to = from + out.len();
+        let (payloads, salts) = (from * self.width..to * self.width, from * 16..to * 16);
+        if let (Some(all_payloads), Some(all_salts)) = (self.payloads.steady(), self.salts.steady()) {
+            if let (Some(payloads), Some(salts)) = (all_payloads.get(payloads.clone()), all_salts.get(salts.clone())) {
+                return self.hash_steady(payloads, salts, out);
+            }
+        }
+        let copied = Python::try_attach(|py| Some((self.payloads.copy(py, payloads)?, self.salts.copy(py, salts)?)));
+        let (payloads, salts) = copied.flatten().ok_or(Fault::InputGone)?;
+        self.hash_steady(&payloads, &salts, out)
+    }
+}
+
+/// Leaf indices: a buffer of 64-bit numbers as the machine writes them, or any sequence of integers.
+pub struct Indices(pub Vec<u64>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Indices {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        if let Ok(view) = PyBuffer::<u64>::get(&object) {
+            return Ok(Self(view.to_vec(py)?));
+        }
+        if let Ok(view) = PyBuffer::<i64>::get(&object) {
+            let whole = view.to_vec(py)?.into_iter().map(u64::try_from).collect::<Result<_, _>>();
+            return whole.map(Self).map_err(|_| refuse_buffer(py, "an index is below zero"));
+        }
+        if PyBuffer::<u8>::get(&object).is_ok() || object.is_instance_of::<PyBytes>() {
+            return Err(refuse_buffer(py, "indices are 64-bit integers"));
+        }
+        Ok(Self(object.extract()?))
     }
 }
 
@@ -64,11 +178,6 @@ impl Buffer {
 
     /// The bytes as digests, one after the other.
     pub fn hashes(&self, py: Python<'_>, what: &'static str) -> PyResult<&[Hash]> {
-        self.arrays(py, what)
-    }
-
-    /// The bytes as salts, one after the other.
-    pub fn salts(&self, py: Python<'_>, what: &'static str) -> PyResult<&[Salt]> {
         self.arrays(py, what)
     }
 

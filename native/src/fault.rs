@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use wattest_core::Fault as Core;
+use wattest_core::{Fault as Core, Value};
 
 pyo3::create_exception!(wattest.crypto._native, Fault, pyo3::exceptions::PyValueError);
 
@@ -21,28 +21,12 @@ pub fn refuse_buffer(py: Python<'_>, reason: &str) -> PyErr {
 
 fn fields<'py>(py: Python<'py>, fault: &Core) -> PyResult<Bound<'py, PyDict>> {
     let named = PyDict::new(py);
-    let pair = |first: (&str, u64), second: (&str, u64)| -> PyResult<()> {
-        named.set_item(first.0, first.1)?;
-        named.set_item(second.0, second.1)
-    };
-    match *fault {
-        Core::EmptyTree | Core::NoIndices => {}
-        Core::IndexOutOfRange { index, size } => pair(("index", index), ("size", size))?,
-        Core::TreeTooLarge { maximum, actual } | Core::PayloadTooLong { maximum, actual } => {
-            pair(("maximum", maximum), ("actual", actual))?;
+    for (name, value) in fault.fields() {
+        match value {
+            Value::Number(number) => named.set_item(name, number)?,
+            Value::Hash(hash) => named.set_item(name, PyBytes::new(py, &hash))?,
+            Value::Text(text) => named.set_item(name, text)?,
         }
-        Core::PathLengthWrong { expected, actual }
-        | Core::LeavesMismatch { expected, actual }
-        | Core::NodeCountWrong { expected, actual }
-        | Core::LengthWrong { expected, actual, .. } => pair(("expected", expected), ("actual", actual))?,
-        Core::IndicesNotAscending { position } => named.set_item("position", position)?,
-        Core::RootMismatch { expected, actual } => {
-            named.set_item("expected", PyBytes::new(py, &expected))?;
-            named.set_item("actual", PyBytes::new(py, &actual))?;
-        }
-    }
-    if let Core::LengthWrong { what, .. } = *fault {
-        named.set_item("what", what)?;
     }
     Ok(named)
 }

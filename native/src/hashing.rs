@@ -2,15 +2,18 @@
 
 use crate::buffer::Buffer;
 use crate::fault::raise;
+use crate::settings;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use wattest_core::{keccak, salts, NodeRule};
+use wattest_core::{blocks, keccak, salts, NodeRule, Simd};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(keccak256, module)?)?;
     module.add_function(wrap_pyfunction!(leaf_hash, module)?)?;
     module.add_function(wrap_pyfunction!(node_hash, module)?)?;
-    module.add_function(wrap_pyfunction!(derive_salts, module)?)
+    module.add_function(wrap_pyfunction!(derive_salts, module)?)?;
+    module.add_function(wrap_pyfunction!(keccak_permutations, module)?)?;
+    module.add_function(wrap_pyfunction!(simd_kernels, module)?)
 }
 
 /// Inputs above this many bytes are hashed without the GIL; below it letting go costs more than it gives.
@@ -34,7 +37,7 @@ fn leaf_hash<'py>(py: Python<'py>, salt: Buffer, payload: Buffer) -> PyResult<Bo
 #[pyfunction]
 #[pyo3(signature = (left, right, /))]
 fn node_hash<'py>(py: Python<'py>, left: Buffer, right: Buffer) -> PyResult<Bound<'py, PyBytes>> {
-    let node = keccak::Keccak::node(&left.hash(py, "left")?, &right.hash(py, "right")?);
+    let node = keccak::Keccak::ONE_BY_ONE.node(&left.hash(py, "left")?, &right.hash(py, "right")?);
     Ok(PyBytes::new(py, &node))
 }
 
@@ -47,4 +50,19 @@ fn derive_salts<'py>(py: Python<'py>, series_key: Buffer, tag: u8, count: u64) -
         let (slots, _) = out.as_chunks_mut::<16>();
         py.detach(|| salts::derive(&series_key, tag, slots)).map_err(|fault| raise(py, &fault))
     })
+}
+
+/// The limit that everything here is measured against: permutations in full lanes, with nothing read or written.
+#[pyfunction]
+#[pyo3(signature = (count, /))]
+fn keccak_permutations(py: Python<'_>, count: u64) -> PyResult<u64> {
+    let simd = settings::simd(py)?;
+    Ok(py.detach(|| blocks::permutations(simd, count)))
+}
+
+/// The kernel of this process, then every kernel of this processor.
+#[pyfunction]
+fn simd_kernels(py: Python<'_>) -> PyResult<Vec<&'static str>> {
+    let all = Simd::available();
+    Ok(std::iter::once(settings::simd(py)?).chain(all).map(Simd::name).collect())
 }

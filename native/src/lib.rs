@@ -1,10 +1,12 @@
-//! The Python face of `wattest-core`: buffers in, bytes out, the GIL released while hashing.
+//! The Python face of `wattest-core`: buffers in, trees and bytes out, the GIL released while hashing.
 //!
 //! Decided here: which Python objects count as bytes, and how a `Fault` travels. Not decided here: any rule.
 
 mod buffer;
 mod fault;
 mod hashing;
+mod proofs;
+mod settings;
 mod trees;
 
 use pyo3::prelude::*;
@@ -13,5 +15,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Fault", module.py().get_type::<fault::Fault>())?;
     hashing::register(module)?;
+    proofs::register(module)?;
     trees::register(module)
 }

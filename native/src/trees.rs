@@ -1,121 +1,253 @@
-//! Trees and proofs for Python: a tree is one flat `bytes` of nodes, a path one flat `bytes` of siblings.
+//! Trees for Python: built at once, growing, or stored in a file. Proofs come out as tuples of `bytes` where they are
+//! few, as one flat `bytes` where they are many.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Column, Columns, Indices};
 use crate::fault::raise;
+use crate::settings;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use wattest_core::{inclusion, keccak::Keccak, multiproof, sha256, tree, Fault, Hash};
+use pyo3::types::{PyBytes, PyTuple};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use wattest_core::arena::Arena;
+use wattest_core::{batch, growing, inclusion, multiproof, stored, tree, Fault, Hash};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(build_tree, module)?)?;
-    module.add_function(wrap_pyfunction!(build_tree_unequal, module)?)?;
-    module.add_function(wrap_pyfunction!(build_sha256_tree, module)?)?;
-    module.add_function(wrap_pyfunction!(inclusion_path, module)?)?;
-    module.add_function(wrap_pyfunction!(multiproof_nodes, module)?)?;
-    module.add_function(wrap_pyfunction!(verify_inclusion, module)?)?;
-    module.add_function(wrap_pyfunction!(verify_sha256_inclusion, module)?)?;
-    module.add_function(wrap_pyfunction!(verify_multiproof, module)?)
+    module.add_class::<Tree>()?;
+    module.add_class::<GrowingTree>()?;
+    module.add_class::<StoredTree>()
 }
 
-#[pyfunction]
-#[pyo3(signature = (payloads, width, salts, /))]
-fn build_tree<'py>(py: Python<'py>, payloads: Buffer, width: usize, salts: Buffer) -> PyResult<Bound<'py, PyBytes>> {
-    let salts = salts.salts(py, "salts")?;
-    tree::check_size(salts.len() as u64).map_err(|fault| raise(py, &fault))?;
-    tree::check_payloads(&payloads, width, salts).map_err(|fault| raise(py, &fault))?;
-    flat_tree(py, salts.len() as u64, |nodes| tree::build(&payloads, width, salts, nodes))
+/// An immutable tree: the flat array of docs/spec/merkle.md, section 2.
+#[pyclass(frozen, module = "wattest.crypto._native")]
+struct Tree {
+    nodes: Arena,
+    size: u64,
 }
 
-#[pyfunction]
-#[pyo3(signature = (payloads, salts, /))]
-fn build_tree_unequal<'py>(
-    py: Python<'py>,
-    payloads: Vec<Buffer>,
-    salts: Vec<Buffer>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    if payloads.len() != salts.len() {
-        let (expected, actual) = (payloads.len() as u64, salts.len() as u64);
-        return Err(raise(py, &Fault::LengthWrong { what: "salts", expected, actual }));
+#[pymethods]
+impl Tree {
+    #[staticmethod]
+    #[pyo3(signature = (payloads, width, salts, threads=None, /))]
+    fn build(py: Python<'_>, payloads: Column, width: usize, salts: Column, threads: Option<i64>) -> PyResult<Self> {
+        let (simd, threads) = (settings::simd(py)?, settings::threads(py, threads)?);
+        let (columns, size) = Columns::new(py, simd, payloads, width, salts)?;
+        Self::filled(py, size, |nodes| tree::build(simd, &columns, size, nodes, threads))
     }
-    let salts = salts.iter().map(|salt| salt.salt(py, "salt")).collect::<PyResult<Vec<_>>>()?;
-    flat_tree(py, payloads.len() as u64, |nodes| {
-        tree::build_unequal(payloads.iter().map(|payload| &**payload).zip(salts), nodes)
-    })
+
+    #[staticmethod]
+    #[pyo3(signature = (payloads, salts, /))]
+    fn from_payloads(py: Python<'_>, payloads: Vec<Buffer>, salts: Vec<Buffer>) -> PyResult<Self> {
+        let simd = settings::simd(py)?;
+        if payloads.len() != salts.len() {
+            let (expected, actual) = (payloads.len() as u64, salts.len() as u64);
+            return Err(raise(py, &Fault::LengthWrong { what: "salts", expected, actual }));
+        }
+        let salts = salts.iter().map(|salt| salt.salt(py, "salt")).collect::<PyResult<Vec<_>>>()?;
+        Self::filled(py, payloads.len() as u64, |nodes| {
+            tree::build_unequal(simd, payloads.iter().map(|payload| &**payload).zip(salts), nodes)
+        })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (items, width, /))]
+    fn build_sha256(py: Python<'_>, items: Buffer, width: usize) -> PyResult<Self> {
+        let size = tree::unsalted_size(&items, width).map_err(|fault| raise(py, &fault))?;
+        Self::filled(py, size, |nodes| tree::build_sha256(&items, width, nodes))
+    }
+
+    #[getter]
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    #[getter]
+    fn root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.nodes.last().map_or(&[], |root| root.as_slice()))
+    }
+
+    #[pyo3(signature = (index, /))]
+    fn leaf<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyBytes>> {
+        inclusion::path_length(index, self.size).map_err(|fault| raise(py, &fault))?;
+        Ok(PyBytes::new(py, self.leaf_at(index)))
+    }
+
+    /// The leaves of indices, one after the other.
+    #[pyo3(signature = (indices, /))]
+    fn leaves<'py>(&self, py: Python<'py>, indices: Indices) -> PyResult<Bound<'py, PyBytes>> {
+        batch::node_count(&indices.0, self.size).map_err(|fault| raise(py, &fault))?;
+        flat(py, indices.0.len() as u64, |out| {
+            out.iter_mut().zip(&indices.0).for_each(|(slot, &index)| slot.copy_from_slice(self.leaf_at(index)));
+            Ok(())
+        })
+    }
+
+    #[pyo3(signature = (index, /))]
+    fn path<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyTuple>> {
+        tuple(py, &inclusion::path(&self.nodes, self.size, index).map_err(|fault| raise(py, &fault))?)
+    }
+
+    /// The paths of indices, one after the other.
+    #[pyo3(signature = (indices, /))]
+    fn paths<'py>(&self, py: Python<'py>, indices: Indices) -> PyResult<Bound<'py, PyBytes>> {
+        let count = batch::node_count(&indices.0, self.size).map_err(|fault| raise(py, &fault))?;
+        flat(py, count, |out| batch::paths(&self.nodes, self.size, &indices.0, out))
+    }
+
+    #[pyo3(signature = (indices, /))]
+    fn multiproof<'py>(&self, py: Python<'py>, indices: Indices) -> PyResult<Bound<'py, PyTuple>> {
+        let siblings = py.detach(|| multiproof::nodes(&self.nodes, self.size, &indices.0));
+        tuple(py, &siblings.map_err(|fault| raise(py, &fault))?)
+    }
+
+    /// The flat array itself.
+    fn nodes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.nodes.as_flattened())
+    }
 }
 
-#[pyfunction]
-#[pyo3(signature = (items, width, /))]
-fn build_sha256_tree<'py>(py: Python<'py>, items: Buffer, width: usize) -> PyResult<Bound<'py, PyBytes>> {
-    let size = tree::unsalted_size(&items, width).map_err(|fault| raise(py, &fault))?;
-    flat_tree(py, size, |nodes| tree::build_sha256(&items, width, nodes))
+impl Tree {
+    fn filled(py: Python<'_>, size: u64, fill: impl FnOnce(&mut [Hash]) -> Result<(), Fault> + Send) -> PyResult<Self> {
+        let filled = py.detach(|| {
+            let mut nodes = Arena::new(tree::node_count(size)?)?;
+            fill(&mut nodes)?;
+            Ok(Self { nodes, size })
+        });
+        filled.map_err(|fault| raise(py, &fault))
+    }
+
+    fn leaf_at(&self, index: u64) -> &[u8] {
+        usize::try_from(index).ok().and_then(|index| self.nodes.get(index)).map_or(&[], |leaf| leaf.as_slice())
+    }
 }
 
-#[pyfunction]
-#[pyo3(signature = (nodes, size, index, /))]
-fn inclusion_path<'py>(py: Python<'py>, nodes: Buffer, size: u64, index: u64) -> PyResult<Bound<'py, PyBytes>> {
-    let path = inclusion::path(nodes.hashes(py, "nodes")?, size, index).map_err(|fault| raise(py, &fault))?;
-    Ok(PyBytes::new(py, path.as_flattened()))
+/// A tree in memory that takes leaves in at its end.
+#[pyclass(frozen, module = "wattest.crypto._native")]
+struct GrowingTree(Mutex<growing::Growing>);
+
+#[pymethods]
+impl GrowingTree {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    #[pyo3(signature = (payloads, width, salts, /))]
+    fn append(&self, py: Python<'_>, payloads: Column, width: usize, salts: Column) -> PyResult<()> {
+        let simd = settings::simd(py)?;
+        let (columns, count) = Columns::new(py, simd, payloads, width, salts)?;
+        // Waiting for the tree with the GIL in hand would stop the thread that has the tree.
+        let appended = py.detach(|| locked(&self.0).append(simd, &columns, count));
+        appended.map_err(|fault| raise(py, &fault))
+    }
+
+    #[getter]
+    fn size(&self, py: Python<'_>) -> u64 {
+        py.detach(|| locked(&self.0).size())
+    }
+
+    #[getter]
+    fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let edge = py.detach(|| locked(&self.0).edge()).map_err(|fault| raise(py, &fault))?;
+        Ok(PyBytes::new(py, &edge.root()))
+    }
+
+    /// Size and root of one moment, then the leaves and paths of indices at that moment.
+    #[pyo3(signature = (indices, /))]
+    fn prove<'py>(&self, py: Python<'py>, indices: Indices) -> PyResult<Proved<'py>> {
+        let proved = py.detach(|| {
+            let tree = locked(&self.0);
+            let edge = tree.edge()?;
+            Ok((edge, tree.leaves(&indices.0)?, tree.paths(&indices.0)?))
+        });
+        let (edge, leaves, nodes) = proved.map_err(|fault| raise(py, &fault))?;
+        Ok((edge.size(), PyBytes::new(py, &edge.root()), bytes(py, &leaves), bytes(py, &nodes)))
+    }
 }
 
-#[pyfunction]
-#[pyo3(signature = (nodes, size, indices, /))]
-fn multiproof_nodes<'py>(
+/// A growing tree in a file.
+#[pyclass(frozen, module = "wattest.crypto._native")]
+struct StoredTree(Mutex<stored::Stored>);
+
+#[pymethods]
+impl StoredTree {
+    #[staticmethod]
+    #[pyo3(signature = (path, /))]
+    fn create(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let made = py.detach(|| stored::Stored::create(&path)).map_err(|fault| raise(py, &fault))?;
+        Ok(Self(Mutex::new(made)))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, writable, /))]
+    fn open(py: Python<'_>, path: PathBuf, writable: bool) -> PyResult<Self> {
+        let found = py.detach(|| stored::Stored::open(&path, writable)).map_err(|fault| raise(py, &fault))?;
+        Ok(Self(Mutex::new(found)))
+    }
+
+    #[pyo3(signature = (payloads, width, salts, /))]
+    fn append(&self, py: Python<'_>, payloads: Column, width: usize, salts: Column) -> PyResult<()> {
+        let simd = settings::simd(py)?;
+        let (columns, count) = Columns::new(py, simd, payloads, width, salts)?;
+        let appended = py.detach(|| locked(&self.0).append(simd, &columns, count));
+        appended.map_err(|fault| raise(py, &fault))
+    }
+
+    fn commit(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| locked(&self.0).commit()).map_err(|fault| raise(py, &fault))
+    }
+
+    #[getter]
+    fn size(&self, py: Python<'_>) -> u64 {
+        py.detach(|| locked(&self.0).size())
+    }
+
+    #[getter]
+    fn committed_size(&self, py: Python<'_>) -> u64 {
+        py.detach(|| locked(&self.0).committed_size())
+    }
+
+    #[getter]
+    fn root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let edge = py.detach(|| locked(&self.0).edge()).map_err(|fault| raise(py, &fault))?;
+        Ok(PyBytes::new(py, &edge.root()))
+    }
+
+    /// Size and root of one moment, then the leaves and paths of indices at that moment, checked against the root.
+    #[pyo3(signature = (indices, /))]
+    fn prove<'py>(&self, py: Python<'py>, indices: Indices) -> PyResult<Proved<'py>> {
+        let simd = settings::simd(py)?;
+        let proved = py.detach(|| {
+            let tree = locked(&self.0);
+            let edge = tree.edge()?;
+            let (leaves, nodes) = tree.prove(simd, &indices.0)?;
+            Ok((edge, leaves, nodes))
+        });
+        let (edge, leaves, nodes) = proved.map_err(|fault| raise(py, &fault))?;
+        Ok((edge.size(), PyBytes::new(py, &edge.root()), bytes(py, &leaves), bytes(py, &nodes)))
+    }
+}
+
+type Proved<'py> = (u64, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+/// The tree behind a lock; one whose writer panicked is still whole, since it changes last.
+fn locked<T>(tree: &Mutex<T>) -> MutexGuard<'_, T> {
+    tree.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bytes<'py>(py: Python<'py>, nodes: &[Hash]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, nodes.as_flattened())
+}
+
+fn tuple<'py>(py: Python<'py>, nodes: &[Hash]) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, nodes.iter().map(|node| PyBytes::new(py, node)))
+}
+
+/// A new `bytes` of nodes, filled without the GIL; nobody else holds it yet.
+fn flat<'py>(
     py: Python<'py>,
-    nodes: Buffer,
-    size: u64,
-    indices: Vec<u64>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let nodes = nodes.hashes(py, "nodes")?;
-    let siblings = py.detach(|| multiproof::nodes(nodes, size, &indices)).map_err(|fault| raise(py, &fault))?;
-    Ok(PyBytes::new(py, siblings.as_flattened()))
-}
-
-#[pyfunction]
-#[pyo3(signature = (root, leaf, index, size, path, /))]
-fn verify_inclusion(py: Python<'_>, root: Buffer, leaf: Buffer, index: u64, size: u64, path: Buffer) -> PyResult<()> {
-    let (root, leaf) = (root.hash(py, "root")?, leaf.hash(py, "leaf")?);
-    let path = path.hashes(py, "path")?;
-    inclusion::verify::<Keccak>(&root, &leaf, index, size, path).map_err(|fault| raise(py, &fault))
-}
-
-#[pyfunction]
-#[pyo3(signature = (root, item, index, size, path, /))]
-fn verify_sha256_inclusion(
-    py: Python<'_>,
-    root: Buffer,
-    item: Buffer,
-    index: u64,
-    size: u64,
-    path: Buffer,
-) -> PyResult<()> {
-    let root = root.hash(py, "root")?;
-    let path = path.hashes(py, "path")?;
-    let leaf = sha256::leaf(&item).map_err(|fault| raise(py, &fault))?;
-    inclusion::verify::<sha256::Rfc9162>(&root, &leaf, index, size, path).map_err(|fault| raise(py, &fault))
-}
-
-#[pyfunction]
-#[pyo3(signature = (root, size, indices, leaves, nodes, /))]
-fn verify_multiproof(
-    py: Python<'_>,
-    root: Buffer,
-    size: u64,
-    indices: Vec<u64>,
-    leaves: Buffer,
-    nodes: Buffer,
-) -> PyResult<()> {
-    let root = root.hash(py, "root")?;
-    let (leaves, nodes) = (leaves.hashes(py, "leaves")?, nodes.hashes(py, "nodes")?);
-    py.detach(|| multiproof::verify::<Keccak>(&root, size, &indices, leaves, nodes)).map_err(|fault| raise(py, &fault))
-}
-
-/// A new `bytes` for a tree's nodes, filled without the GIL; nobody else holds it yet.
-fn flat_tree<'py>(
-    py: Python<'py>,
-    size: u64,
+    count: u64,
     fill: impl FnOnce(&mut [Hash]) -> Result<(), Fault> + Send,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let count = tree::node_count(size).map_err(|fault| raise(py, &fault))?;
     PyBytes::new_with(py, usize::try_from(count)?.saturating_mul(32), |out| {
         let (nodes, _) = out.as_chunks_mut::<32>();
         py.detach(|| fill(nodes)).map_err(|fault| raise(py, &fault))

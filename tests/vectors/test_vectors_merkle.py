@@ -12,18 +12,23 @@ import pytest
 
 from wattest.errors import WattestError
 from wattest.merkle import (
+    GrowingTree,
     InclusionProof,
     InclusionRefused,
     MerkleTree,
     MultiProof,
     PayloadTooLong,
+    ProofBatch,
+    index_column,
     leaf_hash,
     sha256_inclusion,
     sha256_root,
+    verify_batch,
     verify_inclusion,
     verify_multiproof,
     verify_sha256_inclusion,
 )
+from wattest.node.stored_tree import StoredTree
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors"
 
@@ -83,6 +88,29 @@ def test_multiproof(case: dict[str, Any]) -> None:
     if len(case["leaves"]) > len(case["indices"]):
         named[2**32] = nodes(case, "leaves")[-1]
     check(case, lambda: verify_multiproof(bytes.fromhex(case["root"]), named, proof))
+
+
+@pytest.mark.parametrize("case", cases("batch"))
+def test_batch(case: dict[str, Any]) -> None:
+    batch = ProofBatch(index_column(case["indices"]), case["size"], b"".join(nodes(case, "nodes")))
+    leaves = b"".join(nodes(case, "leaves"))
+    check(case, lambda: verify_batch(bytes.fromhex(case["root"]), leaves, batch))
+    if case["position"] is not None:
+        with pytest.raises(InclusionRefused) as refused:
+            verify_batch(bytes.fromhex(case["root"]), leaves, batch)
+        assert refused.value.fields["position"] == case["position"]
+
+
+@pytest.mark.parametrize("case", cases("growing"))
+def test_growing(case: dict[str, Any], tmp_path: Path) -> None:
+    payloads, salts = nodes(case, "payloads"), nodes(case, "salts")
+    growing, stored = GrowingTree(), StoredTree.create(tmp_path / "tree")
+    for payload, salt in zip(payloads, salts, strict=True):
+        growing.append(payload, len(payload), salt)
+        stored.append(payload, len(payload), salt)
+    stored.commit()
+    assert growing.root.hex() == stored.root.hex() == case["root"]
+    assert (tmp_path / "tree").read_bytes()[8192:] == b"".join(nodes(case, "nodes"))
 
 
 @pytest.mark.parametrize("case", cases("sha256"))

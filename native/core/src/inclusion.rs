@@ -29,19 +29,22 @@ pub fn path(nodes: &[Hash], size: u64, index: u64) -> Result<Vec<Hash>, Fault> {
 }
 
 /// Checks that `leaf` stands at `index` in the tree of `size` leaves under `root`.
-pub fn verify<R: NodeRule>(root: &Hash, leaf: &Hash, index: u64, size: u64, path: &[Hash]) -> Result<(), Fault> {
+pub fn verify(
+    rule: &impl NodeRule,
+    root: &Hash,
+    leaf: &Hash,
+    index: u64,
+    size: u64,
+    path: &[Hash],
+) -> Result<(), Fault> {
     let expected = path_length(index, size)?;
     let actual = path.len() as u64;
     if expected != actual {
         return Err(Fault::PathLengthWrong { expected, actual });
     }
-    let inner = inner_length(index, size);
-    let reached = path.iter().zip(0u32..).fold(*leaf, |node, (sibling, level)| {
-        if level >= inner || (index >> level) & 1 == 1 {
-            R::node(sibling, &node)
-        } else {
-            R::node(&node, sibling)
-        }
+    let reached = path.iter().zip(0u32..).fold(*leaf, |node, (sibling, step)| match side_of(index, size, step) {
+        Side::Left => rule.node(sibling, &node),
+        Side::Right => rule.node(&node, sibling),
     });
     check_root(root, reached)
 }
@@ -74,7 +77,22 @@ pub(crate) fn place(level: &[Hash], position: u64) -> Option<&Hash> {
     level.get(usize::try_from(position).ok()?)
 }
 
+/// Where a sibling stands.
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
+/// On which side the path's node number `step` stands.
+pub(crate) fn side_of(index: u64, size: u64, step: u32) -> Side {
+    if step >= inner_length(index, size) || (index >> step) & 1 == 1 {
+        Side::Left
+    } else {
+        Side::Right
+    }
+}
+
 /// Levels on which the leaf's branch is not yet the tree's right edge.
-fn inner_length(index: u64, size: u64) -> u32 {
+pub(crate) fn inner_length(index: u64, size: u64) -> u32 {
     u64::BITS - (index ^ (size - 1)).leading_zeros()
 }

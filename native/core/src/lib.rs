@@ -4,15 +4,23 @@
 //! slices. Not decided here: who calls (the Python face is the crate above), what a payload means, or where keys live.
 //! Nothing here panics on any input, allocates by a number it was told (only by bytes it was given), or is `unsafe`.
 
+pub mod arena;
+pub mod batch;
+pub mod blocks;
 pub mod fault;
+pub mod frontier;
+pub mod growing;
 pub mod inclusion;
 pub mod keccak;
 pub mod multiproof;
 pub mod salts;
 pub mod sha256;
+pub mod shares;
+pub mod stored;
 pub mod tree;
 
-pub use fault::Fault;
+pub use fault::{Fault, Value};
+pub use wattest_lanes::{Scalar, Simd};
 
 /// A 32-byte digest: leaf, node or root.
 pub type Hash = [u8; 32];
@@ -33,19 +41,23 @@ const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;
 
 /// How two children become a parent; the tree's shape is the same for every rule.
-pub trait NodeRule {
+pub trait NodeRule: Sync {
     /// The parent of two nodes, left then right.
-    fn node(left: &Hash, right: &Hash) -> Hash;
+    fn node(&self, left: &Hash, right: &Hash) -> Hash;
 
-    /// A whole level from the one below it; an odd last node moves up unchanged.
-    ///
-    /// `above` takes `below.len().div_ceil(2)` nodes. A rule with vector lanes overrides this.
-    fn level(below: &[Hash], above: &mut [Hash]) {
-        for (parent, children) in above.iter_mut().zip(below.chunks(2)) {
-            *parent = match children {
-                [left, right] => Self::node(left, right),
-                alone => alone[0],
-            };
+    /// The parents of neighbours: `above` takes `below.len() / 2` nodes. A rule with lanes overrides this.
+    fn pairs(&self, below: &[Hash], above: &mut [Hash]) {
+        let (children, _) = below.as_chunks::<2>();
+        for (parent, [left, right]) in above.iter_mut().zip(children) {
+            *parent = self.node(left, right);
         }
+    }
+
+    /// A whole level from the one below it, `below.len().div_ceil(2)` nodes; an odd last node moves up unchanged.
+    fn level(&self, below: &[Hash], above: &mut [Hash]) {
+        let (paired, moved) = below.split_at(below.len() & !1);
+        let (parents, last) = above.split_at_mut(paired.len() / 2);
+        self.pairs(paired, parents);
+        last.copy_from_slice(moved);
     }
 }

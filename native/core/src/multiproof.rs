@@ -35,7 +35,8 @@ pub fn nodes(tree: &[Hash], size: u64, indices: &[u64]) -> Result<Vec<Hash>, Fau
 }
 
 /// Checks that each leaf stands at its index in the tree of `size` leaves under `root`.
-pub fn verify<R: NodeRule>(
+pub fn verify(
+    rule: &impl NodeRule,
     root: &Hash,
     size: u64,
     indices: &[u64],
@@ -53,7 +54,7 @@ pub fn verify<R: NodeRule>(
     if expected != nodes.len() as u64 {
         return Err(Fault::NodeCountWrong { expected, actual: nodes.len() as u64 });
     }
-    check_root(root, fold::<R>(size, indices, leaves, nodes))
+    check_root(root, fold(rule, size, indices, leaves, nodes))
 }
 
 /// Refuses no index at all, an order that is not strictly ascending, and an index outside the tree.
@@ -84,13 +85,15 @@ fn climb(indices: &[u64], size: u64, mut missing: impl FnMut(usize, u64)) {
     }
 }
 
-/// The root that checked leaves and nodes lead to.
-fn fold<R: NodeRule>(size: u64, indices: &[u64], leaves: &[Hash], nodes: &[Hash]) -> Hash {
+/// The root that checked leaves and nodes lead to: on each level the pairs first, then their parents all at once.
+fn fold(rule: &impl NodeRule, size: u64, indices: &[u64], leaves: &[Hash], nodes: &[Hash]) -> Hash {
     let mut known: Vec<(u64, Hash)> = indices.iter().copied().zip(leaves.iter().copied()).collect();
     let mut supply = nodes.iter();
+    let (mut children, mut parents) = (Vec::new(), Vec::new());
     for width in level_widths(size) {
-        let mut parents = Vec::with_capacity(known.len());
+        let mut above = Vec::with_capacity(known.len());
         let mut places = known.iter().peekable();
+        children.clear();
         while let Some((position, node)) = places.next() {
             let sibling = position ^ 1;
             let other = match places.next_if(|(next, _)| *next == sibling) {
@@ -98,14 +101,21 @@ fn fold<R: NodeRule>(size: u64, indices: &[u64], leaves: &[Hash], nodes: &[Hash]
                 None if sibling < width => supply.next(),
                 None => None,
             };
-            let parent = match other {
-                Some(other) if position & 1 == 0 => R::node(node, other),
-                Some(other) => R::node(other, node),
-                None => *node,
-            };
-            parents.push((position >> 1, parent));
+            match other {
+                Some(other) if position & 1 == 0 => children.extend([*node, *other]),
+                Some(other) => children.extend([*other, *node]),
+                None => {}
+            }
+            above.push((position >> 1, other.map_or(Some(*node), |_| None)));
         }
-        known = parents;
+        parents.clear();
+        parents.resize(children.len() / 2, [0; 32]);
+        rule.pairs(&children, &mut parents);
+        let mut hashed = parents.iter();
+        known = above
+            .into_iter()
+            .map(|(position, moved)| (position, moved.or_else(|| hashed.next().copied()).unwrap_or([0; 32])))
+            .collect();
     }
     known.first().map_or([0; 32], |(_, root)| *root)
 }

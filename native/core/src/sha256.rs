@@ -4,10 +4,11 @@ use crate::{Fault, Hash, NodeRule, ITEM_MAX, LEAF_PREFIX, NODE_PREFIX};
 use sha2::{Digest, Sha256};
 
 /// The rule of unsalted trees.
+#[derive(Clone, Copy, Debug)]
 pub struct Rfc9162;
 
 impl NodeRule for Rfc9162 {
-    fn node(left: &Hash, right: &Hash) -> Hash {
+    fn node(&self, left: &Hash, right: &Hash) -> Hash {
         let mut hasher = Sha256::new_with_prefix([NODE_PREFIX]);
         hasher.update(left);
         hasher.update(right);

@@ -4,7 +4,11 @@
 //! odd last node up unchanged; a moved node is stored again on its new level, so that a position is always
 //! `index >> level`.
 
-use crate::{keccak, sha256, Fault, Hash, NodeRule, Salt, ITEM_MAX, PAYLOAD_MAX, SIZE_MAX};
+use crate::keccak::Keccak;
+use crate::sha256::Rfc9162;
+use crate::shares::{self, Leaves};
+use crate::{blocks, keccak, sha256, Fault, Hash, Salt, ITEM_MAX, PAYLOAD_MAX, SIZE_MAX};
+use wattest_lanes::Simd;
 
 /// Nodes in the flat array of a tree with `size` leaves; refuses an empty or too large tree.
 pub fn node_count(size: u64) -> Result<u64, Fault> {
@@ -30,69 +34,92 @@ pub fn check_size(size: u64) -> Result<(), Fault> {
 pub fn unsalted_size(items: &[u8], width: usize) -> Result<u64, Fault> {
     check_width(width, ITEM_MAX)?;
     let size = (items.len() / width) as u64;
-    check_length("items", size * width as u64, items.len())?;
+    check_length("items", size * width as u64, items.len() as u64)?;
     check_size(size)?;
     Ok(size)
 }
 
-/// Builds a salted tree into `nodes`, which must have `node_count(salts.len())` places.
-pub fn build(payloads: &[u8], width: usize, salts: &[Salt], nodes: &mut [Hash]) -> Result<(), Fault> {
-    let below = leaf_level(nodes, salts.len())?;
-    check_payloads(payloads, width, salts)?;
-    keccak::leaves(payloads, width, salts, below)?;
-    fill::<keccak::Keccak>(nodes, salts.len());
-    Ok(())
+/// Payloads of one width with a salt each, in flat buffers that nobody changes meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Flat<'a> {
+    simd: Simd,
+    payloads: &'a [u8],
+    width: usize,
+    salts: &'a [Salt],
 }
 
-/// Refuses a payload buffer that does not hold `width` bytes for every salt.
-pub fn check_payloads(payloads: &[u8], width: usize, salts: &[Salt]) -> Result<(), Fault> {
+impl<'a> Flat<'a> {
+    /// Refuses a width that no leaf has, and buffers that do not agree in length.
+    pub fn new(simd: Simd, payloads: &'a [u8], width: usize, salts: &'a [Salt]) -> Result<Self, Fault> {
+        check_payloads(payloads.len() as u64, width, salts.len() as u64)?;
+        Ok(Self { simd, payloads, width, salts })
+    }
+}
+
+impl Leaves for Flat<'_> {
+    fn hash(&self, from: usize, out: &mut [Hash]) -> Result<(), Fault> {
+        let to = from + out.len();
+        let payloads = self.payloads.get(from * self.width..to * self.width);
+        let (Some(payloads), Some(salts)) = (payloads, self.salts.get(from..to)) else {
+            return Err(Fault::LengthWrong { what: "salts", expected: to as u64, actual: self.salts.len() as u64 });
+        };
+        blocks::leaves(self.simd, payloads, self.width, salts, out);
+        Ok(())
+    }
+}
+
+/// Builds a salted tree of `size` leaves into `nodes`, which must have `node_count(size)` places.
+pub fn build(simd: Simd, leaves: &impl Leaves, size: u64, nodes: &mut [Hash], threads: usize) -> Result<(), Fault> {
+    check_nodes(nodes, size)?;
+    shares::fill(&Keccak(simd), leaves, nodes, size, threads)
+}
+
+/// Refuses a width that no leaf has, and payloads that are not `width` bytes for every one of `count` salts.
+pub fn check_payloads(bytes: u64, width: usize, count: u64) -> Result<(), Fault> {
     check_width(width, PAYLOAD_MAX)?;
-    check_length("payloads", salts.len() as u64 * width as u64, payloads.len())
+    check_length("payloads", count * width as u64, bytes)
 }
 
 /// Builds a salted tree over payloads of unequal lengths, one salt to each.
 pub fn build_unequal<'a>(
+    simd: Simd,
     leaves: impl ExactSizeIterator<Item = (&'a [u8], Salt)>,
     nodes: &mut [Hash],
 ) -> Result<(), Fault> {
     let size = leaves.len();
-    for ((payload, salt), slot) in leaves.zip(leaf_level(nodes, size)?) {
+    check_nodes(nodes, size as u64)?;
+    for ((payload, salt), slot) in leaves.zip(leaf_level(nodes, size as u64)) {
         *slot = keccak::leaf(&salt, payload)?;
     }
-    fill::<keccak::Keccak>(nodes, size);
-    Ok(())
+    shares::fill(&Keccak(simd), &Standing, nodes, size as u64, 1)
 }
 
 /// Builds an unsalted SHA-256 tree into `nodes`, which must have `node_count(unsalted_size(items, width))` places.
 pub fn build_sha256(items: &[u8], width: usize, nodes: &mut [Hash]) -> Result<(), Fault> {
-    check_width(width, ITEM_MAX)?;
-    let size = items.len() / width;
-    check_length("items", size as u64 * width as u64, items.len())?;
-    sha256::leaves(items, width, leaf_level(nodes, size)?)?;
-    fill::<sha256::Rfc9162>(nodes, size);
-    Ok(())
+    let size = unsalted_size(items, width)?;
+    check_nodes(nodes, size)?;
+    sha256::leaves(items, width, leaf_level(nodes, size))?;
+    shares::fill(&Rfc9162, &Standing, nodes, size, 1)
 }
 
-/// Fills every level above the leaves that already stand in `nodes[..size]`.
-fn fill<R: NodeRule>(nodes: &mut [Hash], size: usize) {
-    let (mut rest, mut width) = (nodes, size);
-    while width > 1 {
-        let (below, above) = rest.split_at_mut(width);
-        width = width.div_ceil(2);
-        R::level(below, &mut above[..width]);
-        rest = above;
+/// Leaves that already stand in their places.
+struct Standing;
+
+impl Leaves for Standing {
+    fn hash(&self, _from: usize, _out: &mut [Hash]) -> Result<(), Fault> {
+        Ok(())
     }
 }
 
-/// The leaf places of a flat array, once its length is known to fit `size`.
-fn leaf_level(nodes: &mut [Hash], size: usize) -> Result<&mut [Hash], Fault> {
-    check_nodes(nodes, size as u64)?;
-    Ok(&mut nodes[..size])
+/// The leaf places of a flat array that is known to fit `size`.
+fn leaf_level(nodes: &mut [Hash], size: u64) -> &mut [Hash] {
+    let size = usize::try_from(size).unwrap_or(usize::MAX).min(nodes.len());
+    &mut nodes[..size]
 }
 
 /// Refuses a flat array whose length does not fit `size`.
 pub(crate) fn check_nodes(nodes: &[Hash], size: u64) -> Result<(), Fault> {
-    check_length("nodes", node_count(size)?, nodes.len())
+    check_length("nodes", node_count(size)?, nodes.len() as u64)
 }
 
 fn check_width(width: usize, maximum: usize) -> Result<(), Fault> {
@@ -105,8 +132,7 @@ fn check_width(width: usize, maximum: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_length(what: &'static str, expected: u64, actual: usize) -> Result<(), Fault> {
-    let actual = actual as u64;
+fn check_length(what: &'static str, expected: u64, actual: u64) -> Result<(), Fault> {
     if expected != actual {
         return Err(Fault::LengthWrong { what, expected, actual });
     }

@@ -1,6 +1,6 @@
 //! What callers can get wrong beside a proof: sizes, widths, buffers. Every case is a `Fault`, never a panic.
 
-use wattest_core::{inclusion, keccak::Keccak, multiproof, salts, tree, Fault, SIZE_MAX};
+use wattest_core::{inclusion, keccak::Keccak, multiproof, salts, tree, Fault, Simd, SIZE_MAX};
 
 const ZERO: [u8; 32] = [0; 32];
 
@@ -17,9 +17,10 @@ fn sizes_at_the_limits() {
 #[test]
 fn numbers_beyond_the_formats() {
     for (index, size) in [(u64::MAX, u64::MAX), (0, SIZE_MAX + 1), (u64::MAX, 1), (u64::MAX, 0)] {
-        let inclusion = inclusion::verify::<Keccak>(&ZERO, &ZERO, index, size, &[]).map_err(|fault| fault.name());
+        let inclusion =
+            inclusion::verify(&Keccak::ONE_BY_ONE, &ZERO, &ZERO, index, size, &[]).map_err(|fault| fault.name());
         let multiproof =
-            multiproof::verify::<Keccak>(&ZERO, size, &[index], &[ZERO], &[]).map_err(|fault| fault.name());
+            multiproof::verify(&Keccak::ONE_BY_ONE, &ZERO, size, &[index], &[ZERO], &[]).map_err(|fault| fault.name());
         let expected = match size {
             0 => "EmptyTree",
             1 => "IndexOutOfRange",
@@ -35,7 +36,9 @@ fn buffers_that_do_not_agree() {
     let salts = [[0; 16]; 3];
     let mut nodes = [ZERO; 6];
     let built = |payloads: &[u8], width, nodes: &mut [[u8; 32]]| {
-        tree::build(payloads, width, &salts, nodes).map_err(|fault| fault.name())
+        let simd = Simd::best();
+        let leaves = tree::Flat::new(simd, payloads, width, &salts).map_err(|fault| fault.name())?;
+        tree::build(simd, &leaves, 3, nodes, 2).map_err(|fault| fault.name())
     };
     assert_eq!(built(&[0; 24], 8, &mut nodes), Ok(()));
     assert_eq!(built(&[0; 23], 8, &mut nodes), Err("LengthWrong"));

@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 use std::path::Path;
-use wattest_core::{inclusion, keccak, keccak::Keccak, multiproof, salts, sha256, tree, Fault, Hash, Salt};
+use wattest_core::frontier::Frontier;
+use wattest_core::{
+    batch, inclusion, keccak, keccak::Keccak, multiproof, salts, sha256, tree, Fault, Hash, Salt, Simd,
+};
+
+const RULE: Keccak = Keccak::ONE_BY_ONE;
 
 type Outcome = Result<(), Fault>;
 
@@ -44,7 +49,7 @@ fn build(payloads: &[Vec<u8>], salts: &[Salt]) -> Vec<Hash> {
     let count = tree::node_count(payloads.len() as u64).expect("a size");
     let mut nodes = vec![[0; 32]; usize::try_from(count).expect("small")];
     let leaves = payloads.iter().map(Vec::as_slice).zip(salts.iter().copied());
-    tree::build_unequal(leaves, &mut nodes).expect("valid payloads");
+    tree::build_unequal(Simd::best(), leaves, &mut nodes).expect("valid payloads");
     nodes
 }
 
@@ -70,16 +75,20 @@ fn trees_and_every_proof_out_of_them() {
 
         let width = payloads[0].len();
         if width > 0 && payloads.iter().all(|payload| payload.len() == width) {
-            let mut flat = vec![[0; 32]; nodes.len()];
-            tree::build(&payloads.concat(), width, &salts, &mut flat).expect("the same tree");
-            assert_eq!(flat, nodes);
+            for simd in Simd::available() {
+                let mut flat = vec![[0; 32]; nodes.len()];
+                let joined = payloads.concat();
+                let source = tree::Flat::new(simd, &joined, width, &salts).expect("lengths that agree");
+                tree::build(simd, &source, salts.len() as u64, &mut flat, 2).expect("the same tree");
+                assert_eq!(flat, nodes, "{}", simd.name());
+            }
         }
 
         let size = leaves.len() as u64;
         for (index, leaf) in (0u64..).zip(&leaves) {
             let path = inclusion::path(&nodes, size, index).expect("a path");
             assert_eq!(path.len() as u64, inclusion::path_length(index, size).expect("a length"));
-            inclusion::verify::<Keccak>(&root, leaf, index, size, &path).expect("its own path");
+            inclusion::verify(&RULE, &root, leaf, index, size, &path).expect("its own path");
             assert_eq!(multiproof::nodes(&nodes, size, &[index]).expect("a multiproof"), path);
         }
     }
@@ -90,7 +99,7 @@ fn inclusion_proofs() {
     for case in cases("merkle/inclusion") {
         let (root, leaf) = (array(&case["root"]), array(&case["leaf"]));
         let path = list(&case["path"], array::<32>);
-        judged(&case, inclusion::verify::<Keccak>(&root, &leaf, number(&case["index"]), number(&case["size"]), &path));
+        judged(&case, inclusion::verify(&RULE, &root, &leaf, number(&case["index"]), number(&case["size"]), &path));
     }
 }
 
@@ -99,7 +108,36 @@ fn multiproofs() {
     for case in cases("merkle/multiproof") {
         let (indices, size) = (list(&case["indices"], number), number(&case["size"]));
         let (leaves, nodes) = (list(&case["leaves"], array::<32>), list(&case["nodes"], array::<32>));
-        judged(&case, multiproof::verify::<Keccak>(&array(&case["root"]), size, &indices, &leaves, &nodes));
+        judged(&case, multiproof::verify(&RULE, &array(&case["root"]), size, &indices, &leaves, &nodes));
+    }
+}
+
+#[test]
+fn batches() {
+    for case in cases("merkle/batch") {
+        let (indices, size, root) = (list(&case["indices"], number), number(&case["size"]), array(&case["root"]));
+        let (leaves, nodes) = (list(&case["leaves"], array::<32>), list(&case["nodes"], array::<32>));
+        for simd in Simd::available() {
+            let outcome = batch::verify(simd, &root, size, &indices, &leaves, &nodes, 2);
+            let position = match &outcome {
+                Err(Fault::OfProof { position, .. }) => Some(*position),
+                _ => None,
+            };
+            assert_eq!(position, case["position"].as_u64(), "{}", case["name"]);
+            judged(&case, outcome);
+        }
+    }
+}
+
+#[test]
+fn growing_trees() {
+    for case in cases("merkle/growing") {
+        let (payloads, salts) = (list(&case["payloads"], bytes), list(&case["salts"], array::<16>));
+        let hashed = payloads.iter().zip(&salts).map(|(payload, salt)| keccak::leaf(salt, payload).expect("a leaf"));
+        let (mut frontier, mut made) = (Frontier::default(), Vec::new());
+        frontier.append(&RULE, &hashed.collect::<Vec<_>>(), &mut made).expect("room");
+        assert_eq!(made, list(&case["nodes"], array::<32>), "{}", case["name"]);
+        assert_eq!(frontier.edge(&RULE).expect("leaves").root(), array(&case["root"]), "{}", case["name"]);
     }
 }
 
@@ -119,7 +157,7 @@ fn unsalted_trees() {
             assert_eq!(inclusion::path(&nodes, size, index).expect("a path"), path);
         }
         let leaf = sha256::leaf(&bytes(&case["item"])).expect("an item");
-        judged(&case, inclusion::verify::<sha256::Rfc9162>(&array(&case["root"]), &leaf, index, size, &path));
+        judged(&case, inclusion::verify(&sha256::Rfc9162, &array(&case["root"]), &leaf, index, size, &path));
     }
 }
 

@@ -2,23 +2,27 @@
 
 Decided here: which names the rooms above may use, and that a fault of the core arrives as ``Fault`` with a name and
 fields. Not decided here: how a room words a fault; ``crypto`` and ``merkle`` each turn it into their own leaf class.
-Buffers are ``bytes`` or any C-contiguous buffer of single bytes; numpy records are handed over as ``array.view("u1")``
-or ``array.tobytes()``.
+Buffers are ``bytes`` or any C-contiguous buffer of single bytes: numpy records as ``array.view("u1")`` or
+``array.tobytes()``, an Arrow column of fixed-size binary by its data buffer. ``WATTEST_SIMD`` (scalar, avx2, avx512,
+neon) forces a kernel and ``WATTEST_THREADS`` bounds the threads of one call; the core reads each once, when first needed,
+and the bytes that come out are the same for every choice.
 """
 
 from __future__ import annotations
 
 from wattest.crypto._native import (
     Fault,
-    build_sha256_tree,
-    build_tree,
-    build_tree_unequal,
+    GrowingTree,
+    StoredTree,
+    Tree,
+    batch_node_count,
     derive_salts,
-    inclusion_path,
     keccak256,
+    keccak_permutations,
     leaf_hash,
-    multiproof_nodes,
     node_hash,
+    simd_kernels,
+    verify_batch,
     verify_inclusion,
     verify_multiproof,
     verify_sha256_inclusion,
@@ -26,15 +30,17 @@ from wattest.crypto._native import (
 
 __all__ = [
     "Fault",
-    "build_sha256_tree",
-    "build_tree",
-    "build_tree_unequal",
+    "GrowingTree",
+    "StoredTree",
+    "Tree",
+    "batch_node_count",
     "derive_salts",
-    "inclusion_path",
     "keccak256",
+    "keccak_permutations",
     "leaf_hash",
-    "multiproof_nodes",
     "node_hash",
+    "simd_kernels",
+    "verify_batch",
     "verify_inclusion",
     "verify_multiproof",
     "verify_sha256_inclusion",

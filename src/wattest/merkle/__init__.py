@@ -1,5 +1,6 @@
 """Trees and proofs over bytes; knows nothing of readings. Format: ``docs/spec/merkle.md``."""
 
+from wattest.merkle.batch import PROOFS_MAX, ProofBatch, ProvedLeaves, index_column, verify_batch
 from wattest.merkle.errors import (
     EmptyTree,
     InclusionRefused,
@@ -12,9 +13,12 @@ from wattest.merkle.errors import (
     PayloadTooLong,
     ProofMalformed,
     RootMismatch,
+    SimdUnavailable,
+    ThreadsInvalid,
     TreeInputInvalid,
     TreeTooLarge,
 )
+from wattest.merkle.growing import GrowingTree
 from wattest.merkle.hashes import HASH_BYTES, PAYLOAD_MAX_BYTES, SALT_BYTES, SIZE_MAX, leaf_hash, node_hash
 from wattest.merkle.proofs import InclusionProof, MultiProof, verify_inclusion, verify_multiproof
 from wattest.merkle.sha256_tree import sha256_inclusion, sha256_root, verify_sha256_inclusion
@@ -22,6 +26,7 @@ from wattest.merkle.tree import MerkleTree
 
 __all__ = [
     "EmptyTree",
+    "GrowingTree",
     "HASH_BYTES",
     "InclusionProof",
     "InclusionRefused",
@@ -33,18 +38,25 @@ __all__ = [
     "NoIndices",
     "NodeCountWrong",
     "PAYLOAD_MAX_BYTES",
+    "PROOFS_MAX",
     "PathLengthWrong",
     "PayloadTooLong",
+    "ProofBatch",
     "ProofMalformed",
+    "ProvedLeaves",
     "RootMismatch",
     "SALT_BYTES",
     "SIZE_MAX",
+    "SimdUnavailable",
+    "ThreadsInvalid",
     "TreeInputInvalid",
     "TreeTooLarge",
+    "index_column",
     "leaf_hash",
     "node_hash",
     "sha256_inclusion",
     "sha256_root",
+    "verify_batch",
     "verify_inclusion",
     "verify_multiproof",
     "verify_sha256_inclusion",

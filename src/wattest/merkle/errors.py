@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wattest.errors import InputError, VerificationError
+from wattest.errors import ConfigError, InputError, VerificationError
 
 if TYPE_CHECKING:
     from wattest.crypto import native
@@ -22,6 +22,14 @@ class TreeInputInvalid(InputError):
 
 class PayloadTooLong(TreeInputInvalid):
     """A payload over 118 bytes, or an item of an unsalted tree over 1,024 bytes."""
+
+
+class SimdUnavailable(ConfigError):
+    """``WATTEST_SIMD`` names a kernel that this processor or this build has not."""
+
+
+class ThreadsInvalid(ConfigError):
+    """A number of threads that is not 1 to 256, as an argument or in ``WATTEST_THREADS``."""
 
 
 class ProofMalformed(InputError):
@@ -84,14 +92,30 @@ _REFUSALS: dict[str, type[InclusionRefused]] = {
 }
 
 
+_SETTINGS: dict[str, tuple[type[ConfigError], str]] = {
+    "SimdUnavailable": (SimdUnavailable, "unset WATTEST_SIMD, or set it to one of those available"),
+    "ThreadsInvalid": (ThreadsInvalid, "leave the number of threads out to use every core"),
+}
+
+
 def refusal(fault: native.Fault) -> WattestError:
     """The error for a fault met while verifying."""
     name, message, fields = fault.args
+    if name in _SETTINGS:
+        return _setting(fault)
     return _REFUSALS.get(name, InclusionRefused)(message, hint=None, **fields)
 
 
 def unusable(fault: native.Fault) -> WattestError:
     """The error for a fault met while building a tree or a proof."""
     name, message, fields = fault.args
+    if name in _SETTINGS:
+        return _setting(fault)
     kind = PayloadTooLong if name == "PayloadTooLong" else TreeInputInvalid
     return kind(message, hint=None, fault=name, **fields)
+
+
+def _setting(fault: native.Fault) -> WattestError:
+    name, message, fields = fault.args
+    kind, hint = _SETTINGS[name]
+    return kind(message, hint=hint, **fields)

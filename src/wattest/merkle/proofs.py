@@ -66,12 +66,10 @@ def verify_inclusion(root: bytes, leaf: bytes, proof: InclusionProof) -> None:
 
     Raises:
         InclusionRefused: its subclass says why, in the order EmptyTree, TreeTooLarge, IndexOutOfRange,
-            PathLengthWrong, RootMismatch.
+            PathLengthWrong, RootMismatch; the class itself for a root or leaf that is not 32 bytes.
     """
-    check_hash("root", root)
-    check_hash("leaf", leaf)
     try:
-        native.verify_inclusion(root, leaf, proof.index, proof.size, b"".join(proof.path))
+        native.verify_inclusion(root, leaf, proof.index, proof.size, proof.path)
     except native.Fault as fault:
         raise refusal(fault) from None
 
@@ -103,11 +101,6 @@ def check_hash(what: str, value: bytes) -> None:
         raise InclusionRefused(f"a {what} has 32 bytes", expected=HASH_BYTES, actual=len(value))
 
 
-def split_nodes(flat: bytes) -> tuple[bytes, ...]:
-    """Flat nodes as a tuple of 32 bytes each."""
-    return tuple(flat[at : at + HASH_BYTES] for at in range(0, len(flat), HASH_BYTES))
-
-
 def _check_unsigned(*numbers: int) -> None:
     for number in numbers:
         if type(number) is not int or not 0 <= number <= U64_MAX:
@@ -115,6 +108,8 @@ def _check_unsigned(*numbers: int) -> None:
 
 
 def _check_nodes(nodes: tuple[bytes, ...], maximum: int) -> None:
+    if type(nodes) is not tuple:
+        raise ProofMalformed("nodes are a tuple", actual=type(nodes).__name__)
     if len(nodes) > maximum:
         raise ProofMalformed("more nodes than any such proof has", maximum=maximum, actual=len(nodes))
     for node in nodes:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from wattest.crypto import native
 from wattest.merkle.errors import TreeInputInvalid, refusal, unusable
-from wattest.merkle.hashes import HASH_BYTES
-from wattest.merkle.proofs import InclusionProof, check_hash, split_nodes
+from wattest.merkle.proofs import InclusionProof, check_hash
 from wattest.merkle.tree import check_index
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def sha256_root(items: Buffer, width: int) -> bytes:
         TreeInputInvalid: no item, a length that is no multiple of the width, a strided buffer; ``PayloadTooLong`` for a
             width over 1,024.
     """
-    return _build(items, width)[-HASH_BYTES:]
+    return _build(items, width).root
 
 
 def sha256_inclusion(items: Buffer, width: int, index: int) -> InclusionProof:
@@ -36,10 +35,9 @@ def sha256_inclusion(items: Buffer, width: int, index: int) -> InclusionProof:
     Raises:
         TreeInputInvalid: as ``sha256_root``, or an index outside the tree.
     """
-    nodes = _build(items, width)
-    size = memoryview(items).nbytes // width
-    check_index(index, size)
-    return InclusionProof(index, size, split_nodes(native.inclusion_path(nodes, size, index)))
+    tree = _build(items, width)
+    check_index(index, tree.size)
+    return InclusionProof(index, tree.size, tree.path(index))
 
 
 def verify_sha256_inclusion(root: bytes, item: bytes, proof: InclusionProof) -> None:
@@ -51,15 +49,15 @@ def verify_sha256_inclusion(root: bytes, item: bytes, proof: InclusionProof) -> 
     """
     check_hash("root", root)
     try:
-        native.verify_sha256_inclusion(root, item, proof.index, proof.size, b"".join(proof.path))
+        native.verify_sha256_inclusion(root, item, proof.index, proof.size, proof.path)
     except native.Fault as fault:
         raise refusal(fault) from None
 
 
-def _build(items: Buffer, width: int) -> bytes:
+def _build(items: Buffer, width: int) -> native.Tree:
     if not 0 <= width < 2**32:
         raise TreeInputInvalid("an item's width is 1 to 1,024 bytes", expected="1..1024", actual=width)
     try:
-        return native.build_sha256_tree(items, width)
+        return native.Tree.build_sha256(items, width)
     except native.Fault as fault:
         raise unusable(fault) from None

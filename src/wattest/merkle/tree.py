@@ -1,7 +1,7 @@
 """A salted tree, built once over flat buffers, that proves its leaves.
 
-Decided here: which buffers make a tree. Not decided here: what a payload means, or where a salt comes from. Invariant:
-``nodes`` is the flat array of ``docs/spec/merkle.md``, section 2: leaves first, root last.
+Decided here: which buffers make a tree. Not decided here: what a payload means, or where a salt comes from. The
+nodes themselves stay in the native core.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
+from wattest.merkle.batch import ProofBatch, index_column
 from wattest.merkle.errors import TreeInputInvalid, unusable
-from wattest.merkle.hashes import HASH_BYTES
-from wattest.merkle.proofs import InclusionProof, MultiProof, split_nodes
+from wattest.merkle.proofs import InclusionProof, MultiProof
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,31 +20,32 @@ if TYPE_CHECKING:
 
 
 class MerkleTree:
-    """An immutable tree of 1 to 2**32 - 1 salted leaves (RFC 9162 shape)."""
+    """An immutable tree of 1 to 2**32 - 1 salted leaves (RFC 9162 shape); about 64 bytes of memory for each."""
 
-    __slots__ = ("_nodes", "size")
+    __slots__ = ("_tree", "size")
 
-    def __init__(self, nodes: bytes, size: int) -> None:
-        self._nodes = nodes
-        self.size = size
+    def __init__(self, tree: native.Tree) -> None:
+        self._tree = tree
+        self.size = tree.size
 
     @classmethod
-    def build(cls, payloads: Buffer, width: int, salts: Buffer) -> MerkleTree:
+    def build(cls, payloads: Buffer, width: int, salts: Buffer, *, threads: int | None = None) -> MerkleTree:
         """Builds over payloads of ``width`` bytes (1 to 118) and salts of 16 bytes, each in one flat buffer.
 
-        Buffers are ``bytes`` or C-contiguous buffers of single bytes (numpy: ``records.view("u1")``). About 64 bytes of
-        memory per leaf; the GIL is released.
+        Buffers are ``bytes``, which are read in place, or C-contiguous buffers of single bytes (numpy:
+        ``records.view("u1")``), of which a share at a time is copied: one that is changed meanwhile gives a tree over
+        old and new bytes. ``threads`` is 1 to 256, by default ``WATTEST_THREADS`` or every core; the GIL is released.
 
         Raises:
             TreeInputInvalid: no leaves, lengths that do not agree, strided or wider-than-byte buffers;
                 ``PayloadTooLong`` for a width over 118.
+            ConfigError: ``ThreadsInvalid``, ``SimdUnavailable``.
         """
-        _check_width(width)
+        check_width(width)
         try:
-            nodes = native.build_tree(payloads, width, salts)
+            return cls(native.Tree.build(payloads, width, salts, threads))
         except native.Fault as fault:
             raise unusable(fault) from None
-        return cls(nodes, memoryview(salts).nbytes // 16)
 
     @classmethod
     def from_payloads(cls, payloads: Sequence[Buffer], salts: Sequence[Buffer]) -> MerkleTree:
@@ -54,15 +55,19 @@ class MerkleTree:
             TreeInputInvalid: no payloads, another number of salts, a salt that is not 16 bytes; ``PayloadTooLong``.
         """
         try:
-            nodes = native.build_tree_unequal(payloads, salts)
+            return cls(native.Tree.from_payloads(payloads, salts))
         except native.Fault as fault:
             raise unusable(fault) from None
-        return cls(nodes, len(payloads))
 
     @property
     def root(self) -> bytes:
         """The 32-byte root."""
-        return self._nodes[-HASH_BYTES:]
+        return self._tree.root
+
+    @property
+    def nodes(self) -> bytes:
+        """A copy of the flat array of ``docs/spec/merkle.md``, section 2: leaves first, root last."""
+        return self._tree.nodes()
 
     def leaf(self, index: int) -> bytes:
         """The 32-byte leaf hash at an index.
@@ -71,7 +76,18 @@ class MerkleTree:
             TreeInputInvalid: an index outside the tree.
         """
         check_index(index, self.size)
-        return self._nodes[index * HASH_BYTES : (index + 1) * HASH_BYTES]
+        return self._tree.leaf(index)
+
+    def leaves(self, indices: Buffer | Iterable[int]) -> bytes:
+        """The leaf hashes at indices, one after the other, in their order.
+
+        Raises:
+            TreeInputInvalid: as ``prove_each``.
+        """
+        try:
+            return self._tree.leaves(index_column(indices))
+        except native.Fault as fault:
+            raise unusable(fault) from None
 
     def prove(self, index: int) -> InclusionProof:
         """The inclusion proof of one leaf.
@@ -80,7 +96,21 @@ class MerkleTree:
             TreeInputInvalid: an index outside the tree.
         """
         check_index(index, self.size)
-        return InclusionProof(index, self.size, split_nodes(native.inclusion_path(self._nodes, self.size, index)))
+        return InclusionProof(index, self.size, self._tree.path(index))
+
+    def prove_each(self, indices: Buffer | Iterable[int]) -> ProofBatch:
+        """An inclusion proof for each index, in flat buffers; indices in any order, at most 2**20.
+
+        Indices are integers, or a buffer of 64-bit ones (numpy: ``uint64``, ``int64``). The GIL is released.
+
+        Raises:
+            TreeInputInvalid: no index, too many, one outside the tree, a buffer of other items.
+        """
+        column = index_column(indices)
+        try:
+            return ProofBatch(column, self.size, self._tree.paths(column))
+        except native.Fault as fault:
+            raise unusable(fault) from None
 
     def prove_many(self, indices: Iterable[int]) -> MultiProof:
         """One multiproof of several leaves; indices in any order, repeated ones count once.
@@ -93,7 +123,7 @@ class MerkleTree:
             raise TreeInputInvalid("a multiproof needs at least one leaf index")
         check_index(ascending[0], self.size)
         check_index(ascending[-1], self.size)
-        return MultiProof(ascending, self.size, split_nodes(native.multiproof_nodes(self._nodes, self.size, ascending)))
+        return MultiProof(ascending, self.size, self._tree.multiproof(ascending))
 
     def __repr__(self) -> str:
         return f"MerkleTree(size={self.size}, root={self.root.hex()})"
@@ -105,6 +135,7 @@ def check_index(index: int, size: int) -> None:
         raise TreeInputInvalid("no leaf has this index", index=index, size=size, hint=f"indices run to {size - 1}")
 
 
-def _check_width(width: int) -> None:
+def check_width(width: int) -> None:
+    """Refuses a width that is no small number; the core knows the exact limits."""
     if not 0 <= width < 2**32:
         raise TreeInputInvalid("a payload's width is 1 to 118 bytes", expected="1..118", actual=width)

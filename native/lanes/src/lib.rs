@@ -1,0 +1,54 @@
+//! Keccak-f[1600] over one, two, four or eight states at once, chosen when the program runs.
+//!
+//! Decided here: which instructions a processor offers, and the permutation in each of them. Not decided here: what is
+//! hashed, or in which order. Invariant: a kernel's value exists only where its instructions do, so its methods are safe
+//! to call; `unsafe` stands in this crate alone, for those calls and for loads and stores of whole registers.
+
+mod rounds;
+mod scalar;
+mod simd;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+#[cfg(target_arch = "x86_64")]
+pub use {avx2::Avx2, avx512::Avx512};
+
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
+pub use scalar::Scalar;
+pub use simd::{Simd, SimdUnavailable, Task};
+
+/// Words of one Keccak-256 block: 136 bytes.
+pub const BLOCK_WORDS: usize = 17;
+
+/// Words of a Keccak-256 digest.
+pub const DIGEST_WORDS: usize = 4;
+
+/// One padded block for each lane, word by word: `block.0[word][lane]`, each word little-endian.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Block<const LANES: usize>(pub [[u64; LANES]; BLOCK_WORDS]);
+
+/// One digest for each lane, word by word.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Digest<const LANES: usize>(pub [[u64; LANES]; DIGEST_WORDS]);
+
+/// One whole state for each lane, word by word.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct State<const LANES: usize>(pub [[u64; LANES]; 25]);
+
+/// A way to run the permutation on `LANES` states at once.
+pub trait Kernel<const LANES: usize>: Copy + Send + Sync {
+    /// Keccak-256 of messages that are one block long, padding included.
+    fn hash(self, block: &Block<LANES>, out: &mut Digest<LANES>);
+
+    /// The bare permutation: what the hardware can do at most.
+    fn permute(self, state: &mut State<LANES>);
+}
