@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from contender import PATH_QUERIES, PAYLOAD_BYTES, Work, altered, leaves, queries, require, serve
 
-from wattest.crypto.hashing import keccak256
+from wattest.crypto import native
 from wattest.errors import VerificationError
-from wattest.merkle import MerkleTree, verify_inclusion
+from wattest.merkle import MerkleTree, verify_batch, verify_inclusion
 
-PERMUTATION_BYTES = 136
+BULK = 1 << 16
 
 
 class Build(Work):
@@ -26,15 +27,11 @@ class Build(Work):
         return result.root.hex()
 
 
-class OnePermutation(Work):
-    """As many permutations as a tree of n leaves has, one after the other, of one long input."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__(n)
-        self.data = bytes(PERMUTATION_BYTES * (2 * n - 1))
+class Limit(Work):
+    """As many permutations as a tree of n leaves has, in the kernel's full lanes, with nothing read or written."""
 
     def run(self) -> object:
-        return keccak256(self.data)
+        return native.keccak_permutations(2 * self.n - 1)
 
 
 class ProveOne(Work):
@@ -74,11 +71,52 @@ class VerifyOne(ProveOne):
         return None
 
 
+class ProveBulk(Work):
+    """One call for many proofs."""
+
+    items = BULK
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.tree = MerkleTree.build(*_buffers(n))
+        self.asked = np.array(queries(BULK, n), np.uint64)
+
+    def run(self) -> object:
+        return self.tree.prove_each(self.asked)
+
+
+class VerifyBulk(ProveBulk):
+    """One call for many verifications."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.proofs, self.leaves, self.root = (
+            self.tree.prove_each(self.asked),
+            self.tree.leaves(self.asked),
+            self.tree.root,
+        )
+        try:
+            verify_batch(self.root, altered(self.leaves), self.proofs)
+        except VerificationError:
+            return
+        require(False, "takes an altered leaf")
+
+    def run(self) -> object:
+        return verify_batch(self.root, self.leaves, self.proofs)
+
+
+def _buffers(n: int) -> tuple[bytes, int, bytes]:
+    payloads, salts = leaves(n)
+    return payloads, PAYLOAD_BYTES, salts
+
+
 WORKS: dict[str, type[Work]] = {
     "merkle": Build,
-    "one permutation": OnePermutation,
+    "limit": Limit,
     "proofs": ProveOne,
+    "proofs in bulk": ProveBulk,
     "verify": VerifyOne,
+    "verify in bulk": VerifyBulk,
 }
 
 if __name__ == "__main__":

@@ -50,6 +50,9 @@ class Row:
         """The row with our speed over its own."""
         if self.unit != ours.unit or not self.median or not ours.median:
             return self
+        if self.clock != ours.clock:  # processor seconds against the wall would compare nothing
+            mine, other = self.extra.get("wall_s", 0.0) / self.n, ours.extra.get("wall_s", 0.0) / ours.n
+            return replace(self, speed_ratio=mine / other) if mine and other else self
         ratio = ours.median / self.median if self.more_is_better else self.median / ours.median
         return replace(self, speed_ratio=ratio)
 

@@ -17,10 +17,13 @@ from compare.fleet_rows import fleet_work
 from compare.rows import Row
 from compare.runner import Contender, compete, node, python
 from compare.seal_rows import seal_work
+from compare.targets import TARGETS, judged
+from wattest.crypto import native
 
 MRKLE, PYMERKLE, SHA3 = "python:mrkle", "python:pymerkle", "python:sha3"
 LEAVES, QUICK_LEAVES = 1_000_000, 50_000
 ROUNDS, QUICK_ROUNDS = 5, 3
+ONE_THREAD = {"WATTEST_THREADS": "1"}
 _FEWER = "measured at a tenth of the leaves"
 
 
@@ -34,13 +37,12 @@ class Work:
 
 def tree_contenders(work: str) -> list[Contender]:
     """Everyone who builds, proves or verifies."""
-    ours = {"merkle": "merkle", "proofs": "proofs", "verify": "verify"}[work]
+    how = "one call each" if work != "merkle" else f"one thread, kernel {native.simd_kernels()[0]}"
     plain = "no tag before a leaf or node"
     contenders = [
-        Contender("wattest", python("ours.py"), ours, "RFC 9162, Keccak-256, one call each" if work != "merkle" else
-                  "RFC 9162, Keccak-256, one thread", reference=True),
-        Contender("mrkle", python("peer_mrkle.py"), work, f"Keccak-256, {plain}", (MRKLE, SHA3),
-                  small=10 if work != "merkle" else 1),
+        Contender("wattest", python("ours.py"), work, f"RFC 9162, Keccak-256, {how}", environment=ONE_THREAD,
+                  reference=True),
+        Contender("mrkle", python("peer_mrkle.py"), work, f"Keccak-256, {plain}", (MRKLE, SHA3)),
         Contender("pysha3 loop", python("loops.py", "sha3"), work,
                   "the same tree and root as wattest's; safe-pysha3: pysha3 does not build on Python 3.11", (SHA3,)),
         Contender("hashlib loop", python("loops.py", "hashlib"), work,
@@ -56,12 +58,27 @@ def tree_contenders(work: str) -> list[Contender]:
                   f"SHA-256 (its own as-sha256), leaves hashed by node; {_FEWER}",
                   ("npm:@chainsafe/persistent-merkle-tree",), small=10),
     ]  # fmt: skip
-    if work == "merkle":
-        contenders.insert(1, Contender(
-            "one permutation at a time", python("ours.py"), "one permutation",
-            "2 n - 1 Keccak permutations of one long input: the scalar floor, no tree",
-        ))  # fmt: skip
-    return contenders
+    return [contenders[0], *_ours_besides(work), *contenders[1:]]
+
+
+def _ours_besides(work: str) -> list[Contender]:
+    """Our other ways to do the work, and the limit of this processor."""
+    if work != "merkle":
+        return [Contender("wattest, in bulk", python("ours.py"), f"{work} in bulk", "65,536 in one call, one thread",
+                          environment=ONE_THREAD)]  # fmt: skip
+    contenders = [
+        Contender("limit: permutations alone", python("ours.py"), "limit",
+                  "2 n - 1 Keccak permutations in the kernel's full lanes, nothing read or written",
+                  environment=ONE_THREAD),
+        Contender("wattest, two threads", python("ours.py"), "merkle", "on the wall", clock="wall",
+                  environment={"WATTEST_THREADS": "2"}),
+    ]  # fmt: skip
+    chosen, *others = native.simd_kernels()
+    return contenders + [
+        Contender(f"wattest, {kernel}", python("ours.py"), "merkle", f"kernel forced by WATTEST_SIMD={kernel}",
+                  environment={**ONE_THREAD, "WATTEST_SIMD": kernel})
+        for kernel in dict.fromkeys(others) if kernel != chosen
+    ]  # fmt: skip
 
 
 def _size(quick: bool) -> tuple[int, int]:
@@ -76,7 +93,8 @@ def _trees(name: str, unit: str) -> Callable[[bool], list[Row]]:
             "proofs": f"one inclusion proof from a tree of {n:,} leaves",
             "verify": f"one inclusion proof verified, tree of {n:,} leaves",
         }[name]
-        return compete(title, tree_contenders(name), n, rounds, unit)
+        rows = compete(title, tree_contenders(name), n, rounds, unit)
+        return [*rows, *judged(rows, () if quick else TARGETS[name])]
 
     return measure
 

@@ -17,6 +17,7 @@ from compare.rows import Energy, Row, row_from_json
 from compare.runner import Contender, ContenderFailed, PeerMissing, RootsDiffer, compete, python
 from compare.session import NotABenchmark
 from compare.suites import BENCHMARKS, Work, tree_contenders
+from compare.targets import Target, judged
 from fleet import FIRST_DAY, MAX_METERS, Fleet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def test_contenders_take_turns_and_agree() -> None:
     assert mine.speed_ratio == 1
     assert loop.speed_ratio is not None
     assert mine.peak_mib > 1
-    for work in ("proofs", "verify", "one permutation"):
+    for work in ("proofs", "proofs in bulk", "verify", "verify in bulk", "limit"):
         assert compete(work, [replace(ours, work=work)], 64, 1, "ns")[0].median > 0
 
 
@@ -130,6 +131,34 @@ def test_what_is_measured_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         outcome.json_path.write_bytes(broken)
         with pytest.raises(NotABenchmark):
             session.measure("merkle", quick=True, out=tmp_path, resume=True)
+
+
+def test_targets_are_quotients_of_one_run() -> None:
+    rows = [
+        replace(OURS, extra={"wall_s": 8.0}),
+        replace(OURS, who="wattest, two threads", clock="wall", extra={"wall_s": 4.0}),
+        replace(OURS, who="mrkle", samples=(900.0,)),
+        replace(OURS, who="slow", samples=(9_000.0,)),
+    ]
+    targets = (
+        Target("over mrkle", "wattest", "mrkle", 8),
+        Target("over mrkle by far", "wattest", "mrkle", 10),
+        Target("over the best", "wattest", "*", 8.9),
+        Target("threads", "wattest, two threads", "wattest", 1.7, by_wall=True),
+        Target("limit", "mrkle", "wattest", at_most=9.1),
+        Target("rate", "wattest", "", 1e7),
+        Target("of nobody", "wattest", "absent", 1),
+    )
+    found = {row.who: (round(row.median, 3), row.target.rpartition(" ")[2]) for row in judged(rows, targets)}
+    assert found == {
+        "over mrkle": (9, "met"),
+        "over mrkle by far": (9, "missed"),
+        "over the best": (9, "met"),
+        "threads": (2, "met"),
+        "limit": (9, "met"),
+        "rate": (1e7, "met"),
+    }
+    assert replace(rows[1], samples=(1.0,)).compared(rows[0]).speed_ratio == 0.5  # by the wall, as their clocks differ
 
 
 @given(first=st.integers(0, MAX_METERS - 5), day=st.integers(0, 2_000), seed=st.integers(0, 2**32 - 1))
