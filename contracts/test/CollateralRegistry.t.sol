@@ -129,6 +129,7 @@ contract CollateralRegistryTest {
     }
 
     /// @dev An answer or an error with a name, whatever is brought; and what is there stays.
+    /// forge-config: deep.fuzz.runs = 1000000
     function testFuzz_AnyBytes(bytes calldata data, uint256 place, bytes4 change, uint256 choice, bytes32 id) public {
         bytes memory call = baseCalls[choice % BASE_STEPS];
         // Behind the selector, the first words that are offsets may change, too: the ABI's decoder answers with nothing then.

@@ -28,6 +28,11 @@ contract DcapHarness {
         return parsed;
     }
 
+    function extension(bytes calldata der) external pure returns (uint256 octets) {
+        (octets,,,) = X509Certificate.readExtension(der, 0, der.length);
+        octets &= 0xff;
+    }
+
     function list(bytes calldata der) external pure returns (RevocationList memory) {
         return X509RevocationList.parse(der);
     }
@@ -75,10 +80,17 @@ contract DcapTest {
     VmEnvironment private constant ENVIRONMENT = VmEnvironment(address(vm));
     DcapHarness private harness;
     string private json;
+    // What fuzzing alters, read once.
+    bytes private pckCertificate;
+    bytes private threeRevoked;
+    bytes private healthyQuote;
 
     function setUp() public {
         harness = new DcapHarness();
         json = vm.readFile("../vectors/dcap/dcap.json");
+        pckCertificate = hexOf(".certificates[2].der");
+        threeRevoked = hexOf(".lists[3].der");
+        healthyQuote = hexOf(".quotes[0].quote");
     }
 
     function test_Certificates() public view {
@@ -195,6 +207,33 @@ contract DcapTest {
         harness.list(long);
     }
 
+    /// @dev A certificate that does not sign, an authority's, and an object identifier that nobody has.
+    function test_UnfitCertificates() public {
+        bytes memory pck = pckCertificate;
+        uint256 usage = find(pck, hex"0603551d0f0101ff0404030206c0");
+        pck[usage + 13] = 0x40;
+        vm.expectRevert(PckCertificate.PckCertificateUnfit.selector);
+        harness.platform(pck);
+        pck[usage + 13] = 0xc0;
+        harness.platform(pck);
+        bytes memory longest = bytes.concat(hex"3026061f", new bytes(31), hex"0403020101");
+        vm.assertEq(harness.extension(longest), 31);
+        bytes memory tooLong = bytes.concat(hex"30270620", new bytes(32), hex"0403020101");
+        vm.expectRevert(abi.encodeWithSelector(X509Certificate.ExtensionMalformed.selector, 0));
+        harness.extension(tooLong);
+        vm.expectRevert(abi.encodeWithSelector(X509Certificate.ExtensionMalformed.selector, 0));
+        harness.extension(hex"300706000403020101");
+    }
+
+    function find(bytes memory data, bytes memory part) private pure returns (uint256 at_) {
+        while (true) {
+            uint256 i;
+            while (i < part.length && data[at_ + i] == part[i]) ++i;
+            if (i == part.length) return at_;
+            ++at_;
+        }
+    }
+
     function test_Gas() public {
         bytes memory pck = hexOf(".certificates[2].der");
         bytes memory authority = hexOf(".certificates[1].der");
@@ -234,6 +273,7 @@ contract DcapTest {
         harness.quote(quote, found.x, found.y);
     }
 
+    /// forge-config: deep.fuzz.runs = 1000000
     function testFuzz_AnyBytes(bytes calldata data, bytes32 x, bytes32 y) public view {
         namedOrNothing(abi.encodeCall(DcapHarness.certificate, (data)));
         namedOrNothing(abi.encodeCall(DcapHarness.list, (data)));
@@ -241,12 +281,13 @@ contract DcapTest {
         namedOrNothing(abi.encodeCall(DcapHarness.quote, (data, x, y)));
     }
 
+    /// forge-config: deep.fuzz.runs = 1000000
     function testFuzz_AlteredBytes(uint256 place, bytes4 change, uint256 length) public view {
-        bytes memory pck = altered(hexOf(".certificates[2].der"), place, change, length);
+        bytes memory pck = altered(pckCertificate, place, change, length);
         namedOrNothing(abi.encodeCall(DcapHarness.platform, (pck)));
-        bytes memory list = altered(hexOf(".lists[3].der"), place, change, length);
+        bytes memory list = altered(threeRevoked, place, change, length);
         namedOrNothing(abi.encodeCall(DcapHarness.list, (list)));
-        bytes memory quote = altered(hexOf(".quotes[0].quote"), place, change, length);
+        bytes memory quote = altered(healthyQuote, place, change, length);
         namedOrNothing(abi.encodeCall(DcapHarness.quote, (quote, bytes32(place), bytes32(length))));
     }
 
