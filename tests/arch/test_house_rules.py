@@ -24,7 +24,7 @@ LONG_FILES = {
     "src/wattest/protocol/dcap_errors.py": "the same for the contracts that judge quotes and keep collateral",
     "src/wattest/node/operator.py": "the loop's steps in the order they are taken, read from top to bottom",
     "tests/support/protocol_scenarios.py": "one player for the twin and for twin and contracts side by side",
-    "vectors/generate_dcap_registry.py": "certificates and texts made to order, and every call of every scenario in one reading",
+    "vectors/generate_dcap_registry.py": "certificates and texts made to order, and every call of every scenario",
 }
 MAY_BE_UNSAFE = {
     "guests/abi/abi.rs": "where bytes enter and leave a guest; the rest of the guests has none",
