@@ -47,7 +47,8 @@ contract DcapVerifier is ChannelPolicies {
     {
         uint64 nowS = uint64(block.timestamp);
         if (verdict.issuedAt + LONGEST_WAIT_S < nowS) revert VerdictTooOld(verdict.issuedAt, nowS);
-        PolicyHead memory head = _headOf(_policyId(verdict.referee, verdict.channel));
+        bytes32 id = _policyId(verdict.referee, verdict.channel);
+        PolicyHead memory head = _headOf(id);
         if (head.version == 0) revert PolicyMissing(verdict.referee, verdict.channel);
 
         (PckFacts memory facts, bytes32 pck, bytes calldata quote) = _readOrKeep(evidence);
@@ -55,8 +56,8 @@ contract DcapVerifier is ChannelPolicies {
         evidenceTag = _requireGenuine(quote, facts, pck);
         bytes calldata report = SgxQuote.report(quote);
         _requireBound(report, verdict.referee, verdict.channel, verdict.operator, verdict.enclaveKey, verdict.nonce);
-        _requireWanted(verdict, head, facts, report);
-        _requireStanding(verdict, head, facts, SgxQuote.qeReport(quote));
+        _requireWanted(verdict, id, head, facts, report);
+        _requireStanding(verdict, id, head, facts, SgxQuote.qeReport(quote));
     }
 
     /// @inheritdoc IEvidenceVerifier
@@ -179,6 +180,7 @@ contract DcapVerifier is ChannelPolicies {
     /// @dev The enclave itself: its attributes, and that the policy wants it here with this workload on this platform.
     function _requireWanted(
         EvidenceVerdict calldata verdict,
+        bytes32 id,
         PolicyHead memory head,
         PckFacts memory facts,
         bytes calldata report
@@ -189,7 +191,6 @@ contract DcapVerifier is ChannelPolicies {
         bytes32 platform = DcapEvidence.platformOf(facts);
         if (verdict.platform != platform) revert PlatformMismatch(verdict.platform, platform);
 
-        bytes32 id = _policyId(verdict.referee, verdict.channel);
         if (head.production && facts.root != IntelRoot.FINGERPRINT) revert RootNotIntel(facts.root);
         Wanted memory wanted = _wantedOf(id, head.version, verdict.policyDigest, facts.root, report, verdict.workload);
         if (wanted.until == 0) {
@@ -206,6 +207,7 @@ contract DcapVerifier is ChannelPolicies {
     /// @dev What the vendor says now of the platform and its quoting enclave.
     function _requireStanding(
         EvidenceVerdict calldata verdict,
+        bytes32 id,
         PolicyHead memory head,
         PckFacts memory facts,
         bytes calldata qeReport
@@ -215,7 +217,6 @@ contract DcapVerifier is ChannelPolicies {
             revert IEnclaveRegistry.RegistrationTooLong(head.maxRegistrationS, lengthS);
         }
         Standing memory standing = collateral.appraise(DcapEvidence.claimOf(facts), qeReport, head.maxCollateralAgeS);
-        bytes32 id = _policyId(verdict.referee, verdict.channel);
         if (!_isStatusAllowed(id, head.version, standing.tcbStatus, standing.tcbAdvisories)) {
             revert TcbStatusRefused(standing.tcbStatus, standing.tcbAdvisories);
         }

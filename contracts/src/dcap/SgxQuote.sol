@@ -39,38 +39,52 @@ library SgxQuote {
         uint256 size = uint8(quote[AUTHENTICATION_LENGTH]) | uint256(uint8(quote[AUTHENTICATION_LENGTH + 1])) << 8;
         if (size > MAX_AUTHENTICATION_BYTES) revert AuthenticationDataTooLong(MAX_AUTHENTICATION_BYTES, size);
         if (quote.length != AUTHENTICATION + size) revert QuoteLengthInvalid(AUTHENTICATION + size, quote.length);
-        if (bytes8(quote[0:8]) != HEADER) revert QuoteKindUnknown(bytes8(quote[0:8]));
-        bytes16 vendor = bytes16(quote[QE_VENDOR_AT:QE_VENDOR_AT + 16]);
+        if (bytes8(word(quote, 0)) != HEADER) revert QuoteKindUnknown(bytes8(word(quote, 0)));
+        bytes16 vendor = bytes16(word(quote, QE_VENDOR_AT));
         if (vendor != QE_VENDOR) revert QeVendorUnknown(vendor);
     }
 
     /// @notice SHA-256 of header and report: what the attestation key signs, and what "seen before" is asked by.
     function signedDigest(bytes calldata quote) internal pure returns (bytes32) {
-        return sha256(quote[0:SIGNED_BYTES]);
+        return sha256(part(quote, 0, SIGNED_BYTES));
     }
 
     function report(bytes calldata quote) internal pure returns (bytes calldata) {
-        return quote[REPORT:SIGNED_BYTES];
+        return part(quote, REPORT, REPORT_BYTES);
     }
 
     function qeReport(bytes calldata quote) internal pure returns (bytes calldata) {
-        return quote[QE_REPORT:QE_SIGNATURE];
+        return part(quote, QE_REPORT, REPORT_BYTES);
     }
 
     function signature(bytes calldata quote) internal pure returns (bytes32 r, bytes32 s) {
-        return (bytes32(quote[SIGNATURE:SIGNATURE + 32]), bytes32(quote[SIGNATURE + 32:ATTESTATION_KEY]));
+        return (word(quote, SIGNATURE), word(quote, SIGNATURE + 32));
     }
 
     function attestationKey(bytes calldata quote) internal pure returns (bytes32 x, bytes32 y) {
-        return (bytes32(quote[ATTESTATION_KEY:ATTESTATION_KEY + 32]), bytes32(quote[ATTESTATION_KEY + 32:QE_REPORT]));
+        return (word(quote, ATTESTATION_KEY), word(quote, ATTESTATION_KEY + 32));
     }
 
     function qeSignature(bytes calldata quote) internal pure returns (bytes32 r, bytes32 s) {
-        return (bytes32(quote[QE_SIGNATURE:QE_SIGNATURE + 32]), bytes32(quote[QE_SIGNATURE + 32:AUTHENTICATION_LENGTH]));
+        return (word(quote, QE_SIGNATURE), word(quote, QE_SIGNATURE + 32));
     }
 
     /// @notice SHA-256 of attestation key and authentication data: what the quoting enclave's report vouches for.
     function vouchedDigest(bytes calldata quote) internal pure returns (bytes32) {
-        return sha256(bytes.concat(quote[ATTESTATION_KEY:QE_REPORT], quote[AUTHENTICATION:]));
+        return sha256(bytes.concat(part(quote, ATTESTATION_KEY, 64), quote[AUTHENTICATION:]));
+    }
+
+    /// @dev Assembly, here and below: without the compiler's own bound, which requireForm has set before.
+    function word(bytes calldata quote, uint256 position) private pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := calldataload(add(quote.offset, position))
+        }
+    }
+
+    function part(bytes calldata quote, uint256 position, uint256 size) private pure returns (bytes calldata slice) {
+        assembly ("memory-safe") {
+            slice.offset := add(quote.offset, position)
+            slice.length := size
+        }
     }
 }

@@ -17,6 +17,11 @@ abstract contract ChannelPolicies is IDcapVerifier {
     uint256 public constant MAX_PLATFORMS = 256;
     uint32 public constant MAX_COLLATERAL_AGE_S = 365 days;
 
+    /// @dev What tells the keys of different entries apart.
+    bytes32 private constant OF_MEASUREMENT = "measurement";
+    bytes32 private constant OF_SIGNER = "signer";
+    bytes32 private constant OF_STATUS = "status";
+    bytes32 private constant OF_PLATFORM = "platform";
     /// @dev x87 and SSE: which enclaves always have.
     bytes8 private constant LEAST_XFRM_MASK = 0x0300000000000000;
     /// @dev In the flags, first byte: DEBUG, PROVISION_KEY, EINITTOKEN_KEY.
@@ -293,7 +298,7 @@ abstract contract ChannelPolicies is IDcapVerifier {
         bytes32 measurement,
         bytes32 workload
     ) private pure returns (bytes32) {
-        return keccak256(abi.encode("measurement", id, version, digest, root, measurement, workload));
+        return keccak256(abi.encode(OF_MEASUREMENT, id, version, digest, root, measurement, workload));
     }
 
     function _signerKey(
@@ -305,7 +310,7 @@ abstract contract ChannelPolicies is IDcapVerifier {
         uint16 product,
         bytes32 workload
     ) private pure returns (bytes32) {
-        return keccak256(abi.encode("signer", id, version, digest, root, signer, product, workload));
+        return keccak256(abi.encode(OF_SIGNER, id, version, digest, root, signer, product, workload));
     }
 
     function _statusKey(bytes32 id, uint32 version, TcbStatus status, bytes32 advisories)
@@ -313,10 +318,10 @@ abstract contract ChannelPolicies is IDcapVerifier {
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode("status", id, version, status, advisories));
+        return keccak256(abi.encode(OF_STATUS, id, version, status, advisories));
     }
 
     function _platformKey(bytes32 id, uint32 version, bytes32 platform) private pure returns (bytes32) {
-        return keccak256(abi.encode("platform", id, version, platform));
+        return keccak256(abi.encode(OF_PLATFORM, id, version, platform));
     }
 }

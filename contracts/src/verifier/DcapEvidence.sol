@@ -39,17 +39,19 @@ library DcapEvidence {
     {
         if (evidence.length < FACTS_END || uint8(evidence[0]) != KNOWN) revert IDcapVerifier.EvidenceMalformed();
         bytes calldata packed = evidence[1:FACTS_END];
-        facts.root = bytes32(packed[0:32]);
-        facts.authority = bytes32(packed[32:64]);
-        facts.x = bytes32(packed[64:96]);
-        facts.y = bytes32(packed[96:128]);
-        facts.serial = uint160(bytes20(packed[128:148]));
-        facts.ppid = bytes16(packed[148:164]);
-        facts.components = bytes16(packed[164:180]);
-        facts.pceSvn = uint16(bytes2(packed[180:182]));
-        facts.pceId = bytes2(packed[182:184]);
-        facts.fmspc = bytes6(packed[184:190]);
-        facts.notAfter = uint64(bytes8(packed[190:198]));
+        facts.root = word(packed, 0);
+        facts.authority = word(packed, 32);
+        facts.x = word(packed, 64);
+        facts.y = word(packed, 96);
+        facts.serial = uint160(bytes20(word(packed, 128)));
+        facts.ppid = bytes16(word(packed, 148));
+        facts.components = bytes16(word(packed, 164));
+        // The last 18 bytes end the facts: the word that they end is read.
+        uint256 last = uint256(word(packed, FACTS_BYTES - 32));
+        facts.pceSvn = uint16(last >> 128);
+        facts.pceId = bytes2(uint16(last >> 112));
+        facts.fmspc = bytes6(uint48(last >> 64));
+        facts.notAfter = uint64(last);
         return (facts, keccak256(packed), evidence[FACTS_END:]);
     }
 
@@ -110,5 +112,12 @@ library DcapEvidence {
             pceId: facts.pceId,
             fmspc: facts.fmspc
         });
+    }
+
+    /// @dev Assembly: without the compiler's own bound, which readKnown has set before.
+    function word(bytes calldata packed, uint256 position) private pure returns (bytes32 value) {
+        assembly ("memory-safe") {
+            value := calldataload(add(packed.offset, position))
+        }
     }
 }

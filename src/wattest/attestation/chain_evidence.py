@@ -83,10 +83,11 @@ class PckFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChainEvidence:
-    """A quote as the contract takes it, and its PCK certificate (DER)."""
+    """A quote as the contract takes it, its PCK certificate and the root that its chain ends in (DER)."""
 
     quote: bytes
     certificate: bytes
+    root_certificate: bytes
     facts: PckFacts
 
     def first(self) -> bytes:
@@ -158,7 +159,7 @@ def chain_evidence(evidence: Evidence, collateral: Collateral | None = None) -> 
         raise EvidenceNotForChain(
             "the PCK certificate is too long", expected=MAX_CERTIFICATE_BYTES, actual=len(certificate)
         )
-    return ChainEvidence(quote, certificate, facts)
+    return ChainEvidence(quote, certificate, root.public_bytes(Encoding.DER), facts)
 
 
 def root_id_of(certificate: x509.Certificate) -> bytes:

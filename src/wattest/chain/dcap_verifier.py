@@ -149,8 +149,10 @@ class DcapVerifier:
 
     def examine(self, evidence: ChainEvidence, *, max_collateral_age_s: int = 0) -> QuoteFacts:
         """What a quote shows by itself; raises what the contract refuses."""
-        *values, (status, qe_status, *rest) = self._call("examine", evidence.next(), max_collateral_age_s)[0]
-        return QuoteFacts(*values, standing=Standing(TcbStatus(status), TcbStatus(qe_status), *rest))
+        values: list[Any] = list(self._call("examine", evidence.next(), max_collateral_age_s)[0])
+        status, qe_status, *rest = values.pop()
+        values.append(Standing(TcbStatus(status), TcbStatus(qe_status), *rest))
+        return QuoteFacts(*values)
 
     def evidence_for(self, evidence: ChainEvidence) -> bytes:
         """What to bring now: the certificate itself only where the contract has not verified it yet."""

@@ -12,7 +12,9 @@ from wattest.attestation.chain_evidence import chain_evidence
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.result import measurement_id
+from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.chain.signer import LocalSigner
 from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
 from wattest.node.registrar import Proven
 from wattest.protocol.dcap_errors import PolicyMissing
@@ -20,10 +22,17 @@ from wattest.protocol.verdict import EvidenceVerdict
 
 
 class QuoteRegistrar:
-    """A ``Registrar`` for registries whose verifier is a DcapVerifier."""
+    """A ``Registrar`` for registries whose verifier is a DcapVerifier.
 
-    def __init__(self, verifier: DcapVerifier, *, longest_s: int = DEFAULT_REGISTRATION_S) -> None:
+    With ``publisher`` the request's endorsements are brought on chain first, as far as they are newer than what is
+    there.
+    """
+
+    def __init__(
+        self, verifier: DcapVerifier, *, longest_s: int = DEFAULT_REGISTRATION_S, publisher: LocalSigner | None = None
+    ) -> None:
         self._verifier = verifier
+        self._publisher = publisher
         self._longest_s = longest_s
 
     def prove(self, request: RegistrationRequest, now: int) -> Proven:
@@ -38,6 +47,9 @@ class QuoteRegistrar:
         evidence = parse_evidence(request.evidence)
         endorsements = parse_endorsements(request.endorsements)
         on_chain = chain_evidence(evidence, endorsements.collateral)
+        if self._publisher is not None:
+            root = parse_root(on_chain.root_certificate)
+            self._verifier.collateral.publish(self._publisher, root, endorsements.collateral)
         measurement = measurement_id(evidence.report)
         verdict = EvidenceVerdict(
             enclave_key=request.enclave_key,

@@ -1,4 +1,4 @@
-"""Appraising again what the appraisers appraised: a watcher need not believe their quorum.
+"""Appraising again what the appraisers or the contract appraised: a watcher need not believe them.
 
 Decided here: that the evidence and endorsements an operator serves are those its verdict names, that the evidence binds
 the registered key, and that the watcher's own policy accepts them at the time of the verdict. Not decided here: how
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.chain_evidence import chain_quote
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.policy import parse_policy
@@ -38,17 +39,20 @@ class RegistrationAppraiser:
         policy: bytes,
         roots: Sequence[TrustRoot],
         report: Callable[[str], None] = lambda _: None,
+        is_judged_by_quote: bool = False,
     ) -> None:
         self._registry = registry
         self._remotes = remotes
         self._policy = parse_policy(policy)
         self._roots = tuple(roots)
         self._report = report
+        self._is_judged_by_quote = is_judged_by_quote
         self._accepted: set[bytes] = set()
 
     def __call__(self, header: BatchHeader, signer: bytes) -> None:
         """Raise ``EvidenceNotServed`` or ``EvidenceRefused`` unless the newest registration of ``signer`` holds."""
-        verdict = self._registry.registered_verdicts(signer)[-1].verdict
+        registered = self._registry.registered_verdicts(signer)[-1]
+        verdict = registered.verdict
         digest = verdict.digest(self._registry.domain)
         if digest in self._accepted:
             return
@@ -64,6 +68,9 @@ class RegistrationAppraiser:
                 raise EvidenceNotServed(
                     f"the served {name} are not those that the verdict names", expected=expected, actual=actual
                 )
+        # The contract does not compare the digest, which names a file with certificates that it never saw.
+        if self._is_judged_by_quote and not registered.evidence.endswith(chain_quote(parsed)):
+            raise EvidenceNotServed("the served evidence is another quote than the contract judged", signer=signer)
         result = appraise(
             parsed,
             parse_endorsements(endorsements),

@@ -57,7 +57,8 @@ def check_header_signature(receipt: Receipt, deployment: Deployment) -> str:
 
 
 def check_enclave_verdict(receipt: Receipt, deployment: Deployment, view: ChainView | None) -> str:
-    """Each verdict has its quorum, or the registry's own judgement; its evidence passes the policy again, as of its time.
+    """Each verdict has its quorum, or the registry's own judgement; its evidence passes the policy again, as of its
+    time.
 
     A verdict that no appraiser signed is as good as the registration that holds it: without the chain it is unchecked.
     """

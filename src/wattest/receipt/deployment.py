@@ -19,7 +19,8 @@ from wattest.receipt.json_fields import members, read_bytes, read_integer, read_
 
 DEPLOYMENT_VERSION = 1
 QUOTES_VERSION = 2
-"""Of deployments whose verifier judges quotes by itself; appraisers have version 1, so that old files stay as they are."""
+"""Of deployments whose verifier judges quotes by itself; appraisers have version 1, so that old files stay as they
+are."""
 MAX_DEPLOYMENT_BYTES = 2**20
 MAX_CHANNELS = 1024
 MAX_ROOTS = 8
@@ -55,8 +56,9 @@ class DistributionEntry:
 class Deployment:
     """Chain, contracts, appraisers, trust roots (DER), channels and distributions; addresses 20 bytes.
 
-    Appraisers ascend strictly; ``threshold`` of them sign a verdict. Where ``collateral`` names a collateral registry, the
-    verifier judges quotes by itself and there are no appraisers. Raises DeploymentInvalid, FieldInvalid.
+    Appraisers ascend strictly; ``threshold`` of them sign a verdict. Where ``collateral`` names a collateral
+    registry, the verifier judges quotes by itself and there are no appraisers. Raises DeploymentInvalid,
+    FieldInvalid.
     """
 
     chain_id: int

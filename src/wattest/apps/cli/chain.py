@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from wattest.apps.cli.chain_quotes import chain_collateral, chain_policy
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.service import print_line
 from wattest.chain.anvil import Anvil, ChainStartFailed
@@ -18,7 +19,11 @@ from wattest.chain.client import ChainClient
 
 @click.group()
 def chain() -> None:
-    """The embedded development chain."""
+    """The embedded development chain; and collateral and policies on any chain."""
+
+
+chain.add_command(chain_collateral)
+chain.add_command(chain_policy)
 
 
 @chain.command()

@@ -94,7 +94,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             contracts.registry,
             signer,
             slots,
-            registrar=registrar_of(settings, contracts.registry),
+            registrar=registrar_of(settings, contracts, signer),
             endorsements=lambda now: platform.collateral(now).to_json(),
             settings=settings.keys,
             orders=order_box(settings),

@@ -21,7 +21,6 @@ from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_
 from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
 from wattest.chain.deploy import Contracts
-from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
@@ -33,7 +32,8 @@ from wattest.node.key_life import Cause, ExpiryWarning, KeyState
 from wattest.node.key_standing import sealing_workload
 from wattest.node.operator_status import ChannelStatus, channel_status
 from wattest.node.orders import OrderBox
-from wattest.node.registrar import QuorumRegistrar
+from wattest.node.quote_registrar import QuoteRegistrar
+from wattest.node.registrar import QuorumRegistrar, Registrar
 from wattest.node.store import OperatorStore
 
 MAX_POLICY_BYTES = 256 * 1024
@@ -68,8 +68,13 @@ def order_box(settings: OperatorFile) -> OrderBox:
     return OrderBox(settings.data_dir / "orders")
 
 
-def registrar_of(settings: OperatorFile, registry: EnclaveRegistry) -> QuorumRegistrar | None:
-    """The appraisers that the configuration names, None when it names none."""
+def registrar_of(settings: OperatorFile, contracts: Contracts, signer: LocalSigner) -> Registrar | None:
+    """Who judges evidence: the contract where the deployment's can, else the appraisers that the configuration names.
+
+    None when it names none.
+    """
+    if contracts.quotes is not None:
+        return QuoteRegistrar(contracts.quotes, publisher=signer)
     if not settings.appraisers:
         return None
     threshold = settings.deployment.threshold
@@ -80,7 +85,7 @@ def registrar_of(settings: OperatorFile, registry: EnclaveRegistry) -> QuorumReg
             expected=threshold,
             actual=len(settings.appraisers),
         )
-    return QuorumRegistrar([RemoteAppraiser(url) for url in settings.appraisers], threshold, registry.domain)
+    return QuorumRegistrar([RemoteAppraiser(url) for url in settings.appraisers], threshold, contracts.registry.domain)
 
 
 def warning_line(warning: ExpiryWarning) -> str:

@@ -92,6 +92,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
                 policy=settings.policy,
                 roots=roots,
                 report=lambda line: click.echo(line, err=True),
+                is_judged_by_quote=deployment.is_judged_by_quote,
             )
         node = Watcher(
             log,
