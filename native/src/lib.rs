@@ -1,4 +1,4 @@
-//! The Python face of `wattest-core`: buffers in, trees and bytes out, the GIL released while hashing.
+//! The Python face of `wattest-core` and `wattest-series`: buffers in, trees and bytes out, the GIL released while hashing.
 //!
 //! Decided here: which Python objects count as bytes, and how a `Fault` travels. Not decided here: any rule.
 
@@ -6,6 +6,7 @@ mod buffer;
 mod fault;
 mod hashing;
 mod proofs;
+mod series;
 mod settings;
 mod trees;
 
@@ -16,5 +17,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Fault", module.py().get_type::<fault::Fault>())?;
     hashing::register(module)?;
     proofs::register(module)?;
+    series::register(module)?;
     trees::register(module)
 }

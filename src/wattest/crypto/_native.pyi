@@ -23,6 +23,40 @@ def verify_batch(
     root: Buffer, size: int, indices: Indices, leaves: Buffer, nodes: Buffer, threads: int | None = None, /
 ) -> None: ...
 def batch_node_count(indices: Indices, size: int, /) -> int: ...
+def verify_signatures(
+    algorithm: str,
+    public_keys: Buffer,
+    messages: Buffer,
+    ends: Buffer,
+    signatures: Buffer,
+    threads: int | None = None,
+    /,
+) -> bytes: ...
+def open_device_blocks(blocks: Buffer, ends: Buffer, threads: int | None = None, /) -> bytes: ...
+def vee_input(
+    blocks: Buffer, ends: Buffer, opened: Buffer, previous: Buffer, interval_s: int, most_per_interval: int, /
+) -> bytes: ...
+def seal_series(
+    channel: Buffer,
+    sequence: int,
+    opened: Buffer,
+    edited: Buffer,
+    previous: Buffer,
+    names: Buffer,
+    series_keys: Buffer,
+    expected: Buffer,
+    threads: int | None = None,
+    /,
+) -> tuple[bytes, bytes]: ...
+def wrap_series_keys(
+    channel: Buffer,
+    sequence: int,
+    readers: Buffer,
+    names: Buffer,
+    series_keys: Buffer,
+    threads: int | None = None,
+    /,
+) -> tuple[bytes, int | None]: ...
 
 class Tree:
     """An immutable tree in one flat array."""

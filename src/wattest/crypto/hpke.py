@@ -22,6 +22,14 @@ WRAPPED_KEY_BYTES = 32
 WRAPPED_BYTES = PUBLIC_KEY_BYTES + WRAPPED_KEY_BYTES + 16
 INFO_MAX_BYTES = 1024
 
+# u of every point of order 1, 2, 4 or 8 on the curve and its twist, and those that are the same modulo p.
+_P = 2**255 - 19
+_ORDER_8 = (
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+)
+_SMALL_ORDER = frozenset({0, 1, *_ORDER_8, _P - 1, _P, _P + 1})
+
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
@@ -56,6 +64,21 @@ class ReaderPrivateKey:
         raise TypeError("a private key is not pickled or copied")
 
 
+def verify_reader_key(reader_public_key: bytes) -> None:
+    """Checks that a secret can be sent to an X25519 public key; ``wrap_key`` then takes it.
+
+    Raises:
+        PublicKeyInvalid: not 32 bytes, or a point of small order, under which every secret would be the same.
+    """
+    if len(reader_public_key) != PUBLIC_KEY_BYTES:
+        raise PublicKeyInvalid(
+            "an X25519 public key has 32 bytes", expected=PUBLIC_KEY_BYTES, actual=len(reader_public_key)
+        )
+    # RFC 7748, section 5: the top bit is not part of the number.
+    if int.from_bytes(reader_public_key, "little") & (2**255 - 1) in _SMALL_ORDER:
+        raise PublicKeyInvalid("an X25519 public key of small order", public_key=reader_public_key)
+
+
 def wrap_key(reader_public_key: bytes, key: bytes, info: bytes) -> bytes:
     """Wraps a 32-byte key for a reader; 80 bytes, different each time.
 
@@ -69,14 +92,8 @@ def wrap_key(reader_public_key: bytes, key: bytes, info: bytes) -> bytes:
     if len(key) != WRAPPED_KEY_BYTES:
         raise KeyMaterialInvalid("only 32-byte keys are wrapped", expected=WRAPPED_KEY_BYTES, actual=len(key))
     _check_info(info)
-    if len(reader_public_key) != PUBLIC_KEY_BYTES:
-        raise PublicKeyInvalid(
-            "an X25519 public key has 32 bytes", expected=PUBLIC_KEY_BYTES, actual=len(reader_public_key)
-        )
-    try:
-        return _SUITE.encrypt(key, X25519PublicKey.from_public_bytes(reader_public_key), info)
-    except ValueError:
-        raise PublicKeyInvalid("an X25519 public key of small order", public_key=reader_public_key) from None
+    verify_reader_key(reader_public_key)
+    return _SUITE.encrypt(key, X25519PublicKey.from_public_bytes(reader_public_key), info)
 
 
 def unwrap_key(private_key: ReaderPrivateKey, wrapped: bytes, info: bytes) -> bytes:

@@ -4,7 +4,7 @@ Decided here: which names the rooms above may use, and that a fault of the core 
 fields. Not decided here: how a room words a fault; ``crypto`` and ``merkle`` each turn it into their own leaf class.
 Buffers are ``bytes`` or any C-contiguous buffer of single bytes: numpy records as ``array.view("u1")`` or
 ``array.tobytes()``, an Arrow column of fixed-size binary by its data buffer. ``WATTEST_SIMD`` (scalar, avx2, avx512,
-neon) forces a kernel and ``WATTEST_THREADS`` bounds the threads of one call; the core reads each once, when first needed,
+neon) forces a kernel and ``WATTEST_THREADS`` bounds the threads of one call; the core reads each once, when needed,
 and the bytes that come out are the same for every choice.
 """
 
@@ -21,11 +21,16 @@ from wattest.crypto._native import (
     keccak_permutations,
     leaf_hash,
     node_hash,
+    open_device_blocks,
+    seal_series,
     simd_kernels,
+    vee_input,
     verify_batch,
     verify_inclusion,
     verify_multiproof,
     verify_sha256_inclusion,
+    verify_signatures,
+    wrap_series_keys,
 )
 
 __all__ = [
@@ -39,9 +44,14 @@ __all__ = [
     "keccak_permutations",
     "leaf_hash",
     "node_hash",
+    "open_device_blocks",
+    "seal_series",
     "simd_kernels",
+    "vee_input",
     "verify_batch",
     "verify_inclusion",
     "verify_multiproof",
     "verify_sha256_inclusion",
+    "verify_signatures",
+    "wrap_series_keys",
 ]

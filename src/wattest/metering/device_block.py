@@ -32,6 +32,8 @@ DEVICE_BLOCK_VERSION = 1
 SIGNATURE_BYTES = 64
 _DOMAIN = b"wattest/device-block/1"
 _HEAD_BYTES = 1 + PUBLIC_KEY_BYTES + 8 + 8 + 4  # 85
+DEVICE_BLOCK_FRAME_BYTES = _HEAD_BYTES + SIGNATURE_BYTES
+"""All of a block but its records."""
 
 
 class MalformedDeviceBlock(InputError):

@@ -7,10 +7,11 @@ import pickle
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from wattest.crypto import p256, secp256k1
 from wattest.crypto.errors import BufferRefused, KeyMaterialInvalid, PublicKeyInvalid, SignatureInvalid
-from wattest.crypto.hpke import ReaderPrivateKey, unwrap_key, wrap_key
+from wattest.crypto.hpke import ReaderPrivateKey, unwrap_key, verify_reader_key, wrap_key
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 
@@ -151,3 +152,28 @@ def test_wrapping_limits() -> None:
     for small_order in (bytes(32), (1).to_bytes(32, "little")):
         with pytest.raises(PublicKeyInvalid):
             wrap_key(small_order, bytes(32), b"")
+
+
+def test_reader_keys_of_small_order_are_those_that_the_library_refuses() -> None:
+    prime = 2**255 - 19
+    order_8 = (
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    )
+    points = [bytes.fromhex(text) for text in order_8] + [
+        u.to_bytes(32, "little") for u in (0, 1, 2, 9, prime - 2, prime - 1, prime, prime + 1, prime + 2, 2**255 - 1)
+    ]
+    private, refused = X25519PrivateKey.from_private_bytes(bytes(range(32))), 0
+    for point in points:
+        for public in (point, point[:31] + bytes([point[31] | 0x80])):
+            try:
+                private.exchange(X25519PublicKey.from_public_bytes(public))
+            except ValueError:
+                refused += 1
+                with pytest.raises(PublicKeyInvalid):
+                    verify_reader_key(public)
+            else:
+                verify_reader_key(public)
+    assert refused == 14
+    with pytest.raises(PublicKeyInvalid):
+        verify_reader_key(bytes(31))

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from wattest.crypto.errors import PublicKeyInvalid
 from wattest.crypto.hashing import sha256
+from wattest.crypto.hpke import verify_reader_key
 from wattest.enclave.measured.errors import JobConflict, ReaderKeyRefused, RequestInvalid, SessionInvalid
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
@@ -24,8 +25,9 @@ from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.merkle import MerkleTree
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.metering.series import SALT_BYTES, entry_salt
-from wattest.protocol.bundle import BundleManifest, seal_block, wrap_series_key
+from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.header import MAX_ENTRIES, BatchHeader
+from wattest.protocol.series_columns import SealedRun, wrap_in_columns
 
 SERIES_KEY_BYTES = 32
 ZERO = bytes(32)
@@ -89,6 +91,7 @@ class BatchBuilder:
         self._identities = identities
         self._faults = faults
         self._readers = readers
+        self._verify_readers()
         self._again = require_same_job(self.state, job.digest) if require_head(self.state, job.head) else None
         count = len(names)
         if self._again is not None and len(self._again.series_keys) != count:
@@ -101,7 +104,6 @@ class BatchBuilder:
         self._entries: list[bytes | None] = [None] * count
         self._plaintexts: list[bytes] = [ZERO] * count
         self._ciphertexts: list[bytes] = [ZERO] * count
-        self._wrapped: list[bytes] = [b""] * count
         self._late: dict[int, bytes] = {}
         self._results: dict[int, bytes] = {}
         self._released: PendingBatch | None = None
@@ -132,7 +134,7 @@ class BatchBuilder:
     def put(self, index: int, entry: bytes, plaintext: bytes) -> bytes:
         """Take one entry (118 bytes) and its block's plaintext; the block's ciphertext.
 
-        Raises: ReaderKeyRefused; SessionInvalid for an entry put twice; JobConflict when the sealed batch had another
+        Raises: SessionInvalid for an entry put twice; JobConflict when the sealed batch had another
         block here.
         """
         if self.has(index):
@@ -145,13 +147,24 @@ class BatchBuilder:
                 entry=index,
                 sequence=self.sequence,
             )
-        # Wrapped before anything is signed: a reader's key that takes none must not strand a signed batch.
-        self._wrapped[index] = b"".join(self._wrap(index, reader) for reader in self._readers[index])
         ciphertext = seal_block(self._keys[index], self.job.channel, self.sequence, self.names[index], plaintext)
         self._entries[index] = entry
         self._plaintexts[index] = digest
         self._ciphertexts[index] = sha256(ciphertext)
         return ciphertext
+
+    def put_sealed(self, indices: Sequence[int], sealed: SealedRun) -> None:
+        """Take entries that were sealed in columns under these entries' keys, none of them put before."""
+        rows = sealed.rows
+        columns = (rows["entry"].tolist(), rows["plaintext_digest"].tolist(), rows["ciphertext_digest"].tolist())
+        for index, entry, plaintext, ciphertext in zip(indices, *columns, strict=True):
+            self._entries[index] = entry
+            self._plaintexts[index] = plaintext
+            self._ciphertexts[index] = ciphertext
+
+    def expected(self, indices: Sequence[int]) -> list[bytes] | None:
+        """The plaintexts' digests that a batch made again must have, or None when it is made for the first time."""
+        return None if self._again is None else [self._again.inputs[index] for index in indices]
 
     def put_late(self, index: int, entry: bytes, plaintext: bytes, result: bytes = b"") -> None:
         """The same for a block that goes out with the pages, with a result for the host."""
@@ -222,16 +235,25 @@ class BatchBuilder:
             "blocks": [self._late.get(index) for index in span],
             "results": [self._results.get(index, b"") for index in span],
             "readers": [b"".join(self._readers[index]) for index in span],
-            "wrapped": [self._wrapped[index] for index in span],
+            "wrapped": wrap_in_columns(
+                self.job.channel, self.sequence, self.names[start:end], self._keys[start:end], self._readers[start:end]
+            ),
         }
 
-    def _wrap(self, index: int, reader: bytes) -> bytes:
-        try:
-            return wrap_series_key(reader, self._keys[index], self.job.channel, self.sequence, self.names[index])
-        except PublicKeyInvalid as error:
-            raise ReaderKeyRefused(
-                "a reader's key is no X25519 key that a secret can be sent to",
-                reader=reader,
-                entry=index,
-                hint="have the household or watcher make another key, and the manager sign the list again",
-            ) from error
+    def _verify_readers(self) -> None:
+        """Keys are wrapped once the header is out: a reader's key that takes none must not strand a signed batch."""
+        accepted: set[bytes] = set()
+        for index, group in enumerate(self._readers):
+            for reader in group:
+                if reader in accepted:
+                    continue
+                try:
+                    verify_reader_key(reader)
+                except PublicKeyInvalid as error:
+                    raise ReaderKeyRefused(
+                        "a reader's key is no X25519 key that a secret can be sent to",
+                        reader=reader,
+                        entry=index,
+                        hint="have the household or watcher make another key, and the manager sign the list again",
+                    ) from error
+                accepted.add(reader)

@@ -1,0 +1,164 @@
+"""Many series of one batch at once: device blocks opened, edited, sealed and their keys wrapped in columns.
+
+Decided here: how rows and flat buffers are laid out between Python and the core. Not decided here: any rule; the core
+applies those of ``metering.device_block``, ``edited_series``, ``metering.series_block`` and ``bundle``, and tests hold
+it to them. Invariants: no Python object lives per reading; a row that does not hold says only that, and the plain rule
+run on its block says why.
+Source: docs/spec/records.md, entries.md, sealed-blocks.md, vee.md ("Many jobs").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattest.crypto import native
+from wattest.crypto.errors import BufferRefused, PublicKeyInvalid
+from wattest.metering.device_block import DEVICE_BLOCK_FRAME_BYTES
+from wattest.metering.records import DEVICE_RECORD_BYTES
+from wattest.protocol.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
+from wattest.workload.engine import Guest
+from wattest.workload.vee import MAX_VEE_JOBS, MAX_VEE_RECORDS
+
+OPENED: np.dtype[np.void] = np.dtype(
+    [
+        ("verdict", "u1"), ("public_key", "V64"), ("meter", "V32"), ("period_start", ">u8"), ("period_end", ">u8"),
+        ("count", ">u4"), ("digest", "V32"), ("signature", "V64"),
+    ]
+)  # fmt: skip
+"""An opened device block (213 bytes): ``verdict`` 0 where it holds, and all of it but the records."""
+
+PREVIOUS: np.dtype[np.void] = np.dtype(
+    [("known", "u1"), ("end", ">u8"), ("import_register", ">u8"), ("export_register", ">u8")]
+)
+"""Where a meter stood before its block (25 bytes); all zero where it is not known."""
+
+SEALED: np.dtype[np.void] = np.dtype(
+    [
+        ("verdict", "u1"), ("entry", "V118"), ("plaintext_digest", "V32"), ("ciphertext_digest", "V32"),
+        ("end", ">u8"), ("import_register", ">u8"), ("export_register", ">u8"), ("length", ">u4"),
+    ]
+)  # fmt: skip
+"""A sealed series (211 bytes): its entry, its block's SHA-256 before and after encryption, where the meter stands."""
+
+Rows = NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedBlocks:
+    """Device blocks back to back, where each ends (big-endian u64), and their ``OPENED`` rows."""
+
+    data: bytes = field(repr=False)
+    ends: bytes = field(repr=False)
+    rows: Rows
+
+    @property
+    def hold(self) -> bool:
+        """Whether every block holds."""
+        return not self.rows["verdict"].any()
+
+
+def runs_of(blocks: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Blocks in runs that one call of ``vee`` takes: as far as lengths tell, gaps filled by a day's grid."""
+    start = records = 0
+    for index, block in enumerate(blocks):
+        most = max(len(block) - DEVICE_BLOCK_FRAME_BYTES, 0) // DEVICE_RECORD_BYTES + MAX_VEE_RECORDS // MAX_VEE_JOBS
+        if index > start and (records + most > MAX_VEE_RECORDS or index - start == MAX_VEE_JOBS):
+            yield blocks[start:index]
+            start, records = index, 0
+        records += most
+    if start < len(blocks):
+        yield blocks[start:]
+
+
+def open_device_blocks(blocks: Sequence[bytes], *, threads: int | None = None) -> OpenedBlocks:
+    """Read and verify device blocks, signatures included; a block that does not hold gets a verdict, no error."""
+    data = b"".join(blocks)
+    ends = np.cumsum([len(block) for block in blocks], dtype=np.uint64).astype(">u8").tobytes()
+    return OpenedBlocks(data, ends, np.frombuffer(native.open_device_blocks(data, ends, threads), dtype=OPENED))
+
+
+def edit_in_columns(guest: Guest, opened: OpenedBlocks, previous: Rows) -> bytes:
+    """The guest's whole output for blocks that hold, as ``seal_in_columns`` takes it.
+
+    ``previous`` are ``PREVIOUS`` rows; a refusal of the guest is an output, too. Raises: GuestFailure.
+    """
+    data = native.vee_input(
+        opened.data, opened.ends, opened.rows.tobytes(), previous.tobytes(), GRID_S, MAX_INTERVAL_MILLIWATT_HOURS
+    )
+    return guest.run(data, VEE_LIMITS).output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SealedRun:
+    """``SEALED`` rows and the ciphertexts, in order; ``holds`` is false where any series did not."""
+
+    rows: Rows
+    blocks: list[bytes] = field(repr=False)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every series was sealed."""
+        return not self.rows["verdict"].any()
+
+
+def seal_in_columns(
+    channel: bytes,
+    sequence: int,
+    opened: OpenedBlocks,
+    edited: bytes,
+    previous: Rows,
+    names: Sequence[bytes],
+    series_keys: Sequence[bytes],
+    expected: Sequence[bytes] | None,
+    *,
+    threads: int | None = None,
+) -> SealedRun:
+    """Trees, entries and encrypted blocks of series whose blocks hold.
+
+    ``expected`` are the plaintexts' digests (32 bytes each) of a batch that was sealed before: a series that differs is
+    not encrypted. Raises: BufferRefused for ``edited`` that is no result of these blocks.
+    """
+    known = b"" if expected is None else b"".join(expected)
+    columns = (opened.rows.tobytes(), edited, previous.tobytes(), b"".join(names), b"".join(series_keys), known)
+    try:
+        rows, data = native.seal_series(channel, sequence, *columns, threads)
+    except native.Fault as fault:
+        _, message, fields = fault.args
+        raise BufferRefused(message, expected=fields.get("expected"), actual=fields.get("actual")) from None
+    sealed = np.frombuffer(rows, dtype=SEALED)
+    ends = np.cumsum(sealed["length"], dtype=np.int64).tolist()
+    return SealedRun(sealed, [data[start:end] for start, end in zip([0, *ends], ends, strict=False)])
+
+
+def wrap_in_columns(
+    channel: bytes,
+    sequence: int,
+    names: Sequence[bytes],
+    series_keys: Sequence[bytes],
+    readers: Sequence[Sequence[bytes]],
+    *,
+    threads: int | None = None,
+) -> list[bytes]:
+    """Each series' key wrapped for its readers (X25519 keys), 80 bytes a reader, in their order.
+
+    Raises: PublicKeyInvalid, with the place of the series as ``index``, for a key of small order.
+    """
+    counts = [len(group) for group in readers]
+    wrapped, refused = native.wrap_series_keys(
+        channel,
+        sequence,
+        b"".join(reader for group in readers for reader in group),
+        b"".join(name * count for name, count in zip(names, counts, strict=True)),
+        b"".join(key * count for key, count in zip(series_keys, counts, strict=True)),
+        threads,
+    )
+    ends = np.cumsum(counts).tolist()
+    if refused is not None:
+        index = int(np.searchsorted(ends, refused, side="right"))
+        reader = [reader for group in readers for reader in group][refused]
+        raise PublicKeyInvalid("an X25519 public key of small order", public_key=reader, index=index)
+    return [wrapped[80 * start : 80 * end] for start, end in zip([0, *ends], ends, strict=False)]
