@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from wattest.attestation.chain_policy import channel_policy
+from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
+from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import ContractAddresses, deploy_all
 from wattest.chain.files import write_key_file
 from wattest.chain.referee import Referee
@@ -32,6 +35,7 @@ from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.node.ingest import Duty, MemberKeys
+from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.member_list import Member, MemberList, sign_member_list
 from wattest.protocol.parameters import ChannelParameters
@@ -185,24 +189,28 @@ first_period_start = {FIRST_PERIOD}
     return path
 
 
-def build_community(folder: Path, *, households: int = 3, deposit_ether: int = 20) -> Community:
-    """Start anvil and an enclave, deploy, create the channel, register the enclave's key, deposit."""
+def build_community(folder: Path, *, households: int = 3, deposit_ether: int = 20, by_quote: bool = False) -> Community:
+    """Start anvil and an enclave, deploy, create the channel, register the enclave's key, deposit.
+
+    ``by_quote``: the contract judges the enclave's quote by itself, and there is no appraiser.
+    """
     anvil = Anvil.create(folder / "chain", genesis_timestamp_s=GENESIS_S).start()
     try:
-        return _build(folder, anvil, households, deposit_ether)
+        return _build(folder, anvil, households, deposit_ether, by_quote=by_quote)
     except BaseException:
         anvil.stop()
         raise
 
 
-def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int) -> Community:
+def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int, *, by_quote: bool) -> Community:
     manager_key, operator_key = seed("manager"), seed("operator")
     manager, operator = LocalSigner(manager_key), LocalSigner(operator_key)
     for signer in (manager, operator):
         anvil.fund(signer.address, 1_000 * ETHER)
     appraiser_key = Secp256k1PrivateKey.from_seed(seed("appraiser"))
     client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=0))
-    contracts = deploy_all(client, manager, appraisers=[appraiser_key.address], threshold=1)
+    quorum: dict[str, Any] = {} if by_quote else {"appraisers": [appraiser_key.address], "threshold": 1}
+    contracts = deploy_all(client, manager, **quorum)
     referee = Referee(client, contracts.referee)
     registry = EnclaveRegistry(client, contracts.registry)
     channel = ChannelIdentity(manager.address, ChannelKind.SCHEDULED, seed("channel"))
@@ -245,7 +253,18 @@ def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int) -> C
             nonce_block.number,
             description.vee_workload,
         )
-        verdict, signatures = collect_verdict([appraiser], request, registry.domain, client.now())
+        if by_quote:
+            verifier = DcapVerifier(client, contracts.verifier)
+            on_chain = channel_policy(
+                parse_policy(policy.encode()),
+                roots=[parse_root(platform.root_certificate)],
+                workloads=[description.vee_workload],
+            )
+            verifier.set_policy(manager, contracts.referee, channel.id, on_chain)
+            proven = QuoteRegistrar(verifier, publisher=operator).prove(request, client.now())
+            verdict, signatures = proven.verdict, [proven.proof]
+        else:
+            verdict, signatures = collect_verdict([appraiser], request, registry.domain, client.now())
         registry.register(operator, verdict, signatures)
         referee.deposit(operator, channel.id, deposit_ether * ETHER)
     except BaseException:
