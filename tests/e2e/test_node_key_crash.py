@@ -206,6 +206,7 @@ def test_killed_at_every_step_of_a_rotation(node: Node) -> None:
     assert node.commits() == 2
 
 
+@pytest.mark.deep  # the points are those of the rotation; only the key stays
 def test_killed_at_every_step_of_a_renewal(node: Node) -> None:
     key = node.active()
     before = node.expires_at()
