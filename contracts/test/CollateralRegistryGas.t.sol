@@ -68,6 +68,67 @@ contract CollateralRegistryGasTest {
         vm.assertLe(gas, 32_000, "appraise");
     }
 
+    /// @dev The list with the most entries that is read at all comes in steps, each below a transaction's limit (EIP-7825).
+    function test_LongestList() public {
+        Steps memory base = new RegistryVectors().steps(".base");
+        vm.warp(base.times[0]);
+        for (uint256 i = 0; i < 3; ++i) {
+            (bool success,) = address(registry).call(base.calls[i]);
+            vm.assertTrue(success);
+        }
+        bytes32 root = bytes32(base.answers[0]);
+        bytes32 authority = bytes32(base.answers[2]);
+        bytes memory list = longList(1551);
+        vm.assertLe(list.length, 32_768);
+        vm.assertGt(list.length, 32_700);
+        bool isWhole;
+        uint256 most;
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.assertFalse(isWhole);
+            isWhole = registry.submitRevocationList(root, authority, list, 320);
+            uint256 gas = vm.lastCallGas().gasTotalUsed;
+            if (gas > most) most = gas;
+        }
+        vm.assertTrue(isWhole);
+        vm.assertTrue(registry.isRevoked(root, authority, 0x0101) && registry.isRevoked(root, authority, 0x0101 + 1550));
+        vm.assertFalse(registry.isRevoked(root, authority, 0x0101 + 1551));
+        vm.snapshotValue("collateral", "longest list: the dearest of five steps of 320 entries", most);
+        vm.assertLe(most, 1 << 24, "step");
+    }
+
+    /// @dev Entries as short as they can be, signed by the vectors' CA, whose key is 201.
+    function longList(uint256 entries) private pure returns (bytes memory) {
+        bytes memory algorithm = hex"300a06082a8648ce3d040302";
+        bytes memory name = hex"30163114301206035504030c0b706c6174666f726d204341";
+        bytes memory time = "\x17\x0d260921141320Z";
+        bytes memory serials = new bytes(21 * entries);
+        for (uint256 i = 0; i < entries; ++i) {
+            bytes memory entry = bytes.concat(hex"30130202", bytes2(uint16(0x0101 + i)), time);
+            for (uint256 j = 0; j < 21; ++j) {
+                serials[21 * i + j] = entry[j];
+            }
+        }
+        bytes memory body = bytes.concat(
+            bytes.concat(hex"020101", algorithm, name, time, "\x17\x0d261021141320Z"),
+            element(0x30, serials),
+            hex"a00e300c300a0603551d140403020106"
+        );
+        body = element(0x30, body);
+        (bytes32 r, bytes32 s) = vm.signP256(201, sha256(body));
+        bytes memory signature = element(0x30, bytes.concat(integer(r), integer(s)));
+        return element(0x30, bytes.concat(body, algorithm, element(0x03, bytes.concat(hex"00", signature))));
+    }
+
+    function element(uint8 tag, bytes memory content) private pure returns (bytes memory) {
+        if (content.length < 0x80) return bytes.concat(bytes1(tag), bytes1(uint8(content.length)), content);
+        return bytes.concat(bytes1(tag), hex"82", bytes2(uint16(content.length)), content);
+    }
+
+    function integer(bytes32 value) private pure returns (bytes memory) {
+        // Both halves of this one signature have 32 bytes.
+        return element(0x02, uint256(value) >> 255 == 1 ? bytes.concat(hex"00", value) : bytes.concat(value));
+    }
+
     /// @dev Intel's collateral of a real platform; nothing to do without it.
     function test_RealCollateral() public {
         bytes memory quote = part("QUOTE");

@@ -75,7 +75,7 @@ interface ICollateralRegistry {
     /// not yet stored are taken; a list with more counts once it was brought often enough. Each entry is revoked from the
     /// step that stores it on.
     /// @param list DER
-    /// @param maxEntries so that a list of any length fits into blocks: about 25k gas a new entry, 3k one that is stored
+    /// @param maxEntries so that a list of any length fits into blocks: about 30k gas a new entry, 8k one that is stored
     function submitRevocationList(bytes32 root, bytes32 authority, bytes calldata list, uint256 maxEntries)
         external
         returns (bool isWhole);
