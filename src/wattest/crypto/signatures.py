@@ -7,7 +7,6 @@ lower half, keys on the curve. Keys are parsed once; those of the core are parse
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -62,14 +61,14 @@ def judge_signatures(
         if odd is not None:
             raise BufferRefused(f"{what} {odd} has another length", expected=length, actual=len(parts[odd]))
     if algorithm is Algorithm.SECP256K1:
-        return _judge_secp256k1(public_keys, messages, signatures, threads or os.cpu_count() or 1)
+        return _judge_secp256k1(public_keys, messages, signatures, threads)
     ends = b"".join(end.to_bytes(8, "big") for end in accumulate(map(len, messages)))
     joined = (b"".join(public_keys), b"".join(messages), ends, b"".join(signatures))
     return [verdict == 1 for verdict in native.verify_signatures(algorithm.value, *joined, threads)]
 
 
 def _judge_secp256k1(
-    public_keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes], threads: int
+    public_keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes], threads: int | None
 ) -> list[bool]:
     def run(start: int) -> list[bool]:
         part = slice(start, start + _RUN)
@@ -78,7 +77,7 @@ def _judge_secp256k1(
     starts = range(0, len(messages), _RUN)
     if threads == 1 or len(starts) < 2:
         return [verdict for start in starts for verdict in run(start)]
-    with ThreadPoolExecutor(min(threads, len(starts))) as pool:  # libsecp256k1 runs without the interpreter's lock
+    with ThreadPoolExecutor(threads) as pool:  # libsecp256k1 runs without the interpreter's lock
         return [verdict for verdicts in pool.map(run, starts) for verdict in verdicts]
 
 
