@@ -9,6 +9,7 @@ signing, sending, receipt, event.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -228,13 +229,14 @@ def commit_rows(folder: Path, lanes_count: int, rounds: int) -> list[Row]:
         ]  # fmt: skip
         ours = next(row for row in rows if row.who == "wattest")
         rows = [row.compared(ours) for row in rows]
-        raw = max(row.median for row in rows if row.who.startswith("prepared"))
-        share = ours.median / raw
-        met = "met" if share >= TARGET_SHARE else "missed"
+        # Round by round: what else the machine does changes within one run, but little between neighbours.
+        raws_by_round = zip(*(rates[who] for who in contenders if who.startswith("prepared")), strict=True)
+        shares = tuple(mine / max(raw) for mine, raw in zip(rates["wattest"], raws_by_round, strict=True))
+        met = "met" if statistics.median(shares) >= TARGET_SHARE else "missed"
         return [
             *rows,
             Row(
-                work, "wattest, share of the faster prepared rate", "", (share,), 0.0, 0.0, lanes_count, clock="wall",
+                work, "wattest, share of the faster prepared rate", "", shares, 0.0, 0.0, lanes_count, clock="wall",
                 target=f"at least {TARGET_SHARE}: {met}",
             ),
         ]  # fmt: skip

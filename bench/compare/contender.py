@@ -19,6 +19,8 @@ import numpy as np
 
 LEAF_BYTES, SALT_BYTES, PAYLOAD_BYTES = 112, 16, 95
 PATH_QUERIES = 2_000
+VERIFIED, VERIFIED_AGAIN = 40, 50
+"""Proofs that are verified, and how often each in one run: few, since one peer makes them slowly."""
 
 
 class Work(ABC):

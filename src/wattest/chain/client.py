@@ -285,8 +285,8 @@ class ChainClient:
         source, pipeline = iter(requests), self.pipeline(in_flight=in_flight)
         while batch := list(islice(source, max(1, pipeline.room))):
             yield from pipeline.submit(batch)
-            if 2 * pipeline.room < in_flight:  # half at once: few round trips for many, while the other half is mined
-                yield from pipeline.collect(at_least=(in_flight + 1) // 2)
+            if 3 * pipeline.room < in_flight:  # a third at once: few round trips for many, while the others are mined
+                yield from pipeline.collect(at_least=(in_flight + 2) // 3)
         yield from pipeline.drain()
 
     def pipeline(self, *, in_flight: int = DEFAULT_IN_FLIGHT) -> Pipeline:

@@ -29,9 +29,10 @@ from wattest.chain.wire import (
 from wattest.errors import InputError
 
 MAX_IN_FLIGHT = 1_024
-DEFAULT_IN_FLIGHT = 24
+DEFAULT_IN_FLIGHT = 16
 """Enough to keep a chain busy; anvil grows slower with what waits in its pool (``wattest bench chain``)."""
-FIRST_POLL_S = 0.005
+FIRST_POLL_S = 0.002
+RECEIPTS_EVERY_S = 0.25
 LONGEST_POLL_S = 1.0
 FIRST_REVIVAL_S = 2.0
 LONGEST_REVIVAL_S = 30.0
@@ -75,6 +76,7 @@ class Pipeline:
         self._done: list[Delivery] = []
         self._lanes: dict[bytes, _Lane] = {}
         self._outlook: Outlook | None = None
+        self._look_at = 0.0
         self._left_at = time.monotonic()
 
     @property
@@ -117,11 +119,11 @@ class Pipeline:
         poll_s = FIRST_POLL_S
         try:
             while self._flights and len(self._done) < at_least:
-                self._look()
+                landed = self._look(at_least - len(self._done))
                 self._tend(time.monotonic())
                 if self._flights and len(self._done) < at_least:
                     self._sleep(poll_s)
-                    poll_s = min(poll_s * 2, LONGEST_POLL_S)
+                    poll_s = FIRST_POLL_S if landed else min(poll_s * 1.5, LONGEST_POLL_S)
         finally:
             self._left_at = time.monotonic()
         done, self._done = self._done, []
@@ -132,9 +134,13 @@ class Pipeline:
         while self.in_flight:
             yield from self.collect()
 
-    def _look(self) -> None:
-        """Ask for receipts and take out what is mined and deep enough."""
+    def _look(self, wanted: int) -> bool:
+        """Take out what is mined and deep enough; asks for receipts once ``wanted`` may be there, or time passes."""
         head, passed = self._passed()
+        now = time.monotonic()
+        if len(passed) < min(wanted, len(self._flights)) and now < self._look_at:
+            return False
+        self._look_at = now + RECEIPTS_EVERY_S
         asked = [(flight, sent) for flight in passed for sent in flight.broadcasts]
         answers = self._sending.rpc.batch([("eth_getTransactionReceipt", [hex_data(sent.hash)]) for _, sent in asked])
         mined: dict[int, tuple[Flight, dict[str, Any]]] = {}
@@ -153,6 +159,7 @@ class Pipeline:
                     self._lanes[sender] = _Lane(time.monotonic())
                 else:
                     del self._lanes[sender]
+        return bool(landed)
 
     def _passed(self) -> tuple[int, list[Flight]]:
         """The head, and the flights whose nonce is spent."""
