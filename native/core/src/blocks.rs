@@ -1,17 +1,19 @@
 //! Messages of one Keccak block, hashed as many at a time as the processor takes.
 //!
-//! Decided here: how bytes become the words of a block, lane by lane. All of it is safe code over slices; the lanes
-//! themselves are `wattest-lanes`. A group that does not fill every lane leaves old words in the others, whose digests
-//! nobody reads.
+//! Decided here: how messages are grouped and padded; the lanes themselves are `wattest-lanes`. In a group that does not
+//! fill every lane the others hash something that nobody reads.
 
 use crate::{Hash, Salt, LEAF_PREFIX, NODE_PREFIX};
-use wattest_lanes::{Block, Digest, Kernel, Simd, State, Task, BLOCK_WORDS};
+use wattest_lanes::{prefetch, Kernel, Simd, State, Task, BLOCK_WORDS};
 
 /// Bytes of one block.
 pub const BLOCK_BYTES: usize = 8 * BLOCK_WORDS;
 
 /// Bytes before a leaf's payload: its prefix and its salt.
 pub const LEAF_HEAD: usize = 1 + size_of::<Salt>();
+
+/// Leaves between asking for a payload and reading it: more than a page.
+const AHEAD: usize = 64;
 
 /// Scattered pairs worth handing over at once: two groups of the widest lanes, one written while the other is hashed.
 pub(crate) const GROUP: usize = 16;
@@ -49,53 +51,6 @@ fn padded(prefix: u8, length: usize) -> [u64; BLOCK_WORDS] {
     words
 }
 
-/// Hashes `count` blocks in groups that fill the lanes: `fill` writes a message into a lane, `take` gets its digest.
-///
-/// A group's words are written one group ahead: a load of all lanes that meets the stores of single lanes still under
-/// way would wait for them.
-#[inline(always)]
-fn hash_all<const LANES: usize>(
-    kernel: impl Kernel<LANES>,
-    blank: [u64; BLOCK_WORDS],
-    count: usize,
-    mut fill: impl FnMut(usize, usize, &mut Block<LANES>),
-    mut take: impl FnMut(usize, Hash),
-) {
-    let mut block = Block(blank.map(|word| [word; LANES]));
-    let mut ahead = block;
-    let mut digests = Digest([[0; LANES]; 4]);
-    (0..LANES.min(count)).for_each(|lane| fill(lane, lane, &mut ahead));
-    for from in (0..count).step_by(LANES) {
-        std::mem::swap(&mut block, &mut ahead);
-        let next = from + LANES;
-        (next..count.min(next + LANES)).for_each(|at| fill(at, at - next, &mut ahead));
-        kernel.hash(&block, &mut digests);
-        (from..count.min(next)).for_each(|at| take(at, digest(&digests, at - from)));
-    }
-}
-
-/// A lane's digest as bytes.
-#[inline(always)]
-fn digest<const LANES: usize>(digests: &Digest<LANES>, lane: usize) -> Hash {
-    let mut hash = [0; 32];
-    for (word, lanes) in hash.as_chunks_mut::<8>().0.iter_mut().zip(&digests.0) {
-        *word = lanes[lane].to_le_bytes();
-    }
-    hash
-}
-
-/// Writes `prefix || pair` into a lane, one byte off the words of the pair.
-#[inline(always)]
-fn place_pair<const LANES: usize>(block: &mut Block<LANES>, lane: usize, pair: &[u8; 64]) {
-    let (first, middle, last) = (&pair[..8], &pair[7..63], pair[63]);
-    let first = first.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    block.0[0][lane] = first << 8 | u64::from(NODE_PREFIX);
-    for (lanes, bytes) in block.0[1..8].iter_mut().zip(middle.as_chunks::<8>().0) {
-        lanes[lane] = u64::from_le_bytes(*bytes);
-    }
-    block.0[8][lane] = u64::from(last) | 0x0100;
-}
-
 struct Leaves<'a> {
     payloads: &'a [u8],
     width: usize,
@@ -108,68 +63,28 @@ impl Task for Leaves<'_> {
 
     fn run<const LANES: usize>(self, kernel: impl Kernel<LANES>) {
         let blank = padded(LEAF_PREFIX, LEAF_HEAD + self.width);
-        let (payloads, width, salts) = (self.payloads, self.width, self.salts);
-        let count = self.out.len().min(salts.len()).min(payloads.len() / width);
-        let payload = |at: usize| &payloads[at * width..][..width];
-        let take = |at: usize, hash| self.out[at] = hash;
-        if width >= 8 {
-            let fill = |at, lane, block: &mut Block<LANES>| place_leaf(block, &blank, lane, &salts[at], payload(at));
-            hash_all(kernel, blank, count, fill, take);
-        } else {
-            let fill = |at, lane, block: &mut Block<LANES>| {
-                place_short_leaf(block, &blank, lane, &salts[at], payload(at));
-            };
-            hash_all(kernel, blank, count, fill, take);
+        let mut payloads = self.payloads.chunks_exact(self.width);
+        let mut rows: [&[u8]; LANES] = [&[]; LANES];
+        let (salts, last_salts) = self.salts.as_chunks::<LANES>();
+        let (out, last_out) = self.out.as_chunks_mut::<LANES>();
+        for (group, (salts, out)) in salts.iter().zip(out).enumerate() {
+            let later = (group * LANES + AHEAD) * self.width;
+            prefetch(self.payloads.get(later..later + LANES * self.width).unwrap_or(&[]));
+            rows.iter_mut().zip(&mut payloads).for_each(|(row, payload)| *row = payload);
+            kernel.hash_rows(&blank, salts, &rows, out);
         }
+        if last_out.is_empty() {
+            return;
+        }
+        let (mut salts, mut hashes) = ([[0; 16]; LANES], [[0; 32]; LANES]);
+        rows.iter_mut().zip(&mut payloads).for_each(|(row, payload)| *row = payload);
+        salts.iter_mut().zip(last_salts).for_each(|(salt, last)| *salt = *last);
+        // Rows of one length in every lane: the others repeat the first.
+        let first = rows[0];
+        rows.iter_mut().skip(last_out.len()).for_each(|row| *row = first);
+        kernel.hash_rows(&blank, &salts, &rows, &mut hashes);
+        last_out.iter_mut().zip(hashes).for_each(|(slot, hash)| *slot = hash);
     }
-}
-
-/// Writes `0x00 || salt || payload` into a lane, payloads of 8 bytes and more; words after them stay blank.
-#[inline(always)]
-fn place_leaf<const LANES: usize>(
-    block: &mut Block<LANES>,
-    blank: &[u64; BLOCK_WORDS],
-    lane: usize,
-    salt: &Salt,
-    payload: &[u8],
-) {
-    let salt = u128::from_le_bytes(*salt);
-    let (first, last) = (payload.first_chunk(), payload.last_chunk());
-    let (first, last) = (u64::from_le_bytes(*first.unwrap_or(&[0; 8])), u64::from_le_bytes(*last.unwrap_or(&[0; 8])));
-    block.0[0][lane] = low(salt << 8);
-    block.0[1][lane] = low(salt >> 56);
-    block.0[2][lane] = first << 8 | low(salt >> 120);
-    let (whole, tail) = payload[7..].as_chunks::<8>();
-    let mut words = block.0[3..].iter_mut();
-    for (bytes, lanes) in whole.iter().zip(&mut words) {
-        lanes[lane] = u64::from_le_bytes(*bytes);
-    }
-    // The tail's bytes are the uppermost of the payload's last eight; without a tail its word is as it was.
-    if let (false, Some(lanes)) = (tail.is_empty(), words.next()) {
-        lanes[lane] = last >> (64 - 8 * tail.len()) | blank[3 + whole.len()];
-    }
-}
-
-/// The same for payloads of 1 to 7 bytes.
-fn place_short_leaf<const LANES: usize>(
-    block: &mut Block<LANES>,
-    blank: &[u64; BLOCK_WORDS],
-    lane: usize,
-    salt: &Salt,
-    payload: &[u8],
-) {
-    let salt = u128::from_le_bytes(*salt);
-    let payload = payload.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    block.0[0][lane] = low(salt << 8);
-    block.0[1][lane] = low(salt >> 56);
-    block.0[2][lane] = payload << 8 | low(salt >> 120) | blank[2];
-}
-
-/// The lower half.
-#[inline(always)]
-#[allow(clippy::cast_possible_truncation)]
-fn low(word: u128) -> u64 {
-    word as u64
 }
 
 struct Parents<'a> {
@@ -181,10 +96,19 @@ impl Task for Parents<'_> {
     type Output = ();
 
     fn run<const LANES: usize>(self, kernel: impl Kernel<LANES>) {
-        let (children, above) = (self.below.as_flattened().as_chunks::<64>().0, self.above);
-        let fill = |at: usize, lane, block: &mut Block<LANES>| place_pair(block, lane, &children[at]);
-        let count = children.len().min(above.len());
-        hash_all(kernel, padded(NODE_PREFIX, 65), count, fill, |at, hash| above[at] = hash);
+        let blank = padded(NODE_PREFIX, 65);
+        let (groups, last_pairs) = self.below.as_flattened().as_chunks::<64>().0.as_chunks::<LANES>();
+        let (out, last_out) = self.above.as_chunks_mut::<LANES>();
+        for (pairs, out) in groups.iter().zip(out) {
+            kernel.hash_pairs(&blank, pairs, out);
+        }
+        if last_out.is_empty() {
+            return;
+        }
+        let (mut pairs, mut hashes) = ([[0; 64]; LANES], [[0; 32]; LANES]);
+        pairs.iter_mut().zip(last_pairs).for_each(|(pair, last)| *pair = *last);
+        kernel.hash_pairs(&blank, &pairs, &mut hashes);
+        last_out.iter_mut().zip(hashes).for_each(|(slot, hash)| *slot = hash);
     }
 }
 
@@ -197,13 +121,15 @@ struct Pairs<Fill, Take> {
 impl<Fill: Fn(usize, &mut [u8; 64]), Take: FnMut(usize, Hash)> Task for Pairs<Fill, Take> {
     type Output = ();
 
-    fn run<const LANES: usize>(self, kernel: impl Kernel<LANES>) {
-        let fill = |at, lane, block: &mut Block<LANES>| {
-            let mut pair = [0; 64];
-            (self.fill)(at, &mut pair);
-            place_pair(block, lane, &pair);
-        };
-        hash_all(kernel, padded(NODE_PREFIX, 65), self.count, fill, self.take);
+    fn run<const LANES: usize>(mut self, kernel: impl Kernel<LANES>) {
+        let blank = padded(NODE_PREFIX, 65);
+        let (mut pairs, mut hashes) = ([[0; 64]; LANES], [[0; 32]; LANES]);
+        for from in (0..self.count).step_by(LANES) {
+            let places = from..self.count.min(from + LANES);
+            places.clone().zip(&mut pairs).for_each(|(at, pair)| (self.fill)(at, pair));
+            kernel.hash_pairs(&blank, &pairs, &mut hashes);
+            places.zip(&hashes).for_each(|(at, hash)| (self.take)(at, *hash));
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 //! hashed, or in which order. Invariant: a kernel's value exists only where its instructions do, so its methods are safe
 //! to call; `unsafe` stands in this crate alone, for those calls and for loads and stores of whole registers.
 
+mod prefetch;
 mod rounds;
+mod rows;
 mod scalar;
 mod simd;
 
@@ -20,11 +22,15 @@ pub use {avx2::Avx2, avx512::Avx512};
 
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
+pub use prefetch::prefetch;
 pub use scalar::Scalar;
 pub use simd::{Simd, SimdUnavailable, Task};
 
 /// Words of one Keccak-256 block: 136 bytes.
 pub const BLOCK_WORDS: usize = 17;
+
+/// Most bytes of a row: with a byte and a head of 16 one less than a block, which padding needs.
+pub const ROW_MAX: usize = 118;
 
 /// Words of a Keccak-256 digest.
 pub const DIGEST_WORDS: usize = 4;
@@ -48,6 +54,26 @@ pub struct State<const LANES: usize>(pub [[u64; LANES]; 25]);
 pub trait Kernel<const LANES: usize>: Copy + Send + Sync {
     /// Keccak-256 of messages that are one block long, padding included.
     fn hash(self, block: &Block<LANES>, out: &mut Digest<LANES>);
+
+    /// Keccak-256 of a byte and the 64 bytes of each lane; `blank` is the padded block of such a message that is zero
+    /// after its first byte.
+    #[inline]
+    fn hash_pairs(self, blank: &[u64; BLOCK_WORDS], pairs: &[[u8; 64]; LANES], out: &mut [[u8; 32]; LANES]) {
+        rows::hash_pairs(self, blank, pairs, out);
+    }
+
+    /// Keccak-256 of a byte, a head and a row of at most `ROW_MAX` bytes for each lane; rows are of one length, and
+    /// `blank` is as for `hash_pairs`. Other rows give a hash of nothing in particular.
+    #[inline]
+    fn hash_rows(
+        self,
+        blank: &[u64; BLOCK_WORDS],
+        heads: &[[u8; 16]; LANES],
+        rows: &[&[u8]; LANES],
+        out: &mut [[u8; 32]; LANES],
+    ) {
+        rows::hash_rows(self, blank, heads, rows, out);
+    }
 
     /// The bare permutation: what the hardware can do at most.
     fn permute(self, state: &mut State<LANES>);
