@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from wattest.enclave.measured.errors import (
     StateWriteFailed,
 )
 from wattest.enclave.measured.faults import Faults
+from wattest.enclave.measured.sealed_state import MAX_PREDECESSORS
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.metering.series_block import parse_series_block
@@ -343,6 +345,26 @@ def test_a_state_that_cannot_be_written_does_not_leave(world: World, monkeypatch
     monkeypatch.undo()
     assert world.phases() == ("active", "awaiting")
     assert world.hand_over().sequence == 0
+
+
+@pytest.mark.parametrize("kind", list(PermitKind))
+@pytest.mark.parametrize("too_much", ["keys", "meters"])
+def test_what_cannot_be_sent_costs_the_giver_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, too_much: str, kind: PermitKind
+) -> None:
+    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    if too_much == "keys":
+        identities = world.giver.service._identities
+        state = identities.get(COMMUNITY.channel.id)
+        keys = tuple(bytes((number,)) * 20 for number in range(1, MAX_PREDECESSORS + 1))
+        identities.save(replace(state, heritage=replace(state.heritage, predecessors=keys)))
+    else:
+        monkeypatch.setattr("wattest.enclave.measured.hand_over.MAX_FRAME_BYTES", 512)
+    with pytest.raises(HandOverRefused):
+        world.hand_over(world.permit(kind))
+    world.restart()
+    assert world.phases() == ("active", "awaiting")
+    assert world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
 
 
 def test_a_standby_is_kept_current_and_starts_at_the_head_alone(world: World) -> None:

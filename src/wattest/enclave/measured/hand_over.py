@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wattest.enclave.measured import cbor
 from wattest.enclave.measured.errors import HandOverRefused, HeadMismatch, PeerMisspoke
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.peer import Peer
@@ -25,6 +26,7 @@ from wattest.enclave.measured.sealed_state import (
     parse_standing,
     standing_map,
 )
+from wattest.enclave.measured.wire import MAX_FRAME_BYTES
 from wattest.protocol.hand_over_permit import PermitKind, SignedPermit, verify_ends, verify_permit
 
 ADDRESS_BYTES = 20
@@ -72,9 +74,14 @@ class Giver:
                 expected=[self._channel, int(self._permit.kind)],
                 actual=[channel, kind],
             )
-        return self._package(self._seal(successor))
+        state = self._given_to(successor)
+        package = self._package(state)  # what cannot be sent must not cost this key its turn
+        if state is not self._identities.get(self._channel):
+            self._identities.save(state)
+        return package
 
-    def _seal(self, successor: bytes) -> SealedState:
+    def _given_to(self, successor: bytes) -> SealedState:
+        """The state as it is once it went to the successor; not sealed yet."""
         state = self._identities.get(self._channel)
         if self._permit.kind is PermitKind.STANDBY:
             if state.phase is not Phase.ACTIVE:
@@ -90,15 +97,13 @@ class Giver:
                 expected=state.successor,
                 actual=successor,
             )
-        state = replace(state, phase=Phase.HANDED_OVER, successor=successor)
-        self._identities.save(state)
-        return state
+        return replace(state, phase=Phase.HANDED_OVER, successor=successor)
 
     def _package(self, state: SealedState) -> dict[str, object]:
         if len(state.signers) > MAX_PREDECESSORS:
             raise HandOverRefused("too many keys came before this one", limit=MAX_PREDECESSORS)
         standing, covered_until = _left_at(state, self._head)
-        return {
+        message: dict[str, object] = {
             "method": "state",
             "channel": state.channel.id,
             "operator": state.operator,
@@ -111,6 +116,15 @@ class Giver:
             "signers": b"".join(state.signers),
             "covered_until": covered_until,
         }
+        size = len(cbor.encode(message))
+        if size > MAX_FRAME_BYTES:
+            raise HandOverRefused(
+                "the state is too large for one message: too many meters were ever members",
+                hint="make a new key that starts at the chain's head",
+                limit_bytes=MAX_FRAME_BYTES,
+                actual=size,
+            )
+        return message
 
 
 def _left_at(state: SealedState, head: Head) -> tuple[Standing, int]:
