@@ -20,11 +20,13 @@ from wattest.enclave.measured.errors import (
     RequestInvalid,
     SealedStateInvalid,
 )
+from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import first_light_digest
-from wattest.enclave.measured.sealed_state import STATE_PURPOSE, open_state, seal_state
+from wattest.enclave.measured.release import sign_and_seal
+from wattest.enclave.measured.sealed_state import STATE_PURPOSE, Standing, open_state, seal_state
 from wattest.enclave.simulator.launch import sealing_key, unsafe_open_sealed_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.header import sign_header
+from wattest.protocol.header import HEADER_BYTES, sign_header
 
 
 def state_file(folder: Path, community: Community) -> Path:
@@ -81,6 +83,39 @@ def test_no_block_of_another_job_is_encrypted_under_a_sealed_key(enclave: LocalE
     ).octets("order", 20)  # fmt: skip
     with pytest.raises(JobConflict):
         enclave._ask("seal.add", {"blocks": list(job.blocks)})
+
+
+def test_a_job_that_is_ended_twice_signs_and_seals_once(
+    enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
+) -> None:
+    job = community.seal_job(0)
+    begin = {
+        "channel": community.channel.id, "head_sequence": 0, "head_digest": bytes(32),
+        "period_start": job.period_start, "period_end": job.period_end,
+        "members": community.members.to_bytes(), "meter_keys": b"".join(community.meter_keys),
+    }  # fmt: skip
+    enclave._ask("seal.begin", begin)
+    enclave._ask("seal.add", {"blocks": list(job.blocks)})
+    first = enclave._ask("batch.finish", {}).octets("header", HEADER_BYTES)
+    assert enclave.erase(community.channel.id, 1) is True
+    assert enclave._ask("batch.finish", {}).octets("header", HEADER_BYTES) == first
+    key = sealing_key(enclave_platform, MEASUREMENT, STATE_PURPOSE, debug=False)
+    kept = open_state(state_file(tmp_path / "state", community).read_bytes(), key).last
+    assert kept is not None
+    assert kept.series_keys == ()
+
+
+def test_nothing_is_signed_over_a_state_that_moved_on(enclave: LocalEnclave, community: Community) -> None:
+    """Whatever became of the state since the job began is looked at when it is signed."""
+    identities = enclave.service._identities
+    before = identities.get(community.channel.id)
+    enclave.seal_batch(community.seal_job(0))
+    sealed = identities.get(community.channel.id)
+    assert sealed.last is not None
+    other = replace(sealed.last.header, root=secret("another root"))
+    with pytest.raises(HeadMismatch):
+        sign_and_seal(identities, before, other, bytes(32), (), (), Standing(), Faults(debug=False))
+    assert identities.get(community.channel.id) is sealed
 
 
 def test_a_chain_that_stands_elsewhere_is_refused_with_what_was_expected(

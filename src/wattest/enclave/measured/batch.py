@@ -174,8 +174,11 @@ class BatchBuilder:
     def finish(self, roots: Roots, after: Standing) -> PendingBatch:
         """Build the header; sign and seal it, or find it as it was sealed.
 
-        Raises: SessionInvalid when an entry is missing; JobConflict when the sealed header differs; StateWriteFailed.
+        Once more, it is the same batch. Raises: SessionInvalid when an entry is missing; JobConflict when the sealed
+        header differs; HeadMismatch, PhaseRefused when the state went on meanwhile; StateWriteFailed.
         """
+        if self._released is not None:
+            return self._released
         if any(entry is None for entry in self._entries):
             raise SessionInvalid("an entry is missing", entry=self._entries.index(None))
         header = self._header(roots)

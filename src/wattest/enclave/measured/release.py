@@ -79,9 +79,18 @@ def sign_and_seal(
 ) -> PendingBatch:
     """Sign a new header and seal it with everything that makes it again; only then is it in the caller's hands.
 
-    Raises: PhaseRefused, StateWriteFailed; then nothing was released.
+    Raises: PhaseRefused, HeadMismatch, StateWriteFailed; then nothing was released.
     """
-    require_active(identities.get(state.channel.id))  # as it is now: it may have been handed over since the job began
+    # As it is now: it may have gone on, or been handed over, since the job began.
+    current = identities.get(state.channel.id)
+    require_active(current)
+    if (current.sequence, current.digest) != (header.sequence - 1, header.previous):
+        raise HeadMismatch(
+            "the state went on since the job began",
+            hint="begin the job again",
+            expected=[current.sequence, current.digest],
+            actual=[header.sequence - 1, header.previous],
+        )
     faults.reach("before_sign")
     pending = PendingBatch(header, sign_header(state.private_key, header, state.domain), job, digests, series_keys)
     faults.reach("before_seal")
