@@ -12,14 +12,17 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from wattest.attestation.ra_tls import PeerRefused
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.enclave.host.jobs import PeerSettings
-from wattest.enclave.host.peer import PeerLost, give, hand_over, take
-from wattest.errors import TransportError
+from wattest.enclave.host.peer import PeerLost, PeerMismatch, give, hand_over, take
+from wattest.enclave.measured.errors import PeerMisspoke, TlsFailed
+from wattest.errors import TransportError, WattestError
 from wattest.protocol.hand_over_permit import SignedPermit
 
 CONNECT_TIMEOUT_S = 30.0
 AWAITING = "awaiting"
+_STRANGERS: tuple[type[WattestError], ...] = (PeerLost, PeerMismatch, PeerMisspoke, PeerRefused, TlsFailed)
 
 
 class GiverNotReachable(TransportError):
@@ -84,17 +87,23 @@ class CarryOver:
 
 
 def give_once(
-    client: EnclaveClient, terms: CarryTerms, endorsements: bytes, head: ChainHead, now: int, listener: socket.socket
+    client: EnclaveClient,
+    permit: SignedPermit,
+    settings: Callable[[], PeerSettings],
+    head: ChainHead,
+    listener: socket.socket,
+    refused: Callable[[WattestError], None],
 ) -> int:
     """Give the state to whoever connects and may have it; the sequence of the last batch that it is of.
 
-    A stranger, or a conversation that fails, costs nothing: the next connection is waited for. Raises what the enclave
-    raises when this side is at fault, such as ``PermitRefused``.
+    A stranger, or a conversation that fails, costs nothing: ``refused`` hears why and the next connection is waited
+    for, with ``settings`` of its time. Raises what the enclave raises when this side is at fault (``PermitRefused``,
+    ``PeerPolicyUnsigned``, ``HeadMismatch``), or when a peer that the policy accepts asks for what it may not have.
     """
     while True:
         stream, _ = listener.accept()
         with stream:
             try:
-                return give(client, terms.settings(endorsements, now), stream, terms.permit, head).sequence
-            except PeerLost:
-                continue
+                return give(client, settings(), stream, permit, head).sequence
+            except _STRANGERS as error:
+                refused(error)

@@ -17,8 +17,9 @@ from wattest.apps.node_files import SettingInvalid, read_operator_file
 from wattest.chain.client import MemoryJournal
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead
+from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.errors import ProtocolError, TransportError
+from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.node.batch_state import StoredState
 from wattest.node.carry_over import give_once
 from wattest.node.enclave_slots import ProcessSlots
@@ -77,7 +78,6 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
         head = ChainHead() if committed is None else ChainHead(sequence, committed.header_digest)
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)
-        now = contracts.client.now()
         client = slots.client(0 if key is None else key.slot)
         try:
             listener = stack.enter_context(socket.create_server((host, int(port))))
@@ -87,5 +87,13 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
             ) from error
         address = "{}:{}".format(*listener.getsockname()[:2])
         click.echo(f"gives the state of channel {duty.channel.id.hex()} at {address}", err=True)
-        given = give_once(client, terms, platform.collateral(now).to_json(), head, now, listener)
+
+        def settings_now() -> PeerSettings:
+            now = contracts.client.now()
+            return terms.settings(platform.collateral(now).to_json(), now)
+
+        def say(error: WattestError) -> None:
+            click.echo(f"not given ({error.code}): {error.message}; waiting for the next", err=True)
+
+        given = give_once(client, terms.permit, settings_now, head, listener, say)
         click.echo(f"given: the state after batch {given}")

@@ -19,9 +19,10 @@ from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob, WitnessOutcome
 from wattest.enclave.host.peer_calls import PeerStep
 from wattest.enclave.measured import cbor
+from wattest.enclave.measured.errors import PeerMisspoke
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.wire import receive_frame, send_frame
-from wattest.errors import ProtocolError, TransportError, WattestError
+from wattest.errors import InputError, ProtocolError, TransportError, WattestError
 from wattest.protocol.hand_over_permit import SignedPermit
 from wattest.protocol.witness_verdict import MAX_DRAWN, WitnessVerdict
 
@@ -165,13 +166,16 @@ def _converse(
 
 
 def _read_hello(stream: socket.socket, channel: bytes) -> tuple[bytes, bytes]:
-    data = receive_frame(stream, MAX_HELLO_BYTES)
-    if data is None:
-        raise PeerLost("the other host closed the stream", retryable=True, hint="its log says why")
-    fields = Fields(cbor.parse(data), "hello")
-    version, theirs = fields.uint("v", 16), fields.octets("channel", 32)
-    nonce, endorsements = fields.octets("nonce", 32), fields.blob("endorsements", MAX_COLLATERAL_BYTES)
-    fields.close()
+    try:
+        data = receive_frame(stream, MAX_HELLO_BYTES)
+        if data is None:
+            raise PeerLost("the other host closed the stream", retryable=True, hint="its log says why")
+        fields = Fields(cbor.parse(data), "hello")
+        version, theirs = fields.uint("v", 16), fields.octets("channel", 32)
+        nonce, endorsements = fields.octets("nonce", 32), fields.blob("endorsements", MAX_COLLATERAL_BYTES)
+        fields.close()
+    except InputError as error:
+        raise PeerMisspoke(f"the other host's hello cannot be read: {error.message}", cause=error.code) from error
     if (version, theirs) != (HELLO_VERSION, channel):
         raise PeerMismatch(
             "the other host is there for another channel or version",
