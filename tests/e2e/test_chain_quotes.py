@@ -147,6 +147,7 @@ def test_a_tail_in_the_report_data_is_refused(world: QuoteWorld) -> None:
         ({"measurement": SIGNER}, quotes.EnclaveUnwanted),
         ({"workload": SIGNER}, quotes.EnclaveUnwanted),
     ],
+    ids=["debug", "INIT", "PROVISION_KEY", "EINITTOKEN_KEY", "flags", "XFRM", "MISCSELECT", "measurement", "workload"],
 )
 def test_what_the_enclave_may_not_be(world: QuoteWorld, change: dict[str, Any], expected: type[WattestError]) -> None:
     request = world.request(**change)
@@ -209,6 +210,7 @@ def test_every_changed_bit_of_the_signed_parts_is_refused(world: QuoteWorld) -> 
         ("issued_at", -7200, "VerdictTooOld"),
         ("expires_at", 1, "RegistrationTooLong"),
     ],
+    ids=["measurement", "platform", "policy digest", "workload", "issued at", "expires at"],
 )
 def test_a_verdict_must_say_what_the_quote_says(world: QuoteWorld, field: str, value: Any, code: str) -> None:
     proven = world.prove(world.request())
