@@ -135,6 +135,7 @@ def write_operator_files(community: Community, folder: Path, *, rpc_url: str | N
     folder.mkdir(parents=True, exist_ok=True)
     client = community.client()
     contracts = community.contracts
+    is_by_quote = any(contracts.collateral)
     deployment = Deployment(
         chain_id=client.chain_id,
         genesis_hash=client.block(0).hash,
@@ -145,8 +146,9 @@ def write_operator_files(community: Community, folder: Path, *, rpc_url: str | N
         payouts=contracts.payouts,
         first_light=contracts.first_light,
         token=contracts.token,
-        appraisers=(Secp256k1PrivateKey.from_seed(seed("appraiser")).address,),
-        threshold=1,
+        appraisers=() if is_by_quote else (Secp256k1PrivateKey.from_seed(seed("appraiser")).address,),
+        threshold=0 if is_by_quote else 1,
+        collateral=contracts.collateral,
         trust_roots=(community.platform.root_certificate,),
         channels=(community.channel,),
     )
@@ -189,20 +191,30 @@ first_period_start = {FIRST_PERIOD}
     return path
 
 
-def build_community(folder: Path, *, households: int = 3, deposit_ether: int = 20, by_quote: bool = False) -> Community:
+def build_community(
+    folder: Path,
+    *,
+    households: int = 3,
+    deposit_ether: int = 20,
+    by_quote: bool = False,
+    is_registered: bool = True,
+) -> Community:
     """Start anvil and an enclave, deploy, create the channel, register the enclave's key, deposit.
 
-    ``by_quote``: the contract judges the enclave's quote by itself, and there is no appraiser.
+    ``by_quote``: the contract judges the enclave's quote by itself, and there is no appraiser. Without
+    ``is_registered`` its key is left to whoever keeps keys, and no collateral is on chain.
     """
     anvil = Anvil.create(folder / "chain", genesis_timestamp_s=GENESIS_S).start()
     try:
-        return _build(folder, anvil, households, deposit_ether, by_quote=by_quote)
+        return _build(folder, anvil, households, deposit_ether, by_quote=by_quote, is_registered=is_registered)
     except BaseException:
         anvil.stop()
         raise
 
 
-def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int, *, by_quote: bool) -> Community:
+def _build(
+    folder: Path, anvil: Anvil, households: int, deposit_ether: int, *, by_quote: bool, is_registered: bool
+) -> Community:
     manager_key, operator_key = seed("manager"), seed("operator")
     manager, operator = LocalSigner(manager_key), LocalSigner(operator_key)
     for signer in (manager, operator):
@@ -261,11 +273,14 @@ def _build(folder: Path, anvil: Anvil, households: int, deposit_ether: int, *, b
                 workloads=[description.vee_workload],
             )
             verifier.set_policy(manager, contracts.referee, channel.id, on_chain)
-            proven = QuoteRegistrar(verifier, publisher=operator).prove(request, client.now())
-            verdict, signatures = proven.verdict, [proven.proof]
-        else:
-            verdict, signatures = collect_verdict([appraiser], request, registry.domain, client.now())
-        registry.register(operator, verdict, signatures)
+        verdict = None
+        if is_registered:
+            if by_quote:
+                proven = QuoteRegistrar(verifier, publisher=operator).prove(request, client.now())
+                verdict, signatures = proven.verdict, [proven.proof]
+            else:
+                verdict, signatures = collect_verdict([appraiser], request, registry.domain, client.now())
+            registry.register(operator, verdict, signatures)
         referee.deposit(operator, channel.id, deposit_ether * ETHER)
     except BaseException:
         process.stop()

@@ -13,7 +13,8 @@ from chain_proxy import ChainProxy
 from node_community import COMMIT_DEADLINE_S, EPOCH_S, FIRST_PERIOD, Community, build_community, destroy, seed
 
 from wattest.attestation.roots import parse_root
-from wattest.chain.client import Receipt
+from wattest.chain.client import ChainClient, Receipt
+from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -23,13 +24,17 @@ from wattest.node.appraiser import Appraiser, RegistrationRequest
 from wattest.node.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.node.bundle import BundleStore
 from wattest.node.carry_over import CarryOver, CarryTerms
+from wattest.node.chain_collateral import StoredLife, registered_life
+from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.key_life import KeySettings, KeyState
 from wattest.node.key_standing import sealing_workload
+from wattest.node.key_store import PreparedRegistration
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.registrar import QuorumRegistrar, VerdictSource
+from wattest.node.quote_registrar import QuoteRegistrar
+from wattest.node.registrar import QuorumRegistrar, Registrar, VerdictSource
 from wattest.node.step_report import StepReport
 from wattest.node.store import OperatorStore
 from wattest.protocol.eip712 import Domain
@@ -61,9 +66,19 @@ class KeyRig:
     """An operator with a keeper, behind a proxy that can cut the chain off."""
 
     def __init__(
-        self, folder: Path, stack: ExitStack, settings: KeySettings = NOT_PACED, *, is_remote: bool = False
+        self,
+        folder: Path,
+        stack: ExitStack,
+        settings: KeySettings = NOT_PACED,
+        *,
+        is_remote: bool = False,
+        by_quote: bool = False,
     ) -> None:
-        self.community = community = build_community(folder, deposit_ether=60)
+        """``by_quote``: the contract judges quotes, the keeper registers the first key and brings no collateral."""
+        self.by_quote = by_quote
+        self.community = community = build_community(
+            folder, deposit_ether=60, by_quote=by_quote, is_registered=not by_quote
+        )
         stack.callback(destroy, community)
         community.process.stop()  # the slots start their own over the same sealed state
         self.proxy = ChainProxy(community.anvil.port)
@@ -113,16 +128,20 @@ class KeyRig:
         )
         signer = LocalSigner(community.operator_key)
         self.registry = registry
+        registrar: Registrar = QuorumRegistrar([self.source], 1, registry.domain)
+        if self.by_quote:
+            registrar = QuoteRegistrar(self.verifier(client))
         keeper = KeyKeeper(
             store,
             referee,
             registry,
             signer,
             slots,
-            registrar=QuorumRegistrar([self.source], 1, registry.domain),
-            endorsements=lambda now: community.platform.collateral(now).to_json(),
+            registrar=registrar,
+            endorsements=self.endorsements,
             settings=self.settings,
-            carry_over=CarryOver(self.terms, lambda now: community.platform.collateral(now).to_json()),
+            carry_over=CarryOver(self.terms, self.endorsements),
+            outlook=CollateralOutlook(self.endorsements, self._chain_life if self.by_quote else None),
         )
         return Operator(
             store,
@@ -135,6 +154,18 @@ class KeyRig:
             settings=OperatorSettings(collect_grace_s=0),
             keys=keeper,
         )
+
+    def endorsements(self, now: int) -> bytes:
+        """This platform's collateral for a time."""
+        return self.community.platform.collateral(now).to_json()
+
+    def verifier(self, client: ChainClient | None = None) -> DcapVerifier:
+        """The contract that judges quotes."""
+        return DcapVerifier(client or self.community.client(), self.community.contracts.verifier)
+
+    def _chain_life(self, registered: PreparedRegistration) -> StoredLife:
+        referee = self.community.contracts.referee
+        return registered_life(self.verifier(), referee, self.channel, registered.evidence, registered.endorsements)
 
     def allow_hand_over(self) -> None:
         """Let the manager sign that successors may take the state over."""

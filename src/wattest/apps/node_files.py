@@ -56,6 +56,7 @@ class OperatorFile:
     duties: tuple[Duty, ...]
     documents: dict[tuple[bytes, str], bytes]
     appraisers: tuple[str, ...]
+    brings_collateral: bool
     keys: KeySettings
     hand_overs: dict[bytes, CarryTerms]
 
@@ -200,6 +201,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         duties=duties,
         documents=documents,
         appraisers=registration.texts("appraisers"),
+        brings_collateral=registration.take("bring_collateral", bool, True),
         keys=_key_settings(registration),
         hand_overs=hand_overs,
     )

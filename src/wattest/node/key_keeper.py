@@ -26,6 +26,7 @@ from wattest.errors import ConfigError, ProtocolError, TransportError, WattestEr
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.batch_state import StoredBatch, StoredState
 from wattest.node.carry_over import AWAITING, CarryOver
+from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import EnclaveSlots
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty
@@ -93,6 +94,7 @@ class KeyKeeper:
         settings: KeySettings | None = None,
         orders: OrderBox | None = None,
         carry_over: CarryOver | None = None,
+        outlook: CollateralOutlook | None = None,
         faults: FaultPoints | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,6 +109,7 @@ class KeyKeeper:
         self._endorsements = endorsements
         self._orders = orders
         self._carry_over = carry_over
+        self._outlook = outlook
         self._faults = faults or FaultPoints()
         self._clock = clock
         self._retries: dict[bytes, _Retry] = {}
@@ -157,6 +160,8 @@ class KeyKeeper:
         channel = duty.channel.id
         if self._orders is not None:
             self._orders.take(channel, self._keys, now)
+        if self._outlook is not None:
+            report.collateral += self._outlook.look(channel, self._keys.registered(channel), now)
         active = self._active(channel)
         standing = None if active is None else self._standing(active)
         if active is not None and standing is not None and standing.is_revoked:
@@ -361,7 +366,7 @@ class KeyKeeper:
         if prepared is None and not self.settings.is_renewal_due(standing.issued_at, standing.expires_at, now):
             self._warned.pop(active.address, None)
             return
-        because = "no appraisers are configured"
+        because = "nobody who judges evidence is configured"
         if self._registrar is not None:
 
             def renew() -> None:

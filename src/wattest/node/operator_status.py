@@ -6,6 +6,7 @@ the database is only read, while the node runs or not, and the chain is asked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wattest.chain.referee import Referee
@@ -77,8 +78,12 @@ def channel_status(
     now: int,
     *,
     has_registrar: bool,
+    collateral: Sequence[str] = (),
 ) -> ChannelStatus:
-    """What stands in one channel at ``now`` (chain time); raises ``TransportError`` when the chain does not answer."""
+    """What stands in one channel at ``now`` (chain time); raises ``TransportError`` when the chain does not answer.
+
+    ``collateral`` is what a renewal would miss, in words.
+    """
     channel = duty.channel.id
     head = referee.operator_head(channel, operator)
     deadline_s = referee.channel_head(channel).commit_deadline_s
@@ -111,6 +116,7 @@ def channel_status(
     )
     warnings = [
         *_key_warnings(key, settings, now, has_registrar=has_registrar),
+        *collateral,
         *_flight_warnings(flight, now),
         *[f"challenge on batch {at[0]}, entry {at[1]}: {_span(at[2] - now)} left" for at in challenges],
     ]
@@ -160,7 +166,7 @@ def _key_warnings(key: KeyStatus | None, settings: KeySettings, now: int, *, has
         left = "expired" if now >= key.expires_at else f"expires in {_span(key.expires_at - now)}"
         warnings.append(f"{urgency_of(count).value}: the registration {left} and is not renewed")
     if not has_registrar:
-        warnings.append("no appraisers are configured: nothing is renewed by itself")
+        warnings.append("nobody who judges evidence is configured: nothing is renewed by itself")
     return warnings
 
 

@@ -16,6 +16,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.signer import LocalSigner
 from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
+from wattest.node.chain_collateral import stored_life
 from wattest.node.registrar import Proven
 from wattest.protocol.dcap_errors import PolicyMissing
 from wattest.protocol.verdict import EvidenceVerdict
@@ -25,7 +26,7 @@ class QuoteRegistrar:
     """A ``Registrar`` for registries whose verifier is a DcapVerifier.
 
     With ``publisher`` the request's endorsements are brought on chain first, as far as they are newer than what is
-    there.
+    there; without one somebody else does.
     """
 
     def __init__(
@@ -38,7 +39,8 @@ class QuoteRegistrar:
     def prove(self, request: RegistrationRequest, now: int) -> Proven:
         """The verdict at ``now`` with the quote as proof; the PCK certificate goes along the first time.
 
-        Raises: PolicyMissing; InputError for evidence that the contract cannot read.
+        Raises: PolicyMissing; ChainCollateralUnusable, before anything is signed or paid for; InputError for evidence
+        that the contract cannot read.
         """
         binding = request.binding
         policy = self._verifier.policy_of(binding.referee, binding.channel)
@@ -47,9 +49,10 @@ class QuoteRegistrar:
         evidence = parse_evidence(request.evidence)
         endorsements = parse_endorsements(request.endorsements)
         on_chain = chain_evidence(evidence, endorsements.collateral)
+        root, registry = parse_root(on_chain.root_certificate), self._verifier.collateral
         if self._publisher is not None:
-            root = parse_root(on_chain.root_certificate)
-            self._verifier.collateral.publish(self._publisher, root, endorsements.collateral)
+            registry.publish(self._publisher, root, endorsements.collateral)
+        stored_life(registry, root, endorsements.collateral, policy.head.max_collateral_age_s).require(now)
         measurement = measurement_id(evidence.report)
         verdict = EvidenceVerdict(
             enclave_key=request.enclave_key,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from wattest.chain.client import Receipt
 from wattest.errors import ProtocolError, WattestError
+from wattest.node.collateral_outlook import CollateralWarning
 from wattest.node.key_life import ExpiryWarning
 
 
@@ -42,6 +43,7 @@ class StepReport:
     missed: list[int] = field(default_factory=list)
     keys: list[KeyChange] = field(default_factory=list)
     warnings: list[ExpiryWarning] = field(default_factory=list)
+    collateral: list[CollateralWarning] = field(default_factory=list)
     errors: list[WattestError] = field(default_factory=list)
 
     @property

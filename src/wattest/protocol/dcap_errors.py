@@ -64,7 +64,7 @@ class PolicyMissing(Reverted):
     """The channel's manager has set no policy."""
 
     arguments = ("referee", "channel")
-    advice = "the channel's manager sets one: wattest collateral policy set"
+    advice = "the channel's manager sets one: wattest chain policy set"
 
 
 class PolicyDigestMismatch(Reverted):

@@ -14,6 +14,7 @@ import click
 from wattest.apps.cli.operator_give import give_state
 from wattest.apps.cli.operator_keys import (
     order_box,
+    outlook_of,
     registrar_of,
     revoke_key,
     rotate_key,
@@ -88,6 +89,10 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
         platform = SimulatedPlatform.open(settings.platform_dir)
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)
+
+        def endorsements(now: int) -> bytes:
+            return platform.collateral(now).to_json()
+
         keeper = KeyKeeper(
             store,
             contracts.referee,
@@ -95,10 +100,11 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             signer,
             slots,
             registrar=registrar_of(settings, contracts, signer),
-            endorsements=lambda now: platform.collateral(now).to_json(),
+            endorsements=endorsements,
             settings=settings.keys,
             orders=order_box(settings),
-            carry_over=CarryOver(settings.hand_overs, lambda now: platform.collateral(now).to_json()),
+            carry_over=CarryOver(settings.hand_overs, endorsements),
+            outlook=outlook_of(settings, contracts, endorsements),
             faults=faults,
         )
         bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
@@ -143,10 +149,10 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             for sequence in report.missed:
                 print_line({"event": "missed", "sequence": sequence})
             for change in report.keys:
-                line = {"event": f"key {change.change}", "key": "0x" + change.enclave_key.hex()}
-                print_line(line if change.cause is None else line | {"cause": change.cause})
-            for warning in report.warnings:
-                click.echo(warning_line(warning), err=True)
+                shown = {"event": f"key {change.change}", "key": "0x" + change.enclave_key.hex()}
+                print_line(shown if change.cause is None else shown | {"cause": change.cause})
+            for line in [*map(warning_line, report.warnings), *map(warning_line, report.collateral)]:
+                click.echo(line, err=True)
             return report.errors
 
         return run_steps(step, settings.interval_s, once=once)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,16 +21,20 @@ from wattest.apps.cli.bounded_file import read_bounded
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
 from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
+from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
 from wattest.node.appraiser_service import RemoteAppraiser
 from wattest.node.batch_state import StoredState
+from wattest.node.chain_collateral import StoredLife, registered_life
+from wattest.node.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.node.database import DatabaseInUse
 from wattest.node.ingest import Duty
 from wattest.node.key_life import Cause, ExpiryWarning, KeyState
 from wattest.node.key_standing import sealing_workload
+from wattest.node.key_store import PreparedRegistration
 from wattest.node.operator_status import ChannelStatus, channel_status
 from wattest.node.orders import OrderBox
 from wattest.node.quote_registrar import QuoteRegistrar
@@ -74,7 +79,7 @@ def registrar_of(settings: OperatorFile, contracts: Contracts, signer: LocalSign
     None when it names none.
     """
     if contracts.quotes is not None:
-        return QuoteRegistrar(contracts.quotes, publisher=signer)
+        return QuoteRegistrar(contracts.quotes, publisher=signer if settings.brings_collateral else None)
     if not settings.appraisers:
         return None
     threshold = settings.deployment.threshold
@@ -88,8 +93,25 @@ def registrar_of(settings: OperatorFile, contracts: Contracts, signer: LocalSign
     return QuorumRegistrar([RemoteAppraiser(url) for url in settings.appraisers], threshold, contracts.registry.domain)
 
 
-def warning_line(warning: ExpiryWarning) -> str:
+def outlook_of(settings: OperatorFile, contracts: Contracts, endorsements: Callable[[int], bytes]) -> CollateralOutlook:
+    """What looks ahead for collateral: this host's, and the contract's where somebody else brings it there."""
+    quotes = contracts.quotes
+    if quotes is None or settings.brings_collateral:
+        return CollateralOutlook(endorsements)
+    return CollateralOutlook(endorsements, lambda registered: chain_life(quotes, settings, registered))
+
+
+def chain_life(quotes: DcapVerifier, settings: OperatorFile, registered: PreparedRegistration) -> StoredLife:
+    """What the contract has for the platform of a registration."""
+    referee = settings.deployment.referee
+    return registered_life(quotes, referee, registered.channel, registered.evidence, registered.endorsements)
+
+
+def warning_line(warning: ExpiryWarning | CollateralWarning) -> str:
     """A warning as one JSON line."""
+    if isinstance(warning, CollateralWarning):
+        said = {"warning": "collateral", "channel": warning.channel.hex(), "code": warning.code}
+        return json.dumps(said | {"because": warning.because, "hint": warning.hint}, sort_keys=True)
     return json.dumps(
         {
             "warning": "registration expires",
@@ -194,7 +216,7 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
         policy = _policy(policy_path)
         wanted, old_wanted = _wants(policy, new), _wants(policy, old)
     flight = [] if last is None or last.state in _ENDED else [(last.sequence, last.state.value)]
-    steps = _upgrade_steps(flight, has_registrar=bool(settings.appraisers))
+    steps = _upgrade_steps(flight, judge=_judge(settings, contracts))
     if as_json:
         plan = {
             "channel": duty.channel.id.hex(), "old_measurement": old.hex(), "new_measurement": new.hex(),
@@ -237,7 +259,8 @@ def status(config_path: Path, *, as_json: bool) -> None:
         found = [
             channel_status(
                 store, order_box(settings), contracts.referee, contracts.registry, operator, duty, settings.keys, now,
-                has_registrar=bool(settings.appraisers),
+                has_registrar=_judge(settings, contracts) is not None,
+                collateral=_collateral_trouble(settings, contracts, store, duty, now),
             )
             for duty in settings.duties
         ]  # fmt: skip
@@ -271,7 +294,26 @@ def _show(one: ChannelStatus, now: int) -> None:
         click.echo(f"  ! {warning}")
 
 
-def _upgrade_steps(flight: list[tuple[int, str]], *, has_registrar: bool) -> list[str]:
+def _judge(settings: OperatorFile, contracts: Contracts) -> str | None:
+    """Who judges this operator's evidence, in words; None when nobody does."""
+    if contracts.quotes is not None:
+        return "the contract judges its quote"
+    return "the appraisers judge its evidence" if settings.appraisers else None
+
+
+def _collateral_trouble(
+    settings: OperatorFile, contracts: Contracts, store: OperatorStore, duty: Duty, now: int
+) -> list[str]:
+    """What a renewal would miss on chain now; nothing where this operator brings its collateral along."""
+    registered = store.keys.registered(duty.channel.id)
+    if contracts.quotes is None or settings.brings_collateral or registered is None:
+        return []
+    quotes = contracts.quotes
+    outlook = CollateralOutlook(lambda _: b"", lambda known: chain_life(quotes, settings, known))
+    return [f"{found.because}: {found.hint}" for found in outlook.look(duty.channel.id, registered, now)]
+
+
+def _upgrade_steps(flight: list[tuple[int, str]], *, judge: str | None) -> list[str]:
     steps = [
         f"batch {sequence} is {state}: "
         + (
@@ -285,8 +327,8 @@ def _upgrade_steps(flight: list[tuple[int, str]], *, has_registrar: bool) -> lis
         *steps,
         "settle the days of the old key that are not settled: the new enclave opens only what was handed over to it",
         "a new enclave with a state folder of its own makes a key at the chain's head",
-        "the appraisers judge its evidence, and the key is registered: that transaction ends the old key's turn"
-        if has_registrar
+        f"{judge}, and the key is registered: that transaction ends the old key's turn"
+        if judge is not None
         else "NOT POSSIBLE YET: name appraisers under [registration]",
         "the next period is sealed under the new key; the old key is revoked",
     ]
