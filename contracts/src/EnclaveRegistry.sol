@@ -36,7 +36,9 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
     mapping(bytes32 slot => ActiveKey) private _active;
     /// @dev Where in _active a binding's only active key is.
     mapping(bytes16 binding => bytes32 slot) private _slotOf;
-    mapping(address enclaveKey => KeyRecord) private _keys;
+    /// @dev Keyed by referee, channel and key. Anyone can have a channel, a policy and a trust domain of their own: what a key
+    /// is registered for there must not matter here.
+    mapping(bytes32 keyId => KeyRecord) private _keys;
 
     constructor(IEvidenceVerifier verifier_, uint64 maxRegistrationS_) EIP712("wattest", "1") {
         if (address(verifier_).code.length == 0 || maxRegistrationS_ == 0 || maxRegistrationS_ > LONGEST_REGISTRATION_S)
@@ -53,7 +55,8 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         if (verdict.operator != msg.sender) revert NotOperator(verdict.operator, msg.sender);
         _checkVerdict(verdict);
         bytes16 binding = _bindingId(verdict.referee, verdict.channel, verdict.operator);
-        KeyRecord memory record = _keys[verdict.enclaveKey];
+        bytes32 keyId = _keyId(verdict.referee, verdict.channel, verdict.enclaveKey);
+        KeyRecord memory record = _keys[keyId];
         if (record.binding != 0) {
             if (record.isRevoked) revert KeyRevoked(verdict.enclaveKey);
             if (record.binding != binding) revert KeyBoundElsewhere(verdict.enclaveKey);
@@ -63,7 +66,7 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         bytes32 digest = verdictDigest(verdict);
         bytes10 tag = verifier.verifyEvidence(digest, verdict, evidence);
         // issuedAt is not after the block's time, which 40 bits hold for 34,000 years.
-        _keys[verdict.enclaveKey] = KeyRecord(binding, tag, uint40(verdict.issuedAt), false);
+        _keys[keyId] = KeyRecord(binding, tag, uint40(verdict.issuedAt), false);
 
         bytes32 slot = _slotId(verdict.referee, verdict.channel, verdict.operator, verdict.workload);
         bytes32 before = _slotOf[binding];
@@ -120,22 +123,22 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
         view
         returns (bool)
     {
-        return _keys[enclaveKey].binding == _bindingId(referee, channel, operator);
+        return _keys[_keyId(referee, channel, enclaveKey)].binding == _bindingId(referee, channel, operator);
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function isActiveKey(address enclaveKey) external view returns (bool) {
-        ActiveKey memory active = _active[_slotOf[_keys[enclaveKey].binding]];
+    function isActiveKey(address referee, bytes32 channel, address enclaveKey) external view returns (bool) {
+        ActiveKey memory active = _active[_slotOf[_keys[_keyId(referee, channel, enclaveKey)].binding]];
         return enclaveKey != address(0) && active.enclaveKey == enclaveKey && block.timestamp < active.expiresAt;
     }
 
     /// @inheritdoc IEnclaveRegistry
-    function registrationOf(address enclaveKey)
+    function registrationOf(address referee, bytes32 channel, address enclaveKey)
         external
         view
         returns (bytes16 binding, bytes10 evidenceTag, uint64 issuedAt, bool isRevoked)
     {
-        KeyRecord memory record = _keys[enclaveKey];
+        KeyRecord memory record = _keys[_keyId(referee, channel, enclaveKey)];
         return (record.binding, record.evidenceTag, record.issuedAt, record.isRevoked);
     }
 
@@ -167,7 +170,7 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
 
     /// @dev A key is known by its own binding only.
     function _requireKnown(Revocation calldata revocation) private view returns (KeyRecord memory record) {
-        record = _keys[revocation.enclaveKey];
+        record = _keys[_keyId(revocation.referee, revocation.channel, revocation.enclaveKey)];
         if (record.binding != _bindingId(revocation.referee, revocation.channel, revocation.operator)) {
             revert KeyNeverRegistered(revocation.enclaveKey);
         }
@@ -175,15 +178,21 @@ contract EnclaveRegistry is IEnclaveRegistry, EIP712 {
 
     function _revoke(Revocation calldata revocation, KeyRecord memory record) private {
         if (record.isRevoked) revert KeyRevoked(revocation.enclaveKey);
-        _keys[revocation.enclaveKey].isRevoked = true;
+        _keys[_keyId(revocation.referee, revocation.channel, revocation.enclaveKey)].isRevoked = true;
         bytes32 slot = _slotOf[record.binding];
         // A replaced key is not active: the binding's present key stays.
         if (_active[slot].enclaveKey == revocation.enclaveKey) delete _active[slot];
-        emit EnclaveRevoked(revocation.channel, revocation.operator, revocation.enclaveKey, msg.sender);
+        emit EnclaveRevoked(
+            revocation.channel, revocation.operator, revocation.enclaveKey, revocation.referee, msg.sender
+        );
     }
 
     function _bindingId(address referee, bytes32 channel, address operator) private pure returns (bytes16) {
         return bytes16(keccak256(abi.encode(referee, channel, operator)));
+    }
+
+    function _keyId(address referee, bytes32 channel, address enclaveKey) private pure returns (bytes32) {
+        return keccak256(abi.encode(referee, channel, enclaveKey));
     }
 
     function _slotId(address referee, bytes32 channel, address operator, bytes32 workload)

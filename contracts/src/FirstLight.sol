@@ -15,16 +15,23 @@ contract FirstLight is IFirstLight {
     }
 
     /// @inheritdoc IFirstLight
-    function verify(bytes32 textDigest, bytes calldata signature) external returns (bool accepted) {
+    function verify(address referee, bytes32 channel, bytes32 textDigest, bytes calldata signature)
+        external
+        returns (bool accepted)
+    {
         address signer;
-        (accepted, signer) = check(textDigest, signature);
-        emit TextJudged(textDigest, signer, accepted);
+        (accepted, signer) = check(referee, channel, textDigest, signature);
+        emit TextJudged(textDigest, signer, channel, referee, accepted);
     }
 
     /// @inheritdoc IFirstLight
-    function check(bytes32 textDigest, bytes calldata signature) public view returns (bool accepted, address signer) {
+    function check(address referee, bytes32 channel, bytes32 textDigest, bytes calldata signature)
+        public
+        view
+        returns (bool accepted, address signer)
+    {
         signer =
             Secp256k1Signature.tryRecover(keccak256(abi.encodePacked("wattest/first-light/1", textDigest)), signature);
-        accepted = registry.isActiveKey(signer);
+        accepted = registry.isActiveKey(referee, channel, signer);
     }
 }

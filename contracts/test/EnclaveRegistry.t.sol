@@ -22,8 +22,8 @@ contract EnclaveRegistryTest is World {
         vm.assertEq(key, address(0));
         (key,) = registry.activeKey(address(this), channel, operator, WORKLOAD);
         vm.assertEq(key, address(0));
-        vm.assertTrue(registry.isActiveKey(vm.addr(ENCLAVE)));
-        vm.assertFalse(registry.isActiveKey(address(0)));
+        vm.assertTrue(isActive(vm.addr(ENCLAVE)));
+        vm.assertFalse(isActive(address(0)));
     }
 
     function test_Attack19_VerdictBelongsToItsOperator() public {
@@ -120,25 +120,51 @@ contract EnclaveRegistryTest is World {
 
     function test_NewKeyReplacesAndTheOldStaysConvictable() public {
         registerKey(operator, SECOND, channel, keccak256("other workload"));
-        vm.assertFalse(registry.isActiveKey(vm.addr(ENCLAVE)));
-        vm.assertTrue(registry.isActiveKey(vm.addr(SECOND)));
+        vm.assertFalse(isActive(vm.addr(ENCLAVE)));
+        vm.assertTrue(isActive(vm.addr(SECOND)));
         (address key,) = registry.activeKey(address(referee), channel, operator, WORKLOAD);
         vm.assertEq(key, address(0)); // one active key per binding
         vm.assertTrue(registry.wasRegistered(address(referee), channel, operator, vm.addr(ENCLAVE)));
     }
 
-    function test_KeyBelongsToOneBinding() public {
+    function test_KeyBelongsToOneOperatorOfAChannel() public {
         EvidenceVerdict memory verdict = fresh();
         verdict.enclaveKey = vm.addr(ENCLAVE);
-        verdict.channel = "elsewhere";
-        refuseSigned(verdict, abi.encodeWithSelector(IEnclaveRegistry.KeyBoundElsewhere.selector, vm.addr(ENCLAVE)));
+        verdict.operator = catcher;
+        bytes memory evidence = quorumSignatures(registry.verdictDigest(verdict), 2);
+        vm.prank(catcher);
+        vm.expectRevert(abi.encodeWithSelector(IEnclaveRegistry.KeyBoundElsewhere.selector, vm.addr(ENCLAVE)));
+        registry.register(verdict, evidence);
+    }
+
+    /// Whoever manages a referee or a channel of their own admits any key there: that must not keep it out of its own.
+    function test_KeyOfAnotherWorldIsNobodysHere() public {
+        address key = vm.addr(SECOND);
+        for (uint256 i = 0; i < 2; ++i) {
+            EvidenceVerdict memory taken = fresh();
+            taken.operator = catcher;
+            if (i == 0) taken.channel = "elsewhere";
+            else taken.referee = catcher;
+            bytes memory evidence = quorumSignatures(registry.verdictDigest(taken), 2);
+            vm.prank(catcher);
+            registry.register(taken, evidence);
+            vm.assertTrue(registry.isActiveKey(taken.referee, taken.channel, key));
+            vm.assertFalse(isActive(key));
+            vm.prank(catcher);
+            registry.revoke(Revocation(key, taken.referee, taken.channel, catcher));
+        }
+        vm.assertFalse(registry.wasRegistered(address(referee), channel, operator, key));
+        registerKey(operator, SECOND, channel, WORKLOAD);
+        vm.assertTrue(isActive(key));
+        vm.assertFalse(registry.wasRegistered(address(referee), channel, catcher, key));
+        vm.assertFalse(registry.isActiveKey(address(referee), "elsewhere", key));
     }
 
     function test_RenewalOfTheSameKey() public {
         vm.warp(DAY_0 + 31 days);
-        vm.assertFalse(registry.isActiveKey(vm.addr(ENCLAVE)));
+        vm.assertFalse(isActive(vm.addr(ENCLAVE)));
         registerKey(operator, ENCLAVE, channel, WORKLOAD);
-        vm.assertTrue(registry.isActiveKey(vm.addr(ENCLAVE)));
+        vm.assertTrue(isActive(vm.addr(ENCLAVE)));
     }
 
     function test_RevocationByOperatorOrManagerIsForGood() public {
@@ -147,7 +173,7 @@ contract EnclaveRegistryTest is World {
         registry.revoke(bindingOf(key));
         vm.prank(manager);
         registry.revoke(bindingOf(key));
-        vm.assertFalse(registry.isActiveKey(key));
+        vm.assertFalse(isActive(key));
         (address active,) = registry.activeKey(address(referee), channel, operator, WORKLOAD);
         vm.assertEq(active, address(0));
         vm.assertTrue(registry.wasRegistered(address(referee), channel, operator, key));
@@ -171,7 +197,7 @@ contract EnclaveRegistryTest is World {
         registerKey(operator, SECOND, channel, WORKLOAD);
         vm.prank(operator, operator);
         registry.revoke(bindingOf(vm.addr(ENCLAVE)));
-        vm.assertTrue(registry.isActiveKey(vm.addr(SECOND)));
+        vm.assertTrue(isActive(vm.addr(SECOND)));
     }
 
     function test_RevocationByTheQuorum() public {
@@ -186,7 +212,7 @@ contract EnclaveRegistryTest is World {
         registry.revokeWithEvidence(revocation, two);
         revocation.operator = operator;
         registry.revokeWithEvidence(revocation, two);
-        vm.assertFalse(registry.isActiveKey(vm.addr(ENCLAVE)));
+        vm.assertFalse(isActive(vm.addr(ENCLAVE)));
     }
 
     function test_ConstructorsRefuse() public {
@@ -211,21 +237,25 @@ contract EnclaveRegistryTest is World {
         FirstLight light = new FirstLight(registry);
         bytes32 text = sha256("hello");
         bytes memory good = signature(ENCLAVE, keccak256(bytes.concat("wattest/first-light/1", text)));
-        vm.assertTrue(light.verify(text, good));
-        vm.assertFalse(light.verify(text ^ bytes32(uint256(1)), good));
+        vm.assertTrue(light.verify(address(referee), channel, text, good));
+        vm.assertFalse(light.verify(address(referee), channel, text ^ bytes32(uint256(1)), good));
         good[3] ^= 0x01;
-        vm.assertFalse(light.verify(text, good));
-        vm.assertFalse(light.verify(text, ""));
+        vm.assertFalse(light.verify(address(referee), channel, text, good));
+        vm.assertFalse(light.verify(address(referee), channel, text, ""));
         bytes memory stranger = signature(SECOND, keccak256(bytes.concat("wattest/first-light/1", text)));
-        vm.assertFalse(light.verify(text, stranger));
+        vm.assertFalse(light.verify(address(referee), channel, text, stranger));
         vm.warp(DAY_0 + 30 days);
         good[3] ^= 0x01;
-        vm.assertFalse(light.verify(text, good), "expired");
+        vm.assertFalse(light.verify(address(referee), channel, text, good), "expired");
     }
 
     function testFuzz_FirstLightNeverReverts(bytes32 text, bytes calldata arbitrary) public {
         FirstLight light = new FirstLight(registry);
-        vm.assertFalse(light.verify(text, arbitrary));
+        vm.assertFalse(light.verify(address(referee), channel, text, arbitrary));
+    }
+
+    function isActive(address key) private view returns (bool) {
+        return registry.isActiveKey(address(referee), channel, key);
     }
 
     function bindingOf(address key) private view returns (Revocation memory) {

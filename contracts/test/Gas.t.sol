@@ -89,7 +89,7 @@ contract GasTest is World {
         FirstLight light = new FirstLight(registry);
         bytes memory signed =
             signature(uint256(keccak256("another")), keccak256(bytes.concat("wattest/first-light/1", bytes32("text"))));
-        vm.assertTrue(light.verify("text", signed));
+        vm.assertTrue(light.verify(address(referee), channel, "text", signed));
         vm.snapshotGasLastCall("registry", "first light");
     }
 }

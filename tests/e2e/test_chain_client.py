@@ -152,10 +152,10 @@ def test_custom_errors_and_foreign_addresses(anvil: Anvil, signer: LocalSigner) 
     registry = client.deploy(signer, load_abi("EnclaveRegistry"), verifier, 3600).contract_address
     assert registry is not None
     with pytest.raises(KeyNeverRegistered) as caught:
-        EnclaveRegistry(client, registry).revoke(signer, TARGET)
+        EnclaveRegistry(client, registry).revoke(signer, (TARGET, bytes(32), TARGET), TARGET)
     assert caught.value.fields["enclave_key"] == TARGET
     with pytest.raises(UnexpectedContractAnswer):
-        client.call(load_abi("EnclaveRegistry"), TARGET, "registrationOf", TARGET)
+        client.call(load_abi("EnclaveRegistry"), TARGET, "registrationOf", TARGET, bytes(32), TARGET)
     with pytest.raises(ContractReverted):  # a contract without this function
         client.call(load_abi("EnclaveRegistry"), verifier or b"", "maxRegistrationS")
     nowhere = ContractAddresses(TARGET, TARGET, TARGET, TARGET, TARGET, TARGET, 0)

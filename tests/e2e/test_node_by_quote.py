@@ -87,11 +87,12 @@ def test_from_a_quote_to_a_commit_to_a_revocation(community: Community, tmp_path
     root = parse_root(community.platform.root_certificate)
     revoked = community.platform.collateral(client.now(), CollateralOptions(revoke_pck=True))
     shown = chain_evidence(parse_evidence(request.evidence)).revocation(request.binding.nonce, request.workload)
+    binding = community.contracts.referee, channel, node.address
     with pytest.raises(DCAP_REVERTS["NothingAgainst"]):
-        registry.revoke_with_evidence(stranger, request.enclave_key, shown)
+        registry.revoke_with_evidence(stranger, binding, request.enclave_key, shown)
     verifier.collateral.publish(stranger, root, revoked)
-    registry.revoke_with_evidence(stranger, request.enclave_key, shown)
-    assert registry.registration_of(request.enclave_key).revoked_at == client.now()
+    registry.revoke_with_evidence(stranger, binding, request.enclave_key, shown)
+    assert registry.registration_of(binding, request.enclave_key).revoked_at == client.now()
     key, _ = registry.active_key(community.contracts.referee, channel, node.address, request.workload)
     assert key == bytes(20)
 
@@ -110,7 +111,9 @@ def appraiser_of(
     policy = str(community.extra["policy"]).encode()
     roots = [parse_root(community.platform.root_certificate)]
     remotes: Any = {operator: Served(evidence=evidence, endorsements=request.endorsements)}
-    return RegistrationAppraiser(registry, remotes, policy=policy, roots=roots, is_judged_by_quote=True)
+    return RegistrationAppraiser(
+        registry, community.contracts.referee, remotes, policy=policy, roots=roots, is_judged_by_quote=True
+    )
 
 
 def test_one_bit_and_a_production_policy(community: Community) -> None:
@@ -153,6 +156,6 @@ def test_one_bit_and_a_production_policy(community: Community) -> None:
     other = ask(community.channel)
     lying = replace(proven.verdict, evidence_digest=parse_evidence(other.evidence).digest)
     registry.register(operator, lying, [proven.proof])
-    header: Any = SimpleNamespace(operator=operator.address)
+    header: Any = SimpleNamespace(channel=community.channel.id, operator=operator.address)
     with pytest.raises(EvidenceNotServed, match="another quote"):
         appraiser_of(community, registry, operator.address, other.evidence, request)(header, lying.enclave_key)

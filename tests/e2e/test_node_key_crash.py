@@ -141,7 +141,11 @@ class Node:
         return sum(isinstance(event, CommittedBatch) for event in events)
 
     def registrations(self, key: bytes) -> int:
-        return len(self.registry.registered_verdicts(key))
+        return len(self.registry.registered_verdicts(self.binding, key))
+
+    @property
+    def binding(self) -> tuple[bytes, bytes, bytes]:
+        return self.community.contracts.referee, self.community.channel.id, self.operator
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +200,7 @@ def test_killed_at_every_step_of_a_rotation(node: Node) -> None:
     new = node.active()
     assert node.on_chain() == new != old
     assert node.registrations(new) == 1
-    assert node.registry.registration_of(old).revoked_at
+    assert node.registry.registration_of(node.binding, old).revoked_at
     with_store = OperatorStore(node.folder / "data" / "operator.sqlite", read_only=True)
     keys = with_store.keys.keys(node.community.channel.id)
     with_store.close()

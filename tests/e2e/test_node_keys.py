@@ -62,7 +62,7 @@ def test_rotation_settles_the_flight_and_revokes_the_old_key(rig: KeyRig) -> Non
     assert len(rig.commits()) == before + 2
     report = rig.operator.step()
     assert [(change.change, change.enclave_key) for change in report.keys] == [("revoked", old)]
-    assert rig.registry.registration_of(old).revoked_at
+    assert rig.registry.registration_of(rig.binding, old).revoked_at
     assert rig.states() == [KeyState.REVOKED, KeyState.ACTIVE]
     rig.day_committed()
     assert [rig.signer_of(batch) for batch in rig.commits()[-4:]] == [old, old, new, new]
@@ -97,7 +97,7 @@ def test_goes_on_after_a_missed_deadline(rig: KeyRig) -> None:
     with pytest.raises(refusals.SignersDiffer):
         referee.prove_equivocation(catcher, stands, shown, EMPTY_RECORD)
     assert not referee.is_convicted(rig.channel, rig.operator.address, sequence)
-    assert rig.registry.registration_of(old).revoked_at
+    assert rig.registry.registration_of(rig.binding, old).revoked_at
 
 
 def test_revoked_at_once_and_its_header_never_counts(rig: KeyRig) -> None:
@@ -106,7 +106,7 @@ def test_revoked_at_once_and_its_header_never_counts(rig: KeyRig) -> None:
     period = rig.due()
     with rig.no_commits():
         rig.operator.step()
-    rig.registry.revoke(rig.community.manager, old)
+    rig.registry.revoke(rig.community.manager, rig.binding, old)
     report = rig.operator.step()
     assert [error.code for error in report.errors] == ["OperatorStopped"]
     assert len(rig.commits()) == before
@@ -256,6 +256,7 @@ def test_every_registration_can_be_appraised_again(rig: KeyRig) -> None:
     with server:
         appraise = RegistrationAppraiser(
             rig.registry,
+            rig.community.contracts.referee,
             {rig.operator.address: OperatorRemote(server.url)},
             policy=rig.community.extra["policy"].encode(),
             roots=[parse_root(rig.community.platform.root_certificate)],

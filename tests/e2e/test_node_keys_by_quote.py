@@ -42,7 +42,7 @@ def test_collateral_that_somebody_else_brings(rig: KeyRig) -> None:
     assert error.code == "ChainCollateralUnusable"
     assert error.fields["missing"] == ("Root", "Authority", "TcbInfo", "QeIdentity")
     assert "wattest chain collateral publish" in (error.hint or "")
-    assert not rig.registry.registration_of(rig.operator.store.keys.keys(rig.channel)[0].address).is_known
+    assert not rig.registry.registration_of(rig.binding, rig.operator.store.keys.keys(rig.channel)[0].address).is_known
     bring(rig)
     brought_at = rig.now
     report = rig.operator.step()

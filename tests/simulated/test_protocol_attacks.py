@@ -94,7 +94,6 @@ def replay_in_another_channel(player: Player) -> None:
         {"do": "create_channel", "salt": "other channel"},
         {"do": "roster", "period": 0, "count": ENTRY_COUNT},
         {"do": "deposit", "value": 3 * PARAMETERS.exposure_wei},
-        {"do": "register", "refused": "KeyBoundElsewhere"},
         {"do": "commit", "label": "x", "period": 0, "at": DAY + 1, "refused": "EnclaveKeyNotActive"},
         {"do": "sign", "label": "a", "period": 0},
         {"do": "sign", "label": "b", "period": 0},

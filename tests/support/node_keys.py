@@ -106,6 +106,10 @@ class KeyRig:
         stack.callback(self.store.close)
         self.operator = self._operator(self.store, self.slots, folder / "node")
 
+    @property
+    def binding(self) -> tuple[bytes, bytes, bytes]:
+        return self.community.contracts.referee, self.channel, self.operator.address
+
     def fork(self, folder: Path, stack: ExitStack) -> Operator:
         """A second operator over a copy of the enclaves' state and of the database, as a careless restore makes it."""
         self.slots.stop()

@@ -178,7 +178,9 @@ class QuoteWorld:
     def revoke(self, request: RegistrationRequest) -> Receipt:
         """As a stranger, by the quote that registered the key."""
         shown = self.evidence(request).revocation(request.binding.nonce, request.workload)
-        return self.contracts.registry.revoke_with_evidence(self.stranger, request.enclave_key, shown)
+        bound = request.binding
+        binding = bound.referee, bound.channel, bound.operator
+        return self.contracts.registry.revoke_with_evidence(self.stranger, binding, request.enclave_key, shown)
 
 
 def build_world(anvil: Anvil, folder: Path, *, platform: SimulatedPlatform | None = None) -> QuoteWorld:

@@ -5,8 +5,9 @@ import {EvidenceVerdict, Revocation} from "../types/EvidenceVerdict.sol";
 import {IEvidenceVerifier} from "./IEvidenceVerifier.sol";
 
 /// @title Which enclave keys may sign batches
-/// @notice One active key per (referee, channel, operator); a new registration replaces it. A key belongs to one binding
-/// for ever, and stays known after expiry, replacement and revocation, so that fraud can still be proved against it.
+/// @notice One active key per (referee, channel, operator); a new registration replaces it. In a channel a key belongs to one
+/// operator for ever, and stays known after expiry, replacement and revocation, so that fraud can still be proved against
+/// it. What is registered in one channel says nothing in another: anyone can open one and admit any key there.
 /// Times are unix seconds.
 interface IEnclaveRegistry {
     /// @notice A key was registered or renewed. The verdict itself is in the transaction's input.
@@ -23,7 +24,9 @@ interface IEnclaveRegistry {
     );
     /// @notice A key was revoked, for good. `by` is the operator, the channel's manager, or whoever brought evidence that the
     /// verifier took.
-    event EnclaveRevoked(bytes32 indexed channel, address indexed operator, address indexed enclaveKey, address by);
+    event EnclaveRevoked(
+        bytes32 indexed channel, address indexed operator, address indexed enclaveKey, address referee, address by
+    );
 
     /// @notice Only the operator named in the verdict may register it.
     error NotOperator(address operator, address caller);
@@ -37,7 +40,7 @@ interface IEnclaveRegistry {
     error NonceStale(uint64 nonceBlock, bytes32 nonce);
     /// @notice A verdict for a key must be issued after the key's last one: none counts twice.
     error VerdictNotNewer(uint64 lastIssuedAt, uint64 issuedAt);
-    /// @notice The key was registered for another referee, channel or operator.
+    /// @notice The key was registered for another operator of the channel.
     error KeyBoundElsewhere(address enclaveKey);
     error KeyRevoked(address enclaveKey);
     error KeyNeverRegistered(address enclaveKey);
@@ -71,15 +74,15 @@ interface IEnclaveRegistry {
         view
         returns (bool);
 
-    /// @notice Whether the key is the active one of its binding and unexpired now.
-    function isActiveKey(address enclaveKey) external view returns (bool);
+    /// @notice Whether the key is the active one of an operator of the channel, and unexpired now.
+    function isActiveKey(address referee, bytes32 channel, address enclaveKey) external view returns (bool);
 
-    /// @notice What is known of a key: zeros if it was never registered. The verdicts are in the log and the transactions.
+    /// @notice What is known of a key in a channel: zeros if it was never registered there. The verdicts are in the log and the transactions.
     /// @return binding first 16 bytes of keccak256(abi.encode(referee, channel, operator))
     /// @return evidenceTag what the verifier gave for the last registration's evidence
     /// @return issuedAt of the last verdict, unix seconds
     /// @return isRevoked whether it was revoked
-    function registrationOf(address enclaveKey)
+    function registrationOf(address referee, bytes32 channel, address enclaveKey)
         external
         view
         returns (bytes16 binding, bytes10 evidenceTag, uint64 issuedAt, bool isRevoked);

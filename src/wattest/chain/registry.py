@@ -16,7 +16,9 @@ from typing import Any
 from wattest.chain.abi import AbiEvent, UnexpectedContractAnswer, load_abi
 from wattest.chain.client import Block, ChainClient, Log, Receipt, Reorganised
 from wattest.chain.signer import LocalSigner
+from wattest.crypto.hashing import keccak256
 from wattest.protocol.eip712 import Domain
+from wattest.protocol.registry import Binding
 from wattest.protocol.verdict import EvidenceVerdict, Revocation
 
 SIGNATURE_BYTES = 65
@@ -60,6 +62,12 @@ class RegisteredVerdict:
         return tuple(self.evidence[at : at + SIGNATURE_BYTES] for at in range(0, len(self.evidence), SIGNATURE_BYTES))
 
 
+def binding_id(binding: Binding) -> bytes:
+    """The 16 bytes by which the registry knows a binding again."""
+    referee, channel, operator = binding
+    return keccak256(bytes(12) + referee + channel + bytes(12) + operator)[:16]
+
+
 class EnclaveRegistry:
     """The registry at one address of one chain."""
 
@@ -68,7 +76,7 @@ class EnclaveRegistry:
         self.address = address
         self.deployed_at_block = deployed_at_block
         self.abi = load_abi("EnclaveRegistry")
-        self._registrations: dict[bytes, Registration] = {}
+        self._registrations: dict[tuple[Binding, bytes], Registration] = {}
 
     @cached_property
     def domain(self) -> Domain:
@@ -94,26 +102,19 @@ class EnclaveRegistry:
             signer, self.abi, self.address, "register", verdict, b"".join(signatures), intent=intent
         )
 
-    def revoke(self, signer: LocalSigner, enclave_key: bytes, *, intent: str | None = None) -> Receipt:
+    def revoke(
+        self, signer: LocalSigner, binding: Binding, enclave_key: bytes, *, intent: str | None = None
+    ) -> Receipt:
         """Revoke a key at once, as its operator or its channel's manager."""
-        revocation = self.revocation_of(enclave_key)
+        revocation = Revocation(enclave_key, *binding)
         return self.client.send(signer, self.abi, self.address, "revoke", revocation, intent=intent)
 
-    def revoke_with_evidence(self, signer: LocalSigner, enclave_key: bytes, evidence: bytes) -> Receipt:
+    def revoke_with_evidence(
+        self, signer: LocalSigner, binding: Binding, enclave_key: bytes, evidence: bytes
+    ) -> Receipt:
         """Revoke a key at once by evidence that the registry's verifier takes; anyone may."""
-        revocation = self.revocation_of(enclave_key)
+        revocation = Revocation(enclave_key, *binding)
         return self.client.send(signer, self.abi, self.address, "revokeWithEvidence", revocation, evidence)
-
-    def revocation_of(self, enclave_key: bytes) -> Revocation:
-        """The key with its binding, which the registry keeps as a hash only: read from the log.
-
-        For a key that was never registered the binding is zero, and the registry refuses it.
-        """
-        events = self._registered(enclave_key)
-        if not events:
-            return Revocation(enclave_key, bytes(20), bytes(32), bytes(20))
-        found = events[-1][1].arguments
-        return Revocation(enclave_key, found["referee"], found["channel"], found["operator"])
 
     def active_key(self, referee: bytes, channel: bytes, operator: bytes, workload: bytes) -> tuple[bytes, int]:
         """The active key of a binding and when it expires; zeros when there is none."""
@@ -124,20 +125,21 @@ class EnclaveRegistry:
         """Whether the key was ever registered for the binding."""
         return bool(self._call("wasRegistered", referee, channel, operator, enclave_key)[0])
 
-    def registration_of(self, enclave_key: bytes) -> Registration:
-        """What is known of a key: the contract keeps little, so digest and times are read from its log."""
-        binding, evidence_tag, issued_at, is_revoked = self._call("registrationOf", enclave_key)
-        if binding == bytes(16):
+    def registration_of(self, binding: Binding, enclave_key: bytes) -> Registration:
+        """What is known of a key in its binding: the contract keeps little, so digest and times come from its log."""
+        referee, channel, _ = binding
+        bound, evidence_tag, issued_at, is_revoked = self._call("registrationOf", referee, channel, enclave_key)
+        if bound != binding_id(binding):
             return UNKNOWN_KEY
-        known = self._registrations.get(enclave_key)
+        known = self._registrations.get((binding, enclave_key))
         if known is None or (known.issued_at, known.evidence_tag, known.revoked_at != 0) != (
             issued_at, evidence_tag, is_revoked,
         ):  # fmt: skip
-            registered = self._registered(enclave_key)
+            registered = self._registered(binding, enclave_key)
             if not registered:
                 raise Reorganised("the log of a registration is gone", retryable=True, enclave_key=enclave_key)
             log, event = registered[-1]
-            revoked = self._events("EnclaveRevoked", enclave_key) if is_revoked else []
+            revoked = self._events("EnclaveRevoked", binding, enclave_key) if is_revoked else []
             known = Registration(
                 verdict_digest=event.arguments["verdictDigest"],
                 registered_at=self.client.block(log.block_number).timestamp_s,
@@ -146,17 +148,17 @@ class EnclaveRegistry:
                 issued_at=issued_at,
                 evidence_tag=evidence_tag,
             )
-            self._registrations[enclave_key] = known
+            self._registrations[binding, enclave_key] = known
         return known
 
     def verdict_digest(self, verdict: EvidenceVerdict) -> bytes:
         """The contract's own EIP-712 digest of a verdict."""
         return self._call("verdictDigest", verdict)[0]  # type: ignore[no-any-return]
 
-    def registered_verdicts(self, enclave_key: bytes) -> list[RegisteredVerdict]:
-        """Every registration of a key, oldest first, read from the transactions that made them."""
+    def registered_verdicts(self, binding: Binding, enclave_key: bytes) -> list[RegisteredVerdict]:
+        """Every registration of a key in its binding, oldest first, read from the transactions that made them."""
         found: list[RegisteredVerdict] = []
-        for log, event in self._registered(enclave_key):
+        for log, event in self._registered(binding, enclave_key):
             fields, evidence = self.abi.decode_input("register", self.client.transaction_input(log.transaction_hash))
             verdict = EvidenceVerdict(*fields)
             if verdict.digest(self.domain) != event.arguments["verdictDigest"]:
@@ -168,14 +170,16 @@ class EnclaveRegistry:
             found.append(RegisteredVerdict(verdict, evidence, log.block_number, log.transaction_hash))
         return found
 
-    def _registered(self, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
-        return self._events("EnclaveRegistered", enclave_key)
+    def _registered(self, binding: Binding, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
+        return self._events("EnclaveRegistered", binding, enclave_key)
 
-    def _events(self, name: str, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
-        topics = [self.abi.event_topic(name), None, None, bytes(12) + enclave_key]
+    def _events(self, name: str, binding: Binding, enclave_key: bytes) -> list[tuple[Log, AbiEvent]]:
+        """Those of the binding alone: in a channel of their own anybody can register any key, in any transaction."""
+        referee, channel, operator = binding
+        topics = [self.abi.event_topic(name), channel, bytes(12) + operator, bytes(12) + enclave_key]
         logs = self.client.logs(self.address, topics, self.deployed_at_block, self.client.block().number)
         events = ((log, self.abi.decode_log(log.topics, log.data)) for log in logs)
-        return [(log, event) for log, event in events if event is not None]
+        return [(log, event) for log, event in events if event is not None and event.arguments["referee"] == referee]
 
     def _call(self, function: str, *arguments: object) -> tuple[Any, ...]:
         return self.client.call(self.abi, self.address, function, *arguments)

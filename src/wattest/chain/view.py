@@ -55,11 +55,15 @@ class RpcChainView:
         """Every registration of the key, oldest first."""
         registry = self._contracts.registry
         key_topic = bytes(12) + enclave_key
-        revoked = self._events(registry.abi, registry.address, "EnclaveRevoked", [None, None, key_topic])
-        revoked_at = self._time(revoked[0][0]) if revoked else None
+        revoked_at: dict[tuple[bytes, ...], int] = {}
+        for log, event in self._events(registry.abi, registry.address, "EnclaveRevoked", [None, None, key_topic]):
+            revoked_at.setdefault(_binding(event), self._time(log))
         return [
             RegistrationView(
-                event.arguments["verdictDigest"], self._time(log), event.arguments["expiresAt"], revoked_at
+                event.arguments["verdictDigest"],
+                self._time(log),
+                event.arguments["expiresAt"],
+                revoked_at.get(_binding(event)),
             )
             for log, event in self._events(registry.abi, registry.address, "EnclaveRegistered", [None, None, key_topic])
         ]
@@ -97,6 +101,11 @@ class RpcChainView:
         if log.block_number not in self._times:
             self._times[log.block_number] = self._client.block(log.block_number).timestamp_s
         return self._times[log.block_number]
+
+
+def _binding(event: AbiEvent) -> tuple[bytes, ...]:
+    """What a registration or its end is for; the same key may be anything to anybody in a channel of their own."""
+    return tuple(event.arguments[name] for name in ("referee", "channel", "operator"))
 
 
 def chain_view(url: str, addresses: AddressBook, *, config: ChainConfig | None = None) -> ChainView:

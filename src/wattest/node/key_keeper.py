@@ -39,6 +39,7 @@ from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
 from wattest.protocol import errors as refusals
 from wattest.protocol.channel import ChannelIdentity
+from wattest.protocol.registry import Binding
 from wattest.protocol.report_data import KeyBinding
 
 _S, _K = StoredState, KeyState
@@ -193,7 +194,7 @@ class KeyKeeper:
         address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, sealing_workload())
         if not any(address):
             return None
-        made_at = self._registry.registration_of(address).issued_at
+        made_at = self._registry.registration_of(self._bound(channel), address).issued_at
         key = EnclaveKey(channel, 0, address, _K.ACTIVE, Cause.FIRST, (0, bytes(32)), made_at)
         self._keys.add(key)
         return key
@@ -232,7 +233,7 @@ class KeyKeeper:
         if batch.state not in _RELEASED or batch.header is None or batch.signature is None:
             return False
         signer = recover_address(batch.header.digest(self._referee.domain), batch.signature)
-        revoked_at = self._registry.registration_of(signer).revoked_at
+        revoked_at = self._registry.registration_of(self._bound(batch.channel), signer).revoked_at
         sent = self._store.journal.find(self._signer.address, self._keys.commit_intent(batch.channel, batch.sequence))
         return 0 < revoked_at <= settled and not sent
 
@@ -271,7 +272,7 @@ class KeyKeeper:
         if created is None:
             created = self._create(channel, cause, head, now)
         self._carry(created, head, now)
-        noted = self._keys.prepared(created) is None and self._registry.registration_of(created.address).is_known
+        noted = self._keys.prepared(created) is None and self._is_known(created)
         if not noted:
             self._register(channel, created, now)
         self._switch(created, report, now)
@@ -304,7 +305,7 @@ class KeyKeeper:
         return (
             created.start != (head.sequence, head.digest)
             and self._keys.prepared(created) is None
-            and not self._registry.registration_of(created.address).is_known
+            and not self._is_known(created)
             and (not created.carried or self._awaits(created))
         )
 
@@ -349,9 +350,10 @@ class KeyKeeper:
 
     def _revoke_retired(self, channel: bytes, report: StepReport) -> None:
         for key in self._keys.retired(channel):
-            if not self._registry.registration_of(key.address).revoked_at:
+            if not self._registry.registration_of(self._bound(channel), key.address).revoked_at:
                 with contextlib.suppress(refusals.KeyRevoked):  # by the channel's manager, meanwhile
-                    self._registry.revoke(self._signer, key.address, intent=f"revoke:{key.address.hex()}")
+                    intent = f"revoke:{key.address.hex()}"
+                    self._registry.revoke(self._signer, self._bound(channel), key.address, intent=intent)
                 self._faults.reach("revocation.mined")
             self._keys.mark(key, _K.REVOKED)
             self._faults.reach("key.revoked")
@@ -439,7 +441,7 @@ class KeyKeeper:
         return prepared
 
     def _is_registered(self, prepared: PreparedRegistration) -> bool:
-        known = self._registry.registration_of(prepared.enclave_key)
+        known = self._registry.registration_of(self._bound(prepared.channel), prepared.enclave_key)
         return known.verdict_digest == prepared.verdict.digest(self._registry.domain)
 
     def _note_registered(self, prepared: PreparedRegistration) -> None:
@@ -448,6 +450,12 @@ class KeyKeeper:
             self._store.put_document(prepared.channel, "evidence", prepared.evidence)
             self._store.put_document(prepared.channel, "endorsements", prepared.endorsements)
         self._faults.reach("registration.noted")
+
+    def _is_known(self, key: EnclaveKey) -> bool:
+        return self._registry.registration_of(self._bound(key.channel), key.address).is_known
+
+    def _bound(self, channel: bytes) -> Binding:
+        return self._referee.address, channel, self._signer.address
 
     def _binding(self, channel: ChannelIdentity, nonce: bytes) -> KeyBinding:
         return KeyBinding(

@@ -43,7 +43,7 @@ def fetch_standing(
     registry: EnclaveRegistry, referee: bytes, channel: bytes, operator: bytes, workload: bytes, enclave_key: bytes
 ) -> Standing:
     """What stands in the registry now; raises ``TransportError`` when the chain does not answer."""
-    known = registry.registration_of(enclave_key)
+    known = registry.registration_of((referee, channel, operator), enclave_key)
     active, expires_at = registry.active_key(referee, channel, operator, workload)
     return Standing(
         active, known.issued_at, expires_at if active == enclave_key else 0, known.is_known, known.revoked_at != 0

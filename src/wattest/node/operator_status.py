@@ -141,7 +141,7 @@ def _key_status(
     mined = store.keys.registered(channel)
     measurement = mined.verdict.measurement if mined is not None and mined.enclave_key == key.address else None
     if measurement is None and stands.is_known:
-        measurement = registry.registered_verdicts(key.address)[-1].verdict.measurement
+        measurement = registry.registered_verdicts((referee, channel, operator), key.address)[-1].verdict.measurement
     return KeyStatus(
         key.address,
         key.slot,

@@ -34,6 +34,7 @@ class RegistrationAppraiser:
     def __init__(
         self,
         registry: EnclaveRegistry,
+        referee: bytes,
         remotes: Mapping[bytes, OperatorRemote],
         *,
         policy: bytes,
@@ -42,6 +43,7 @@ class RegistrationAppraiser:
         is_judged_by_quote: bool = False,
     ) -> None:
         self._registry = registry
+        self._referee = referee
         self._remotes = remotes
         self._policy = parse_policy(policy)
         self._roots = tuple(roots)
@@ -51,7 +53,8 @@ class RegistrationAppraiser:
 
     def __call__(self, header: BatchHeader, signer: bytes) -> None:
         """Raise ``EvidenceNotServed`` or ``EvidenceRefused`` unless the newest registration of ``signer`` holds."""
-        registered = self._registry.registered_verdicts(signer)[-1]
+        binding = self._referee, header.channel, header.operator
+        registered = self._registry.registered_verdicts(binding, signer)[-1]
         verdict = registered.verdict
         digest = verdict.digest(self._registry.domain)
         if digest in self._accepted:

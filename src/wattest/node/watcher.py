@@ -259,7 +259,8 @@ class Watcher:
             signer = recover_address(header.digest(self.referee.domain), signature)
             if not self.registry.was_registered(self.referee.address, header.channel, header.operator, signer):
                 raise RegistrationMissing("the header's signer was never registered for its channel", signer=signer)
-            verdicts = self.registry.registered_verdicts(signer)
+            binding = self.referee.address, header.channel, header.operator
+            verdicts = self.registry.registered_verdicts(binding, signer)
             if all(one.verdict.workload != header.workload for one in verdicts):
                 raise RegistrationMissing("the signer is registered for another workload", signer=signer)
             if self._accept_registration is not None:

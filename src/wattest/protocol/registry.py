@@ -1,9 +1,9 @@
 """The enclave registry's pure twin: which enclave keys may sign batches.
 
 Decided here: registration, replacement and revocation, behind a quorum of appraisers. Not decided here: how evidence is
-appraised. Invariants: one active key per (referee, channel, operator); a key belongs to one binding for ever and stays
-known after expiry, replacement and revocation, so that fraud can still be proved against it; a key's verdicts only go
-forward in time.
+appraised. Invariants: one active key per (referee, channel, operator); in a channel a key belongs to one operator for
+ever and stays known after expiry, replacement and revocation, so that fraud can still be proved against it; its
+verdicts only go forward in time. What a key is registered for in one channel says nothing in another.
 Source: contracts/src/EnclaveRegistry.sol, contracts/src/AppraiserQuorum.sol.
 """
 
@@ -39,6 +39,7 @@ from wattest.protocol.verdict import MAX_APPRAISERS, EvidenceVerdict, Revocation
 
 SIGNATURE_BYTES = 65
 Binding = tuple[bytes, bytes, bytes]  # referee, channel, operator
+KeyId = tuple[bytes, bytes, bytes]  # referee, channel, enclave key
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class RegistryState:
     domain: Domain
     quorum: AppraiserQuorum
     max_registration_s: int = 30 * 86_400
-    keys: Mapping[bytes, Registration] = field(default_factory=dict)
+    keys: Mapping[KeyId, Registration] = field(default_factory=dict)
     active: Mapping[Binding, bytes] = field(default_factory=dict)
 
 
@@ -87,7 +88,7 @@ def active_key(
 ) -> tuple[bytes, int]:
     """The active key for binding and workload with its expiry; zeros if there is none."""
     key = registry.active.get((referee, channel, operator), ZERO_ADDRESS)
-    found = registry.keys.get(key)
+    found = registry.keys.get((referee, channel, key))
     if found is None or found.workload != workload:
         return ZERO_ADDRESS, 0
     return key, found.expires_at
@@ -97,7 +98,7 @@ def was_registered(
     registry: RegistryState, referee: bytes, channel: bytes, operator: bytes, enclave_key: bytes
 ) -> bool:
     """Whether the key was ever registered for the binding, whatever happened since."""
-    found = registry.keys.get(enclave_key)
+    found = registry.keys.get((referee, channel, enclave_key))
     return found is not None and found.binding == (referee, channel, operator)
 
 
@@ -130,7 +131,8 @@ def apply_register(
     if verdict.nonce == ZERO_WORD or recent_blocks.get(verdict.nonce_block) != verdict.nonce:
         raise NonceStale(verdict.nonce_block, verdict.nonce)
     binding = (verdict.referee, verdict.channel, verdict.operator)
-    found = registry.keys.get(verdict.enclave_key)
+    key_id = (verdict.referee, verdict.channel, verdict.enclave_key)
+    found = registry.keys.get(key_id)
     if found is not None:
         if found.is_revoked:
             raise KeyRevoked(verdict.enclave_key)
@@ -142,7 +144,7 @@ def apply_register(
     registered = Registration(binding, verdict.workload, verdict.issued_at, verdict.expires_at)
     return replace(
         registry,
-        keys={**registry.keys, verdict.enclave_key: registered},
+        keys={**registry.keys, key_id: registered},
         active={**registry.active, binding: verdict.enclave_key},
     )
 
@@ -155,7 +157,7 @@ def apply_revoke(registry: RegistryState, caller: bytes, revocation: Revocation,
     found = _known(registry, revocation)
     if caller not in (revocation.operator, manager):
         raise NotRevoker(caller)
-    return _revoked(registry, revocation.enclave_key, found)
+    return _revoked(registry, revocation, found)
 
 
 def apply_revoke_with_evidence(registry: RegistryState, revocation: Revocation, evidence: bytes) -> RegistryState:
@@ -165,7 +167,7 @@ def apply_revoke_with_evidence(registry: RegistryState, revocation: Revocation, 
     """
     found = _known(registry, revocation)
     require_quorum(registry.quorum, revocation.digest(registry.domain), evidence)
-    return _revoked(registry, revocation.enclave_key, found)
+    return _revoked(registry, revocation, found)
 
 
 def require_quorum(quorum: AppraiserQuorum, digest: bytes, evidence: bytes) -> None:
@@ -190,14 +192,20 @@ def require_quorum(quorum: AppraiserQuorum, digest: bytes, evidence: bytes) -> N
 
 
 def _known(registry: RegistryState, revocation: Revocation) -> Registration:
-    found = registry.keys.get(revocation.enclave_key)
+    found = registry.keys.get(_id_of(revocation))
     if found is None or found.binding != (revocation.referee, revocation.channel, revocation.operator):
         raise KeyNeverRegistered(revocation.enclave_key)
     return found
 
 
-def _revoked(registry: RegistryState, enclave_key: bytes, found: Registration) -> RegistryState:
+def _revoked(registry: RegistryState, revocation: Revocation, found: Registration) -> RegistryState:
     if found.is_revoked:
-        raise KeyRevoked(enclave_key)
-    active = {binding: key for binding, key in registry.active.items() if key != enclave_key}
-    return replace(registry, keys={**registry.keys, enclave_key: replace(found, is_revoked=True)}, active=active)
+        raise KeyRevoked(revocation.enclave_key)
+    ended = (found.binding, revocation.enclave_key)
+    active = {binding: key for binding, key in registry.active.items() if (binding, key) != ended}
+    keys = {**registry.keys, _id_of(revocation): replace(found, is_revoked=True)}
+    return replace(registry, keys=keys, active=active)
+
+
+def _id_of(revocation: Revocation) -> KeyId:
+    return revocation.referee, revocation.channel, revocation.enclave_key

@@ -58,7 +58,7 @@ class ChainView(Protocol):
         """The batch that the referee holds there, if any."""
 
     def registrations(self, enclave_key: bytes) -> Sequence[RegistrationView]:
-        """Every registration of the key, oldest first."""
+        """Every registration of the key, for whatever channel, oldest first: a verdict's digest tells them apart."""
 
     def payout_root(self, distribution: bytes, root: bytes, total: int) -> PayoutRootView | None:
         """When that root with that total was posted to the distribution, if it was."""

@@ -83,7 +83,7 @@ def test_nonsense_answers_are_typed(value: Any, enveloped: bool) -> None:
         lambda: client.logs(bytes(20), [None], 0, 1),
         lambda: client.receipt(bytes(32)),
         lambda: client.transaction_input(bytes(32)),
-        lambda: registry.registration_of(bytes(20)),
+        lambda: registry.registration_of((bytes(20), bytes(32), bytes(20)), bytes(20)),
     ):
         try:
             ask()

@@ -88,6 +88,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             roots = [parse_root(root) for root in deployment.trust_roots]
             appraiser = RegistrationAppraiser(
                 contracts.registry,
+                deployment.referee,
                 remotes,
                 policy=settings.policy,
                 roots=roots,
