@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
+from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.chain.files import read_key_file
 from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
@@ -18,6 +20,8 @@ from wattest.errors import ConfigError, InputError
 from wattest.node.carry_over import CarryTerms
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.key_life import KeySettings
+from wattest.node.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
+from wattest.node.pccs_wire import ServiceKind
 from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.protocol.member_list import parse_signed_member_list
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
@@ -39,8 +43,22 @@ class FileMissing(InputError):
 
 
 @dataclass(frozen=True, slots=True)
+class CollateralPlace:
+    """Where collateral is kept, and the service that renews it; None: somebody else renews the file."""
+
+    file: Path
+    service: ServiceSettings | None
+    maximum_age_days: int
+    warn_days: int
+    clock_tolerance_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorFile:
-    """An operator's configuration; paths are absolute. ``documents`` (channel, name) -> evidence, endorsements."""
+    """An operator's configuration; paths are absolute. ``documents`` (channel, name) -> evidence, endorsements.
+
+    ``collateral`` None: the simulated platform issues its own.
+    """
 
     chain: ChainConfig
     deployment: Deployment
@@ -57,6 +75,7 @@ class OperatorFile:
     documents: dict[tuple[bytes, str], bytes]
     appraisers: tuple[str, ...]
     brings_collateral: bool
+    collateral: CollateralPlace | None
     keys: KeySettings
     hand_overs: dict[bytes, CarryTerms]
 
@@ -185,7 +204,7 @@ def read_operator_file(path: Path) -> OperatorFile:
     documents: dict[tuple[bytes, str], bytes] = {}
     hand_overs: dict[bytes, CarryTerms] = {}
     duties = tuple(_duty(table, folder, documents, hand_overs, deployment) for table in top.tables("channel"))
-    registration = top.table("registration", {})
+    registration, collateral = top.table("registration", {}), top.table("collateral", {})
     result = OperatorFile(
         chain=chain,
         deployment=deployment,
@@ -202,6 +221,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         documents=documents,
         appraisers=registration.texts("appraisers"),
         brings_collateral=registration.take("bring_collateral", bool, True),
+        collateral=_collateral_place(collateral, folder) if collateral.is_given else None,
         keys=_key_settings(registration),
         hand_overs=hand_overs,
     )
@@ -289,6 +309,36 @@ def _key_settings(table: _Table) -> KeySettings:
         goes_on_after_miss=table.take("go_on_after_miss", bool, True),
         goes_on_after_revocation=table.take("go_on_after_revocation", bool, False),
     )
+
+
+def _collateral_place(table: _Table, folder: Path) -> CollateralPlace:
+    """Where collateral is kept and who is asked for it; docs/howto/run-an-operator.md."""
+    url, kind = table.take("url", str, ""), table.take("service", str, "")
+    authorities = table.take("tls_authorities", str, "")
+    root_list_url = table.take("root_crl_url", str, "")
+    unsafe_http = table.take("unsafe_http", bool, False)
+    if not url and (kind or authorities or root_list_url or unsafe_http):
+        raise SettingInvalid("a service is described and not named", place=f"{table.place}.url", hint="add url")
+    if kind not in {"", *ServiceKind}:
+        raise SettingInvalid(
+            "no such kind of service", place=f"{table.place}.service", expected=list(ServiceKind), actual=kind
+        )
+    service = ServiceSettings(
+        url,
+        kind=ServiceKind(kind) if kind else None,
+        tls_authorities=_read(folder / authorities, MAX_TLS_AUTHORITY_BYTES) if authorities else None,
+        root_list_url=root_list_url or None,
+        unsafe_http=unsafe_http,
+    )
+    place = CollateralPlace(
+        table.path("file", folder),
+        service if url else None,
+        table.number("maximum_age_days", DEFAULT_COLLATERAL_AGE_DAYS, 1, 365),
+        table.number("warn_days", DEFAULT_WARN_DAYS, 0, 365),
+        table.number("clock_tolerance_s", 0, 0, SECONDS_PER_DAY),
+    )
+    table.end()
+    return place
 
 
 def _listen(table: _Table, default: str = "127.0.0.1:8547") -> tuple[str, int]:

@@ -18,6 +18,8 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import ConfigError, InputError
 from wattest.metering.meter import meter_key_commitment
 from wattest.node.key_life import KeySettings
+from wattest.node.pccs import ServiceSettings
+from wattest.node.pccs_wire import ServiceKind
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.member_list import Member, MemberList, sign_member_list
@@ -64,6 +66,12 @@ appraisers = ["http://one", "http://two"]
 renew_before_s = 3600
 rotate_every_days = 90
 go_on_after_miss = false
+[collateral]
+file = "kept.json"
+url = "https://pccs:8081"
+service = "pccs"
+tls_authorities = "policy.toml"
+warn_days = 3
 [[channel]]
 members = "members.bin"
 meter_keys = "keys.txt"
@@ -117,6 +125,12 @@ def test_an_operator_s_keys(folder: Path) -> None:
     read = read_operator_file(write(folder, OPERATOR))
     assert read.appraisers == ("http://one", "http://two")
     assert read.keys == KeySettings(renew_before_s=3_600, rotate_every_s=90 * 86_400, goes_on_after_miss=False)
+    place = read.collateral
+    assert place is not None
+    assert place.service == ServiceSettings(
+        "https://pccs:8081", kind=ServiceKind.PCCS, tls_authorities=b"version = 1\n"
+    )
+    assert (place.file, place.maximum_age_days, place.warn_days) == (folder / "kept.json", 7, 3)
     terms = read.hand_overs[CHANNEL.id]
     assert (terms.policy, terms.roots, terms.giver) == (b"version = 1\n", (b"root",), ("[::1]", 8550))
     assert (terms.permit.permit.channel, terms.permit.permit.operator) == (CHANNEL.id, A)
@@ -127,6 +141,7 @@ def test_without_them_nothing_is_registered_by_itself(folder: Path) -> None:
     start, end = OPERATOR.index("[registration]"), OPERATOR.index("[[channel]]")
     read = read_operator_file(write(folder, OPERATOR[:start] + OPERATOR[end:].replace(HAND_OVER, "")))
     assert (read.appraisers, read.keys, read.hand_overs) == ((), KeySettings(), {})
+    assert (read.collateral, read.brings_collateral) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +151,12 @@ def test_without_them_nothing_is_registered_by_itself(folder: Path) -> None:
         ("renew_before_s = 3600", "renew_before_s = 120", "registration.renew_before_s"),
         ("renew_before_s = 3600", "renew_before = 3600", "registration"),
         ("go_on_after_miss = false", "go_on_after_miss = 0", "registration.go_on_after_miss"),
+        ("go_on_after_miss = false", "bring_collateral = 1", "registration.bring_collateral"),
+        ('file = "kept.json"', "", "collateral.file"),
+        ('url = "https://pccs:8081"', "", "collateral.url"),
+        ('service = "pccs"', 'service = "cache"', "collateral.service"),
+        ("warn_days = 3", "warn_days = -1", "collateral.warn_days"),
+        ("warn_days = 3", "warn_day = 3", "collateral"),
         ('to_platform = "44', 'to_platform = "4', "channel[0].hand_over.to_platform"),
         ('permit_signature = "55', 'permit_signature = "5g', "channel[0].hand_over.permit_signature"),
         ("permit_until = 2000000001", "", "channel[0].hand_over.permit_until"),

@@ -18,10 +18,12 @@ from wattest.apps.cli.operator_keys import (
     registrar_of,
     revoke_key,
     rotate_key,
+    say_collateral,
     status,
     upgrade,
     warning_line,
 )
+from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
 from wattest.apps.service import print_line, run_steps
@@ -89,10 +91,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
         platform = SimulatedPlatform.open(settings.platform_dir)
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)
-
-        def endorsements(now: int) -> bytes:
-            return platform.collateral(now).to_json()
-
+        endorsements = collateral_source(settings.collateral, platform, say_collateral)
         keeper = KeyKeeper(
             store,
             contracts.referee,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.operator_keys import connect_contracts, duty_of
+from wattest.apps.cli.operator_keys import connect_contracts, duty_of, say_collateral
+from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import SettingInvalid, read_operator_file
 from wattest.chain.client import MemoryJournal
@@ -76,6 +77,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
         sequence = contracts.referee.operator_head(duty.channel.id, operator).sequence
         committed = contracts.referee.committed_batch(duty.channel.id, operator, sequence) if sequence else None
         head = ChainHead() if committed is None else ChainHead(sequence, committed.header_digest)
+        endorsements = collateral_source(settings.collateral, platform, say_collateral)
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)
         client = slots.client(0 if key is None else key.slot)
@@ -90,7 +92,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
 
         def settings_now() -> PeerSettings:
             now = contracts.client.now()
-            return terms.settings(platform.collateral(now).to_json(), now)
+            return terms.settings(endorsements(now), now)
 
         def say(error: WattestError) -> None:
             click.echo(f"not given ({error.code}): {error.message}; waiting for the next", err=True)

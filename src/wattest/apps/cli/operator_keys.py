@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.cli.collateral_words import printable
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
 from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
@@ -107,6 +108,11 @@ def chain_life(quotes: DcapVerifier, settings: OperatorFile, registered: Prepare
     return registered_life(quotes, referee, registered.channel, registered.evidence, registered.endorsements)
 
 
+def say_collateral(text: str) -> None:
+    """What became of renewing collateral, as one JSON line on standard error."""
+    click.echo(json.dumps({"collateral": printable(text)}), err=True)
+
+
 def warning_line(warning: ExpiryWarning | CollateralWarning) -> str:
     """A warning as one JSON line."""
     if isinstance(warning, CollateralWarning):
@@ -169,9 +175,10 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
             click.echo("the operator runs: it will notice, and send what this overtakes again", err=True)
         contracts = connect_contracts(settings, journal)
         address = _address(key) if key is not None else _active_key(contracts, duty, signer.address)
+        binding = contracts.referee.address, duty.channel.id, signer.address
         for attempt in range(1, REVOKE_ATTEMPTS + 1):
             try:
-                receipt = contracts.registry.revoke(signer, address)
+                receipt = contracts.registry.revoke(signer, binding, address)
                 break
             except TransactionPending:
                 if attempt == REVOKE_ATTEMPTS:
@@ -210,7 +217,8 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
     finally:
         store.close()
     before = known.address if known is not None else _active_key(contracts, duty, operator)
-    old = contracts.registry.registered_verdicts(before)[-1].verdict.measurement
+    binding = contracts.referee.address, duty.channel.id, operator
+    old = contracts.registry.registered_verdicts(binding, before)[-1].verdict.measurement
     wanted, old_wanted = None, None
     if policy_path is not None:
         policy = _policy(policy_path)
