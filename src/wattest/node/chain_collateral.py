@@ -2,7 +2,8 @@
 
 Decided here: which of the stored dates count, and what is said when something is missing. Not decided here: what the
 contract takes (it has the word: a registration is tried before it is sent), who brings collateral. Invariant: what is
-called usable here is never refused by the contract for its dates. docs/spec/dcap-on-chain.md, section "Time".
+called usable here is refused by the contract for no date but that of the certificate that signed TCB info or QE
+identity, since the contract does not say which one did. docs/spec/dcap-on-chain.md, section "Time".
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class VerdictNotNewer(Reverted):
 
 
 class KeyBoundElsewhere(Reverted):
-    """The key was registered for another referee, channel or operator."""
+    """The key was registered for another operator of the channel."""
 
     arguments = ("enclave_key",)
 
