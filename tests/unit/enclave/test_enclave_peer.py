@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from enclave_community import MEASUREMENT, NONCE, Community, LocalEnclave
 from enclave_peers import NOW, UNTIL, Unended, meet, peer_settings, permit
 from hypothesis import HealthCheck, given, settings
@@ -266,6 +266,49 @@ def test_an_ordinary_stack_completes_the_handshake_and_is_no_enclave(
     shown = outsider.tls.getpeercert(binary_form=True)
     assert shown is not None
     assert b"\x67\x81\x05\x05\x04\x09" in shown  # the enclave's evidence, on an ordinary stack
+    assert is_untouched(pair)
+
+
+def der(tag: int, *contents: bytes) -> bytes:
+    content = b"".join(contents)
+    size = len(content)
+    head = bytes((size,)) if size < 0x80 else bytes((0x81, size)) if size < 0x100 else b"\x82" + size.to_bytes(2, "big")
+    return bytes((tag,)) + head + content
+
+
+def rebuilt(version: bytes, dates: bytes) -> bytes:
+    """A certificate whose version and dates are any bytes, signed over them as it should be."""
+    whole = self_signed(KEY)
+    tbs = x509.load_der_x509_certificate(whole).tbs_certificate_bytes
+    algorithm = der(0x30, bytes.fromhex("06082a8648ce3d040302"))
+    rest = tbs[tbs.index(key_info := KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)) :]
+    assert rest.startswith(key_info)
+    body = der(0x30, version, der(0x02, b"\x01"), algorithm, der(0x30), dates, der(0x30), rest)
+    return der(0x30, body, algorithm, der(0x03, b"\0", KEY.sign(body, ec.ECDSA(hashes.SHA256()))))
+
+
+V3, DATES = der(0xA0, der(0x02, b"\x02")), der(0x30, der(0x17, b"250101000000Z"), der(0x17, b"491231235959Z"))
+
+
+@pytest.mark.parametrize(
+    ("version", "dates"),
+    [
+        (V3, DATES),
+        (der(0xA0, der(0x02, b"\x09")), DATES),
+        (der(0xA0, der(0x02, b"\x00")), DATES),
+        (V3, der(0x30, der(0x17, b"991332000000Z"), der(0x17, b"491231235959Z"))),
+        (V3, der(0x30, der(0x18, b"20200101000000.5Z"), der(0x17, b"491231235959Z"))),
+    ],
+    ids=["no evidence", "version 10", "version 1 spelt out", "month 13", "half a second"],
+)
+def test_a_certificate_that_only_the_tls_stack_can_read(
+    platforms: Platforms, pair: Pair, tmp_path: Path, version: bytes, dates: bytes
+) -> None:
+    """OpenSSL completes the handshake over things that its caller cannot parse."""
+    with pytest.raises(PeerRefused) as caught:
+        talk(pair[0], platforms, Outsider(tmp_path, rebuilt(version, dates), KEY))
+    assert caught.value.fields["codes"] == ["malformed"]
+    assert ("carries no evidence" in caught.value.message) == ((version, dates) == (V3, DATES))
     assert is_untouched(pair)
 
 

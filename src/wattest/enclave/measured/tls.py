@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from wattest.attestation.ra_tls import MAX_CERTIFICATE_BYTES
 from wattest.enclave.measured.errors import TlsFailed
@@ -80,10 +79,11 @@ class TlsEndpoint:
 
         Raises: TlsFailed before the handshake ends.
         """
-        found = self._connection.get_peer_certificate(as_cryptography=True) if self._is_open else None
+        found = self._connection.get_peer_certificate() if self._is_open else None
         if found is None:
             raise TlsFailed("the peer has shown no certificate")
-        return found.public_bytes(Encoding.DER)[: MAX_CERTIFICATE_BYTES + 1]
+        # As bytes, not parsed here: OpenSSL lets certificates pass that another parser refuses, each in its own way.
+        return crypto.dump_certificate(crypto.FILETYPE_ASN1, found)[: MAX_CERTIFICATE_BYTES + 1]
 
     def read(self) -> bytes:
         """The plaintext that has come, taken out.
