@@ -176,6 +176,8 @@ def test_settings_that_cannot_be_read(platforms: Platforms, pair: Pair) -> None:
         run(platforms, pair, giver=replace(both(platforms)[0], now=2**63))
     with pytest.raises(RequestInvalid):
         run(platforms, pair, giver=replace(both(platforms)[0], roots=(b"",) * 9))
+    with pytest.raises(RequestInvalid):  # also when the manager signed that nothing is trusted
+        run(platforms, pair, giver=peer_settings(COMMUNITY, platforms[0], ()))
     with pytest.raises(RequestInvalid):
         pair[0].open_peer(both(platforms)[0], "listen", permit(COMMUNITY, platforms[1]))
     with pytest.raises(RequestInvalid):

@@ -83,8 +83,11 @@ def read_terms(
 ) -> PeerTerms:
     """Check that the manager signed policy and roots, and read them.
 
-    Raises: PeerPolicyUnsigned, PolicyMalformed, RootMalformed; RequestInvalid for a time outside the calendar.
+    Raises: PeerPolicyUnsigned, PolicyMalformed, RootMalformed; RequestInvalid for a time outside the calendar, or no
+    root at all.
     """
+    if not roots:
+        raise RequestInvalid("a peer is judged under at least one root", field="roots")
     if not CLOCK_MARGIN_S <= now <= MAX_TIME - CLOCK_MARGIN_S:
         raise RequestInvalid("the time lies outside the calendar", field="now", actual=now)
     agreed = PeerPolicy.over(state.channel.id, policy, roots, valid_until)
