@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,19 @@ class Community:
         )
 
 
-def write_operator_files(community: Community, folder: Path, *, rpc_url: str | None = None) -> Path:
-    """The configuration of ``wattest operator run`` and everything it names; the path of the TOML file."""
+def write_operator_files(
+    community: Community,
+    folder: Path,
+    *,
+    rpc_url: str | None = None,
+    platforms: Sequence[SimulatedPlatform] = (),
+    home: str = "",
+) -> Path:
+    """The configuration of ``wattest operator run`` and everything it names; the path of the TOML file.
+
+    ``platforms`` are trusted besides the community's own; ``home`` ends the names of the platform's and the enclave's
+    folders, for another host's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     client = community.client()
     contracts = community.contracts
@@ -149,7 +161,7 @@ def write_operator_files(community: Community, folder: Path, *, rpc_url: str | N
         appraisers=() if is_by_quote else (Secp256k1PrivateKey.from_seed(seed("appraiser")).address,),
         threshold=0 if is_by_quote else 1,
         collateral=contracts.collateral,
-        trust_roots=(community.platform.root_certificate,),
+        trust_roots=tuple(one.root_certificate for one in (community.platform, *platforms)),
         channels=(community.channel,),
     )
     (folder / "deployment.json").write_bytes(deployment.to_bytes())
@@ -176,8 +188,8 @@ listen = "127.0.0.1:0"
 collect_grace_s = 0
 
 [enclave]
-platform = "{community.folder / "platform"}"
-state = "{community.folder / "enclave"}"
+platform = "{community.folder / f"platform{home}"}"
+state = "{community.folder / f"enclave{home}"}"
 
 [[channel]]
 members = "members.bin"

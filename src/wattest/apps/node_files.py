@@ -22,6 +22,7 @@ from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.key_life import KeySettings
 from wattest.node.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
 from wattest.node.pccs_wire import ServiceKind
+from wattest.node.standby import StandbyTerms
 from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.protocol.member_list import parse_signed_member_list
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
@@ -78,6 +79,7 @@ class OperatorFile:
     collateral: CollateralPlace | None
     keys: KeySettings
     hand_overs: dict[bytes, CarryTerms]
+    standbys: dict[bytes, StandbyTerms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ def read_operator_file(path: Path) -> OperatorFile:
     deployment = _deployment(operator.path("deployment", folder))
     documents: dict[tuple[bytes, str], bytes] = {}
     hand_overs: dict[bytes, CarryTerms] = {}
-    duties = tuple(_duty(table, folder, documents, hand_overs, deployment) for table in top.tables("channel"))
+    standbys: dict[bytes, StandbyTerms] = {}
+    duties = tuple(_duty(table, folder, documents, hand_overs, standbys, deployment) for table in top.tables("channel"))
     registration, collateral = top.table("registration", {}), top.table("collateral", {})
     result = OperatorFile(
         chain=chain,
@@ -224,7 +227,14 @@ def read_operator_file(path: Path) -> OperatorFile:
         collateral=_collateral_place(collateral, folder) if collateral.is_given else None,
         keys=_key_settings(registration),
         hand_overs=hand_overs,
+        standbys=standbys,
     )
+    if standbys and result.keys.goes_on_after_revocation:
+        raise SettingInvalid(
+            "a primary that goes on after its key was revoked takes the channel back from its standby",
+            place="registration.go_on_after_revocation",
+            hint="set it to false",
+        )
     for table in (operator, enclave, registration, top):
         table.end()
     if not result.duties:
@@ -365,6 +375,7 @@ def _duty(
     folder: Path,
     documents: dict[tuple[bytes, str], bytes],
     hand_overs: dict[bytes, CarryTerms],
+    standbys: dict[bytes, StandbyTerms],
     deployment: Deployment,
 ) -> Duty:
     signed = parse_signed_member_list(_read(table.path("members", folder), MAX_MEMBER_LIST_BYTES))
@@ -374,6 +385,8 @@ def _duty(
             documents[signed.identity.id, name] = _read(folder / text, MAX_DOCUMENT_BYTES)
     if (inner := table.table("hand_over", {})).is_given:
         hand_overs[signed.identity.id] = _carry_terms(inner, folder, signed.identity.id, deployment)
+    if (inner := table.table("standby", {})).is_given:
+        standbys[signed.identity.id] = _standby_terms(inner, folder, signed.identity.id, deployment)
     epoch_s = table.number("epoch_s", 86_400, 60, 31 * 86_400)
     duty = Duty(
         signed.identity,
@@ -392,13 +405,40 @@ def _duty(
     return duty
 
 
-def _carry_terms(table: _Table, folder: Path, channel: bytes, deployment: Deployment) -> CarryTerms:
-    """What the channel's manager signed for a hand-over; docs/spec/ra-tls.md."""
-    giver = table.take("giver", str, "")
+def _standby_terms(table: _Table, folder: Path, channel: bytes, deployment: Deployment) -> StandbyTerms:
+    """A standby's permit, and which of the two hosts this is; docs/howto/keep-a-standby.md."""
+    host, listen = table.take("host", str, ""), table.take("listen", str, "")
+    if bool(host) == bool(listen):
+        raise SettingInvalid(
+            "the primary names the standby's host, the standby what it listens on",
+            place=f"{table.place}.host",
+            expected="host or listen",
+            hint="name one of the two",
+        )
+    after_s = table.number("take_over_after_s", 0, 0, 31 * SECONDS_PER_DAY)
+    if after_s and host:
+        raise SettingInvalid(
+            "the standby takes over, not the primary",
+            place=f"{table.place}.take_over_after_s",
+            hint="set it on the standby's host",
+        )
+    return StandbyTerms(
+        _carry_terms(table, folder, channel, deployment, PermitKind.STANDBY),
+        _host_and_port(host, f"{table.place}.host", "192.0.2.1:8551") if host else None,
+        _host_and_port(listen, f"{table.place}.listen", "127.0.0.1:8551") if listen else None,
+        after_s,
+    )
+
+
+def _carry_terms(
+    table: _Table, folder: Path, channel: bytes, deployment: Deployment, kind: PermitKind = PermitKind.HAND_OVER
+) -> CarryTerms:
+    """What the channel's manager signed for a hand-over or a standby; docs/spec/ra-tls.md."""
+    giver = table.take("giver", str, "") if kind is PermitKind.HAND_OVER else ""
     permit = HandOverPermit(
         channel,
         table.octets("operator", 20),
-        PermitKind.HAND_OVER,
+        kind,
         table.octets("from_measurement", 32),
         table.octets("to_measurement", 32),
         table.octets("to_platform", 32),

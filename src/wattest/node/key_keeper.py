@@ -63,6 +63,10 @@ class CarryOverEnded(ProtocolError):
     """A successor was made to take state over, and the terms for it are gone."""
 
 
+class StandbyOvertaken(ProtocolError):
+    """The primary lives: it committed after its standby was activated."""
+
+
 class RegistrationRefused(ProtocolError):
     """The registry did not take a prepared registration; the next try has fresh evidence."""
 
@@ -128,7 +132,7 @@ class KeyKeeper:
     def is_switching(self, channel: bytes) -> bool:
         """Whether a successor's registration may be under way: nothing new is sealed until that is known."""
         created = self._keys.key_in(channel, _K.CREATED)
-        return created is not None and self._keys.prepared(created) is not None
+        return created is not None and (created.cause is Cause.TAKE_OVER or self._keys.prepared(created) is not None)
 
     def require_committable(self, batch: StoredBatch, now: int) -> None:
         """Refuse a commit that could be mined after its key expired; past the deadline the contract has the word.
@@ -268,6 +272,13 @@ class KeyKeeper:
         created = self._keys.key_in(channel.id, _K.CREATED)
         if created is not None and self._is_overtaken(created, head):
             self._discard(created)
+            if created.cause is Cause.TAKE_OVER:
+                raise StandbyOvertaken(
+                    "the primary committed after this standby was activated",
+                    expected=created.start[0],
+                    actual=head.sequence,
+                    hint="stop the primary; then go on without its state: wattest operator rotate-key --lost",
+                )
             created = None
         if created is None:
             created = self._create(channel, cause, head, now)
@@ -300,13 +311,14 @@ class KeyKeeper:
     def _is_overtaken(self, created: EnclaveKey, head: ChainHead) -> bool:
         """Whether the key before it went on meanwhile: a successor that starts behind the head can seal nothing.
 
-        Once it took the state over the key before it cannot go on, and the state is nowhere else.
+        Once it took the state over the key before it cannot go on, and the state is nowhere else; only a standby's
+        primary still can.
         """
         return (
             created.start != (head.sequence, head.digest)
             and self._keys.prepared(created) is None
             and not self._is_known(created)
-            and (not created.carried or self._awaits(created))
+            and (not created.carried or created.cause is Cause.TAKE_OVER or self._awaits(created))
         )
 
     def _awaits(self, key: EnclaveKey) -> bool:

@@ -42,6 +42,7 @@ class Cause(Enum):
     REVOKED = "revoked"
     LOST = "lost"  # the enclave's state is gone, rolled back, forked or does not open
     UPGRADE = "upgrade"
+    TAKE_OVER = "take_over"  # a standby's, whose primary is dead
 
     @property
     def carries(self) -> bool:

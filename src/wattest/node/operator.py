@@ -27,6 +27,7 @@ from wattest.node.event_log import EventFollower
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty, Inbox, keep_block
 from wattest.node.key_keeper import KeyKeeper
+from wattest.node.standby import Replicator
 from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore, SecondHeader, StoredBatch, StoredState
 from wattest.protocol import errors as refusals
@@ -114,6 +115,7 @@ class Operator:
         settings: OperatorSettings | None = None,
         faults: FaultPoints | None = None,
         keys: KeyKeeper | None = None,
+        standby: Replicator | None = None,
     ) -> None:
         self.store = store
         self.bundles = bundles
@@ -123,6 +125,8 @@ class Operator:
         self.duties = list(duties)
         self.settings = settings or OperatorSettings()
         self.keys = keys
+        self.standby = standby
+        self._starts: dict[bytes, int] = {}
         self._enclave = enclave
         self._faults = faults or FaultPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
@@ -180,6 +184,7 @@ class Operator:
                 self._resume(duty.channel.id, report)
                 while self._advance(duty, report, time_s):
                     pass
+                self._replicate(duty.channel.id, report, time_s)
             except WattestError as error:
                 report.errors.append(error)
         own = {duty.channel.id for duty in self.duties}
@@ -321,12 +326,34 @@ class Operator:
 
     def _due_period(self, duty: Duty, last: StoredBatch | None, now: int) -> tuple[int, int]:
         """The next period that can still be committed: one whose deadline passed unsealed is left out."""
-        start = duty.first_period_start if last is None else last.period_end
+        start = self._first_start(duty) if last is None else last.period_end
         deadline_s = self.referee.channel_head(duty.channel.id).commit_deadline_s
         late = now - (start + duty.epoch_s + deadline_s)
         if late >= 0:
             start += (late // duty.epoch_s + 1) * duty.epoch_s
         return start, start + duty.epoch_s
+
+    def _first_start(self, duty: Duty) -> int:
+        """Where this host begins: after what the operator has committed, which may have been on another host."""
+        channel = duty.channel.id
+        if channel not in self._starts:
+            sequence = self.referee.operator_head(channel, self.address).sequence
+            start = duty.first_period_start
+            if sequence:
+                start = self.referee.committed_header(self._committed_on_chain(channel, sequence)).header.period_end
+            self._starts[channel] = start
+        return self._starts[channel]
+
+    def _replicate(self, channel: bytes, report: StepReport, now: int) -> None:
+        """Keep the standby current with what is committed; whatever becomes of that, nothing here waits for it."""
+        last = self.store.last_batch(channel)
+        if self.standby is None or last is None:
+            return
+        ended = last.state in {_S.COMMITTED, _S.FINAL, _S.SLASHED}
+        committed = last.sequence if ended else last.sequence - 1
+        lag = self.standby.tend(channel, committed, self.chain_head, self._enclave_of, now)
+        if lag is not None:
+            report.lags.append(lag)
 
     def _leave_out_late(self, batch: StoredBatch, now: int) -> bool:
         """Drop a batch that is past its deadline and for which the enclave signed nothing; whether it was dropped."""

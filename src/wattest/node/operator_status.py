@@ -17,6 +17,7 @@ from wattest.node.key_life import KeySettings, KeyState, halvings, urgency_of
 from wattest.node.key_standing import fetch_standing, registered_workload
 from wattest.node.key_store import AbandonedBatch
 from wattest.node.orders import OrderBox
+from wattest.node.standby import Replica
 from wattest.node.store import OperatorStore
 from wattest.protocol.operator import OperatorState
 from wattest.units import SECONDS_PER_DAY
@@ -50,7 +51,10 @@ class FlightStatus:
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """One channel of an operator; ``ordered`` is the cause of a succession that was asked for."""
+    """One channel of an operator; ``ordered`` is the cause of a succession that was asked for.
+
+    ``standby`` is the replica as this host last heard of it, None without a standby, ``behind`` the batches it lacks.
+    """
 
     channel: bytes
     operator_state: str
@@ -58,6 +62,8 @@ class ChannelStatus:
     deposit_wei: int
     exposure_wei: int
     key: KeyStatus | None
+    standby: Replica | None
+    behind: int
     ordered: str | None
     in_flight: tuple[FlightStatus, ...]
     next_period_end: int
@@ -78,6 +84,7 @@ def channel_status(
     now: int,
     *,
     has_registrar: bool,
+    standby: Replica | None = None,
     collateral: Sequence[str] = (),
 ) -> ChannelStatus:
     """What stands in one channel at ``now`` (chain time); raises ``TransportError`` when the chain does not answer.
@@ -97,6 +104,7 @@ def channel_status(
         for batch in store.batches(channel, states=[state for state in StoredState if state not in _ENDED])
     )
     key = _key_status(store, registry, referee.address, operator, channel, settings)
+    behind = 0 if standby is None else max(0, head.sequence - standby.sequence)
     ordered = store.keys.ordered(channel)
     challenges = tuple(store.challenges(channel, "open"))
     status = ChannelStatus(
@@ -106,6 +114,8 @@ def channel_status(
         deposit_wei=head.deposit_wei,
         exposure_wei=head.open_exposure_wei,
         key=key,
+        standby=standby,
+        behind=behind,
         ordered="waiting" if ordered is None and orders.waits(channel) else None if ordered is None else ordered.value,
         in_flight=flight,
         next_period_end=start + duty.epoch_s,
@@ -117,6 +127,7 @@ def channel_status(
     warnings = [
         *_key_warnings(key, settings, now, has_registrar=has_registrar),
         *collateral,
+        *([f"the standby lacks {behind} batches: it could not take over"] if behind else []),
         *_flight_warnings(flight, now),
         *[f"challenge on batch {at[0]}, entry {at[1]}: {_span(at[2] - now)} left" for at in challenges],
     ]

@@ -12,6 +12,7 @@ from wattest.chain.client import Receipt
 from wattest.errors import ProtocolError, WattestError
 from wattest.node.collateral_outlook import CollateralWarning
 from wattest.node.key_life import ExpiryWarning
+from wattest.node.standby import ReplicaLag
 
 
 class OperatorStopped(ProtocolError):
@@ -44,6 +45,7 @@ class StepReport:
     keys: list[KeyChange] = field(default_factory=list)
     warnings: list[ExpiryWarning] = field(default_factory=list)
     collateral: list[CollateralWarning] = field(default_factory=list)
+    lags: list[ReplicaLag] = field(default_factory=list)
     errors: list[WattestError] = field(default_factory=list)
 
     @property

@@ -22,6 +22,7 @@ from wattest.node.pccs import ServiceSettings
 from wattest.node.pccs_wire import ServiceKind
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.eip712 import Domain
+from wattest.protocol.hand_over_permit import PermitKind
 from wattest.protocol.member_list import Member, MemberList, sign_member_list
 from wattest.receipt.deployment import Deployment
 
@@ -169,6 +170,37 @@ def test_mistakes_of_an_operator(folder: Path, old: str, new: str, place: str) -
     assert old in OPERATOR
     with pytest.raises(SettingInvalid) as caught:
         read_operator_file(write(folder, OPERATOR.replace(old, new, 1)))
+    assert caught.value.fields["place"] == place
+
+
+STANDBY = HAND_OVER.replace("hand_over", "standby").replace('giver = "[::1]:8550"', 'listen = "127.0.0.1:8551"')
+
+
+def test_a_standby_s_side(folder: Path) -> None:
+    waiting = read_operator_file(write(folder, OPERATOR + STANDBY + "take_over_after_s = 60\n")).standbys[CHANNEL.id]
+    assert (waiting.listen, waiting.host, waiting.take_over_after_s) == (("127.0.0.1", 8551), None, 60)
+    assert waiting.terms.permit.permit.kind is PermitKind.STANDBY
+    primary = read_operator_file(write(folder, OPERATOR + STANDBY.replace("listen", "host"))).standbys[CHANNEL.id]
+    assert (primary.listen, primary.host) == (None, ("127.0.0.1", 8551))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("listen =", 'host = "b:1"\nlisten =', "channel[0].standby.host"),
+        ('listen = "127.0.0.1:8551"', "", "channel[0].standby.host"),
+        ("127.0.0.1:8551", "8551", "channel[0].standby.listen"),
+        ("listen =", "take_over_after_s = 60\nhost =", "channel[0].standby.take_over_after_s"),
+        ("listen =", "take_over_after_s = -1\nlisten =", "channel[0].standby.take_over_after_s"),
+        ("listen =", 'giver = "b:1"\nlisten =', "channel[0].standby"),
+        ("go_on_after_miss = false", "go_on_after_revocation = true", "registration.go_on_after_revocation"),
+    ],
+)
+def test_mistakes_of_a_standby(folder: Path, old: str, new: str, place: str) -> None:
+    text = OPERATOR + STANDBY
+    assert old in text
+    with pytest.raises(SettingInvalid) as caught:
+        read_operator_file(write(folder, text.replace(old, new, 1)))
     assert caught.value.fields["place"] == place
 
 

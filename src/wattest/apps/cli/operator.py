@@ -13,9 +13,11 @@ import click
 
 from wattest.apps.cli.operator_give import give_state
 from wattest.apps.cli.operator_keys import (
+    Warned,
     order_box,
     outlook_of,
     registrar_of,
+    replica_folder,
     revoke_key,
     rotate_key,
     say_collateral,
@@ -23,6 +25,7 @@ from wattest.apps.cli.operator_keys import (
     upgrade,
     warning_line,
 )
+from wattest.apps.cli.operator_standby import require_own_turn, standby, take_over_command
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
@@ -41,6 +44,7 @@ from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.server import OperatorServer
+from wattest.node.standby import Replicator
 from wattest.node.store import OperatorStore
 
 _CONFIG = click.option(
@@ -80,6 +84,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
         stack.callback(store.close)
+        require_own_turn(settings, store)
         client = ChainClient.connect(
             settings.chain.rpc_url or "",
             chain_id=deployment.chain_id,
@@ -118,6 +123,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
             faults=faults,
             keys=keeper,
+            standby=Replicator(settings.standbys, endorsements, replica_folder(settings)),
         )
         for (channel, document), body in settings.documents.items():
             if store.keys.registered(channel) is None:  # else the node has newer ones, of its own registration
@@ -150,15 +156,21 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             for change in report.keys:
                 shown = {"event": f"key {change.change}", "key": "0x" + change.enclave_key.hex()}
                 print_line(shown if change.cause is None else shown | {"cause": change.cause})
-            for line in [*map(warning_line, report.warnings), *map(warning_line, report.collateral)]:
-                click.echo(line, err=True)
+            warnings: list[Warned] = [*report.warnings, *report.collateral, *report.lags]
+            for warning in warnings:
+                click.echo(warning_line(warning), err=True)
             return report.errors
 
-        return run_steps(step, settings.interval_s, once=once)
+        code = run_steps(step, settings.interval_s, once=once)
+        if once and node.standby is not None:
+            node.standby.finish()
+        return code
 
 
 operator.add_command(rotate_key)
 operator.add_command(revoke_key)
 operator.add_command(upgrade)
 operator.add_command(give_state)
+operator.add_command(standby)
+operator.add_command(take_over_command)
 operator.add_command(status)

@@ -40,11 +40,14 @@ from wattest.node.operator_status import ChannelStatus, channel_status
 from wattest.node.orders import OrderBox
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import QuorumRegistrar, Registrar
+from wattest.node.standby import Replica, ReplicaFile, ReplicaLag
 from wattest.node.store import OperatorStore
 
 MAX_POLICY_BYTES = 256 * 1024
 REVOKE_ATTEMPTS = 5
 _ENDED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})
+
+Warned = ExpiryWarning | CollateralWarning | ReplicaLag
 
 _CONFIG = click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
@@ -113,8 +116,16 @@ def say_collateral(text: str) -> None:
     click.echo(json.dumps({"collateral": printable(text)}), err=True)
 
 
-def warning_line(warning: ExpiryWarning | CollateralWarning) -> str:
+def replica_folder(settings: OperatorFile) -> Path:
+    """Where a host notes how far a standby's replica is."""
+    return settings.data_dir / "standby"
+
+
+def warning_line(warning: Warned) -> str:
     """A warning as one JSON line."""
+    if isinstance(warning, ReplicaLag):
+        lag = {"warning": "standby is behind", "channel": warning.channel.hex(), "behind": warning.behind}
+        return json.dumps(lag | {"because": warning.because}, sort_keys=True)
     if isinstance(warning, CollateralWarning):
         said = {"warning": "collateral", "channel": warning.channel.hex(), "code": warning.code}
         return json.dumps(said | {"because": warning.because, "hint": warning.hint}, sort_keys=True)
@@ -268,6 +279,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
             channel_status(
                 store, order_box(settings), contracts.referee, contracts.registry, operator, duty, settings.keys, now,
                 has_registrar=_judge(settings, contracts) is not None,
+                standby=_replica(settings, duty),
                 collateral=_collateral_trouble(settings, contracts, store, duty, now),
             )
             for duty in settings.duties
@@ -291,6 +303,8 @@ def _show(one: ChannelStatus, now: int) -> None:
         click.echo(f"  measurement {one.key.measurement.hex() if one.key.measurement else 'unknown'}")
         click.echo(f"  registered until {_when(one.key.expires_at)}, {days:.1f} days left")
         click.echo(f"  renewed from {_when(one.key.renews_from)} on")
+    if one.standby is not None:
+        click.echo(f"  standby: replica of batch {one.standby.sequence}, {one.behind} behind")
     if one.ordered is not None:
         click.echo(f"  a new key is ordered: {one.ordered}")
     for batch in one.in_flight:
@@ -307,6 +321,13 @@ def _judge(settings: OperatorFile, contracts: Contracts) -> str | None:
     if contracts.quotes is not None:
         return "the contract judges its quote"
     return "the appraisers judge its evidence" if settings.appraisers else None
+
+
+def _replica(settings: OperatorFile, duty: Duty) -> Replica | None:
+    """What this host last heard of the channel's replica; None where there is no standby."""
+    if duty.channel.id not in settings.standbys:
+        return None
+    return ReplicaFile(replica_folder(settings), duty.channel.id).read() or Replica(0, 0)
 
 
 def _collateral_trouble(

@@ -1,0 +1,175 @@
+"""``wattest operator standby`` and ``take-over``: the other host, which waits for its turn and takes it.
+
+Decided here: which parts a waiting standby is made of, what it prints, and that one that was not activated cannot be
+run as the operator. Not decided here: what is received (``node.standby``), when a primary counts as silent
+(``node.take_over``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from wattest.apps.cli.operator_keys import connect_contracts, duty_of, order_box, replica_folder, say_collateral
+from wattest.apps.collateral_source import collateral_source
+from wattest.apps.interrupts import SteadyStack, hold_interrupts
+from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
+from wattest.apps.service import print_line
+from wattest.chain.client import MemoryJournal
+from wattest.chain.deploy import Contracts
+from wattest.chain.signer import LocalSigner
+from wattest.enclave.host.jobs import PeerSettings
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.errors import ProtocolError, TransportError, WattestError
+from wattest.node.enclave_slots import ProcessSlots
+from wattest.node.ingest import Duty
+from wattest.node.key_life import EnclaveKey
+from wattest.node.standby import Replica, ReplicaFile, StandbyListener, StandbyTerms
+from wattest.node.store import OperatorStore
+from wattest.node.take_over import NothingReplicated, fetch_silence, take_over
+from wattest.protocol.report_data import KeyBinding
+
+_CONFIG = click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
+)
+_CHANNEL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
+
+
+class StandbyNotActive(ProtocolError):
+    """This host is a standby that has not taken over: as the operator it would seal nothing."""
+
+
+def require_own_turn(settings: OperatorFile, store: OperatorStore) -> None:
+    """Refuse to run a waiting standby as the operator.
+
+    Raises: StandbyNotActive.
+    """
+    for channel, terms in settings.standbys.items():
+        if terms.listen is not None and not store.keys.keys(channel) and not order_box(settings).waits(channel):
+            raise StandbyNotActive(
+                "this host is a standby and has not taken over",
+                channel=channel,
+                hint="wattest operator standby waits; wattest operator take-over ends the wait",
+            )
+
+
+@click.command()
+@_CONFIG
+@_CHANNEL
+@click.option("--once", is_flag=True, help="End after one replica.")
+def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
+    """Wait as the standby of another host: keep the replica current until Ctrl-C, or until it takes over by itself.
+
+    One JSON line for each replica. With take_over_after_s in the configuration it takes over after that silence and
+    ends with exit code 0: `wattest operator run` then goes on.
+    """
+    settings = read_operator_file(config_path)
+    duty = duty_of(settings, channel)
+    terms = _standby_of(settings, duty)
+    operator = LocalSigner.from_file(settings.key_file).address
+    platform = SimulatedPlatform.open(settings.platform_dir)
+    with SteadyStack() as stack:
+        store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock: no operator runs here meanwhile
+        stack.callback(store.close)
+        contracts = connect_contracts(settings, MemoryJournal())
+        endorsements = collateral_source(settings.collateral, platform, say_collateral)
+        slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
+        stack.callback(slots.stop)
+        deployment, name = settings.deployment, duty.channel.id
+        binding = KeyBinding(deployment.chain_id, deployment.referee, name, operator, bytes(32))
+        slots.client(0).prepare_successor(binding, duty.channel)
+        listener = StandbyListener(terms)
+        stack.callback(listener.close)
+        click.echo(
+            f"waits for replicas of channel {name.hex()} at {listener.address[0]}:{listener.address[1]}", err=True
+        )
+
+        def settings_now() -> PeerSettings:
+            now = contracts.client.now()
+            return terms.terms.settings(endorsements(now), now)
+
+        while True:
+            try:
+                sequence = listener.receive(slots.client(0), settings_now, settings.interval_s)
+                if sequence is not None:
+                    ReplicaFile(replica_folder(settings), name).write(Replica(sequence, contracts.client.now()))
+                    print_line({"event": "replica", "sequence": sequence})
+                    if once:
+                        return
+                if terms.take_over_after_s and _is_silent(contracts, operator, duty, terms):
+                    key = _take_over(store, contracts, slots, operator, duty, is_primary_dead=True)
+                    print_line({"event": "taken over", "key": "0x" + key.address.hex()})
+                    return
+            except WattestError as error:
+                if isinstance(error, TransportError) and not error.retryable:
+                    raise
+                click.echo(json.dumps(error.as_dict(), sort_keys=True), err=True)
+                time.sleep(min(settings.interval_s, 1.0))
+
+
+@click.command("take-over")
+@_CONFIG
+@_CHANNEL
+@click.option("--primary-is-dead", is_flag=True, help="Take over although the primary has missed nothing yet.")
+def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead: bool) -> None:
+    """Make this standby the operator's enclave, from the chain's head on.
+
+    Stop `wattest operator standby` first, and make sure that the primary is dead. `wattest operator run` on this host
+    then registers the new key, which ends the old key's turn, and revokes the old one.
+    """
+    settings = read_operator_file(config_path)
+    duty = duty_of(settings, channel)
+    _standby_of(settings, duty)
+    operator = LocalSigner.from_file(settings.key_file).address
+    platform = SimulatedPlatform.open(settings.platform_dir)
+    with SteadyStack() as stack:
+        store = OperatorStore(settings.data_dir / "operator.sqlite")
+        stack.callback(store.close)
+        contracts = connect_contracts(settings, MemoryJournal())
+        slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
+        stack.callback(slots.stop)
+        key = _take_over(store, contracts, slots, operator, duty, is_primary_dead=primary_is_dead)
+    click.echo(f"taken over from batch {key.start[0]} on, by 0x{key.address.hex()}; next: wattest operator run")
+
+
+def _standby_of(settings: OperatorFile, duty: Duty) -> StandbyTerms:
+    terms = settings.standbys.get(duty.channel.id)
+    if terms is None or terms.listen is None:
+        raise SettingInvalid(
+            "this host is no standby",
+            place="channel.standby.listen",
+            hint="give the address to wait at, and the manager's permit: docs/howto/keep-a-standby.md",
+        )
+    return terms
+
+
+def _is_silent(contracts: Contracts, operator: bytes, duty: Duty, terms: StandbyTerms) -> bool:
+    try:
+        _, silent_s = fetch_silence(contracts.referee, operator, duty, contracts.client.now())
+    except NothingReplicated:
+        return False
+    return silent_s >= terms.take_over_after_s
+
+
+def _take_over(
+    store: OperatorStore,
+    contracts: Contracts,
+    slots: ProcessSlots,
+    operator: bytes,
+    duty: Duty,
+    *,
+    is_primary_dead: bool,
+) -> EnclaveKey:
+    return take_over(
+        store,
+        contracts.referee,
+        contracts.registry,
+        slots.client(0),
+        operator,
+        duty,
+        contracts.client.now(),
+        is_primary_dead=is_primary_dead,
+    )
