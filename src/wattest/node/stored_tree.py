@@ -7,6 +7,7 @@ number read; what was not committed is as if it had never been appended.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
@@ -66,10 +67,12 @@ _FAULTS: dict[str, tuple[type[WattestError], str]] = {
 class StoredTree:
     """A tree of at most 2**32 - 1 salted leaves in a file: 64 bytes for each, of which a proof reads a few pages."""
 
-    __slots__ = ("_tree",)
+    __slots__ = ("_is_lost", "_opened_by", "_tree")
 
     def __init__(self, tree: native.StoredTree) -> None:
         self._tree = tree
+        self._opened_by = os.getpid()
+        self._is_lost = False
 
     @classmethod
     def create(cls, path: str | PathLike[str]) -> StoredTree:
@@ -132,9 +135,11 @@ class StoredTree:
         Raises:
             TreeInputInvalid: as ``MerkleTree.build``, but no leaves are no error; more than 2**32 - 1 in all.
             StoredTreeReadOnly: it was opened for reading.
-            StorageFailed: the disk is full, or failed; the tree is as it was.
+            StoredTreeBusy: another process opened it, of which this one is a fork.
+            StorageFailed: the disk is full, or failed; the tree is as it was. A commit failed before.
         """
         check_width(width)
+        self._check_writer()
         try:
             self._tree.append(payloads, width, salts)
         except native.Fault as fault:
@@ -145,11 +150,15 @@ class StoredTree:
 
         Raises:
             StoredTreeReadOnly: it was opened for reading.
-            StorageFailed: the disk failed.
+            StoredTreeBusy: another process opened it, of which this one is a fork.
+            StorageFailed: the disk failed, now or in a commit before; what was not committed must be appended again.
         """
+        self._check_writer()
         try:
             self._tree.commit()
         except native.Fault as fault:
+            # What the system could not write it may forget and call written: a second try would believe it.
+            self._is_lost = fault.args[0] == "StorageFailed"
             raise _refused(fault) from None
 
     def prove(self, index: int) -> InclusionProof:
@@ -175,6 +184,21 @@ class StoredTree:
         except native.Fault as fault:
             raise _refused(fault) from None
         return ProvedLeaves(root, leaves, ProofBatch(column, size, nodes))
+
+    def _check_writer(self) -> None:
+        if os.getpid() != self._opened_by:  # the lock came along in the fork: it does not keep two writers apart
+            raise StoredTreeBusy(
+                "the tree was opened by another process, of which this one is a fork",
+                hint="open it in the process that writes",
+                expected=self._opened_by,
+                actual=os.getpid(),
+            )
+        if self._is_lost:
+            raise StorageFailed(
+                "an earlier commit failed: what was appended since the last good one may be lost",
+                retryable=False,
+                hint="open the tree again and append from its committed size on",
+            )
 
     def __repr__(self) -> str:
         return f"StoredTree(size={self.size})"

@@ -86,6 +86,52 @@ def test_who_may_write(whole: Path) -> None:
     assert reader.prove(3) == BUILT.prove(3)
 
 
+def test_a_fork_is_no_second_writer(whole: Path) -> None:
+    tree = StoredTree.open(whole, writable=True)
+    said, says = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for write in (lambda: append(tree, 0, 1), tree.commit):
+            try:
+                write()
+                os.write(says, b"-")
+            except StoredTreeBusy:
+                os.write(says, b"+")
+        os.write(says, b"+" if tree.prove(3) == BUILT.prove(3) else b"-")
+        os._exit(0)
+    os.close(says)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(said, 10) == b"+++"
+    os.close(said)
+    append(tree, 0, 1)
+    tree.commit()
+    assert StoredTree.open(whole).size == COUNT + 1
+
+
+def test_a_commit_that_failed_is_not_believed_the_second_time(whole: Path) -> None:
+    tree = StoredTree.open(whole, writable=True)
+    append(tree, 0, 5)
+    name = next(each for each in Path("/proc/self/fd").iterdir() if each.exists() and each.resolve() == whole)
+    file, pipe = int(name.name), os.pipe()
+    kept = os.dup(file)
+    os.dup2(pipe[1], file)  # a pipe cannot be synced, as a failed disk cannot
+    with pytest.raises(StorageFailed):
+        tree.commit()
+    os.dup2(kept, file)
+    for each in (kept, *pipe):
+        os.close(each)
+    with pytest.raises(StorageFailed, match="an earlier commit failed"):
+        tree.commit()
+    with pytest.raises(StorageFailed, match="an earlier commit failed"):
+        append(tree, 5, 6)
+    del tree
+    again = StoredTree.open(whole, writable=True)
+    assert again.size == COUNT
+    append(again, 0, 5)
+    again.commit()
+    assert StoredTree.open(whole).size == COUNT + 5
+
+
 def test_another_root_than_expected(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(StoredTreeAltered) as refused:
         StoredTree.open(whole, root=bytes(32))
