@@ -16,6 +16,8 @@ from wattest.chain.referee import CommittedHeader
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import SealJob
 from wattest.enclave.measured.errors import HeadMismatch
+from wattest.errors import TransportError
+from wattest.node.carry_over import CarryOver
 from wattest.node.key_life import Cause, KeyState, Urgency
 from wattest.node.registration_check import RegistrationAppraiser
 from wattest.node.remote import OperatorRemote
@@ -268,3 +270,53 @@ def test_every_registration_can_be_appraised_again(rig: KeyRig) -> None:
                 appraise(header, signer)
                 signers.append(signer)
         assert len(set(signers)) > 2
+
+
+def test_nothing_is_asked_of_the_old_enclave_once_its_successor_is_registered(
+    rig: KeyRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between the note of the registration and the switch, then the chain does not answer at once."""
+    old, before = rig.active(), len(rig.commits())
+    keeper = rig.operator.keys
+    assert keeper is not None
+
+    def unanswered(*_: object) -> None:
+        raise TransportError("the chain does not answer", retryable=True)
+
+    rig.store.keys.order(rig.channel, Cause.PLANNED, rig.now)
+    rig.due()
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "_switch", unanswered)
+        for _ in range(2):
+            report = rig.operator.step()
+            assert [error.code for error in report.errors] == ["TransportError"]
+            assert (report.sealed, len(rig.commits())) == ([], before)
+        assert rig.registry.registration_of(rig.binding, old).revoked_at == 0
+    rig.operator.step().raise_first()
+    assert rig.active() != old
+    assert rig.signer_of(rig.commits()[-1]) == rig.active()
+    rig.operator.step().raise_first()
+    assert rig.registry.registration_of(rig.binding, old).revoked_at
+
+
+def test_an_enclave_that_is_found_lost_is_not_asked_for_its_state_any_more(
+    rig: KeyRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = rig.active()
+    rig.allow_hand_over()
+
+    def broken(*_: object) -> None:
+        raise TransportError("the enclave before does not start", retryable=True)
+
+    rig.store.keys.order(rig.channel, Cause.UPGRADE, rig.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(CarryOver, "carry", broken)
+        for _ in range(2):
+            assert [error.code for error in rig.operator.step().errors] == ["TransportError"]
+        rig.store.keys.order(rig.channel, Cause.LOST, rig.now)
+        report = rig.operator.step()
+        report.raise_first()
+    assert [(change.change, change.cause) for change in report.keys] == [("active", "lost")]
+    assert rig.active() != old
+    rig.operator.step().raise_first()
+    assert rig.registry.registration_of(rig.binding, old).revoked_at

@@ -130,9 +130,9 @@ class KeyKeeper:
         return self._slots.client(active.slot)
 
     def is_switching(self, channel: bytes) -> bool:
-        """Whether a successor's registration may be under way: nothing new is sealed until that is known."""
+        """Whether a successor's registration may be under way, or is mined: nothing new is sealed until it is used."""
         created = self._keys.key_in(channel, _K.CREATED)
-        return created is not None and (created.cause is Cause.TAKE_OVER or self._keys.prepared(created) is not None)
+        return created is not None and (created.cause is Cause.TAKE_OVER or self._keys.is_registering(created))
 
     def require_committable(self, batch: StoredBatch, now: int) -> None:
         """Refuse a commit that could be mined after its key expired; past the deadline the contract has the word.
@@ -181,7 +181,8 @@ class KeyKeeper:
             self._trying(channel, report, lambda: self._succeed(duty.channel, cause, head(channel), report, now))
         elif active is not None and standing is not None:
             self._require_own(channel, active, standing)
-            self._renew(duty.channel, active, standing, report, now)
+            if not self.is_switching(channel):  # renewed, it would take the registry back from its successor
+                self._renew(duty.channel, active, standing, report, now)
         elif cause is None:
             raise OperatorStopped(
                 "the enclave key was revoked",
@@ -245,8 +246,7 @@ class KeyKeeper:
         return batch.period_end + self._referee.channel_head(batch.channel).commit_deadline_s
 
     def _standing(self, key: EnclaveKey) -> Standing:
-        workload = registered_workload(self._keys, key.channel)
-        operator = self._signer.address
+        workload, operator = registered_workload(self._keys, key.channel), self._signer.address
         return fetch_standing(self._registry, self._referee.address, key.channel, operator, workload, key.address)
 
     def _require_own(self, channel: bytes, active: EnclaveKey, standing: Standing) -> None:
@@ -270,7 +270,7 @@ class KeyKeeper:
                 hint="name appraisers under [registration]",
             )
         created = self._keys.key_in(channel.id, _K.CREATED)
-        if created is not None and self._is_overtaken(created, head):
+        if created is not None and self._is_overtaken(created, cause, head):
             self._discard(created)
             if created.cause is Cause.TAKE_OVER:
                 raise StandbyOvertaken(
@@ -308,12 +308,14 @@ class KeyKeeper:
         self._faults.reach("key.noted")
         return key
 
-    def _is_overtaken(self, created: EnclaveKey, head: ChainHead) -> bool:
+    def _is_overtaken(self, created: EnclaveKey, cause: Cause, head: ChainHead) -> bool:
         """Whether the key before it went on meanwhile: a successor that starts behind the head can seal nothing.
 
         Once it took the state over the key before it cannot go on, and the state is nowhere else; only a standby's
-        primary still can.
+        primary still can. One that waits for the state of an enclave that was found lost meanwhile waits in vain.
         """
+        if created.carried and not cause.carries and self._awaits(created):
+            return True
         return (
             created.start != (head.sequence, head.digest)
             and self._keys.prepared(created) is None
@@ -337,8 +339,7 @@ class KeyKeeper:
                 channel=created.channel,
                 hint="the next try starts at the chain's head, without the meters' last state",
             )
-        slot = before.slot
-        taker = self._slots.client(created.slot)
+        slot, taker = before.slot, self._slots.client(created.slot)
         self._carry_over.carry(created.channel, lambda: self._slots.client(slot), taker, head, now)
         self._faults.reach("key.carried")
 
@@ -427,8 +428,7 @@ class KeyKeeper:
         if self._endorsements is None:
             raise RegistrarMissing("evidence is not judged without endorsements", channel=channel.id)
         nonce = self._registry.recent_nonce()
-        enclave = self._slots.client(key.slot)
-        binding = self._binding(channel, nonce.hash)
+        enclave, binding = self._slots.client(key.slot), self._binding(channel, nonce.hash)
         identity = enclave.create_identity(binding, channel, ChainHead(*key.start))
         if identity.address != key.address:
             raise EnclaveKeyReplaced(

@@ -189,6 +189,11 @@ class KeyStore:
         found = self._registrations("AND enclave_key = ? AND state = ?", key.channel, key.address, PREPARED)
         return found[-1] if found else None
 
+    def is_registering(self, key: EnclaveKey) -> bool:
+        """Whether a registration of the key was sent, or mined."""
+        found = self._registrations("AND enclave_key = ? AND state != ?", key.channel, key.address, VOID)
+        return bool(found)
+
     def registered(self, channel: bytes) -> PreparedRegistration | None:
         """The newest registration that was mined."""
         found = self._registrations("AND state = ?", channel, REGISTERED)
@@ -206,15 +211,17 @@ class KeyStore:
     # what was asked for
 
     def order(self, channel: bytes, cause: Cause, now: int) -> None:
-        """Ask for a successor; a more pressing cause replaces ``planned``, nothing replaces another."""
-        self._database.run(
-            "INSERT INTO succession VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE SET cause = excluded.cause"
-            " WHERE succession.cause = ?",
-            channel,
-            cause.value,
-            now,
-            Cause.PLANNED.value,
-        )
+        """Ask for a successor; a more pressing cause replaces the one that was asked for.
+
+        ``planned`` gives way to any other, and one that takes the state of the enclave before along to one that does
+        not: an owner who finds the enclave lost must not wait for it to give its state.
+        """
+        with self._database.transaction():
+            known = self.ordered(channel)
+            if known is None:
+                self._database.run("INSERT INTO succession VALUES (?, ?, ?)", channel, cause.value, now)
+            elif known is Cause.PLANNED or (known.carries and not cause.carries):
+                self._database.run("UPDATE succession SET cause = ? WHERE channel = ?", cause.value, channel)
 
     def ordered(self, channel: bytes) -> Cause | None:
         """Why a successor was asked for, None when none was."""

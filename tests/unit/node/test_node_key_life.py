@@ -171,12 +171,33 @@ def test_a_batch_that_was_never_signed_is_left_out(store: OperatorStore) -> None
     assert store.collect(C, 1, (900, 1_800)).state is StoredState.COLLECTED
 
 
-def test_a_pressing_cause_replaces_a_planned_one_only(store: OperatorStore) -> None:
+def test_a_pressing_cause_replaces_a_planned_one(store: OperatorStore) -> None:
     store.keys.order(C, Cause.PLANNED, 1)
     store.keys.order(C, Cause.LOST, 2)
     assert store.keys.ordered(C) is Cause.LOST
     store.keys.order(C, Cause.PLANNED, 3)
     assert store.keys.ordered(C) is Cause.LOST
+
+
+@pytest.mark.parametrize("first", [cause for cause in Cause if cause is not Cause.FIRST])
+@pytest.mark.parametrize("then", [cause for cause in Cause if cause is not Cause.FIRST])
+def test_a_cause_that_carries_gives_way_to_one_that_does_not(store: OperatorStore, first: Cause, then: Cause) -> None:
+    store.keys.order(C, first, 1)
+    store.keys.order(C, then, 2)
+    gives_way = first is Cause.PLANNED or (first.carries and not then.carries)
+    assert store.keys.ordered(C) is (then if gives_way else first)
+
+
+def test_a_registration_counts_from_its_sending_until_it_is_void(store: OperatorStore) -> None:
+    store.keys.add(KEY)
+    assert not store.keys.is_registering(KEY)
+    first = store.keys.prepare(KEY, VERDICT, b"proof", b"quote", b"{}")
+    assert store.keys.is_registering(KEY)
+    store.keys.conclude(first, VOID)
+    assert not store.keys.is_registering(KEY)
+    store.keys.conclude(store.keys.prepare(KEY, VERDICT, b"proof", b"quote", b"{}"), REGISTERED)
+    assert store.keys.is_registering(KEY)
+    assert not store.keys.is_registering(replace(KEY, address=b"\x77" * 20))
 
 
 def test_orders_are_taken_once(store: OperatorStore, tmp_path: Path) -> None:
