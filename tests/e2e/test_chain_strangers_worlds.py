@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
-from wattest.chain.deploy import ContractAddresses
+from wattest.chain.deploy import ContractAddresses, Contracts, ContractsUnrelated, deploy_all
 from wattest.chain.view import RpcChainView
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
@@ -55,3 +56,13 @@ def test_nobody_keeps_a_key_out_by_taking_it_elsewhere(tmp_path: Path) -> None:
         )  # fmt: skip
         seen = RpcChainView(world.client, addresses).registrations(honest.enclave_key)
         assert [one.revoked_at is None for one in seen] == [False, True]
+
+
+def test_an_address_book_names_who_judges(tmp_path: Path) -> None:
+    with Anvil.create(tmp_path / "chain", genesis_timestamp_s=1_800_000_000) as anvil:
+        world = build_world(anvil, tmp_path)
+        mine, other = (deploy_all(world.client, world.manager) for _ in range(2))
+        assert Contracts.at(world.client, mine).quotes is not None
+        for wrong in (replace(mine, verifier=other.verifier), replace(mine, collateral=other.collateral)):
+            with pytest.raises(ContractsUnrelated):
+                Contracts.at(world.client, wrong)

@@ -30,6 +30,10 @@ class NoContractThere(ConfigError):
     """An address of the deployment holds no code on this chain."""
 
 
+class ContractsUnrelated(ConfigError):
+    """The contracts of the deployment do not belong together: another one judges than is named."""
+
+
 class AddressBook(Protocol):
     """Where a deployment's contracts lie; ``ContractAddresses`` and ``receipt.deployment.Deployment`` are such."""
 
@@ -136,7 +140,11 @@ class Contracts:
 
     @classmethod
     def at(cls, client: ChainClient, addresses: AddressBook) -> Contracts:
-        """The faces of contracts that are there: each address is checked for code; raises ``NoContractThere``."""
+        """The faces of contracts that are there: each address is checked for code.
+
+        Where quotes are judged on chain, verifier and collateral registry must be those that the registry asks. Raises:
+        NoContractThere, ContractsUnrelated.
+        """
         named = {
             "registry": addresses.registry,
             "referee": addresses.referee,
@@ -156,6 +164,9 @@ class Contracts:
                 )
         block = addresses.deployed_at_block
         by_quote = addresses.collateral != bytes(20)
+        if by_quote:
+            _require_named(client, "EnclaveRegistry", addresses.registry, "verifier", addresses.verifier)
+            _require_named(client, "DcapVerifier", addresses.verifier, "collateral", addresses.collateral)
         return cls(
             client,
             EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
@@ -164,4 +175,15 @@ class Contracts:
             FirstLightContract(client, addresses.first_light),
             DemoToken(client, addresses.token),
             DcapVerifier(client, addresses.verifier, deployed_at_block=block) if by_quote else None,
+        )
+
+
+def _require_named(client: ChainClient, contract: str, address: bytes, getter: str, named: bytes) -> None:
+    actual = client.call(load_abi(contract), address, getter)[0]
+    if actual != named:
+        raise ContractsUnrelated(
+            f"the {getter} of the deployment is not the one that {contract} asks",
+            expected=actual,
+            actual=named,
+            hint="get the deployment file again, from somebody you trust",
         )
