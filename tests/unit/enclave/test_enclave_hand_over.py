@@ -398,6 +398,18 @@ def test_a_standby_is_kept_current_and_starts_at_the_head_alone(world: World) ->
         world.hand_over(signed)
 
 
+def test_an_activation_repeated_after_the_primary_went_on_is_refused(world: World) -> None:
+    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    world.hand_over(world.permit(PermitKind.STANDBY))
+    world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(first))
+    second = world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+    with pytest.raises(HeadMismatch):  # else its key would be registered, and could seal nothing
+        world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(second))
+    assert world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(first)).phase == "active"
+    other = world.taker.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+    assert world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(other)).phase == "active"
+
+
 def test_a_standby_may_take_over_in_order(world: World) -> None:
     world.giver.seal_batch(COMMUNITY.seal_job(0))
     world.hand_over(world.permit(PermitKind.STANDBY))

@@ -120,15 +120,16 @@ class Identities:
         return state
 
     def activate(self, channel: bytes, head: tuple[int, bytes]) -> SealedState:
-        """Let a standby sign, from the chain's head on; an active one stays as it is.
+        """Let a standby sign, from the chain's head on; one that was activated at that head, or sealed since, stays.
 
         Raises: IdentityUnknown; PhaseRefused when the key is no standby; HeadMismatch when its replica is not of that
         head.
         """
         state = self.get(channel)
-        if state.phase is Phase.ACTIVE and state.heritage.predecessors:
+        is_again = state.phase is Phase.ACTIVE and bool(state.heritage.predecessors)
+        if is_again and (head == state.start or state.last is not None):
             return state
-        if state.phase is not Phase.STANDBY:
+        if state.phase is not Phase.STANDBY and not is_again:
             raise PhaseRefused("only a standby is activated", expected="standby", phase=state.phase.name.lower())
         if head != state.start:
             raise HeadMismatch(
