@@ -138,11 +138,12 @@ def write_operator_files(
     rpc_url: str | None = None,
     platforms: Sequence[SimulatedPlatform] = (),
     home: str = "",
+    operator_key: bytes = b"",
 ) -> Path:
     """The configuration of ``wattest operator run`` and everything it names; the path of the TOML file.
 
     ``platforms`` are trusted besides the community's own; ``home`` ends the names of the platform's and the enclave's
-    folders, for another host's.
+    folders, for another host's; ``operator_key`` is another operator's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     client = community.client()
@@ -166,7 +167,7 @@ def write_operator_files(
     )
     (folder / "deployment.json").write_bytes(deployment.to_bytes())
     (folder / "members.bin").write_bytes(community.members.to_bytes())
-    write_key_file(folder / "operator.key", community.operator_key)
+    write_key_file(folder / "operator.key", operator_key or community.operator_key)
     keys = community.duty.member_lists[0].meter_keys
     (folder / "meter-keys.txt").touch(mode=0o600)
     (folder / "meter-keys.txt").write_text("".join(f"{key.hex()}\n" for key in keys))

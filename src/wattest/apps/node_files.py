@@ -23,6 +23,7 @@ from wattest.node.key_life import KeySettings
 from wattest.node.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
 from wattest.node.pccs_wire import ServiceKind
 from wattest.node.standby import StandbyTerms
+from wattest.node.witness_service import WitnessTerms
 from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.protocol.member_list import parse_signed_member_list
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
@@ -80,6 +81,7 @@ class OperatorFile:
     keys: KeySettings
     hand_overs: dict[bytes, CarryTerms]
     standbys: dict[bytes, StandbyTerms]
+    witnesses: dict[bytes, WitnessTerms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,10 @@ def read_operator_file(path: Path) -> OperatorFile:
     documents: dict[tuple[bytes, str], bytes] = {}
     hand_overs: dict[bytes, CarryTerms] = {}
     standbys: dict[bytes, StandbyTerms] = {}
-    duties = tuple(_duty(table, folder, documents, hand_overs, standbys, deployment) for table in top.tables("channel"))
+    witnesses: dict[bytes, WitnessTerms] = {}
+    duties = tuple(
+        _duty(table, folder, documents, hand_overs, standbys, witnesses, deployment) for table in top.tables("channel")
+    )
     registration, collateral = top.table("registration", {}), top.table("collateral", {})
     result = OperatorFile(
         chain=chain,
@@ -228,6 +233,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         keys=_key_settings(registration),
         hand_overs=hand_overs,
         standbys=standbys,
+        witnesses=witnesses,
     )
     if standbys and result.keys.goes_on_after_revocation:
         raise SettingInvalid(
@@ -352,10 +358,11 @@ def _collateral_place(table: _Table, folder: Path) -> CollateralPlace:
 
 
 def _listen(table: _Table, default: str = "127.0.0.1:8547") -> tuple[str, int]:
-    return _host_and_port(table.take("listen", str, default), f"{table.place}.listen", default)
+    return parse_address(table.take("listen", str, default), f"{table.place}.listen", default)
 
 
-def _host_and_port(text: str, place: str, example: str) -> tuple[str, int]:
+def parse_address(text: str, place: str, example: str) -> tuple[str, int]:
+    """A host and a port; raises ``SettingInvalid`` that names the place."""
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65_535:
         raise SettingInvalid("not an address and port", place=place, actual=text, hint=f"one such as {example}")
@@ -376,6 +383,7 @@ def _duty(
     documents: dict[tuple[bytes, str], bytes],
     hand_overs: dict[bytes, CarryTerms],
     standbys: dict[bytes, StandbyTerms],
+    witnesses: dict[bytes, WitnessTerms],
     deployment: Deployment,
 ) -> Duty:
     signed = parse_signed_member_list(_read(table.path("members", folder), MAX_MEMBER_LIST_BYTES))
@@ -387,6 +395,8 @@ def _duty(
         hand_overs[signed.identity.id] = _carry_terms(inner, folder, signed.identity.id, deployment)
     if (inner := table.table("standby", {})).is_given:
         standbys[signed.identity.id] = _standby_terms(inner, folder, signed.identity.id, deployment)
+    if (inner := table.table("witness", {})).is_given:
+        witnesses[signed.identity.id] = _witness_terms(inner, folder, signed.identity.id, deployment)
     epoch_s = table.number("epoch_s", 86_400, 60, 31 * 86_400)
     duty = Duty(
         signed.identity,
@@ -403,6 +413,21 @@ def _duty(
             actual=duty.first_period_start,
         )
     return duty
+
+
+def _witness_terms(table: _Table, folder: Path, channel: bytes, deployment: Deployment) -> WitnessTerms:
+    """The policy under which this operator's enclave asks others and, with ``listen``, answers."""
+    listen = table.take("listen", str, "")
+    terms = WitnessTerms(
+        channel,
+        _read(table.path("policy", folder), MAX_FILE_BYTES * 4),
+        deployment.trust_roots,
+        table.number("policy_until", None, 0, 2**40),
+        table.octets("policy_signature", 65),
+        parse_address(listen, f"{table.place}.listen", "127.0.0.1:8552") if listen else None,
+    )
+    table.end()
+    return terms
 
 
 def _standby_terms(table: _Table, folder: Path, channel: bytes, deployment: Deployment) -> StandbyTerms:
@@ -424,8 +449,8 @@ def _standby_terms(table: _Table, folder: Path, channel: bytes, deployment: Depl
         )
     return StandbyTerms(
         _carry_terms(table, folder, channel, deployment, PermitKind.STANDBY),
-        _host_and_port(host, f"{table.place}.host", "192.0.2.1:8551") if host else None,
-        _host_and_port(listen, f"{table.place}.listen", "127.0.0.1:8551") if listen else None,
+        parse_address(host, f"{table.place}.host", "192.0.2.1:8551") if host else None,
+        parse_address(listen, f"{table.place}.listen", "127.0.0.1:8551") if listen else None,
         after_s,
     )
 
@@ -450,7 +475,7 @@ def _carry_terms(
         table.number("policy_until", None, 0, 2**40),
         table.octets("policy_signature", 65),
         SignedPermit(permit, table.octets("permit_signature", 65)),
-        _host_and_port(giver, f"{table.place}.giver", "127.0.0.1:8550") if giver else None,
+        parse_address(giver, f"{table.place}.giver", "127.0.0.1:8550") if giver else None,
     )
     table.end()
     return terms

@@ -18,6 +18,7 @@ from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.peer import PeerLost, PeerMismatch, give, hand_over, take
 from wattest.enclave.measured.errors import PeerMisspoke, TlsFailed
 from wattest.errors import TransportError, WattestError
+from wattest.node.peer_listener import connect
 from wattest.protocol.hand_over_permit import SignedPermit
 
 CONNECT_TIMEOUT_S = 30.0
@@ -73,7 +74,7 @@ class CarryOver:
             hand_over(giver(), settings, taker, settings, terms.permit, head)
             return
         try:
-            stream = socket.create_connection(terms.giver, CONNECT_TIMEOUT_S)
+            stream = connect(terms.giver, CONNECT_TIMEOUT_S)
         except OSError as error:
             raise GiverNotReachable(
                 "the program before does not give its state",

@@ -9,13 +9,10 @@ Source: docs/spec/ra-tls.md, section "Standby".
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +20,11 @@ from wattest.chain.files import write_atomically
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.peer import give, take
-from wattest.errors import ProtocolError, TransportError, WattestError
+from wattest.errors import TransportError, WattestError
 from wattest.node.carry_over import CarryTerms
+from wattest.node.peer_listener import CONVERSATION_S, PeerListener, connect, ending
 
 CONNECT_TIMEOUT_S = 10.0
-CONVERSATION_S = 120.0
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 600.0
 _MAX_FILE_BYTES = 1_024
@@ -35,14 +32,6 @@ _MAX_FILE_BYTES = 1_024
 
 class StandbyUnreachable(TransportError):
     """The standby's host does not answer at its address."""
-
-
-class StandbyNotStarted(TransportError):
-    """The address cannot be listened on."""
-
-
-class StandbySlow(ProtocolError):
-    """A conversation that did not end in its time and was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +107,11 @@ class Replicator:
         endorsements: Callable[[int], bytes],
         folder: Path,
         *,
+        turn: threading.Lock | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``turn`` is held during a conversation: an enclave has one at a time, and others may want it."""
+        self._turn = turn or threading.Lock()
         self._terms = {channel: one for channel, one in terms.items() if one.host is not None}
         self._endorsements = endorsements
         self._folder = folder
@@ -172,7 +164,8 @@ class Replicator:
 
         def converse() -> None:
             try:
-                state.outcome = Replica(_send(client, terms, settings, head), now)
+                with self._turn:
+                    state.outcome = Replica(_send(client, terms, settings, head), now)
             except WattestError as error:
                 state.outcome = error
 
@@ -183,7 +176,7 @@ class Replicator:
 def _send(client: EnclaveClient, terms: StandbyTerms, settings: PeerSettings, head: ChainHead) -> int:
     assert terms.host is not None  # the replicator keeps no others
     try:
-        stream = socket.create_connection(terms.host, CONNECT_TIMEOUT_S)
+        stream = connect(terms.host, CONNECT_TIMEOUT_S)
     except OSError as error:
         raise StandbyUnreachable(
             "the standby does not answer",
@@ -192,70 +185,30 @@ def _send(client: EnclaveClient, terms: StandbyTerms, settings: PeerSettings, he
             cause=str(error),
             hint="run there: wattest operator standby",
         ) from error
-    with stream, _ending(stream):
+    with stream, ending(stream):
         return give(client, settings, stream, terms.terms.permit, head).sequence
 
 
 class StandbyListener:
     """The standby's side: waits at an address and takes what the primary sends."""
 
-    def __init__(self, terms: StandbyTerms, *, default: tuple[str, int] = ("127.0.0.1", 0)) -> None:
-        """Raises: StandbyNotStarted."""
+    def __init__(self, terms: StandbyTerms) -> None:
+        """Raises: ListenerNotStarted."""
         self._terms = terms
-        address = terms.listen or default
-        try:
-            self._listener = socket.create_server(
-                address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET, backlog=1
-            )
-        except OSError as error:
-            raise StandbyNotStarted(
-                "the address cannot be listened on",
-                retryable=False,
-                address=f"{address[0]}:{address[1]}",
-                cause=str(error),
-            ) from error
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listener = PeerListener(terms.listen or ("127.0.0.1", 0))
+        self.address = self._listener.address
 
     def receive(self, client: EnclaveClient, settings: Callable[[], PeerSettings], wait_s: float) -> int | None:
         """One conversation: the sequence that the replica is of now, None when nobody came in time.
 
-        A stranger costs this standby at most ``CONVERSATION_S``. Raises: what ``enclave.host.peer.take`` raises.
+        Raises: what ``enclave.host.peer.take`` raises; ConversationTooLong, ListenerNotStarted.
         """
-        self._listener.settimeout(wait_s)
-        try:
-            stream, _ = self._listener.accept()
-        except TimeoutError:
+        stream = self._listener.accept(wait_s)
+        if stream is None:
             return None
-        except OSError as error:
-            raise StandbyNotStarted(
-                "the listener failed", retryable=True, address=f"{self.address[0]}:{self.address[1]}", cause=str(error)
-            ) from error
-        with stream, _ending(stream):
+        with stream, ending(stream):
             return take(client, settings(), stream, self._terms.terms.permit).sequence
 
     def close(self) -> None:
         """Stop listening."""
         self._listener.close()
-
-
-@contextmanager
-def _ending(stream: socket.socket) -> Iterator[None]:
-    """Cut the stream off after ``CONVERSATION_S``: a timeout for each read alone would let a stranger drip bytes."""
-    cut = threading.Event()
-
-    def end() -> None:
-        cut.set()
-        with contextlib.suppress(OSError):
-            stream.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(CONVERSATION_S, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except WattestError as error:
-        if cut.is_set():
-            raise StandbySlow("the conversation took too long and was cut off", limit_s=CONVERSATION_S) from error
-        raise
-    finally:
-        timer.cancel()

@@ -204,6 +204,36 @@ def test_mistakes_of_a_standby(folder: Path, old: str, new: str, place: str) -> 
     assert caught.value.fields["place"] == place
 
 
+WITNESS = f"""
+[channel.witness]
+policy = "policy.toml"
+policy_until = 2000000000
+policy_signature = "{"11" * 65}"
+listen = "127.0.0.1:8552"
+"""
+
+
+def test_a_witness_s_terms(folder: Path) -> None:
+    serving = read_operator_file(write(folder, OPERATOR + WITNESS)).witnesses[CHANNEL.id]
+    assert (serving.channel, serving.listen, serving.roots) == (CHANNEL.id, ("127.0.0.1", 8552), (b"root",))
+    asking = read_operator_file(write(folder, OPERATOR + WITNESS.replace('listen = "127.0.0.1:8552"', "")))
+    assert asking.witnesses[CHANNEL.id].listen is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("127.0.0.1:8552", "8552", "channel[0].witness.listen"),
+        ("listen =", "permit_until = 1\nlisten =", "channel[0].witness"),
+        ('policy_signature = "11', 'policy_signature = "1', "channel[0].witness.policy_signature"),
+    ],
+)
+def test_mistakes_of_a_witness(folder: Path, old: str, new: str, place: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        read_operator_file(write(folder, OPERATOR + WITNESS.replace(old, new, 1)))
+    assert caught.value.fields["place"] == place
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200) | st.text(alphabet='[]="appraisechn.\n0x7 {}', max_size=120).map(str.encode))
 def test_arbitrary_bytes_as_an_appraiser_s_file(folder: Path, data: bytes) -> None:

@@ -15,15 +15,14 @@ from hypothesis import strategies as st
 
 from wattest.enclave.host.client import ChainHead
 from wattest.errors import TransportError
-from wattest.node import standby
+from wattest.node import peer_listener
 from wattest.node.carry_over import CarryTerms
+from wattest.node.peer_listener import ConversationTooLong, ListenerNotStarted
 from wattest.node.standby import (
     Replica,
     ReplicaFile,
     Replicator,
     StandbyListener,
-    StandbyNotStarted,
-    StandbySlow,
     StandbyTerms,
 )
 from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
@@ -93,14 +92,14 @@ def test_nobody_there_is_said_once_a_try_and_tried_later_and_later(tmp_path: Pat
 def test_a_host_that_hangs_is_cut_off_and_holds_nobody_up(
     tmp_path: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standby, "CONVERSATION_S", 0.3)
+    monkeypatch.setattr(peer_listener, "CONVERSATION_S", 0.3)
     primary = Primary(tmp_path, silent.getsockname())
     begun = time.monotonic()
     assert primary.tend() is None
     assert primary.tend() is None  # it still runs: nothing waits, nothing second is begun
     assert time.monotonic() - begun < 0.25
     lag = primary.settle()
-    assert "StandbySlow" in lag.because
+    assert "ConversationTooLong" in lag.because
     assert primary.enclave.opened == 1
 
 
@@ -118,7 +117,7 @@ def test_what_was_replicated_is_remembered(tmp_path: Path, silent: socket.socket
 
 
 def test_a_stranger_who_drips_bytes_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standby, "CONVERSATION_S", 0.5)
+    monkeypatch.setattr(peer_listener, "CONVERSATION_S", 0.5)
     listener = StandbyListener(StandbyTerms(CARRY, listen=("127.0.0.1", 0)))
     enclave: Any = Enclave()
     assert listener.receive(enclave, lambda: CARRY.settings(b"{}", 0), 0.01) is None  # nobody came
@@ -135,11 +134,11 @@ def test_a_stranger_who_drips_bytes_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
     thread = threading.Thread(target=drip)
     thread.start()
     begun = time.monotonic()
-    with pytest.raises(StandbySlow):
+    with pytest.raises(ConversationTooLong):
         listener.receive(enclave, lambda: CARRY.settings(b"{}", 0), 5)
     assert time.monotonic() - begun < 3
     thread.join(10)
-    with pytest.raises(StandbyNotStarted):
+    with pytest.raises(ListenerNotStarted):
         StandbyListener(StandbyTerms(CARRY, listen=listener.address))
     listener.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ from wattest.apps.cli.operator_keys import (
     warning_line,
 )
 from wattest.apps.cli.operator_standby import require_own_turn, standby, take_over_command
+from wattest.apps.cli.operator_witness import WitnessDesk, ask_witness
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
@@ -111,6 +113,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             outlook=outlook_of(settings, contracts, endorsements),
             faults=faults,
         )
+        turn = threading.Lock()  # the enclave's one conversation at a time
         bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
         node = Operator(
             store,
@@ -123,7 +126,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
             faults=faults,
             keys=keeper,
-            standby=Replicator(settings.standbys, endorsements, replica_folder(settings)),
+            standby=Replicator(settings.standbys, endorsements, replica_folder(settings), turn=turn),
         )
         for (channel, document), body in settings.documents.items():
             if store.keys.registered(channel) is None:  # else the node has newer ones, of its own registration
@@ -140,10 +143,13 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             port=settings.port,
         ).start()
         stack.callback(server.stop)
+        desk = WitnessDesk(settings, turn, endorsements)
+        stack.callback(desk.stop)
         click.echo(f"operator 0x{signer.address.hex()} serves at {server.url}", err=True)
 
         def step() -> list[WattestError]:
             report = node.step()
+            desk.offer(keeper, client.now)
             for sequence in report.sealed:
                 print_line({"event": "sealed", "sequence": sequence})
             for kind, receipts in (("committed", report.committed), ("answered", report.answered)):
@@ -173,4 +179,5 @@ operator.add_command(upgrade)
 operator.add_command(give_state)
 operator.add_command(standby)
 operator.add_command(take_over_command)
+operator.add_command(ask_witness)
 operator.add_command(status)
