@@ -156,7 +156,7 @@ class QuoteWorld:
         return RegistrationRequest(binding, key, quote, endorsements, nonce.number, workload)
 
     def prove(self, request: RegistrationRequest) -> Proven:
-        return QuoteRegistrar(self.verifier).prove(request, self.client.now())
+        return QuoteRegistrar(self.verifier).write(request, self.client.now())
 
     def register(self, request: RegistrationRequest, operator: LocalSigner | None = None) -> Receipt:
         return self.register_proven(self.prove(request), operator)

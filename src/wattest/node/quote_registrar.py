@@ -13,7 +13,7 @@ from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.result import measurement_id
 from wattest.attestation.roots import parse_root
-from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.chain.dcap_verifier import DcapVerifier, PolicyInForce
 from wattest.chain.signer import LocalSigner
 from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
 from wattest.node.chain_collateral import stored_life
@@ -42,17 +42,24 @@ class QuoteRegistrar:
         Raises: PolicyMissing; ChainCollateralUnusable, before anything is signed or paid for; InputError for evidence
         that the contract cannot read.
         """
-        binding = request.binding
-        policy = self._verifier.policy_of(binding.referee, binding.channel)
-        if not policy.is_set:
-            raise PolicyMissing(binding.referee, binding.channel)
+        policy = self._policy_of(request)
+        collateral = parse_endorsements(request.endorsements).collateral
+        root = parse_root(chain_evidence(parse_evidence(request.evidence), collateral).root_certificate)
+        registry = self._verifier.collateral
+        if self._publisher is not None:
+            registry.publish(self._publisher, root, collateral)
+        stored_life(registry, root, collateral, policy.head.max_collateral_age_s).require(now)
+        return self.write(request, now)
+
+    def write(self, request: RegistrationRequest, now: int) -> Proven:
+        """The same without a look at collateral: the contract has the word.
+
+        Raises: PolicyMissing; InputError for evidence that the contract cannot read.
+        """
+        binding, policy = request.binding, self._policy_of(request)
         evidence = parse_evidence(request.evidence)
         endorsements = parse_endorsements(request.endorsements)
         on_chain = chain_evidence(evidence, endorsements.collateral)
-        root, registry = parse_root(on_chain.root_certificate), self._verifier.collateral
-        if self._publisher is not None:
-            registry.publish(self._publisher, root, endorsements.collateral)
-        stored_life(registry, root, endorsements.collateral, policy.head.max_collateral_age_s).require(now)
         measurement = measurement_id(evidence.report)
         verdict = EvidenceVerdict(
             enclave_key=request.enclave_key,
@@ -71,3 +78,10 @@ class QuoteRegistrar:
             policy_digest=policy.digest,
         )
         return Proven(verdict, self._verifier.evidence_for(on_chain))
+
+    def _policy_of(self, request: RegistrationRequest) -> PolicyInForce:
+        referee, channel = request.binding.referee, request.binding.channel
+        policy = self._verifier.policy_of(referee, channel)
+        if not policy.is_set:
+            raise PolicyMissing(referee, channel)
+        return policy
