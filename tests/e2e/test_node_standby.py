@@ -161,6 +161,10 @@ def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
     (shown,) = json.loads(hosts.run("status", hosts.primary, "--json").stdout)["channels"]
     assert (shown["standby"]["sequence"], shown["behind"], shown["head_sequence"]) == (1, 0, 1)
 
+    (shown,) = json.loads(hosts.run("status", hosts.standby, "--json").stdout)["channels"]
+    assert (shown["standby"]["sequence"], shown["behind"]) == (1, 0)
+    assert shown["warnings"] == ["no enclave key is active on this host: a standby that waits has none"]
+
     primary.kill()  # -9, in the middle of whatever it does
     primary.wait()
     refused = hosts.run("take-over", hosts.standby)

@@ -125,7 +125,7 @@ def channel_status(
         warnings=(),
     )
     warnings = [
-        *_key_warnings(key, settings, now, has_registrar=has_registrar),
+        *_key_warnings(key, settings, now, has_registrar=has_registrar, has_standby=standby is not None),
         *collateral,
         *([f"the standby lacks {behind} batches: it could not take over"] if behind else []),
         *_flight_warnings(flight, now),
@@ -165,7 +165,11 @@ def _key_status(
     )
 
 
-def _key_warnings(key: KeyStatus | None, settings: KeySettings, now: int, *, has_registrar: bool) -> list[str]:
+def _key_warnings(
+    key: KeyStatus | None, settings: KeySettings, now: int, *, has_registrar: bool, has_standby: bool
+) -> list[str]:
+    if key is None and has_standby:
+        return ["no enclave key is active on this host: a standby that waits has none"]
     if key is None:
         return ["no enclave key is active: run the operator, it registers one"]
     if key.is_revoked:
