@@ -228,3 +228,29 @@ def test_a_silent_primary_is_followed_without_being_asked(hosts: Hosts) -> None:
     assert waiting.wait(30) == 0
     done = hosts.run("run", hosts.standby, "--once")
     assert (done.returncode, hosts.head()) == (0, 3), done.stderr
+
+
+def test_a_primary_that_lives_keeps_its_turn(hosts: Hosts) -> None:
+    """Somebody was wrong about its death: the standby's key is never registered, and the way on is a fresh one."""
+    waiting = hosts.start("standby", hosts.standby)
+    line_of(waiting.stderr)
+    primary = hosts.start("run", hosts.primary)
+    line_of(primary.stderr)
+    hosts.community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
+    assert json.loads(line_of(waiting.stdout)) == {"event": "replica", "sequence": 1}
+    first = hosts.active_key()
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(30) == 130
+    assert hosts.run("take-over", hosts.standby, "--primary-is-dead").returncode == 0
+    hosts.community.anvil.advance_to(FIRST_PERIOD + 2 * EPOCH_S)
+    assert [json.loads(line_of(primary.stdout))["event"] for _ in range(4)][-1] == "committed"
+    refused = hosts.run("run", hosts.standby, "--once")
+    assert (refused.returncode, "StandbyOvertaken" in refused.stderr) == (5, True), refused.stderr
+    assert (hosts.head(), hosts.active_key()) == (2, first)
+    primary.kill()
+    primary.wait()
+    assert hosts.run("rotate-key", hosts.standby, "--lost").returncode == 0
+    done = hosts.run("run", hosts.standby, "--once")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, events[0].get("cause")) == (0, "lost"), done.stderr
+    assert hosts.active_key() != first
