@@ -30,6 +30,9 @@ impl Arena {
         let map = MmapMut::map_anon(bytes).map_err(|_| refused)?;
         // A wish: small pages hold the same nodes.
         let _ = map.advise(Advice::HugePage);
+        // Faults of several threads at once wait for each other: the kernel hands all of it out beforehand, if it can.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(Advice::PopulateWrite);
         Ok(Self(Memory::Mapped(map)))
     }
 }
