@@ -57,6 +57,15 @@ class StoredAuthority:
     next_update: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSigner:
+    """A certificate that signs TCB info or QE identity, as the contract has it; zeros where nothing is stored."""
+
+    serial: int
+    not_after: int
+    is_revoked: bool
+
+
 class CollateralRegistry:
     """The registry of collateral at one address of one chain."""
 
@@ -115,18 +124,27 @@ class CollateralRegistry:
         """A CA, or the root when both are the same."""
         return StoredAuthority(*self._call("authorityOf", root, authority))
 
+    def signer_of(self, root: bytes, signer: bytes) -> StoredSigner:
+        """A TCB signer."""
+        return StoredSigner(*self._call("signerOf", root, signer))
+
     def is_revoked(self, root: bytes, authority: bytes, serial: int) -> bool:
         """Whether a list has ever named this certificate, or its CA."""
         return bool(self._call("isRevoked", root, authority, serial)[0])
 
     def stored_for(self, root: TrustRoot, collateral: Collateral) -> dict[CollateralKind, object]:
-        """What the contract has of the same root, CA and platform model, by kind."""
+        """What the contract has of the same root, CA, platform model and TCB signers, by kind.
+
+        Where TCB info and QE identity name two signers it is the one that ends first, of those that are stored.
+        """
         parts = _parts(root, collateral)
         statement = parse_statement(collateral.tcb_info, "TCB info")
         fmspc, pce_id = statement.fmspc or bytes(6), statement.pce_id or bytes(2)
+        signers = [self.signer_of(parts.root_id, one) for one in {parts.tcb_signer_id, parts.qe_signer_id}]
         return {
             CollateralKind.Root: self.authority_of(parts.root_id, parts.root_id),
             CollateralKind.Authority: self.authority_of(parts.root_id, parts.authority_id),
+            CollateralKind.TcbSigner: min(signers, key=_ends),
             CollateralKind.TcbInfo: self.tcb_info_of(parts.root_id, fmspc, pce_id),
             CollateralKind.QeIdentity: self.qe_identity_of(parts.root_id),
         }
@@ -156,6 +174,10 @@ class _Parts:
     tcb_signer_id: bytes
     qe_signer: bytes
     qe_signer_id: bytes
+
+
+def _ends(signer: StoredSigner) -> tuple[bool, bool, int]:
+    return signer.not_after == 0, not signer.is_revoked, signer.not_after
 
 
 def _parts(root: TrustRoot, collateral: Collateral) -> _Parts:

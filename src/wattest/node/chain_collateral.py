@@ -2,8 +2,9 @@
 
 Decided here: which of the stored dates count, and what is said when something is missing. Not decided here: what the
 contract takes (it has the word: a registration is tried before it is sent), who brings collateral. Invariant: what is
-called usable here is refused by the contract for no date but that of the certificate that signed TCB info or QE
-identity, since the contract does not say which one did. docs/spec/dcap-on-chain.md, section "Time".
+called usable here is refused by the contract for no date, as long as what it holds was signed by the signers that the
+given collateral names: the contract does not say which one signed. A signer that it does not know signed nothing there
+and is passed over. docs/spec/dcap-on-chain.md, section "Time".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.roots import TrustRoot, parse_root
-from wattest.chain.collateral_registry import CollateralRegistry, StoredAuthority, StoredStatement
+from wattest.chain.collateral_registry import CollateralRegistry, StoredAuthority, StoredSigner, StoredStatement
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.errors import ProtocolError
 from wattest.protocol.channel_policy import CollateralKind
@@ -75,6 +76,11 @@ def stored_life(registry: CollateralRegistry, root: TrustRoot, collateral: Colla
     for kind, stored in registry.stored_for(root, collateral).items():
         if isinstance(stored, StoredAuthority):
             _note_authority(kind, stored, max_age_s, missing, revoked, ends)
+        elif isinstance(stored, StoredSigner):
+            if stored.is_revoked:  # what it said binds nobody: newer collateral, by another signer, is what lacks
+                missing.append(kind.name)
+            elif stored.not_after:
+                ends.append((stored.not_after - 1, kind.name))
         elif isinstance(stored, StoredStatement):
             if stored.next_update:
                 ends.append((_last_second(stored.next_update, stored.issued_at, max_age_s), kind.name))

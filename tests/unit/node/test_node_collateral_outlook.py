@@ -9,7 +9,7 @@ import pytest
 
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.roots import parse_root
-from wattest.chain.collateral_registry import StoredAuthority, StoredStatement
+from wattest.chain.collateral_registry import StoredAuthority, StoredSigner, StoredStatement
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import TransportError
@@ -28,6 +28,7 @@ SAID = StoredStatement(20, NOW, NOW + 30 * DAY)
 WHOLE: dict[CollateralKind, Any] = {
     CollateralKind.Root: replace(LISTED, next_update=NOW + YEAR),
     CollateralKind.Authority: LISTED,
+    CollateralKind.TcbSigner: StoredSigner(1, NOW + 10 * YEAR, False),
     CollateralKind.TcbInfo: SAID,
     CollateralKind.QeIdentity: SAID,
 }
@@ -55,6 +56,8 @@ def life(age_s: int = 7 * DAY, **changed: Any) -> StoredLife:
             "QeIdentity",
         ),  # its age is not asked
         (7 * DAY, {"Authority": replace(LISTED, not_after=NOW + DAY)}, NOW + DAY - 1, "Authority"),
+        (7 * DAY, {"TcbSigner": StoredSigner(1, NOW + DAY, False)}, NOW + DAY - 1, "TcbSigner"),
+        (7 * DAY, {"TcbSigner": StoredSigner(0, 0, False)}, NOW + 7 * DAY, "QeIdentity"),  # it signed nothing there
     ],
 )
 def test_what_ends_first(age_s: int, changed: dict[str, Any], until: int, first: str) -> None:
@@ -73,6 +76,7 @@ def test_what_ends_first(age_s: int, changed: dict[str, Any], until: int, first:
         ({"Authority": StoredAuthority(0, 0, False, 0, 0, 0)}, ("Authority",)),
         ({"Authority": StoredAuthority(1, NOW + YEAR, False, 0, 0, 0)}, ("RevocationList",)),
         ({"Root": StoredAuthority(1, NOW + YEAR, False, 0, 0, 0)}, ("RootRevocationList",)),
+        ({"TcbSigner": StoredSigner(1, NOW + YEAR, True)}, ("TcbSigner",)),
     ],
 )
 def test_what_is_missing(changed: dict[str, Any], missing: tuple[str, ...]) -> None:
