@@ -26,6 +26,7 @@ from wattest.errors import InputError
 FACTS_BYTES = 198
 MAX_CERTIFICATE_BYTES = 4_096
 _KNOWN, _CERTIFICATE = b"\x01", b"\x02"
+_CERTIFICATE_AT = 1 + 32 + 32 + 2
 _AUTHENTICATION_LENGTH, _AUTHENTICATION = 1012, 1014
 _SGX = "1.2.840.113741.1.13.1"
 
@@ -134,24 +135,8 @@ def chain_evidence(evidence: Evidence, collateral: Collateral | None = None) -> 
     text = pem.encode() if pem is not None else evidence.quote.certification_data.rstrip(b"\x00")
     try:
         leaf, authority, *_, root = x509.load_pem_x509_certificates(text)
-        found = dcap_qvl.parse_pck_extension_from_pem(text)
-        values = [found.get_value(f"{_SGX}.2.{component}") for component in range(1, 17)]
-        components = bytes(int.from_bytes(value or b"", "big") for value in values)
         root_id = root_id_of(root)
-        facts = PckFacts(
-            root=root_id,
-            authority=authority_id_of(root_id, authority),
-            public_key=_point(leaf),
-            serial=leaf.serial_number,
-            ppid=bytes(found.ppid),
-            components=components,
-            pce_svn=found.pce_svn,
-            pce_id=bytes(found.pce_id),
-            fmspc=bytes(found.fmspc),
-            not_after=int(leaf.not_valid_after_utc.timestamp()),
-        )
-        if len(facts.pack()) != FACTS_BYTES:
-            raise ValueError("a field has another size")
+        facts = _facts(leaf, root_id, authority_id_of(root_id, authority))
     except X509_FAULTS as error:
         raise EvidenceNotForChain("the quote's PCK certificate chain cannot be read", cause=str(error)) from error
     certificate = leaf.public_bytes(Encoding.DER)
@@ -160,6 +145,26 @@ def chain_evidence(evidence: Evidence, collateral: Collateral | None = None) -> 
             "the PCK certificate is too long", expected=MAX_CERTIFICATE_BYTES, actual=len(certificate)
         )
     return ChainEvidence(quote, certificate, root.public_bytes(Encoding.DER), facts)
+
+
+def registered_revocation(registered: bytes, nonce: bytes, workload: bytes) -> bytes:
+    """What shows that a registration must end, made from the evidence that its transaction carried.
+
+    ``registered`` is ``first()`` or ``next()``; ``nonce`` and ``workload`` are the verdict's, 32 bytes each. Nobody has
+    to serve anything for it. Raises: EvidenceNotForChain.
+    """
+    if registered[:1] == _KNOWN:
+        return nonce + workload + registered
+    if registered[:1] != _CERTIFICATE or len(registered) < _CERTIFICATE_AT:
+        raise EvidenceNotForChain("the registration carried no quote that a contract judged", length=len(registered))
+    size = int.from_bytes(registered[_CERTIFICATE_AT - 2 : _CERTIFICATE_AT], "big")
+    end = _CERTIFICATE_AT + size
+    try:
+        leaf = x509.load_der_x509_certificate(registered[_CERTIFICATE_AT:end])
+        facts = _facts(leaf, registered[1:33], registered[33:65])
+    except X509_FAULTS as error:
+        raise EvidenceNotForChain("the registration's PCK certificate cannot be read", cause=str(error)) from error
+    return nonce + workload + _KNOWN + facts.pack() + registered[end:]
 
 
 def root_id_of(certificate: x509.Certificate) -> bytes:
@@ -174,6 +179,27 @@ def authority_id_of(root: bytes, certificate: x509.Certificate) -> bytes:
     Raises: ValueError when its key is not P-256.
     """
     return keccak256(root + keccak256(certificate.subject.public_bytes()) + _point(certificate))
+
+
+def _facts(leaf: x509.Certificate, root: bytes, authority: bytes) -> PckFacts:
+    """Raises: one of X509_FAULTS."""
+    found = dcap_qvl.parse_pck_extension_from_pem(leaf.public_bytes(Encoding.PEM))
+    values = [found.get_value(f"{_SGX}.2.{component}") for component in range(1, 17)]
+    facts = PckFacts(
+        root=root,
+        authority=authority,
+        public_key=_point(leaf),
+        serial=leaf.serial_number,
+        ppid=bytes(found.ppid),
+        components=bytes(int.from_bytes(value or b"", "big") for value in values),
+        pce_svn=found.pce_svn,
+        pce_id=bytes(found.pce_id),
+        fmspc=bytes(found.fmspc),
+        not_after=int(leaf.not_valid_after_utc.timestamp()),
+    )
+    if len(facts.pack()) != FACTS_BYTES:
+        raise ValueError("a field has another size")
+    return facts
 
 
 def _point(certificate: x509.Certificate) -> bytes:

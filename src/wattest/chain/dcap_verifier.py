@@ -138,6 +138,20 @@ class DcapVerifier:
         """Take a platform off the list, at once, as the channel's manager."""
         return self._send(signer, "withdrawPlatform", referee, channel, platform)
 
+    def tighten_limits(
+        self,
+        signer: LocalSigner,
+        referee: bytes,
+        channel: bytes,
+        *,
+        max_collateral_age_s: int,
+        min_evaluation_number: int,
+        max_registration_s: int,
+    ) -> Receipt:
+        """Make limits of the policy in force stricter, at once, as the channel's manager; all three are given."""
+        limits = max_collateral_age_s, min_evaluation_number, max_registration_s
+        return self._send(signer, "tightenLimits", referee, channel, *limits)
+
     def is_kept(self, pck: bytes) -> bool:
         """Whether the contract has verified a certificate with these facts."""
         return bool(self._call("isKept", pck)[0])

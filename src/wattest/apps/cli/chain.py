@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
+from wattest.apps.cli.chain_policy_changes import apply_policy, cancel, tighten, withdraw
 from wattest.apps.cli.chain_quotes import chain_collateral, chain_policy
+from wattest.apps.cli.chain_revoke import revoke
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.service import print_line
 from wattest.chain.anvil import Anvil, ChainStartFailed
@@ -19,11 +21,14 @@ from wattest.chain.client import ChainClient
 
 @click.group()
 def chain() -> None:
-    """The embedded development chain; and collateral and policies on any chain."""
+    """The embedded development chain; and collateral, policies and revocation on any chain."""
 
 
 chain.add_command(chain_collateral)
 chain.add_command(chain_policy)
+chain.add_command(revoke)
+for _change in (withdraw, tighten, apply_policy, cancel):
+    chain_policy.add_command(_change)
 
 
 @chain.command()

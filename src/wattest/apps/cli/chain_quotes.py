@@ -8,56 +8,25 @@ contract).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
 from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.cli.chain_options import CHANNEL_OPTION, KEY_OPTION, connect, deployment_options, moment, read_hex
 from wattest.attestation.chain_policy import DEFAULT_REGISTRATION_S, channel_policy
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collateral, parse_collateral
 from wattest.attestation.policy import MAX_POLICY_BYTES, parse_policy
-from wattest.chain.client import ChainClient
-from wattest.chain.dcap_verifier import DcapVerifier
-from wattest.chain.deploy import Contracts
 from wattest.chain.signer import LocalSigner
-from wattest.errors import ConfigError, InputError
-from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.units import SECONDS_PER_DAY
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes
 
 DEFAULT_DAYS = DEFAULT_REGISTRATION_S // SECONDS_PER_DAY
-
-
-class QuotesNotJudged(ConfigError):
-    """The deployment's verifier is a quorum of appraisers: it takes neither collateral nor policies."""
-
-
-class ChannelNameInvalid(InputError):
-    """A text that is no 32-byte id in hex."""
-
-
-def _options(function: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        click.option("--rpc", required=True, metavar="URL", help="A node of the deployment's chain."),
-        click.option(
-            "--deployment", "address_book", required=True, type=click.Path(path_type=Path), help="deployment.json."
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-_KEY = click.option(
-    "--key-file", required=True, type=click.Path(path_type=Path), help="Who pays: 64 hex digits, mode 0600."
-)
-_CHANNEL = click.option("--channel", required=True, metavar="HEX", help="The channel's id.")
 
 
 @click.group("collateral")
@@ -68,11 +37,11 @@ def chain_collateral() -> None:
 @chain_collateral.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @ROOT_OPTION
-@_KEY
-@_options
+@KEY_OPTION
+@deployment_options
 def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """Bring what FILE has and the contract has not; what is not newer is passed over and costs nothing."""
-    verifier, _ = _connect(address_book, rpc)
+    _, verifier = connect(address_book, rpc)
     signer = LocalSigner.from_file(key_file)
     brought = verifier.collateral.publish(signer, read_root(root), _collateral(file))
     if as_json:
@@ -87,10 +56,10 @@ def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: s
 @chain_collateral.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @ROOT_OPTION
-@_options
+@deployment_options
 def show(file: Path, *, root: str, address_book: Path, rpc: str, as_json: bool) -> None:
     """Say what the contract has of the platform model, the CA and the root that FILE is about."""
-    verifier, _ = _connect(address_book, rpc)
+    _, verifier = connect(address_book, rpc)
     stored = {
         kind.name: asdict(value)  # type: ignore[call-overload]
         for kind, value in verifier.collateral.stored_for(read_root(root), _collateral(file)).items()
@@ -110,7 +79,7 @@ def chain_policy() -> None:
 
 @chain_policy.command("set")
 @click.argument("file", type=click.Path(path_type=Path))
-@_CHANNEL
+@CHANNEL_OPTION
 @click.option("--root", "roots", multiple=True, default=("intel",), show_default=True, help="Trust domains.")
 @click.option("--workload", "workloads", multiple=True, metavar="HEX", help="Workloads; our vee if left out.")
 @click.option(
@@ -128,8 +97,8 @@ def chain_policy() -> None:
     help="Longest registration.",
 )
 @click.option("--apply", "is_applied", is_flag=True, help="Put the same policy in force that was queued before.")
-@_KEY
-@_options
+@KEY_OPTION
+@deployment_options
 def set_policy(
     file: Path,
     *,
@@ -145,9 +114,9 @@ def set_policy(
     as_json: bool,
 ) -> None:
     """Set the channel's first policy from the policy file FILE, or queue the next one; as the channel's manager."""
-    verifier, deployment = _connect(address_book, rpc)
+    contracts, verifier = connect(address_book, rpc)
     signer = LocalSigner.from_file(key_file)
-    wanted = [_id(text, "--workload") for text in workloads]
+    wanted = [read_hex(text, "--workload") for text in workloads]
     policy = channel_policy(
         parse_policy(read_bounded(file, MAX_POLICY_BYTES)),
         roots=[read_root(root) for root in roots],
@@ -155,7 +124,7 @@ def set_policy(
         collateral=[_collateral(path) for path in collateral_files],
         max_registration_s=days * SECONDS_PER_DAY,
     )
-    name, referee = _id(channel, "--channel"), deployment.referee
+    name, referee = read_hex(channel, "--channel"), contracts.referee.address
     if is_applied:
         verb, receipt = "applied", verifier.apply_policy(signer, referee, name, policy)
     elif verifier.policy_of(referee, name).is_set:
@@ -167,19 +136,19 @@ def set_policy(
         value = {"done": verb, "digest": policy.digest.hex(), "gas": receipt.gas_used, "ready_at": ready_at or None}
         click.echo(json.dumps(value, sort_keys=True))
         return
-    waits = f"; it can be applied from {_moment(ready_at)}" if ready_at else ""
+    waits = f"; it can be applied from {moment(ready_at)}" if ready_at else ""
     click.echo(f"policy {policy.digest.hex()} {verb}, {receipt.gas_used:,} gas{waits}")
 
 
 @chain_policy.command("show")
-@_CHANNEL
-@_options
+@CHANNEL_OPTION
+@deployment_options
 def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) -> None:
     """Say which policy is in force in the channel, and everything that ever happened to it."""
-    verifier, deployment = _connect(address_book, rpc)
-    name = _id(channel, "--channel")
-    held = verifier.policy_of(deployment.referee, name)
-    changes = verifier.policy_changes(deployment.referee, name)
+    contracts, verifier = connect(address_book, rpc)
+    name = read_hex(channel, "--channel")
+    held = verifier.policy_of(contracts.referee.address, name)
+    changes = verifier.policy_changes(contracts.referee.address, name)
     value = {
         "version": held.head.version,
         "digest": held.digest.hex() if held.is_set else None,
@@ -201,36 +170,10 @@ def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) ->
         click.echo(f"block {change.block_number}: {change.name}")
 
 
-def _connect(address_book: Path, rpc: str) -> tuple[DcapVerifier, Deployment]:
-    deployment = parse_deployment(read_bounded(address_book, MAX_DEPLOYMENT_BYTES + 1))
-    client = ChainClient.connect(rpc, chain_id=deployment.chain_id, genesis_hash=deployment.genesis_hash)
-    verifier = Contracts.at(client, deployment).quotes
-    if verifier is None:
-        raise QuotesNotJudged(
-            "this deployment's evidence is judged by appraisers", hint="ask them, or deploy with a quote verifier"
-        )
-    return verifier, deployment
-
-
 def _collateral(path: Path) -> Collateral:
     return parse_collateral(read_bounded(path, MAX_COLLATERAL_BYTES))
 
 
-def _id(text: str, option: str) -> bytes:
-    digits = text.removeprefix("0x")
-    try:
-        value = bytes.fromhex(digits)
-    except ValueError:
-        value = b""
-    if len(value) != 32 or len(digits) != 64:
-        raise ChannelNameInvalid(f"{option} takes 64 hex digits", actual=text[:80])
-    return value
-
-
 def _shown(field: str, value: object) -> str:
     dated = field in {"not_after", "issued_at", "next_update", "this_update"}
-    return _moment(value) if dated and isinstance(value, int) and value else str(value)
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return moment(value) if dated and isinstance(value, int) and value else str(value)

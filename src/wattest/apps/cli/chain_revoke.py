@@ -1,0 +1,65 @@
+"""``wattest chain revoke``: anyone ends an enclave key by the quote that registered it and a fact that is on chain now.
+
+Decided here: what is asked for, what is printed, where the quote is found: in the transaction that registered the key,
+so that an operator who serves nothing is revoked as well. Not decided here: what speaks against a key (the contract).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from wattest.apps.cli.chain_options import CHANNEL_OPTION, KEY_OPTION, connect, deployment_options, read_hex
+from wattest.attestation.chain_evidence import registered_revocation
+from wattest.chain.signer import LocalSigner
+from wattest.errors import ProtocolError
+
+
+class KeyNeverRegistered(ProtocolError):
+    """The registry never registered this key for this operator in this channel."""
+
+
+@click.command()
+@CHANNEL_OPTION
+@click.option("--operator", required=True, metavar="ADDRESS", help="Whose enclave's key it is.")
+@click.option("--key", required=True, metavar="ADDRESS", help="The enclave key.")
+@KEY_OPTION
+@deployment_options
+def revoke(
+    *, channel: str, operator: str, key: str, key_file: Path, address_book: Path, rpc: str, as_json: bool
+) -> None:
+    """Revoke an enclave key as a stranger, by a fact on chain; nobody has to agree.
+
+    The quote is taken from the key's last registration on chain. The contract revokes if a stored list names the
+    platform's certificate or its CA, the channel's policy wants the enclave no more, or the newest stored level is
+    not allowed. Bring newer collateral first: `wattest chain collateral publish`. Without such a fact it refuses
+    (NothingAgainst), and nothing is paid. The operator needs no fact: `wattest operator revoke-key`.
+    """
+    contracts, _ = connect(address_book, rpc)
+    payer = LocalSigner.from_file(key_file)
+    enclave_key = read_hex(key, "--key", 20)
+    binding = contracts.referee.address, read_hex(channel, "--channel"), read_hex(operator, "--operator", 20)
+    registered = contracts.registry.registered_verdicts(binding, enclave_key)
+    if not registered:
+        raise KeyNeverRegistered(
+            "the key was never registered there",
+            enclave_key=enclave_key,
+            channel=binding[1],
+            operator=binding[2],
+            hint="check --channel, --operator and --key; keys are on batch headers and in the registry's log",
+        )
+    last = registered[-1]
+    shown = registered_revocation(last.evidence, last.verdict.nonce, last.verdict.workload)
+    receipt = contracts.registry.revoke_with_evidence(payer, binding, enclave_key, shown)
+    if as_json:
+        value = {
+            "key": "0x" + enclave_key.hex(),
+            "registered_at_block": last.registered_at_block,
+            "revoked_at_block": receipt.block_number,
+            "gas": receipt.gas_used,
+        }
+        click.echo(json.dumps(value, sort_keys=True))
+        return
+    click.echo(f"key 0x{enclave_key.hex()} revoked in block {receipt.block_number}, {receipt.gas_used:,} gas")
