@@ -37,7 +37,7 @@ fn leaf_hash<'py>(py: Python<'py>, salt: Buffer, payload: Buffer) -> PyResult<Bo
 #[pyfunction]
 #[pyo3(signature = (left, right, /))]
 fn node_hash<'py>(py: Python<'py>, left: Buffer, right: Buffer) -> PyResult<Bound<'py, PyBytes>> {
-    let node = keccak::Keccak::ONE_BY_ONE.node(&left.hash(py, "left")?, &right.hash(py, "right")?);
+    let node = keccak::Keccak(settings::simd(py)?).node(&left.hash(py, "left")?, &right.hash(py, "right")?);
     Ok(PyBytes::new(py, &node))
 }
 

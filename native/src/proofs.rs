@@ -28,7 +28,7 @@ fn verify_inclusion(
     let (root, leaf) = (root.hash(py, "root")?, leaf.hash(py, "leaf")?);
     let mut nodes = [[0; 32]; PATH_MAX];
     let nodes = siblings(py, path, &mut nodes)?;
-    inclusion::verify(&Keccak::ONE_BY_ONE, &root, &leaf, index, size, nodes).map_err(|fault| raise(py, &fault))
+    inclusion::verify(&Keccak(settings::simd(py)?), &root, &leaf, index, size, nodes).map_err(|fault| raise(py, &fault))
 }
 
 #[pyfunction]

@@ -31,6 +31,7 @@ MAY_BE_UNSAFE = {
     "guests/abi/abi.rs": "where bytes enter and leave a guest; the rest of the guests has none",
     "native/lanes/src/avx2.rs": "calls into the kernel, loads and stores of a register",
     "native/lanes/src/avx512.rs": "the same",
+    "native/lanes/src/avx512_one.rs": "the same",
     "native/lanes/src/neon.rs": "the same",
     "native/lanes/src/prefetch.rs": "a hint that takes a pointer and reads nothing",
 }

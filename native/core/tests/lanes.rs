@@ -86,3 +86,30 @@ fn bare_permutations_agree_between_kernels() {
     }
     assert!(!states.is_empty());
 }
+
+#[test]
+fn one_node_is_the_same_by_every_kernel() {
+    let mut hash = [0x5a; 32];
+    for step in 0..64_u8 {
+        let other = keccak::keccak256(&[step]);
+        let expected = Keccak::ONE_BY_ONE.node(&hash, &other);
+        for simd in Simd::available() {
+            assert_eq!(Keccak(simd).node(&hash, &other), expected, "{}", simd.name());
+        }
+        hash = expected;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn one_state_alone_is_permuted_as_in_general_registers() {
+    use wattest_lanes::{Avx512One, Kernel, Scalar, State};
+
+    let Some(kernel) = Avx512One::detect() else { return };
+    let (mut state, mut expected) = (State([[7_u64]; 25]), State([[7_u64]; 25]));
+    for _ in 0..10 {
+        kernel.permute(&mut state);
+        Scalar.permute(&mut expected);
+        assert_eq!(state.0, expected.0);
+    }
+}

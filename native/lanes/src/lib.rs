@@ -14,11 +14,13 @@ mod simd;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_one;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
 #[cfg(target_arch = "x86_64")]
-pub use {avx2::Avx2, avx512::Avx512};
+pub use {avx2::Avx2, avx512::Avx512, avx512_one::Avx512One};
 
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;

@@ -73,6 +73,23 @@ impl Simd {
         }
     }
 
+    /// Keccak-256 of one block in the registers of this kernel, where that is faster than in general ones; else None.
+    #[inline]
+    pub fn hash_one(self, block: &crate::Block<1>) -> Option<crate::Digest<1>> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => crate::Avx512One::detect().map(|kernel| {
+                let mut digest = crate::Digest([[0]; crate::DIGEST_WORDS]);
+                kernel.hash(block, &mut digest);
+                digest
+            }),
+            _ => {
+                let _ = block;
+                None
+            }
+        }
+    }
+
     /// Hands the kernel itself to `task`, which is so compiled once for each number of lanes.
     #[inline]
     pub fn run<T: Task>(self, task: T) -> T::Output {
