@@ -40,9 +40,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
         match Column::extract(object)? {
             Column::Borrowed(bytes) => Ok(Self::Borrowed(bytes)),
             Column::Shared(view) => Ok(Self::Copied(view.to_vec(object.py())?)),
+            Column::Signed(view) => {
+                Ok(Self::Copied(view.to_vec(object.py())?.into_iter().map(i8::cast_unsigned).collect()))
+            }
         }
     }
 }
+
+const SCATTERED: &str = "its bytes do not lie one after the other";
 
 /// A large input that is not copied as a whole.
 pub enum Column {
@@ -50,6 +55,8 @@ pub enum Column {
     Borrowed(PyBackedBytes),
     /// Somebody else's memory.
     Shared(PyBuffer<u8>),
+    /// The same, of bytes that pass for signed ones: Arrow's buffers say so.
+    Signed(PyBuffer<i8>),
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Column {
@@ -60,6 +67,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Column {
             return Ok(Self::Borrowed(object.extract::<PyBackedBytes>()?));
         }
         let py = object.py();
+        if let Ok(view) = PyBuffer::<i8>::get(&object) {
+            return if view.is_c_contiguous() { Ok(Self::Signed(view)) } else { Err(refuse_buffer(py, SCATTERED)) };
+        }
         let view = PyBuffer::<u8>::get(&object).map_err(|error| {
             if error.is_instance_of::<PyTypeError>(py) || !error.is_instance_of::<PyBufferError>(py) {
                 return error;
@@ -67,7 +77,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Column {
             refuse_buffer(py, "its items are not single bytes, or it cannot be read in place")
         })?;
         if !view.is_c_contiguous() {
-            return Err(refuse_buffer(py, "its bytes do not lie one after the other"));
+            return Err(refuse_buffer(py, SCATTERED));
         }
         Ok(Self::Shared(view))
     }
@@ -79,6 +89,7 @@ impl Column {
         match self {
             Self::Borrowed(bytes) => bytes.len(),
             Self::Shared(view) => view.item_count(),
+            Self::Signed(view) => view.item_count(),
         }
     }
 
@@ -86,7 +97,7 @@ impl Column {
     fn steady(&self) -> Option<&[u8]> {
         match self {
             Self::Borrowed(bytes) => Some(bytes),
-            Self::Shared(_) => None,
+            Self::Shared(_) | Self::Signed(_) => None,
         }
     }
 
@@ -95,6 +106,10 @@ impl Column {
         match self {
             Self::Borrowed(bytes) => bytes.get(range).map(<[u8]>::to_vec),
             Self::Shared(view) => Some(view.as_slice(py)?.get(range)?.iter().map(ReadOnlyCell::get).collect()),
+            Self::Signed(view) => {
+                let cells = view.as_slice(py)?.get(range)?.iter();
+                Some(cells.map(|cell| cell.get().cast_unsigned()).collect())
+            }
         }
     }
 }

@@ -49,6 +49,7 @@ def tree() -> MerkleTree:
         memoryview(PAYLOADS),
         memoryview(b"xx" + PAYLOADS)[2:],
         np.frombuffer(PAYLOADS, dtype=np.uint8),
+        np.frombuffer(PAYLOADS, dtype=np.int8),  # as Arrow shows its buffers
         np.frombuffer(PAYLOADS, dtype=np.uint8).reshape(5, 12),
         np.frombuffer(PAYLOADS, dtype=RECORD).view(np.uint8),
         array("B", PAYLOADS),
