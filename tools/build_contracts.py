@@ -23,7 +23,16 @@ FORGE = ROOT / "tools" / "forge"
 SOLC = ROOT / "node_modules" / "solc" / "package.json"
 
 # every contract that is deployed, and the interfaces that clients decode with are inside these
-SHIPPED = ("AppraiserQuorum", "CollateralRegistry", "DcapVerifier", "DemoToken", "EnclaveRegistry", "FirstLight", "Payouts", "Referee")
+SHIPPED = (
+    "AppraiserQuorum",
+    "CollateralRegistry",
+    "DcapVerifier",
+    "DemoToken",
+    "EnclaveRegistry",
+    "FirstLight",
+    "Payouts",
+    "Referee",
+)
 
 
 def has_toolchain() -> bool:

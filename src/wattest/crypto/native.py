@@ -3,7 +3,7 @@
 Decided here: which names the rooms above may use, and that a fault of the core arrives as ``Fault`` with a name and
 fields. Not decided here: how a room words a fault; ``crypto`` and ``merkle`` each turn it into their own leaf class.
 Buffers are ``bytes`` or any C-contiguous buffer of single bytes: numpy records as ``array.view("u1")`` or
-``array.tobytes()``, an Arrow column of fixed-size binary by its data buffer (of signed bytes). ``WATTEST_SIMD`` (scalar, avx2, avx512,
+``array.tobytes()``, an Arrow column of fixed-size binary by its data buffer. ``WATTEST_SIMD`` (scalar, avx2, avx512,
 neon) forces a kernel and ``WATTEST_THREADS`` bounds the threads of one call; the core reads each once, when needed,
 and the bytes that come out are the same for every choice.
 """
