@@ -30,8 +30,9 @@ contract FirstLight is IFirstLight {
         view
         returns (bool accepted, address signer)
     {
-        signer =
-            Secp256k1Signature.tryRecover(keccak256(abi.encodePacked("wattest/first-light/1", textDigest)), signature);
+        signer = Secp256k1Signature.tryRecover(
+            keccak256(abi.encodePacked("wattest/first-light/1", textDigest)), signature
+        );
         accepted = registry.isActiveKey(referee, channel, signer);
     }
 }
