@@ -5,7 +5,6 @@ import {EnclaveReport, ReportPins} from "./dcap/EnclaveReport.sol";
 import {IntelRoot} from "./dcap/IntelRoot.sol";
 import {QuoteSignatures} from "./dcap/QuoteSignatures.sol";
 import {SgxQuote} from "./dcap/SgxQuote.sol";
-import {TcbStatus} from "./dcap/TcbStatus.sol";
 import {ICollateralRegistry} from "./interfaces/ICollateralRegistry.sol";
 import {IDcapVerifier} from "./interfaces/IDcapVerifier.sol";
 import {IEnclaveRegistry} from "./interfaces/IEnclaveRegistry.sol";
