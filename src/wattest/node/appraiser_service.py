@@ -25,6 +25,7 @@ from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.node.appraiser import Appraiser, RegistrationRequest
 from wattest.node.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
+from wattest.node.server_thread import ServerThread
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.report_data import KeyBinding
 from wattest.protocol.verdict import EvidenceVerdict, parse_verdict
@@ -108,8 +109,11 @@ def parse_request(body: bytes) -> tuple[RegistrationRequest, int]:
     return request, _number(value, "issued_at")
 
 
-class AppraiserServer:
+class AppraiserServer(ServerThread):
     """One appraiser's server, in a thread of its own; ``start`` returns once it listens."""
+
+    WHAT = "the appraiser's server"
+    NOT_STARTED = AppraiserNotStarted
 
     def __init__(
         self,
@@ -121,64 +125,12 @@ class AppraiserServer:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        super().__init__(host, port)
         self._appraiser = appraiser
         self._client = client
         self._registry = registry
         self._referee = referee
-        self._host = host
-        self.port = port
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-
-    @property
-    def url(self) -> str:
-        """The server's address."""
-        return f"http://{self._host}:{self.port}"
-
-    def start(self) -> AppraiserServer:
-        """Listen; raises ``AppraiserNotStarted`` when the port is taken."""
-        failed: list[OSError] = []
-        listening = threading.Event()
-
-        def serve() -> None:
-            try:
-                asyncio.run(self._serve(listening))
-            except OSError as error:
-                failed.append(error)
-            finally:
-                listening.set()
-
-        self._thread = threading.Thread(target=serve, name="appraiser-http", daemon=True)
-        self._thread.start()
-        listening.wait()
-        if failed:
-            self._thread.join()
-            raise AppraiserNotStarted(
-                "the appraiser's server cannot listen",
-                retryable=False,
-                address=f"{self._host}:{self.port}",
-                cause=str(failed[0]),
-                hint="choose another port",
-            )
-        return self
-
-    def stop(self) -> None:
-        """Stop listening; safe to call twice."""
-        if self._loop is not None and self._stopping is not None and self._thread is not None:
-            if self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(10)
-            self._loop = None
-
-    def __enter__(self) -> AppraiserServer:
-        """Start."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
 
     def judge(self, body: bytes) -> dict[str, str]:
         """The answer to one request.
@@ -207,9 +159,7 @@ class AppraiserServer:
         verdict, signer, signature = self._appraiser.ask(request, self._registry, issued_at)
         return {"verdict": verdict.to_bytes().hex(), "appraiser": signer.hex(), "signature": signature.hex()}
 
-    async def _serve(self, listening: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+    async def _serve(self, stopping: asyncio.Event, listening: threading.Event) -> None:
         application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[self._guard])
         application.add_routes([web.post(PATH, self._verdict)])
         runner = web.AppRunner(application, access_log=None, keepalive_timeout=15, max_line_size=8190)
@@ -219,7 +169,7 @@ class AppraiserServer:
             await site.start()
             self.port = runner.addresses[0][1]
             listening.set()
-            await self._stopping.wait()
+            await stopping.wait()
         finally:
             await runner.cleanup()
 

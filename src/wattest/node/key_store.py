@@ -274,7 +274,7 @@ class KeyStore:
         place = (batch.channel, batch.sequence)
         with self._database.transaction():
             for table in ("wrapped_key", "entry", "batch"):
-                self._database.run(f"DELETE FROM {table} WHERE channel = ? AND sequence = ?", *place)  # noqa: S608
+                self._database.run(f"DELETE FROM {table} WHERE channel = ? AND sequence = ?", *place)  # noqa: S608 - our own tables
             self._database.run(
                 "UPDATE device_block SET sequence = NULL, refused = ? WHERE channel = ? AND sequence = ?",
                 "the batch of the period missed its commit deadline" if past_deadline else None,

@@ -30,17 +30,20 @@ from wattest.node.pccs_wire import (
     encode_chain_field,
     encode_signed_statement,
 )
+from wattest.node.server_thread import ServerThread
 
 Source = Callable[[int], Sequence[Endorsements]]
-_STOP_S = 10.0
 
 
 class ServiceNotStarted(TransportError):
     """The service could not listen."""
 
 
-class PccsServer:
+class PccsServer(ServerThread):
     """Serves from a thread of its own; ``source`` gives all collateral at hand at a time (unix seconds)."""
+
+    WHAT = "the collateral service"
+    NOT_STARTED = ServiceNotStarted
 
     def __init__(
         self,
@@ -51,68 +54,15 @@ class PccsServer:
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(host, port)
         self._source = source
-        self._host, self.port = host, port
         self._tls, self._clock = tls, clock
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
 
     @property
-    def url(self) -> str:
-        """The service's address."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
+    def _scheme(self) -> str:
+        return "https" if self._tls else "http"
 
-    def start(self) -> PccsServer:
-        """Listen.
-
-        Raises:
-            ServiceNotStarted: the port is taken, or the address is not this machine's.
-        """
-        failure: list[OSError] = []
-        listening = threading.Event()
-
-        def serve() -> None:
-            try:
-                asyncio.run(self._serve(listening))
-            except OSError as error:
-                failure.append(error)
-            finally:
-                listening.set()
-
-        self._thread = threading.Thread(target=serve, name="pccs-http", daemon=True)
-        self._thread.start()
-        listening.wait()
-        if failure:
-            self._thread.join()
-            raise ServiceNotStarted(
-                "the collateral service cannot listen",
-                retryable=False,
-                address=f"{self._host}:{self.port}",
-                cause=str(failure[0]),
-                hint="choose another port",
-            )
-        return self
-
-    def stop(self) -> None:
-        """Stop listening; safe to call twice."""
-        if self._loop is not None and self._stopping is not None and self._thread is not None:
-            if self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(_STOP_S)
-            self._loop = None
-
-    def __enter__(self) -> PccsServer:
-        """Start."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
-
-    async def _serve(self, listening: threading.Event) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+    async def _serve(self, stopping: asyncio.Event, listening: threading.Event) -> None:
         application = web.Application()
         application.add_routes(
             [
@@ -129,7 +79,7 @@ class PccsServer:
             await site.start()
             self.port = runner.addresses[0][1]
             listening.set()
-            await self._stopping.wait()
+            await stopping.wait()
         finally:
             await runner.cleanup()
 

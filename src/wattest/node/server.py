@@ -23,6 +23,7 @@ from wattest.metering.device_block import parse_device_block, verify_device_bloc
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, ForeignMeter, Inbox, InboxFull
 from wattest.node.operator import entry_inclusion
+from wattest.node.server_thread import ServerThread
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
 
 FORMAT = "wattest/operator/1"
@@ -118,8 +119,11 @@ class _Gate(asyncio.Protocol):
         self._handler.resume_writing()
 
 
-class OperatorServer:
+class OperatorServer(ServerThread):
     """Serves one operator's store from a thread of its own; ``start`` returns once it listens."""
+
+    WHAT = "the operator's server"
+    NOT_STARTED = ServerNotStarted
 
     def __init__(
         self,
@@ -136,6 +140,7 @@ class OperatorServer:
         production: bool = False,
         unsafe_behaviour: UnsafeBehaviour | None = None,
     ) -> None:
+        super().__init__(host, port)
         self._unsafe = unsafe_behaviour or UnsafeBehaviour()
         if production and not self._unsafe.is_empty:
             raise ConfigError("production operators withhold nothing and show one header", hint="remove the cheat")
@@ -144,67 +149,12 @@ class OperatorServer:
         self._inbox = inbox
         self._identity = {"operator": operator.hex(), "chain_id": str(chain_id), "referee": referee.hex()}
         self._duties = {duty.channel.id: duty for duty in duties}
-        self._host = host
-        self.port = port
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
         self._heavy = asyncio.Semaphore(MAX_HEAVY_REQUESTS)
         self._gates: dict[asyncio.BaseTransport, _Gate] = {}
         self._reader = threading.local()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
 
-    @property
-    def url(self) -> str:
-        """The server's address."""
-        return f"http://{self._host}:{self.port}"
-
-    def start(self) -> OperatorServer:
-        """Listen; raises ``ServerNotStarted`` when the port is taken."""
-        ready: list[BaseException | None] = []
-        listening = threading.Event()
-
-        def serve() -> None:
-            try:
-                asyncio.run(self._serve(ready, listening))
-            except OSError as error:
-                ready.append(error)
-            finally:
-                listening.set()
-
-        self._thread = threading.Thread(target=serve, name="operator-http", daemon=True)
-        self._thread.start()
-        listening.wait()
-        if ready and ready[0] is not None:
-            self._thread.join()
-            raise ServerNotStarted(
-                "the operator's server cannot listen",
-                retryable=False,
-                address=f"{self._host}:{self.port}",
-                cause=str(ready[0]),
-                hint="choose another port",
-            )
-        return self
-
-    def stop(self) -> None:
-        """Stop listening; safe to call twice."""
-        if self._loop is not None and self._stopping is not None and self._thread is not None:
-            if self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(10)
-            self._loop = None
-
-    def __enter__(self) -> OperatorServer:
-        """Start."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
-
-    async def _serve(self, ready: list[BaseException | None], listening: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+    async def _serve(self, stopping: asyncio.Event, listening: threading.Event) -> None:
         application = web.Application(client_max_size=MAX_INBOX_FILE_BYTES, middlewares=[self._guard])
         batch = "/v1/channels/{channel}/batches/{sequence}"
         application.add_routes(
@@ -229,13 +179,12 @@ class OperatorServer:
         assert handlers is not None
         listener: asyncio.Server | None = None
         try:
-            listener = await self._loop.create_server(
+            listener = await asyncio.get_running_loop().create_server(
                 lambda: _Gate(handlers(), self._gates), self._host, self.port, backlog=128, reuse_address=True
             )
             self.port = listener.sockets[0].getsockname()[1]
-            ready.append(None)
             listening.set()
-            await self._stopping.wait()
+            await stopping.wait()
         finally:
             if listener is not None:
                 listener.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -84,7 +85,7 @@ def withdraw(
         entries = [
             _Entry(
                 f"status {one.status.name}, advisories {one.advisories.hex()}",
-                lambda one=one: verifier.withdraw_status(manager, referee, name, one),  # type: ignore[misc]
+                partial(verifier.withdraw_status, manager, referee, name, one),
             )
             for one in policy.statuses
             if one.status is TcbStatus[status]
@@ -105,7 +106,7 @@ def withdraw(
         entries = [
             _Entry(
                 f"{field} {enclave.hex()}, root {one.root.hex()}, workload {one.workload.hex()}",
-                lambda one=one: verifier.withdraw_reference(manager, referee, name, one),  # type: ignore[misc]
+                partial(verifier.withdraw_reference, manager, referee, name, one),
             )
             for one in policy.references
             if getattr(one, field) == enclave and wanted in {None, one.workload}

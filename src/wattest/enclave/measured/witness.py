@@ -111,7 +111,7 @@ class Asker:
             "blocks": list(work.blocks),
         }
 
-    def answer(self, message: Fields, peer: Peer) -> None:  # noqa: ARG002
+    def answer(self, message: Fields, peer: Peer) -> None:  # noqa: ARG002 - judged at opening
         """Take the verdict, if it is of this work and signed by the key it names.
 
         Raises: PeerMisspoke.
@@ -141,7 +141,7 @@ class Witness:
     def open(self, peer: Peer) -> None:
         """Nothing: the asker speaks first."""
 
-    def answer(self, message: Fields, peer: Peer) -> dict[str, object]:  # noqa: ARG002
+    def answer(self, message: Fields, peer: Peer) -> dict[str, object]:  # noqa: ARG002 - judged at opening
         """The signed verdict.
 
         Raises: PeerMisspoke, WitnessRefused.
