@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wattest.errors import InputError
-from wattest.metering.records import DEVICE_RECORD, make_device_records
+from wattest.metering.records import DEVICE_RECORD, RECORD_VERSION
 from wattest.units import SECONDS_PER_DAY
 
 MAX_METERS = 10_000_000
@@ -62,15 +62,15 @@ class Fleet:
         number = np.arange(first, first + count, dtype=np.uint64)
         start, energies = self._imports(number, day)
         solar_start, exports = self._exports(number, day)
-        made = np.empty((count, QUARTERS), DEVICE_RECORD)
-        begun = (FIRST_DAY + day) * SECONDS_PER_DAY + QUARTER_S * np.arange(QUARTERS)
-        registers = start[:, None] + np.cumsum(energies, axis=1)
-        fed = solar_start[:, None] + np.cumsum(exports, axis=1)
-        for at in range(count):
-            made[at] = make_device_records(
-                int(number[at]).to_bytes(16, "big"), start=begun, duration_s=QUARTER_S, import_register=registers[at],
-                export_register=fed[at], import_milliwatt_hours=energies[at], export_milliwatt_hours=exports[at],
-            )  # fmt: skip
+        made = np.zeros((count, QUARTERS), DEVICE_RECORD)
+        made["version"] = RECORD_VERSION
+        made["pseudonym"][:, :, 8:] = number.astype(">u8").view(np.uint8).reshape(count, 1, 8)
+        made["start"] = (FIRST_DAY + day) * SECONDS_PER_DAY + QUARTER_S * np.arange(QUARTERS)
+        made["duration_s"] = QUARTER_S
+        made["import_register"] = start[:, None] + np.cumsum(energies, axis=1)
+        made["export_register"] = solar_start[:, None] + np.cumsum(exports, axis=1)
+        made["import_milliwatt_hours"] = energies
+        made["export_milliwatt_hours"] = exports
         return made
 
     def _imports(self, number: U64, day: int) -> tuple[I64, I64]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from gas_world import ETHER, GasWorld, Operator, octets
 from measure import process_cpu_seconds, process_peak_mebibytes
 
+from compare.progress import Progress
 from compare.rows import Energy, Row
 from wattest.chain.client import ChainClient
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT
@@ -197,12 +198,15 @@ def commit_rows(folder: Path, lanes_count: int, rounds: int) -> list[Row]:
         }
         contenders["wattest"] = lambda commits, _: through_pipeline(lanes, commits)
         contenders[ONE_BY_ONE] = lambda commits, _: one_by_one(lanes, commits)
+        order = {who: place for place, who in enumerate(contenders)}
         energy = Energy()
         rates: dict[str, list[float]] = {who: [] for who in contenders}
         cpu: dict[str, list[float]] = {who: [] for who in contenders}
         chain_cpu: dict[str, list[float]] = {who: [] for who in contenders}
+        progress = stack.enter_context(Progress(work, (rounds + 1) * len(contenders)))
         for number in range(rounds + 1):
-            for who, run in contenders.items():
+            # Every other round the other way round, so that nobody always follows the same neighbour.
+            for who, run in sorted(contenders.items(), key=lambda one: order[one[0]], reverse=bool(number % 2)):
                 commits = lanes.next_commits()
                 if who == ONE_BY_ONE:
                     commits = commits[::ONE_BY_ONE_SHARE]
@@ -216,6 +220,7 @@ def commit_rows(folder: Path, lanes_count: int, rounds: int) -> list[Row]:
                     cpu[who].append(time.process_time() - before[0])
                     chain_cpu[who].append(process_cpu_seconds(process_id) - before[1])
                 lanes.settle(commits)
+                progress.advance()
         rows = [
             Row(
                 work, who, "commits/s", tuple(rates[who]), sum(cpu[who]) / rounds, process_peak_mebibytes(),
@@ -229,17 +234,22 @@ def commit_rows(folder: Path, lanes_count: int, rounds: int) -> list[Row]:
         ]  # fmt: skip
         ours = next(row for row in rows if row.who == "wattest")
         rows = [row.compared(ours) for row in rows]
-        # Round by round: what else the machine does changes within one run, but little between neighbours.
-        raws_by_round = zip(*(rates[who] for who in contenders if who.startswith("prepared")), strict=True)
-        shares = tuple(mine / max(raw) for mine, raw in zip(rates["wattest"], raws_by_round, strict=True))
-        met = "met" if statistics.median(shares) >= TARGET_SHARE else "missed"
-        return [
-            *rows,
-            Row(
-                work, "wattest, share of the faster prepared rate", "", shares, 0.0, 0.0, lanes_count, clock="wall",
-                target=f"at least {TARGET_SHARE}: {met}",
-            ),
-        ]  # fmt: skip
+        return [*rows, share_row(rows, rates, work, lanes_count)]
+
+
+def share_row(rows: Sequence[Row], rates: dict[str, list[float]], work: str, lanes_count: int) -> Row:
+    """Our rate over that of the prepared contender whose median is the higher one.
+
+    Round by round: what else the machine does changes within one run, but little between neighbours. The contender is
+    chosen by its median and not anew in each round, which would compare us with its luck.
+    """
+    fastest = max((row for row in rows if row.who.startswith("prepared")), key=lambda row: row.median)
+    shares = tuple(mine / raw for mine, raw in zip(rates["wattest"], rates[fastest.who], strict=True))
+    met = "met" if statistics.median(shares) >= TARGET_SHARE else "missed"
+    return Row(
+        work, "wattest, share of the faster prepared rate", "", shares, 0.0, 0.0, lanes_count, clock="wall",
+        note=f"round by round over {fastest.who!r}", target=f"at least {TARGET_SHARE}: {met}",
+    )  # fmt: skip
 
 
 def _pourer(lanes: Lanes, window: int) -> Callable[[list[Commit], list[bytes]], None]:

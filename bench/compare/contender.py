@@ -3,7 +3,8 @@
 ``{"op": "prepare", "work": NAME, "n": N}`` makes the input and shows that the work is right (what verifies must refuse
 an altered input); ``{"op": "run"}`` does the work once and answers with ``wall_s``, ``cpu_s``, ``items`` and
 ``check``. Inputs are made before the clock starts, garbage is collected before it, and the runner reads the peak
-memory from outside.
+memory from outside. ``{"op": "run", "turn": K}`` says which piece of a work in pieces is meant: such a work makes each
+piece when it is asked for it, and answers by a clock of its own (``Timed``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -23,8 +25,25 @@ VERIFIED, VERIFIED_AGAIN = 40, 50
 """Proofs that are verified, and how often each in one run: few, since one peer makes them slowly."""
 
 
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a run found that had a clock of its own, since it makes its input when it is asked for it.
+
+    ``cpu_s`` counts every process that did the work; ``peak_mib`` is of those that the runner does not see; ``parts``
+    are times on the way, by name.
+    """
+
+    items: int
+    wall_s: float
+    cpu_s: float
+    peak_mib: float = 0.0
+    parts: dict[str, float] = field(default_factory=dict)
+
+
 class Work(ABC):
-    """One piece of work of one contender."""
+    """One piece of work of one contender; ``turn`` is the piece that is asked for."""
+
+    turn = 0
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -88,11 +107,15 @@ def serve(works: dict[str, Callable[[int], Work]]) -> None:
             answer: dict[str, object] = {"ready": True}
         else:
             assert work is not None
+            work.turn = asked.get("turn", 0)
             gc.collect()
             cpu, begun = time.process_time(), time.perf_counter()
             result = work.run()
             wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
-            answer = {"wall_s": wall_s, "cpu_s": cpu_s, "items": work.items, "check": work.check(result)}
+            if isinstance(result, Timed):
+                answer = {**asdict(result), "check": ""}
+            else:
+                answer = {"wall_s": wall_s, "cpu_s": cpu_s, "items": work.items, "check": work.check(result)}
             del result
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

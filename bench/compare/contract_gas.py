@@ -13,7 +13,7 @@ from measure import REPOSITORY
 
 from compare.contender import altered, octets
 from compare.rows import Row
-from compare.runner import PeerMissing
+from compare.runner import PeerMissing, Run
 from wattest.chain.abi import ContractAbi
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
@@ -78,7 +78,7 @@ def sorted_root(leaf: bytes, path: list[bytes]) -> bytes:
     return leaf
 
 
-def gas_rows(quick: bool) -> list[Row]:
+def gas_rows(run: Run) -> list[Row]:
     """Both, over several proofs."""
     abi, ours, theirs = compiled(), [], []
     with ExitStack() as stack:
@@ -89,7 +89,7 @@ def gas_rows(quick: bool) -> list[Row]:
         anvil.fund(signer.address, 10**20)
         address = client.deploy(signer, abi).contract_address
         assert address is not None
-        for seed in range(3 if quick else 20):
+        for seed in range(3 if run.quick else 20):
             data = octets(32 * (DEPTH + 1), seed=seed)
             leaf, *path = (data[at : at + 32] for at in range(0, len(data), 32))
             index = int.from_bytes(leaf[:4], "big") % (1 << DEPTH)

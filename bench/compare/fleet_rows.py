@@ -1,64 +1,159 @@
-"""Fleets of growing size: generating, the batch tree, sealing. The cost of one reading or entry must stay."""
+"""Fleets of growing size: generating, the batch tree, sealing. The cost of one reading or entry must stay.
+
+Every size is a process of its own, and the sizes take turns: the largest fleet goes through all its pieces, and in
+between, evenly spaced, the smaller ones through theirs, so that whatever else the machine does meets all alike. A
+piece that is measured is kept in a file at once: a run that was cut short goes on with the next.
+"""
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
+from compare.fleet_contender import PIECE, SEAL_SERIES, SHARD_ENTRIES, pieces
+from compare.progress import Progress
 from compare.rows import STATED_WATTS, Row
-from compare.runner import FOLDER, ContenderFailed
+from compare.runner import Contender, NotABenchmark, Process, Run, python
+from wattest.chain.files import write_atomically
 
 FLAT = 0.10
-SIZES = {
-    "generate": ((10**4, 10**5, 10**6, 10**7), (10**3, 10**4)),
-    "tree": ((10**4, 10**5, 10**6, 10**7), (10**4, 10**5)),
-    "seal": ((10**3, 10**4, 10**5, 10**6), (10**2, 10**3)),
-}
-TITLES = {
-    "generate": ("a day of a fleet, generated", "ns/reading", "at most 40 pieces of 10,000 meters, evenly spaced"),
-    "tree": ("batch tree in shards of 2^20 entries", "ns/entry", "entries of 118 bytes, salted; one thread"),
-    "seal": (
-        "a day of a fleet, signed blocks to signed headers", "ns/reading",
-        "batches of up to 10,000 series, at most 10 of them, evenly spaced, through one enclave; signing not counted",
+TURNS_LEAST = 9
+MOST_GENERATED = 40
+DAY_OF_A_HUNDRED_MILLION = 1_041_667
+"""Meters whose day of 96 quarter hours is 10^8 readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One kind of work at its sizes, and from which size on its cost must stay."""
+
+    work: str
+    unit: str
+    note: str
+    sizes: tuple[int, ...]
+    quick_sizes: tuple[int, ...]
+    piece: int
+    most_turns: int = 0
+    flat_from: int = 0
+
+    def turns(self, n: int) -> int:
+        """Pieces that are measured at a size: all of them, but at least a few."""
+        count = max(pieces(n, self.piece), TURNS_LEAST)
+        return min(count, self.most_turns) if self.most_turns else count
+
+
+GROWTHS = {
+    "generate": Growth(
+        "a day of a fleet, generated", "ns/reading", f"at most {MOST_GENERATED} pieces of 10,000 meters",
+        (10**4, 10**5, 10**6, 10**7), (10**3, 10**4), PIECE, MOST_GENERATED,
+    ),
+    "tree": Growth(
+        "batch tree in shards of 2^20 entries", "ns/entry", "entries of 118 bytes, salted",
+        (10**4, 10**5, 10**6, 10**7), (10**4, 10**5), SHARD_ENTRIES, flat_from=10**4,
+    ),
+    "seal": Growth(
+        "a day of a fleet, signed blocks to signed headers and wrapped keys", "ns/reading",
+        "every series of the fleet, in batches of up to 10,000, through one enclave; signing by meters not counted",
+        (10**3, 10**4, 10**5, DAY_OF_A_HUNDRED_MILLION), (10**2, 10**3), SEAL_SERIES, flat_from=10**4,
     ),
 }  # fmt: skip
-TARGETED = {"tree": 10**4, "seal": 10**4}
 
 
-def fleet_work() -> list[tuple[str, Callable[[bool], list[Row]]]]:
+def fleet_work() -> list[tuple[str, Callable[[Run], list[Row]]]]:
     """Three pieces."""
-    return [(kind, partial(sizes, kind)) for kind in SIZES]
+    return [(kind, partial(growth_rows, kind)) for kind in GROWTHS]
 
 
-def sizes(kind: str, quick: bool) -> list[Row]:
-    """Every size of one kind, each in a process of its own, and how flat the cost is from 10^4 on."""
-    work, unit, note = TITLES[kind]
-    rows = [_row(kind, n, work, unit, note) for n in SIZES[kind][quick]]
-    compared = [row for row in rows if row.n >= TARGETED.get(kind, 0)]
-    smallest = compared[0]
-    widest = max(abs(row.median / smallest.median - 1) for row in compared)
+def schedule(turns: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """(size, turn) for every turn of every size, each size's spread over the whole run."""
+    most = max(turns.values())
+    for step in range(most):
+        for n, count in turns.items():
+            turn = step * count // most
+            if step == 0 or (step - 1) * count // most < turn:
+                yield n, turn
+
+
+def growth_rows(kind: str, run: Run) -> list[Row]:
+    """Every size of one kind, and how flat the cost is."""
+    growth = GROWTHS[kind]
+    sizes = growth.quick_sizes if run.quick else growth.sizes
+    turns = {n: TURNS_LEAST if run.quick else growth.turns(n) for n in sizes}
+    kept = Kept(run.out / f"fleet-{kind}.pieces", run)
+    with ExitStack() as stack:
+        processes: dict[int, Process] = {}
+        progress = stack.enter_context(Progress(f"fleet: {kind}", sum(turns.values())))
+        for n, turn in schedule(turns):
+            if (n, turn) not in kept.answers:
+                if n not in processes:
+                    contender = Contender(str(n), python("fleet_contender.py"), kind)
+                    processes[n] = stack.enter_context(Process(contender, n))
+                    processes[n].prepare()
+                answer = processes[n].run(turn)
+                kept.keep(n, turn, {**answer, "peak_mib": max(answer["peak_mib"], processes[n].peak_mib)})
+            progress.advance()
+    rows = [_row(growth, n, [kept.answers[n, turn] for turn in range(turns[n])]) for n in sizes]
+    kept.remove()
+    compared = [row for row in rows if row.n >= growth.flat_from] or rows
+    widest = max(abs(row.median / compared[0].median - 1) for row in compared)
     met = "met" if widest <= FLAT else "missed"
-    target = f"within {FLAT:.0%}: {met}" if kind in TARGETED and not quick else ""
-    flat = Row(work, f"largest change of the cost from {smallest.n:,} on", "", (widest,), 0.0, 0.0, rows[-1].n,
-               note="share of the smallest size's median", target=target)  # fmt: skip
-    return [*(row.compared(smallest) for row in rows), flat]
-
-
-def _row(kind: str, n: int, work: str, unit: str, note: str) -> Row:
-    command = [sys.executable, str(FOLDER / "fleet_run.py"), kind, str(n)]
-    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise ContenderFailed(
-            "a fleet's process ended in the middle", retryable=False, kind=kind, size=n, status=done.returncode,
-            hint="what it said stands above",
-        )  # fmt: skip
-    found = json.loads(done.stdout)
-    return Row(
-        work, f"wattest, {n:,}", unit, tuple(found["samples"]), found["cpu_s"], found["peak_mib"], n, note=note,
-        energy_uj=statistics.median(found["samples"]) * STATED_WATTS / 1e3,
-        energy_from=f"processor seconds x {STATED_WATTS:g} W, stated",
+    flat = Row(
+        growth.work, f"largest change of the cost from {compared[0].n:,} on", "", (widest,), 0.0, 0.0, rows[-1].n,
+        note="share of the smallest size's median",
+        target=f"within {FLAT:.0%}: {met}" if growth.flat_from and not run.quick else "",
     )  # fmt: skip
+    return [*(row.compared(compared[0]) for row in rows), flat]
+
+
+def _row(growth: Growth, n: int, answers: list[dict[str, Any]]) -> Row:
+    samples = tuple(1e9 * answer["cpu_s"] / answer["items"] for answer in answers)
+    return Row(
+        growth.work, f"wattest, {n:,}", growth.unit, samples, statistics.median(answer["cpu_s"] for answer in answers),
+        max(answer["peak_mib"] for answer in answers), n, note=growth.note,
+        energy_uj=statistics.median(samples) * STATED_WATTS / 1e3,
+        energy_from=f"processor seconds x {STATED_WATTS:g} W, stated",
+        extra={
+            "items": float(sum(answer["items"] for answer in answers)),
+            "wall_s": sum(answer["wall_s"] for answer in answers),
+        },
+    )  # fmt: skip
+
+
+class Kept:
+    """Pieces that are measured, a line each in a file that goes away when all of them are.
+
+    The first line says what they were measured on: a run elsewhere, on another commit or at another size begins anew.
+    """
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.path = path
+        self.answers: dict[tuple[int, int], dict[str, Any]] = {}
+        head = json.dumps(run.alike)
+        lines = path.read_text().split("\n")[:-1] if run.resume and path.exists() else []  # a torn line has no end
+        if not lines or lines[0] != head:
+            lines = [head]
+        try:
+            for line in lines[1:]:
+                one = json.loads(line)
+                self.answers[one["n"], one["turn"]] = one["answer"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise NotABenchmark(
+                "this file is not what a benchmark wrote", path=path, hint="leave out --resume, or remove the file"
+            ) from error
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+    def keep(self, n: int, turn: int, answer: dict[str, Any]) -> None:
+        """Note one piece."""
+        self.answers[n, turn] = answer
+        with self.path.open("a") as file:
+            file.write(json.dumps({"n": n, "turn": turn, "answer": answer}) + "\n")
+
+    def remove(self) -> None:
+        """Every piece is in its row now."""
+        self.path.unlink(missing_ok=True)

@@ -19,8 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
+from compare.progress import Progress
 from compare.rows import Energy, Row
-from wattest.errors import ConfigError, TransportError, VerificationError
+from wattest.errors import ConfigError, InputError, TransportError, VerificationError
 
 FOLDER = Path(__file__).resolve().parent
 NODE_MODULES = FOLDER.parent / "node_modules"
@@ -36,8 +37,25 @@ class ContenderFailed(TransportError):
     """A contender's process ended, or answered something else than the protocol."""
 
 
+class NotABenchmark(InputError):
+    """No benchmark has this name, or a file is not what a benchmark wrote."""
+
+
 class RootsDiffer(VerificationError):
     """Two contenders that should build one tree came to different roots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one benchmark was asked for: a look or figures, where its files go, and whether it goes on with them.
+
+    ``alike`` says what two runs must have in common for their pieces to stand in one report.
+    """
+
+    quick: bool
+    out: Path
+    resume: bool = False
+    alike: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +124,9 @@ class Process:
         """Make the input."""
         self._ask({"op": "prepare", "work": self.contender.work, "n": self.n})
 
-    def run(self) -> dict[str, Any]:
-        """Do the work once."""
-        return self._ask({"op": "run"})
+    def run(self, turn: int = 0) -> dict[str, Any]:
+        """Do the work once; of work in pieces, the piece ``turn``."""
+        return self._ask({"op": "run", "turn": turn})
 
     @property
     def peak_mib(self) -> float:
@@ -154,10 +172,12 @@ def compete(work: str, contenders: Sequence[Contender], n: int, rounds: int, uni
     require_installed(contenders)
     energy = Energy()
     with ExitStack() as stack:
+        progress = stack.enter_context(Progress(work, len(contenders) * (rounds + 1)))
         processes = [stack.enter_context(Process(contender, n)) for contender in contenders]
         for process in processes:
             process.prepare()
             process.run()
+            progress.advance()
         answers: list[list[dict[str, Any]]] = [[] for _ in processes]
         joules: list[list[float]] = [[] for _ in processes]
         for _ in range(rounds):
@@ -166,6 +186,7 @@ def compete(work: str, contenders: Sequence[Contender], n: int, rounds: int, uni
                 answer = process.run()
                 answers[at].append(answer)
                 joules[at].append(energy.of(begun, answer["cpu_s"]))
+                progress.advance()
         _require_one_root(processes, answers)
         rows = [
             Row(

@@ -18,16 +18,12 @@ from machine import machine_facts
 
 from compare.page import page
 from compare.rows import Row, row_from_json
+from compare.runner import NotABenchmark, Run
 from compare.suites import BENCHMARKS, works
 from wattest.chain.files import write_atomically
-from wattest.errors import InputError
 
 FORMAT = "wattest/bench/1"
 _MAX_BYTES = 16 << 20
-
-
-class NotABenchmark(InputError):
-    """No benchmark has this name, or a file is not what a benchmark wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +54,14 @@ def measure(name: str, *, quick: bool, out: Path, resume: bool) -> Outcome:
     facts["load before"] = f"{os.getloadavg()[0]:.1f} on {facts['cores']} cores"
     facts["size"] = "quick: smaller than what targets speak of" if quick else "full"
     facts["again"] = f"wattest bench {name}"
-    kept = _kept(json_path, facts) if resume else {}
+    run = Run(quick, out, resume, {name: facts[name] for name in ("commit", "size", "processor")})
+    kept = _kept(json_path, run) if resume else {}
     for work in works(name):
         if work.name in kept:
             print(f"{name}: {work.name} is measured already", file=sys.stderr)
             continue
         print(f"{name}: {work.name}", file=sys.stderr, flush=True)
-        kept[work.name] = work.measure(quick)
+        kept[work.name] = work.measure(run)
         value = {"format": FORMAT, "machine": facts,
                  "works": {one: [row.as_json() for row in rows] for one, rows in kept.items()}}  # fmt: skip
         write_atomically(json_path, (json.dumps(value, indent=1) + "\n").encode())
@@ -73,7 +70,7 @@ def measure(name: str, *, quick: bool, out: Path, resume: bool) -> Outcome:
     return Outcome(name, rows, facts, json_path, page_path)
 
 
-def _kept(path: Path, facts: dict[str, str]) -> dict[str, list[Row]]:
+def _kept(path: Path, run: Run) -> dict[str, list[Row]]:
     """What an earlier run left that this one would measure alike."""
     if not path.exists():
         return {}
@@ -83,7 +80,7 @@ def _kept(path: Path, facts: dict[str, str]) -> dict[str, list[Row]]:
         value = json.loads(path.read_bytes())
         if value["format"] != FORMAT:
             raise ValueError("another format")
-        if any(value["machine"].get(name) != facts[name] for name in ("commit", "size", "processor")):
+        if any(value["machine"].get(name) != fact for name, fact in run.alike.items()):
             return {}
         return {work: [row_from_json(row) for row in rows] for work, rows in value["works"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,7 +15,7 @@ from compare.chain_commits import commit_rows
 from compare.contract_gas import gas_rows
 from compare.fleet_rows import fleet_work
 from compare.rows import Row
-from compare.runner import Contender, compete, node, python
+from compare.runner import Contender, Run, compete, node, python
 from compare.seal_rows import seal_work
 from compare.targets import TARGETS, judged
 from wattest.crypto import native
@@ -23,6 +23,7 @@ from wattest.crypto import native
 MRKLE, PYMERKLE, SHA3 = "python:mrkle", "python:pymerkle", "python:sha3"
 LEAVES, QUICK_LEAVES = 1_000_000, 50_000
 ROUNDS, QUICK_ROUNDS = 5, 3
+CHAIN_LANES, CHAIN_ROUNDS = 400, 15
 ONE_THREAD = {"WATTEST_THREADS": "1"}
 _FEWER = "measured at a tenth of the leaves"
 
@@ -32,7 +33,7 @@ class Work:
     """A part of a benchmark that is measured as a whole; what is resumed is always a whole one."""
 
     name: str
-    measure: Callable[[bool], list[Row]]
+    measure: Callable[[Run], list[Row]]
 
 
 def tree_contenders(work: str) -> list[Contender]:
@@ -85,23 +86,23 @@ def _size(quick: bool) -> tuple[int, int]:
     return (QUICK_LEAVES, QUICK_ROUNDS) if quick else (LEAVES, ROUNDS)
 
 
-def _trees(name: str, unit: str) -> Callable[[bool], list[Row]]:
-    def measure(quick: bool) -> list[Row]:
-        n, rounds = _size(quick)
+def _trees(name: str, unit: str) -> Callable[[Run], list[Row]]:
+    def measure(run: Run) -> list[Row]:
+        n, rounds = _size(run.quick)
         title = {
             "merkle": f"a tree of {n:,} leaves, each 112 bytes hashed, from a buffer",
             "proofs": f"one inclusion proof from a tree of {n:,} leaves",
             "verify": f"one inclusion proof verified, tree of {n:,} leaves",
         }[name]
         rows = compete(title, tree_contenders(name), n, rounds, unit)
-        return [*rows, *judged(rows, () if quick else TARGETS[name])]
+        return [*rows, *judged(rows, () if run.quick else TARGETS[name])]
 
     return measure
 
 
-def _chain(quick: bool) -> list[Row]:
+def _chain(run: Run) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="wattest-bench-") as folder:
-        return commit_rows(Path(folder), 80 if quick else 400, 2 if quick else 5)
+        return commit_rows(Path(folder), *((80, 2) if run.quick else (CHAIN_LANES, CHAIN_ROUNDS)))
 
 
 def works(name: str) -> Iterator[Work]:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from compare import runner, session
-from compare.fleet_run import rfc9162_root, spaced
+from compare.fleet_contender import piece_of, pieces, rfc9162_root
+from compare.fleet_rows import GROWTHS, Kept, growth_rows, schedule
 from compare.page import page
 from compare.rows import Energy, Row, row_from_json
-from compare.runner import Contender, ContenderFailed, PeerMissing, RootsDiffer, compete, python
+from compare.runner import Contender, ContenderFailed, PeerMissing, RootsDiffer, Run, compete, python
 from compare.session import NotABenchmark
 from compare.suites import BENCHMARKS, Work, tree_contenders
 from compare.targets import Target, judged
@@ -106,7 +107,8 @@ def test_what_is_measured_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     measured: list[str] = []
 
     def work(name: str) -> Work:
-        def run(quick: bool) -> list[Row]:
+        def run(asked: Run) -> list[Row]:
+            assert asked.out == tmp_path
             measured.append(name)
             if name == "cut" and measured.count("cut") == 1:
                 raise KeyboardInterrupt
@@ -208,8 +210,51 @@ def test_shards_have_the_root_of_the_whole(shards: int, less: int) -> None:
     assert rfc9162_root(roots) == MerkleTree.build(payloads, 8, salts).root
 
 
-def test_pieces_are_spread() -> None:
-    assert spaced(5, 10) == [0, 1, 2, 3, 4]
-    assert spaced(100, 10)[0] == 0
-    assert spaced(100, 10)[-1] == 99
-    assert len(spaced(100, 10)) == 10
+def test_a_fleet_goes_through_all_its_pieces() -> None:
+    assert [piece_of(turn, 25, 10) for turn in range(4)] == [(0, 10), (10, 10), (20, 5), (0, 10)]
+    assert pieces(25, 10) == 3
+    seal = GROWTHS["seal"]
+    largest = max(seal.sizes)
+    assert largest * 96 >= 10**8
+    assert seal.turns(largest) == pieces(largest, seal.piece)
+    assert sum(piece_of(turn, largest, seal.piece)[1] for turn in range(seal.turns(largest))) == largest
+
+
+@given(st.dictionaries(st.integers(1, 10**7), st.integers(1, 120), min_size=1, max_size=4))
+def test_every_turn_of_every_size_comes_once_and_in_order(turns: dict[int, int]) -> None:
+    found: dict[int, list[int]] = {n: [] for n in turns}
+    for n, turn in schedule(turns):
+        found[n].append(turn)
+    assert found == {n: list(range(count)) for n, count in turns.items()}
+
+
+@pytest.mark.parametrize("kind", ["generate", "tree", "seal"])
+def test_a_growing_fleet_is_measured_and_goes_on(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = replace(GROWTHS[kind], sizes=(5, 12), piece=5, most_turns=2)
+    monkeypatch.setitem(GROWTHS, kind, tiny)
+    asked = Run(False, tmp_path, resume=True, alike={"commit": "one"})
+    kept = Kept(tmp_path / f"fleet-{kind}.pieces", asked)
+    kept.keep(12, 0, {"cpu_s": 12e3, "wall_s": 1.0, "items": 12, "peak_mib": 1.0})
+    small, large, flat = growth_rows(kind, asked)
+    assert [len(row.samples) for row in (small, large)] == [2, 2]
+    assert large.samples[0] == 1e12  # the piece that was measured before
+    assert large.samples[1] > 0
+    assert small.peak_mib > 1
+    assert flat.target.startswith("within") == (kind != "generate")
+    assert not kept.path.exists()
+
+
+def test_pieces_of_another_run_are_not_taken(tmp_path: Path) -> None:
+    path, answer = tmp_path / "one.pieces", {"cpu_s": 1.0}
+    asked = Run(False, tmp_path, resume=True, alike={"commit": "one"})
+    Kept(path, asked).keep(1, 0, answer)
+    with path.open("a") as file:
+        file.write('{"n": 1, "tur')  # cut short in the middle of a line
+    assert Kept(path, asked).answers == {(1, 0): answer}
+    assert Kept(path, replace(asked, alike={"commit": "two"})).answers == {}
+    Kept(path, asked).keep(1, 0, answer)
+    assert Kept(path, replace(asked, resume=False)).answers == {}
+    Kept(path, asked).keep(1, 0, answer)
+    path.write_bytes(path.read_bytes() + b"{}\n")
+    with pytest.raises(NotABenchmark):
+        Kept(path, asked)
