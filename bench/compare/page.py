@@ -19,7 +19,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13px } th, td { text-
 svg text { fill: var(--ink); font-size: 12px } .ours { fill: var(--ours) } .peer { fill: var(--peer) }
 .grid { stroke: var(--line) } .curve { stroke: var(--ours); fill: none; stroke-width: 2 } .wide { overflow-x: auto }
 """
-_WIDTH, _BAR, _LABEL = 860, 26, 290
+_WIDTH, _BAR, _LABEL, _NAME_MOST = 920, 26, 330, 52
 
 
 def shown(value: float | None, digits: int = 3) -> str:
@@ -29,6 +29,10 @@ def shown(value: float | None, digits: int = 3) -> str:
     if value and (abs(value) >= 1_000):
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_MOST else name[: _NAME_MOST - 1] + "…"
 
 
 def bars(rows: Sequence[Row], title: str) -> str:
@@ -46,14 +50,14 @@ def bars(rows: Sequence[Row], title: str) -> str:
     for power in range(first, last + 1):
         at = x(10.0**power)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="20" y2="{height - 20}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{height - 6}" text-anchor="middle">{10.0**power:,g}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{height - 6}" text-anchor="middle">{shown(10.0**power)}</text>')
     for number, row in enumerate(rows):
         y = 26 + _BAR * number
         style = "ours" if row.who.startswith("wattest") else "peer"
         words = f"{row.who}: {shown(row.median)} {row.unit}, {shown(min(row.samples))} to {shown(max(row.samples))}"
         parts.append(
             f'<g><title>{escape(words)}</title><text x="{_LABEL - 8}" y="{y + 14}" text-anchor="end">'
-            f'{escape(row.who[:44])}</text><rect class="{style}" x="{_LABEL}" y="{y + 3}" height="{_BAR - 10}" '
+            f'{escape(_short(row.who))}</text><rect class="{style}" x="{_LABEL}" y="{y + 3}" height="{_BAR - 10}" '
             f'width="{max(1.0, x(row.median) - _LABEL):.1f}"/><line class="grid" x1="{x(min(row.samples)):.1f}" '
             f'x2="{x(max(row.samples)):.1f}" y1="{y + 11}" y2="{y + 11}" stroke-width="3"/>'
             f'<text x="{x(max(row.samples)) + 6:.1f}" y="{y + 14}">{shown(row.median)}</text></g>'
@@ -79,12 +83,13 @@ def curve(rows: Sequence[Row], title: str) -> str:
         parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{shown(top * step / 4)}</text>')
     points = [place(row, row.median) for row in rows]
     parts.append('<polyline class="curve" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) + '"/>')
-    for row, (x, y) in zip(rows, points, strict=True):
+    anchors = ["start", *["middle"] * (len(rows) - 2), "end"]
+    for row, anchor, (x, y) in zip(rows, anchors, points, strict=True):
         ends = [place(row, value)[1] for value in (min(row.samples), max(row.samples))]
         parts.append(
             f'<g><title>{row.n:,}: {shown(row.median)} {escape(row.unit)}</title><line class="grid" x1="{x:.1f}" '
             f'x2="{x:.1f}" y1="{ends[0]:.1f}" y2="{ends[1]:.1f}" stroke-width="3"/><circle class="ours" cx="{x:.1f}" '
-            f'cy="{y:.1f}" r="4"/><text x="{x:.1f}" y="{height - 20}" text-anchor="middle">{row.n:,}</text></g>'
+            f'cy="{y:.1f}" r="4"/><text x="{x:.1f}" y="{height - 20}" text-anchor="{anchor}">{row.n:,}</text></g>'
         )
     parts.append(f'<text x="{left}" y="12">{escape(rows[0].unit)}</text></svg>')
     return "".join(parts)
@@ -95,8 +100,9 @@ def table(rows: Sequence[Row]) -> str:
     heads = ("who", "median", "unit", "spread", "speed ratio", "CPU s", "peak MiB", "n", "clock", "energy, uJ each", "")
     lines = ["<div class=wide><table><tr>" + "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr>"]
     for row in rows:
-        numbers = (shown(row.median), row.unit, f"{row.spread:.0%}", shown(row.speed_ratio), shown(row.cpu_s),
-                   shown(row.peak_mib, 4), f"{row.n:,}", row.clock, shown(row.energy_uj))  # fmt: skip
+        numbers = (shown(row.median), row.unit, f"{row.spread:.0%}" if len(row.samples) > 1 else "",
+                   shown(row.speed_ratio), shown(row.cpu_s or None), shown(row.peak_mib or None, 4), f"{row.n:,}",
+                   row.clock, shown(row.energy_uj))  # fmt: skip
         cells = "".join(f"<td class=n>{escape(number)}</td>" for number in numbers)
         note = "; ".join(part for part in (row.target, row.note) if part)
         lines.append(f"<tr><td>{escape(row.who)}</td>{cells}<td>{escape(note)}</td></tr>")
@@ -115,7 +121,8 @@ def page(name: str, rows: Sequence[Row], machine: Mapping[str, str]) -> str:
     for work in dict.fromkeys(row.work for row in rows):
         mine = [row for row in rows if row.work == work]
         parts.append(f"<h2>{escape(work)}</h2>")
-        drawn = [row for row in mine if row.unit and row.median > 0 and min(row.samples) > 0]
+        # A quotient of other rows is no measurement of its own: it stands in the table alone.
+        drawn = [row for row in mine if row.unit and min(row.samples) > 0 and (row.cpu_s or row.clock == "gas")]
         for unit in dict.fromkeys(row.unit for row in drawn):
             alike = [row for row in drawn if row.unit == unit]
             grows = len({row.n for row in alike}) == len(alike) > 1 and all(

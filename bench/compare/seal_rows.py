@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -65,11 +66,9 @@ def batch_rows(n: int, run: Run) -> list[Row]:
              "per core: one call, one thread; no records hashed"),
     ]  # fmt: skip
     ours = rows[0]
-    per_core = Row(
-        work, "per core, to the signed header", "1/s", (ours.median,), 0.0, 0.0, n,
-        target="" if run.quick else f"at least {PER_CORE:,}: {'met' if ours.median >= PER_CORE else 'missed'}",
-    )  # fmt: skip
-    return [*(row.compared(ours) if row.clock == ours.clock else row for row in rows), per_core]
+    met = "met" if ours.median >= PER_CORE else "missed"
+    rows[0] = replace(ours, target="" if run.quick else f"at least {PER_CORE:,}: {met}")
+    return [row.compared(ours) if row.clock == ours.clock else row for row in rows]
 
 
 def _part(answers: Sequence[dict[str, Any]], name: str) -> list[float]:

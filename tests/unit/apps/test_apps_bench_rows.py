@@ -57,6 +57,8 @@ def test_a_page_shows_every_row_and_escapes() -> None:
     assert "<peer>" not in text
     assert "a &amp; b" in text
     assert "polyline" in text
+    quotient = replace(OURS, unit="x", samples=(2.0,), cpu_s=0.0, peak_mib=0.0)
+    assert page("merkle", [*rows, quotient], {}).count("<svg") == 1  # in the table alone
     assert "http" not in text
 
 
