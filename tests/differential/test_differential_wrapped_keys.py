@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from wattest.crypto import native
 from wattest.crypto.errors import AuthenticationFailed, BufferRefused, PublicKeyInvalid
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError
+from wattest.protocol import wrapped_keys
 from wattest.protocol.wrapped_keys import (
     MAX_CONTEXTS,
     WRAPPED_BYTES,
@@ -63,7 +66,7 @@ def test_what_the_core_wraps_the_plain_rule_opens(
         page = wrapping.page(start, count, threads=data.draw(st.integers(1, 3)))
         for index, wrapped in enumerate(page, start):
             for reader, key in zip(groups[index], cut(wrapped), strict=True):
-                assert openers[reader].open(key, sequence, index, names[index]) == keys[index]
+                assert openers[reader].unwrap(key, sequence, index, names[index]) == keys[index]
                 assert seen.setdefault((key[:32], sequence, index), key) == key
 
 
@@ -94,7 +97,7 @@ def test_a_wrapped_key_opens_as_the_entry_it_is_and_as_nothing_else(
             unwrap_series_key(READERS[0], wrong, CHANNEL, sequence, index, name)
 
 
-def test_numbers_that_none_are_is_refused() -> None:
+def test_numbers_out_of_range_are_refused() -> None:
     context, name = wrapping_context(READERS[0].public_key, CHANNEL), digests("name", 1)[0]
     wrapped = wrap_series_key(context, bytes(32), 1, 2**20 - 1, name)
     for sequence, index in ((2**64, 0), (-1, 0), (1, 2**20), (1, -1)):
@@ -115,13 +118,11 @@ def test_the_plain_rule_reuses_a_context_as_the_core_does() -> None:
     for wrapped in (page, plain):
         assert len({each[:32] for each in wrapped}) == 1
         opener = SeriesKeyOpener(READERS[0], CHANNEL)
-        assert [opener.open(each, 7, at, names[at]) for at, each in enumerate(wrapped)] == keys
+        assert [opener.unwrap(each, 7, at, names[at]) for at, each in enumerate(wrapped)] == keys
     assert page[0][:32] != plain[0][:32]
 
 
 def test_an_opener_sets_up_each_enc_once_and_keeps_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wattest.protocol import wrapped_keys
-
     set_up, asked = wrapped_keys.hpke.set_up_receiver, []
 
     def counted(reader: ReaderPrivateKey, enc: bytes, info: bytes) -> object:
@@ -134,12 +135,12 @@ def test_an_opener_sets_up_each_enc_once_and_keeps_a_bounded_number(monkeypatch:
     wrapped = [wrap_series_key(context, bytes(32), 1, 5, name) for context in contexts]
     opener = SeriesKeyOpener(READERS[0], CHANNEL)
     for each in wrapped[:3] * 4:
-        opener.open(each, 1, 5, name)
+        opener.unwrap(each, 1, 5, name)
     assert len(asked) == 3
     for each in wrapped:
-        opener.open(each, 1, 5, name)
+        opener.unwrap(each, 1, 5, name)
         assert len(opener._contexts) <= MAX_CONTEXTS
-    opener.open(wrapped[0], 1, 5, name)
+    opener.unwrap(wrapped[0], 1, 5, name)
     assert asked.count(wrapped[0][:32]) == 2
 
 
@@ -175,9 +176,6 @@ def test_rows_and_pages_that_do_not_fit_are_refused() -> None:
 
 
 def test_contexts_of_the_core_are_not_copied() -> None:
-    import copy
-    import pickle
-
     contexts = ReaderContexts(CHANNEL)
     wrapping = contexts.check_out(1, digests("n", 1), digests("k", 1), keys_of([[0]]))
     for held in (contexts, wrapping):

@@ -97,7 +97,7 @@ def test_hpke(case: dict[str, Any]) -> None:
     reader = hpke.ReaderPrivateKey.from_seed(seed)
     assert reader.public_key == public_key
     number = int(case["number"])
-    opened = check(case, lambda: hpke.set_up_receiver(reader, enc, info).open(number, sealed, associated))
+    opened = check(case, lambda: hpke.set_up_receiver(reader, enc, info).open_sealed(number, sealed, associated))
     if case["outcome"] == "accepted":
         assert opened == plaintext
 

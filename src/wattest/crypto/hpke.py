@@ -131,7 +131,7 @@ class ReceiverContext(_Context):
         super().__init__(key, base_nonce)
         self._public_key = public_key
 
-    def open(self, number: int, sealed: bytes, associated: bytes) -> bytes:
+    def open_sealed(self, number: int, sealed: bytes, associated: bytes) -> bytes:
         """The plaintext of message ``number``, in any order and as often as asked.
 
         Raises:

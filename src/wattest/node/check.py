@@ -200,7 +200,7 @@ def _open(
     place = (header.channel, header.sequence)
     try:
         name = _name(payload)
-        key = opener.open(wrapped, header.sequence, position, name)
+        key = opener.unwrap(wrapped, header.sequence, position, name)
         plaintext = open_block(key, *place, name, ciphertext)
     except (InputError, VerificationError) as error:
         findings.append(_withheld(position, error.code, f"the entry does not open: {error.message}"))

@@ -52,7 +52,7 @@ def unwrap_series_key(
     Raises: AuthenticationFailed when it was wrapped for another reader, channel, batch or entry; BufferRefused for
     another length.
     """
-    return SeriesKeyOpener(reader, channel).open(wrapped, sequence, index, name)
+    return SeriesKeyOpener(reader, channel).unwrap(wrapped, sequence, index, name)
 
 
 class SeriesKeyOpener:
@@ -65,7 +65,7 @@ class SeriesKeyOpener:
         self._info = _info(channel)
         self._contexts: dict[bytes, hpke.ReceiverContext] = {}
 
-    def open(self, wrapped: bytes, sequence: int, index: int, name: bytes) -> bytes:
+    def unwrap(self, wrapped: bytes, sequence: int, index: int, name: bytes) -> bytes:
         """The 32-byte key of the entry at ``index`` of batch ``sequence``, by its name.
 
         Raises: AuthenticationFailed when it was wrapped for another reader, channel, batch or entry; BufferRefused for
@@ -81,7 +81,7 @@ class SeriesKeyOpener:
             if len(self._contexts) == MAX_CONTEXTS:
                 self._contexts.clear()
             self._contexts[enc] = context
-        return context.open(number, wrapped[hpke.ENC_BYTES :], associated)
+        return context.open_sealed(number, wrapped[hpke.ENC_BYTES :], associated)
 
 
 class KeyWrapping:
@@ -101,7 +101,8 @@ class KeyWrapping:
         try:
             wrapped, refused = self._wrapping.page(start, count, threads)
         except native.Fault as fault:
-            raise BufferRefused(fault.args[1], **fault.args[2]) from None
+            _, message, fields = fault.args
+            raise BufferRefused(message, expected=fields.get("size"), actual=fields.get("index")) from None
         if refused is not None:
             place, reader = refused
             raise PublicKeyInvalid("an X25519 public key of small order", public_key=reader, index=start + place)
@@ -134,7 +135,8 @@ class ReaderContexts:
         try:
             wrapping = self._contexts.check_out(sequence, b"".join(names), b"".join(series_keys), flat, ends)
         except native.Fault as fault:
-            raise BufferRefused(fault.args[1], **fault.args[2]) from None
+            _, message, fields = fault.args
+            raise BufferRefused(message, expected=fields.get("expected"), actual=fields.get("actual")) from None
         return KeyWrapping(wrapping)
 
 

@@ -42,10 +42,10 @@ RFC_MESSAGES = {
 def test_the_messages_of_the_rfc_open_by_their_numbers(number: int) -> None:
     context = hpke._set_up_receiver(RFC_READER, RFC_ENC, RFC_INFO, hpke._AES_128_GCM)
     sealed, associated = bytes.fromhex(RFC_MESSAGES[number]), b"Count-%d" % number
-    assert context.open(number, sealed, associated) == RFC_PLAINTEXT
+    assert context.open_sealed(number, sealed, associated) == RFC_PLAINTEXT
     for other, bound in ((number + 1, associated), (number, b"Count-x")):
         with pytest.raises(AuthenticationFailed):
-            context.open(other, sealed, bound)
+            context.open_sealed(other, sealed, bound)
 
 
 def test_the_sender_of_the_rfc_seals_its_messages() -> None:
@@ -59,7 +59,7 @@ def test_the_sender_of_the_rfc_seals_its_messages() -> None:
 
 def test_message_0_without_associated_data_is_the_library_s_single_shot() -> None:
     shot = SUITE.encrypt(bytes(32), X25519PublicKey.from_public_bytes(READER.public_key), b"info")
-    assert set_up_receiver(READER, shot[:32], b"info").open(0, shot[32:], b"") == bytes(32)
+    assert set_up_receiver(READER, shot[:32], b"info").open_sealed(0, shot[32:], b"") == bytes(32)
     sender, private = set_up_sender(READER.public_key, b"info"), X25519PrivateKey.from_private_bytes(SEED)
     assert SUITE.decrypt(sender.enc + sender.seal(0, bytes(32), b""), private, b"info") == bytes(32)
     with pytest.raises(InvalidTag):
@@ -71,9 +71,9 @@ def test_a_set_up_is_fresh_each_time() -> None:
     assert len(first.enc) == 32
     assert first.enc != second.enc
     sealed = first.seal(5, b"message", b"bound")
-    assert set_up_receiver(READER, first.enc, b"info").open(5, sealed, b"bound") == b"message"
+    assert set_up_receiver(READER, first.enc, b"info").open_sealed(5, sealed, b"bound") == b"message"
     with pytest.raises(AuthenticationFailed):
-        set_up_receiver(READER, second.enc, b"info").open(5, sealed, b"bound")
+        set_up_receiver(READER, second.enc, b"info").open_sealed(5, sealed, b"bound")
 
 
 def test_no_number_comes_twice_under_a_sender_s_context() -> None:
@@ -105,13 +105,13 @@ def test_limits() -> None:
     sender = set_up_sender(READER.public_key, b"i" * 1024)
     sealed = sender.seal(0, bytes(32), b"")
     receiver = set_up_receiver(READER, sender.enc, b"i" * 1024)
-    assert receiver.open(0, sealed, b"") == bytes(32)
+    assert receiver.open_sealed(0, sealed, b"") == bytes(32)
     for number in (-1, hpke.NUMBERS):
         with pytest.raises(BufferRefused):
-            receiver.open(number, sealed, b"")
+            receiver.open_sealed(number, sealed, b"")
     for wrong in (b"", sealed[:15], bytes(hpke.MESSAGE_MAX_BYTES + 17)):
         with pytest.raises(BufferRefused):
-            receiver.open(0, wrong, b"")
+            receiver.open_sealed(0, wrong, b"")
     with pytest.raises(BufferRefused):
         set_up_sender(READER.public_key, b"i" * 1025)
     with pytest.raises(BufferRefused):

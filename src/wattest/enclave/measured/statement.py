@@ -236,7 +236,7 @@ class StatementSession:
             raise CitationRefused("an entry is of no listed member", batch=citation.digest, entry=index)
         name = entry[2:34]
         try:
-            key = self._opener.open(wrapped, header.sequence, index, name)
+            key = self._opener.unwrap(wrapped, header.sequence, index, name)
             content = parse_series_block(open_block(key, header.channel, header.sequence, name, block))
             if content.entry.pack() != entry:
                 raise CitationRefused("a block holds another entry", batch=citation.digest, entry=index)

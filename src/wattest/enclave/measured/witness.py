@@ -80,7 +80,7 @@ def open_work(identities: Identities, fields: Fields) -> Work:
     for index, entry, block, key in zip(indices, entries, blocks, wrapped, strict=True):
         name = entry[2:34]
         try:
-            series_key = opener.open(key, header.sequence, index, name)
+            series_key = opener.unwrap(key, header.sequence, index, name)
             plaintext = open_block(series_key, header.channel, header.sequence, name, block)
             if parse_series_block(plaintext).entry.pack() != entry:
                 raise WitnessRefused("a block holds another entry", entry=index)
