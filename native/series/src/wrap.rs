@@ -40,7 +40,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// A new context with an ephemeral key of its own; None for a reader's key that is a point of small order.
+    /// A new context with an ephemeral key of its own; None for a reader's key that is a point of small order (or a system
+    /// without randomness).
     #[must_use]
     pub fn set_up(reader: &Hash, info: &[u8]) -> Option<Self> {
         let ephemeral = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).ok()?;
