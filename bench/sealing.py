@@ -5,6 +5,7 @@ python bench/sealing.py [--scale full|quick|tiny] [--json FILE]
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import time
@@ -36,8 +37,9 @@ from wattest.enclave.measured.schema import Fields
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.records import INTERVAL_RECORD
-from wattest.protocol.bundle import seal_block, wrap_series_key
+from wattest.protocol.bundle import seal_block
 from wattest.protocol.edited_series import edit_series
+from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
@@ -145,10 +147,15 @@ def floors(count: int, runs: int, whole: tuple[float, ...] | None) -> list[Figur
     readers = [reader.public_key for reader in (*community.readers[:2], *community.watchers[:1])]
     series_key, plaintext = bytes(range(32)), bytes(READINGS * INTERVAL_RECORD.itemsize)
 
+    # As in every batch but an enclave's first: contexts are kept, and each run is a batch of its own.
+    contexts = [wrapping_context(reader, community.channel.id) for reader in readers]
+    sequences = itertools.count(1)
+
     def wrap() -> None:
-        for _ in blocks:
-            for reader in readers:
-                wrap_series_key(reader, series_key, community.channel.id, 1, series_key)
+        sequence = next(sequences)
+        for index in range(len(blocks)):
+            for context in contexts:
+                wrap_series_key(context, series_key, sequence, index, series_key)
 
     def encrypt() -> None:
         for _ in blocks:

@@ -153,20 +153,34 @@ def expand(suite: bytes, key: bytes, label: bytes, info: bytes, length: int) -> 
     return hmac.digest(key, labelled + b"\x01", "sha256")[:length]
 
 
-def hpke_wrap(public_key: bytes, ephemeral: bytes, key: bytes, info: bytes) -> bytes:
-    """Base mode, single shot, with the ephemeral secret given."""
-    enc = x25519_public_key(ephemeral)
-    shared = expand(
-        KEM_SUITE,
-        extract(KEM_SUITE, b"", b"eae_prk", x25519(ephemeral, public_key)),
-        b"shared_secret",
-        enc + public_key,
-        32,
-    )
+@dataclass(frozen=True)
+class HpkeContext:
+    """A set-up in base mode: what is sent, the X25519 shared secret, and what follows from it."""
+
+    enc: bytes
+    secret: bytes
+    key: bytes
+    base_nonce: bytes
+
+
+def hpke_set_up(public_key: bytes, ephemeral: bytes, info: bytes) -> HpkeContext:
+    """RFC 9180, sections 4.1 and 5.1, with the ephemeral secret given."""
+    enc, secret = x25519_public_key(ephemeral), x25519(ephemeral, public_key)
+    shared = expand(KEM_SUITE, extract(KEM_SUITE, b"", b"eae_prk", secret), b"shared_secret", enc + public_key, 32)
     context = b"\x00" + extract(HPKE_SUITE, b"", b"psk_id_hash", b"") + extract(HPKE_SUITE, b"", b"info_hash", info)
-    secret = extract(HPKE_SUITE, shared, b"secret", b"")
-    nonce = expand(HPKE_SUITE, secret, b"base_nonce", context, 12)
-    return enc + aes_gcm(expand(HPKE_SUITE, secret, b"key", context, 32), nonce, key, b"")
+    prk = extract(HPKE_SUITE, shared, b"secret", b"")
+    return HpkeContext(
+        enc,
+        secret,
+        expand(HPKE_SUITE, prk, b"key", context, 32),
+        expand(HPKE_SUITE, prk, b"base_nonce", context, 12),
+    )
+
+
+def hpke_seal(context: HpkeContext, number: int, plaintext: bytes, associated: bytes) -> bytes:
+    """RFC 9180, section 5.2, for the message of one number."""
+    nonce = bytes(one ^ other for one, other in zip(context.base_nonce, number.to_bytes(12, "big"), strict=True))
+    return aes_gcm(context.key, nonce, plaintext, associated)
 
 
 def salt(series_key: bytes, tag: int, index: int) -> bytes:

@@ -147,31 +147,57 @@ def aead_cases() -> list[Case]:
 
 
 def hpke_cases() -> list[Case]:
-    """A key wrapped with a known ephemeral secret, and what must not open."""
-    seed, key, info = content("reader"), content("wrapped key"), b"wattest/vectors/1"
-    public_key = reference.x25519_public_key(seed)
-    wrapped = reference.hpke_wrap(public_key, content("ephemeral"), key, info)
-    bare = reference.hpke_wrap(public_key, content("ephemeral 2"), key, b"")
-    failed = "AuthenticationFailed"
-    cases = [
-        ("wrapped", seed, info, wrapped, ACCEPTED),
-        ("no info", seed, b"", bare, ACCEPTED),
-        ("another info", seed, info + b"1", wrapped, failed),
-        ("info left out", seed, b"", wrapped, failed),
-        ("another reader", content("another reader"), info, wrapped, failed),
-        ("enc flipped", seed, info, flip(wrapped), failed),
-        ("ciphertext flipped", seed, info, flip(wrapped, 40), failed),
-        ("tag flipped", seed, info, flip(wrapped, -1), failed),
-        ("enc of small order", seed, info, bytes(32) + wrapped[32:], failed),
-        ("one byte short", seed, info, wrapped[:-1], "BufferRefused"),
-        ("one byte long", seed, info, wrapped + b"\x00", "BufferRefused"),
-        ("empty", seed, info, b"", "BufferRefused"),
-    ]
-    return [
-        {"name": name, "seed": secret, "public_key": reference.x25519_public_key(secret), "info": bound, "key": key,
-         "wrapped": sent, "outcome": outcome}
-        for name, secret, bound, sent, outcome in cases
-    ]  # fmt: skip
+    """Messages of a context with a known ephemeral secret, and what must not open."""
+    seed, plain, info, bound = (
+        content("reader"),
+        content("wrapped key"),
+        b"wattest/vectors/1",
+        content("associated", 40),
+    )
+    made: list[Case] = []
+
+    def add(name: str, number: int, *, of: bytes = info, associated: bytes = bound, plaintext: bytes = plain) -> Case:
+        context = reference.hpke_set_up(reference.x25519_public_key(seed), content(f"ephemeral {len(of)}"), of)
+        case = {
+            "name": name, "seed": seed, "public_key": reference.x25519_public_key(seed), "info": of,
+            "enc": context.enc, "secret": context.secret, "number": str(number), "associated": associated,
+            "plaintext": plaintext, "sealed": reference.hpke_seal(context, number, plaintext, associated),
+            "outcome": ACCEPTED,
+        }  # fmt: skip
+        made.append(case)
+        return case
+
+    def refuse(name: str, outcome: str = "AuthenticationFailed", **changed: object) -> None:
+        made.append({**{key: value for key, value in good.items() if key != "secret"}, "name": name, **changed,
+                     "outcome": outcome})  # fmt: skip
+
+    add("message 0, nothing associated, no info", 0, of=b"", associated=b"")
+    add("message 0", 0)
+    add("message 1", 1)
+    add("message 2**96 - 1", 2**96 - 1)
+    add("no plaintext", 2, plaintext=b"")
+    good = add("message of batch 3, entry 5", 3 << 20 | 5)
+    other = content("another reader")
+    enc, sealed = bytes(good["enc"]), bytes(good["sealed"])
+    refuse("another info", info=info + b"1")
+    refuse("info left out", info=b"")
+    refuse("another number", number=str(3 << 20 | 4))
+    refuse("another batch's number", number=str(4 << 20 | 5))
+    refuse("another associated", associated=flip(bound))
+    refuse("associated left out", associated=b"")
+    refuse("another reader", seed=other, public_key=reference.x25519_public_key(other))
+    refuse("enc flipped", enc=flip(enc))
+    refuse("another context's enc", enc=made[0]["enc"])
+    refuse("enc of small order", enc=bytes(32))
+    refuse("ciphertext flipped", sealed=flip(sealed))
+    refuse("tag flipped", sealed=flip(sealed, -1))
+    refuse("one byte short", sealed=sealed[:-1])
+    refuse("one byte long", sealed=sealed + b"\x00")
+    refuse("shorter than a tag", "BufferRefused", sealed=sealed[:15])
+    refuse("empty", "BufferRefused", sealed=b"")
+    refuse("enc one byte short", "BufferRefused", enc=enc[:-1])
+    refuse("number 2**96", "BufferRefused", number=str(2**96))
+    return made
 
 
 CANONICAL_TEXTS: dict[str, bytes] = {

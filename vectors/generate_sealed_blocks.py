@@ -1,6 +1,7 @@
-"""Write vectors/sealed_blocks/sealed_blocks.json: blocks, manifests and a statement's names, with refused ones beside.
+"""Write vectors/sealed_blocks/sealed_blocks.json: blocks, wrapped keys, manifests, a statement's names.
 
-Everything follows from fixed labels. `check_sealed_blocks.py` recomputes the file without wattest.
+Refused ones stand beside each. Everything follows from fixed labels. `check_sealed_blocks.py` recomputes the file
+without wattest.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import hashlib
 import json
 from pathlib import Path
 
+import crypto_reference as reference
+
 from wattest.metering.meter import statement_job_id
-from wattest.protocol.bundle import BundleManifest, _context, cid_text, seal_block
+from wattest.protocol.bundle import BundleManifest, cid_text, seal_block
 from wattest.protocol.statement import (
     bill_blinding,
     commit_payouts,
@@ -42,11 +45,55 @@ def blocks() -> list[dict[str, object]]:
         refused.append({"part": "sequence", "value": str(sequence - 1)})
         refused.append({"part": "ciphertext", "value": (ciphertext[:-1] + bytes([ciphertext[-1] ^ 1])).hex()})
         refused.append({"part": "ciphertext", "value": ciphertext[:-1].hex()})
-        wrap_info = _context(b"wattest/series-key/1", channel, sequence, name)
         cases.append(
             {
                 "label": label, **place, "plaintext": plaintext.hex(), "ciphertext": ciphertext.hex(),
-                "wrap_info": wrap_info.hex(), "refused": refused,
+                "refused": refused,
+            }
+        )  # fmt: skip
+    return cases
+
+
+def wrapped_keys() -> list[dict[str, object]]:
+    """Keys under two readers' contexts, several messages of one; ``refused`` names one changed part each."""
+    cases: list[dict[str, object]] = []
+    for label, reader, sequence, index in (
+        ("first of a context", "household", 1, 0),
+        ("another entry under the same context", "household", 1, 7),
+        ("a later batch under the same context", "household", 2, 0),
+        ("the last number there is", "watcher", 2**64 - 1, 2**20 - 1),
+    ):
+        seed, channel = content(f"{reader} seed"), content("channel")
+        key, name = content(f"{label} key"), content(label)
+        public_key = reference.x25519_public_key(seed)
+        info = b"wattest/series-key/2" + channel
+        number, associated = sequence << 20 | index, sequence.to_bytes(8, "big") + name
+        context = reference.hpke_set_up(public_key, content(f"{reader} ephemeral"), info)
+        wrapped = context.enc + reference.hpke_seal(context, number, key, associated)
+        other = reference.hpke_set_up(public_key, content("another ephemeral"), info)
+        old_info = b"wattest/series-key/1" + channel + associated
+        older = reference.hpke_set_up(public_key, content("older ephemeral"), old_info)
+        domain = reference.hpke_set_up(public_key, content("older ephemeral"), b"wattest/series-key/1" + channel)
+        refused = [
+            {"part": part, "value": content(f"{label} other {part}").hex()}
+            for part in ("reader_seed", "channel", "name")
+        ]
+        refused += [
+            {"part": "sequence", "value": str(sequence - 1)},
+            {"part": "index", "value": str(index ^ 1)},
+            {"part": "wrapped", "value": (other.enc + wrapped[32:]).hex()},
+            {"part": "wrapped", "value": (bytes(32) + wrapped[32:]).hex()},
+            {"part": "wrapped", "value": (wrapped[:-1] + bytes([wrapped[-1] ^ 1])).hex()},
+            {"part": "wrapped", "value": wrapped[:-1].hex()},
+            {"part": "wrapped", "value": (older.enc + reference.hpke_seal(older, 0, key, b"")).hex()},
+            {"part": "wrapped", "value": (domain.enc + reference.hpke_seal(domain, number, key, associated)).hex()},
+        ]
+        cases.append(
+            {
+                "label": label, "reader_seed": seed.hex(), "reader": public_key.hex(), "secret": context.secret.hex(),
+                "series_key": key.hex(), "channel": channel.hex(), "sequence": str(sequence), "index": str(index),
+                "name": name.hex(), "info": info.hex(), "number": str(number), "associated": associated.hex(),
+                "wrapped": wrapped.hex(), "refused": refused,
             }
         )  # fmt: skip
     return cases
@@ -132,9 +179,10 @@ def statements() -> list[dict[str, object]]:
 def main() -> None:
     """Write the file."""
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(
-        json.dumps({"blocks": blocks(), "manifests": manifests(), "statements": statements()}, indent=1) + "\n"
-    )
+    families = {
+        "blocks": blocks(), "wrapped_keys": wrapped_keys(), "manifests": manifests(), "statements": statements(),
+    }  # fmt: skip
+    OUT.write_text(json.dumps(families, indent=1) + "\n")
 
 
 if __name__ == "__main__":

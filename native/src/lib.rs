@@ -9,6 +9,7 @@ mod proofs;
 mod series;
 mod settings;
 mod trees;
+mod wrapping;
 
 use pyo3::prelude::*;
 
@@ -18,5 +19,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     hashing::register(module)?;
     proofs::register(module)?;
     series::register(module)?;
-    trees::register(module)
+    trees::register(module)?;
+    wrapping::register(module)
 }

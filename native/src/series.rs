@@ -10,15 +10,13 @@ use wattest_core::{Fault, Hash};
 use wattest_series::seal::{Batch, Series};
 use wattest_series::signatures::Algorithm;
 use wattest_series::vee::Rules;
-use wattest_series::wrap::Wrap;
-use wattest_series::{device_block, seal, signatures, vee, wrap, Opened, Previous};
+use wattest_series::{device_block, seal, signatures, vee, Opened, Previous};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(open_device_blocks, module)?)?;
     module.add_function(wrap_pyfunction!(vee_input, module)?)?;
-    module.add_function(wrap_pyfunction!(seal_series, module)?)?;
-    module.add_function(wrap_pyfunction!(wrap_series_keys, module)?)
+    module.add_function(wrap_pyfunction!(seal_series, module)?)
 }
 
 #[pyfunction]
@@ -122,32 +120,6 @@ fn seal_series<'py>(
     Ok((PyBytes::new(py, &rows), PyBytes::new(py, &blocks)))
 }
 
-#[pyfunction]
-#[pyo3(signature = (channel, sequence, readers, names, series_keys, threads=None, /))]
-fn wrap_series_keys<'py>(
-    py: Python<'py>,
-    channel: Buffer,
-    sequence: u64,
-    readers: Buffer,
-    names: Buffer,
-    series_keys: Buffer,
-    threads: Option<i64>,
-) -> PyResult<(Bound<'py, PyBytes>, Option<usize>)> {
-    let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);
-    let count = readers.len() / 32;
-    let readers = rows::<32>(py, &readers, "readers", count)?;
-    let names = rows::<32>(py, &names, "names", count)?;
-    let keys = rows::<32>(py, &series_keys, "series_keys", count)?;
-    let wrapped = py.detach(|| {
-        let wraps = readers.iter().zip(names).zip(keys);
-        let wraps = wraps.map(|((reader, name), key)| Wrap { reader, name, key }).collect::<Vec<_>>();
-        wrap::wrap(&channel, sequence, &wraps, threads)
-    });
-    let refused = wrapped.iter().position(Option::is_none);
-    let flat = wrapped.into_iter().flat_map(|key| key.unwrap_or([0; wrap::WRAPPED])).collect::<Vec<u8>>();
-    Ok((PyBytes::new(py, &flat), refused))
-}
-
 /// A buffer as rows, one for each of `count` series.
 fn rows<'a, const N: usize>(
     py: Python<'_>,
@@ -160,7 +132,7 @@ fn rows<'a, const N: usize>(
 }
 
 /// Ends of parts, big-endian u64.
-fn places(py: Python<'_>, ends: &Buffer) -> PyResult<Vec<u64>> {
+pub fn places(py: Python<'_>, ends: &Buffer) -> PyResult<Vec<u64>> {
     let ends = rows::<8>(py, ends, "ends", ends.len() / 8)?;
     Ok(ends.iter().map(|end| u64::from_be_bytes(*end)).collect())
 }

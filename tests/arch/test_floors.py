@@ -34,6 +34,7 @@ MEASURED_ROOMS = {"enclave", "attestation", "workload", "metering", "merkle", "c
 MEASURED_PROTOCOL = {
     *("bundle", "channel", "edited_series", "eip712", "errors", "fields", "header", "member_list", "report_data"),
     *("series_columns", "settlement_terms", "statement", "hand_over_permit", "peer_policy", "witness_verdict"),
+    "wrapped_keys",
 }
 MEASURED_ATTESTATION = {
     *("appraisal", "endorsements", "evidence", "faults", "formats", "policy", "policy_table", "ra_tls", "result"),

@@ -1,4 +1,4 @@
-"""Series in columns against the plain rules: the same verdicts, entries, blocks and readable keys."""
+"""Series in columns against the plain rules: the same verdicts, entries and blocks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattest.crypto import native
-from wattest.crypto.errors import BufferRefused, PublicKeyInvalid
-from wattest.crypto.hpke import ReaderPrivateKey
+from wattest.crypto.errors import BufferRefused
 from wattest.crypto.p256 import ORDER, P256PrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block, verify_device_block
@@ -23,7 +22,7 @@ from wattest.metering.meter import meter_key_id, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import PreviousState, SeriesBlock
-from wattest.protocol.bundle import seal_block, unwrap_series_key
+from wattest.protocol.bundle import seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
 from wattest.protocol.series_columns import (
     PREVIOUS,
@@ -32,7 +31,6 @@ from wattest.protocol.series_columns import (
     open_device_blocks,
     runs_of,
     seal_in_columns,
-    wrap_in_columns,
 )
 from wattest.workload.engine import EngineConfiguration
 from wattest.workload.guests import load_guest
@@ -181,29 +179,6 @@ def test_a_high_s_does_not_hold() -> None:
 def test_a_key_off_the_curve_does_not_hold() -> None:
     off = GOOD[:1] + bytes(63) + b"\1" + GOOD[65:]
     assert open_device_blocks([off]).rows["verdict"].tolist() == [plain_verdict(off)] == [1]
-
-
-def test_wrapped_keys_open_for_their_readers_alone() -> None:
-    readers = [ReaderPrivateKey.from_seed(hashlib.sha256(bytes([9, n])).digest()) for n in range(3)]
-    names, keys = [bytes([n]) * 32 for n in (1, 2)], [bytes([n]) * 32 for n in (8, 9)]
-    groups = [[readers[0].public_key, readers[1].public_key], [readers[2].public_key]]
-    wrapped = wrap_in_columns(CHANNEL, 3, names, keys, groups, threads=2)
-    assert [len(each) for each in wrapped] == [160, 80]
-    assert unwrap_series_key(readers[1], wrapped[0][80:], CHANNEL, 3, names[0]) == keys[0]
-    assert unwrap_series_key(readers[2], wrapped[1], CHANNEL, 3, names[1]) == keys[1]
-    for reader, name, sequence in ((readers[0], names[1], 3), (readers[2], names[0], 3), (readers[2], names[1], 4)):
-        with pytest.raises(VerificationError):
-            unwrap_series_key(reader, wrapped[1], CHANNEL, sequence, name)
-    assert wrap_in_columns(CHANNEL, 3, names, keys, groups)[0] != wrapped[0]
-
-
-@pytest.mark.parametrize("low", [bytes(32), b"\1" + bytes(31)])
-def test_a_reader_key_of_small_order_is_named(low: bytes) -> None:
-    good = ReaderPrivateKey.from_seed(bytes(range(32))).public_key
-    with pytest.raises(PublicKeyInvalid) as caught:
-        wrap_in_columns(CHANNEL, 3, [bytes(32)] * 2, [bytes(32)] * 2, [[good], [good, low]])
-    assert caught.value.fields["index"] == 1
-    assert caught.value.fields["public_key"] == low
 
 
 @settings(max_examples=max(100, settings().max_examples))

@@ -101,11 +101,34 @@ def test_opening_arbitrary_bytes(sealed: bytes, nonce: bytes, info: bytes) -> No
     with pytest.raises((InputError, VerificationError)):
         aead.open_sealed(bytes(32), nonce, sealed, info)
     with pytest.raises((InputError, VerificationError)):
-        hpke.unwrap_key(READER, sealed, info)
-    with pytest.raises(VerificationError):
-        hpke.unwrap_key(READER, sealed.ljust(80, b"\x00")[:80], info)
+        hpke.set_up_receiver(READER, sealed, info).open_sealed(0, sealed, nonce)
+    context = hpke.set_up_receiver(READER, sealed.ljust(32, b"\x01")[:32], info)
+    with pytest.raises((InputError, VerificationError)):
+        context.open_sealed(int.from_bytes(nonce, "big"), sealed, info)
 
 
-@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32), st.binary(max_size=40))
-def test_the_reference_wraps_what_the_reader_opens(ephemeral: bytes, key: bytes, info: bytes) -> None:
-    assert hpke.unwrap_key(READER, reference.hpke_wrap(READER.public_key, ephemeral, key, info), info) == key
+numbers = st.integers(0, hpke.NUMBERS - 1)
+
+
+@given(st.binary(min_size=32, max_size=32), numbers, st.binary(max_size=40), st.binary(max_size=40), st.binary())
+def test_the_reference_seals_what_the_reader_opens(
+    ephemeral: bytes, number: int, plaintext: bytes, info: bytes, associated: bytes
+) -> None:
+    context = reference.hpke_set_up(READER.public_key, ephemeral, info)
+    sealed = reference.hpke_seal(context, number, plaintext, associated)
+    assert hpke.set_up_receiver(READER, context.enc, info).open_sealed(number, sealed, associated) == plaintext
+
+
+@given(st.lists(numbers, min_size=1, max_size=8, unique=True), st.data())
+def test_a_context_opens_each_message_by_its_number_alone(chosen: list[int], data: st.DataObject) -> None:
+    sender = hpke.set_up_sender(READER.public_key, b"info")
+    receiver = hpke.set_up_receiver(READER, sender.enc, b"info")
+    sealed = {number: sender.seal(number, number.to_bytes(12, "big"), b"bound") for number in sorted(chosen)}
+    for number in data.draw(st.permutations(chosen)):
+        assert receiver.open_sealed(number, sealed[number], b"bound") == number.to_bytes(12, "big")
+        other = data.draw(numbers)
+        if other != number:
+            with pytest.raises(VerificationError):
+                receiver.open_sealed(other, sealed[number], b"bound")
+        with pytest.raises(InputError):
+            sender.seal(number, bytes(12), b"bound")

@@ -17,11 +17,12 @@ from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
 from wattest.metering.series import build_series_tree, entry_salt, state_payload, state_salt
 from wattest.metering.series_block import SeriesBlock
-from wattest.protocol.bundle import BundleManifest, seal_block, wrap_series_key
+from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
 from wattest.protocol.header import BatchHeader, sign_header
 from wattest.protocol.member_list import roster_root
 from wattest.protocol.verdict import sign_verdict
+from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
@@ -96,7 +97,10 @@ class Forger:
             )
             blocks.append(seal_block(key, channel, 1, name, plaintext))
             readers = (home.reader.public_key, community.watcher_reader.public_key)
-            wrapped.append({reader: wrap_series_key(reader, key, channel, 1, name) for reader in readers})
+            contexts = {reader: wrapping_context(reader, channel) for reader in readers}
+            wrapped.append(
+                {reader: wrap_series_key(each, key, 1, len(wrapped), name) for reader, each in contexts.items()}
+            )
         digests = tuple(hashlib.sha256(block).digest() for block in blocks)
         manifest = BundleManifest(channel, period_start, period_start + EPOCH_S, digests)
         header = BatchHeader(

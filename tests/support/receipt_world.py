@@ -19,11 +19,12 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.protocol.batch import BatchState
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.report_data import KeyBinding
+from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -153,7 +154,7 @@ class World:
         index = next(at for at, entry in enumerate(batch.entries) if entry[2:34] == name)
         reader, header = self.community.readers[member], batch.header
         wrapped = next(key for key in (batch.wrapped_keys[index].get(reader.public_key),) if key is not None)
-        key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, name)
+        key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, index, name)
         return OwnBlock(key, open_block(key, header.channel, header.sequence, name, batch.blocks[index]))
 
     def receipt(self, member: int, registrations: Sequence[RegistrationPart]) -> Receipt:

@@ -92,12 +92,14 @@ def test_aead(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("hpke"))
 def test_hpke(case: dict[str, Any]) -> None:
-    seed, public_key, info, key, wrapped = read(case, "seed", "public_key", "info", "key", "wrapped")
+    seed, public_key, info, enc = read(case, "seed", "public_key", "info", "enc")
+    associated, plaintext, sealed = read(case, "associated", "plaintext", "sealed")
     reader = hpke.ReaderPrivateKey.from_seed(seed)
     assert reader.public_key == public_key
-    opened = check(case, lambda: hpke.unwrap_key(reader, wrapped, info))
+    number = int(case["number"])
+    opened = check(case, lambda: hpke.set_up_receiver(reader, enc, info).open_sealed(number, sealed, associated))
     if case["outcome"] == "accepted":
-        assert opened == key
+        assert opened == plaintext
 
 
 @pytest.mark.parametrize("case", cases("canonical"))

@@ -10,9 +10,11 @@ import check_sealed_blocks
 import generate_sealed_blocks
 import pytest
 
+from wattest.crypto.errors import AuthenticationFailed, BufferRefused
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.bundle import open_block, parse_manifest, seal_block, unwrap_series_key, wrap_series_key
+from wattest.protocol.bundle import open_block, parse_manifest, seal_block
+from wattest.protocol.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener, unwrap_series_key
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(check_sealed_blocks.__file__).parent / "sealed_blocks" / "sealed_blocks.json").read_text()
@@ -50,16 +52,35 @@ def test_blocks_open_as_what_they_are_and_as_nothing_else(case: dict[str, Any]) 
             open_block(*_place(changed), bytes.fromhex(changed["ciphertext"]))
 
 
-@pytest.mark.parametrize("case", VECTORS["blocks"], ids=lambda case: case["label"])
+def _entry(case: dict[str, Any]) -> tuple[bytes, int, int, bytes]:
+    return (
+        bytes.fromhex(case["channel"]),
+        int(case["sequence"]),
+        int(case["index"]),
+        bytes.fromhex(case["name"]),
+    )
+
+
+def _opened(case: dict[str, Any]) -> bytes:
+    reader = ReaderPrivateKey.from_seed(bytes.fromhex(case["reader_seed"]))
+    return unwrap_series_key(reader, bytes.fromhex(case["wrapped"]), *_entry(case))
+
+
+@pytest.mark.parametrize("case", VECTORS["wrapped_keys"], ids=lambda case: case["label"])
 def test_a_wrapped_key_opens_for_its_reader_and_entry(case: dict[str, Any]) -> None:
-    key, *place = _place(case)
-    reader = ReaderPrivateKey.from_seed(b"\x07" * 32)
-    wrapped = wrap_series_key(reader.public_key, key, *place)
-    assert reader.unwrap(wrapped, bytes.fromhex(case["wrap_info"])) == key
-    channel, sequence, name = place
-    for other in ((channel, sequence - 1, name), (name, sequence, name), (channel, sequence, channel)):
-        with pytest.raises(VerificationError):
-            unwrap_series_key(reader, wrapped, *other)
+    assert _opened(case).hex() == case["series_key"]
+    for bad in case["refused"]:
+        whole = bad["part"] != "wrapped" or len(bad["value"]) == 2 * WRAPPED_BYTES
+        with pytest.raises(AuthenticationFailed if whole else BufferRefused):
+            _opened({**case, bad["part"]: bad["value"]})
+
+
+def test_one_opener_opens_all_keys_of_a_context_in_any_order() -> None:
+    cases = [case for case in VECTORS["wrapped_keys"] if "last number" not in case["label"]]
+    reader = ReaderPrivateKey.from_seed(bytes.fromhex(cases[0]["reader_seed"]))
+    opener = SeriesKeyOpener(reader, bytes.fromhex(cases[0]["channel"]))
+    for case in [*cases, *reversed(cases)]:
+        assert opener.unwrap(bytes.fromhex(case["wrapped"]), *_entry(case)[1:]).hex() == case["series_key"]
 
 
 @pytest.mark.parametrize("case", VECTORS["manifests"]["accepted"])

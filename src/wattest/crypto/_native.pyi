@@ -48,15 +48,6 @@ def seal_series(
     threads: int | None = None,
     /,
 ) -> tuple[bytes, bytes]: ...
-def wrap_series_keys(
-    channel: Buffer,
-    sequence: int,
-    readers: Buffer,
-    names: Buffer,
-    series_keys: Buffer,
-    threads: int | None = None,
-    /,
-) -> tuple[bytes, int | None]: ...
 
 class Tree:
     """An immutable tree in one flat array."""
@@ -105,3 +96,22 @@ class StoredTree:
     @property
     def root(self) -> bytes: ...
     def prove(self, indices: Indices, /) -> tuple[int, bytes, bytes, bytes]: ...
+
+class ReaderContexts:
+    """Contexts of one channel's readers; ``len`` is how many are kept."""
+
+    def __init__(self, channel: Buffer, /) -> None: ...
+    def __len__(self) -> int: ...
+    def check_out(
+        self, sequence: int, names: Buffer, series_keys: Buffer, readers: Buffer, ends: Buffer, /
+    ) -> KeyWrapping: ...
+
+class KeyWrapping:
+    """One batch's keys under their readers' contexts.
+
+    ``page`` gives each entry's wrapped keys in one ``bytes``; if a reader takes no secret, its entry's place and key.
+    """
+
+    def page(
+        self, start: int, count: int, threads: int | None = None, /
+    ) -> tuple[list[bytes], tuple[int, bytes] | None]: ...

@@ -13,6 +13,8 @@ from __future__ import annotations
 from wattest.crypto._native import (
     Fault,
     GrowingTree,
+    KeyWrapping,
+    ReaderContexts,
     StoredTree,
     Tree,
     batch_node_count,
@@ -30,12 +32,13 @@ from wattest.crypto._native import (
     verify_multiproof,
     verify_sha256_inclusion,
     verify_signatures,
-    wrap_series_keys,
 )
 
 __all__ = [
     "Fault",
     "GrowingTree",
+    "KeyWrapping",
+    "ReaderContexts",
     "StoredTree",
     "Tree",
     "batch_node_count",
@@ -53,5 +56,4 @@ __all__ = [
     "verify_multiproof",
     "verify_sha256_inclusion",
     "verify_signatures",
-    "wrap_series_keys",
 ]

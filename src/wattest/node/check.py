@@ -32,12 +32,13 @@ from wattest.metering.series_block import (
     verify_series_block,
 )
 from wattest.protocol.batch import EntryInclusion
-from wattest.protocol.bundle import open_block, parse_manifest, unwrap_series_key
+from wattest.protocol.bundle import open_block, parse_manifest
 from wattest.protocol.challenge import EvidenceOpening
 from wattest.protocol.edited_series import EditingMismatch, last_measured, verify_edited
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.member_list import SignedMemberList
 from wattest.protocol.statement import is_payout_entry, verify_payout_block
+from wattest.protocol.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32
@@ -133,8 +134,9 @@ def check_batch(
     digests = _block_digests(header, served, findings)
     opened: dict[int, OpenedEntry] = {}
     if digests is not None:
+        opener = SeriesKeyOpener(reader, header.channel) if granted else None
         for position in range(header.entry_count):
-            _open(header, served, reader if granted else None, digests, position, findings, opened)
+            _open(header, served, opener, digests, position, findings, opened)
     for position, entry in opened.items():
         _judge(vee, header.channel, position, entry, findings)
     _check_order(opened, findings)
@@ -179,7 +181,7 @@ def _block_digests(header: BatchHeader, served: ServedBatch, findings: list[Find
 def _open(
     header: BatchHeader,
     served: ServedBatch,
-    reader: ReaderPrivateKey | None,
+    opener: SeriesKeyOpener | None,
     digests: tuple[bytes, ...],
     position: int,
     findings: list[Finding],
@@ -190,7 +192,7 @@ def _open(
     if ciphertext is None or sha256(ciphertext) != digests[position]:
         findings.append(_withheld(position, "BlockMissing", "the block that the manifest names is not served"))
         return
-    if reader is None:
+    if opener is None:
         return
     if wrapped is None or len(payload) != ENTRY_BYTES:
         findings.append(_withheld(position, "KeyMissing", "the entry or its wrapped key is not served"))
@@ -198,7 +200,7 @@ def _open(
     place = (header.channel, header.sequence)
     try:
         name = _name(payload)
-        key = unwrap_series_key(reader, wrapped, *place, name)
+        key = opener.unwrap(wrapped, header.sequence, position, name)
         plaintext = open_block(key, *place, name, ciphertext)
     except (InputError, VerificationError) as error:
         findings.append(_withheld(position, error.code, f"the entry does not open: {error.message}"))

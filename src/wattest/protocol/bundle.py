@@ -1,8 +1,9 @@
-"""What a reader of a bundle needs: the manifest, the key of a block, and how a series key is wrapped for a reader.
+"""What a reader of a bundle needs: the manifest, and how a block is encrypted.
 
-Decided here: the manifest's fields and one encoding, CIDs as text, block encryption, the context of wrapped keys. Not
-decided here: the CAR file (``node.bundle``), what a block says (``metering.series_block``), where series keys come from
-(the enclave). Invariants: ``content_id`` fixes every block and their order; a block opens only as the entry it is.
+Decided here: the manifest's fields and one encoding, CIDs as text, block encryption. Not decided here: the CAR file
+(``node.bundle``), what a block says (``metering.series_block``), where series keys come from (the enclave) and how they
+reach a reader (``wrapped_keys``). Invariants: ``content_id`` fixes every block and their order; a block opens only as
+the entry it is.
 Source: docs/spec/sealed-blocks.md.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from wattest.crypto import aead, canonical, hpke
+from wattest.crypto import aead, canonical
 from wattest.crypto.hashing import hmac_sha256, sha256
 from wattest.errors import InputError
 from wattest.protocol.fields import WORD, require_bytes, require_uint
@@ -25,7 +26,6 @@ CID_PREFIX = b"\x01\x55\x12\x20"
 
 _BLOCK_KEY_TAG = b"\x04"
 _BLOCK_DOMAIN = b"wattest/series-block/1"
-_WRAP_DOMAIN = b"wattest/series-key/1"
 _ZERO_NONCE = bytes(aead.NONCE_BYTES)  # each block key encrypts one plaintext, ever
 _FIELDS = frozenset({"version", "channel", "period_start", "period_end", "count", "blocks"})
 
@@ -115,7 +115,7 @@ def seal_block(series_key: bytes, channel: bytes, sequence: int, name: bytes, pl
 
     A series key belongs to one series and is used for one plaintext: the nonce is fixed.
     """
-    return aead.seal(_block_key(series_key), _ZERO_NONCE, plaintext, _context(_BLOCK_DOMAIN, channel, sequence, name))
+    return aead.seal(_block_key(series_key), _ZERO_NONCE, plaintext, _context(channel, sequence, name))
 
 
 def open_block(series_key: bytes, channel: bytes, sequence: int, name: bytes, ciphertext: bytes) -> bytes:
@@ -123,23 +123,7 @@ def open_block(series_key: bytes, channel: bytes, sequence: int, name: bytes, ci
 
     Raises: AuthenticationFailed for another key, batch or entry, or changed bytes; BufferRefused for a wrong length.
     """
-    context = _context(_BLOCK_DOMAIN, channel, sequence, name)
-    return aead.open_sealed(_block_key(series_key), _ZERO_NONCE, ciphertext, context)
-
-
-def wrap_series_key(reader_key: bytes, series_key: bytes, channel: bytes, sequence: int, name: bytes) -> bytes:
-    """Wrap a series key for the reader's X25519 public key (32 bytes); 80 bytes, different each time."""
-    return hpke.wrap_key(reader_key, series_key, _context(_WRAP_DOMAIN, channel, sequence, name))
-
-
-def unwrap_series_key(
-    reader: hpke.ReaderPrivateKey, wrapped: bytes, channel: bytes, sequence: int, name: bytes
-) -> bytes:
-    """The 32-byte series key of one entry.
-
-    Raises: AuthenticationFailed when it was wrapped for another reader, batch or entry.
-    """
-    return hpke.unwrap_key(reader, wrapped, _context(_WRAP_DOMAIN, channel, sequence, name))
+    return aead.open_sealed(_block_key(series_key), _ZERO_NONCE, ciphertext, _context(channel, sequence, name))
 
 
 def _block_key(series_key: bytes) -> bytes:
@@ -147,11 +131,11 @@ def _block_key(series_key: bytes) -> bytes:
     return hmac_sha256(series_key, _BLOCK_KEY_TAG)
 
 
-def _context(domain: bytes, channel: bytes, sequence: int, name: bytes) -> bytes:
+def _context(channel: bytes, sequence: int, name: bytes) -> bytes:
     require_bytes("channel", channel, WORD)
     require_uint("sequence", sequence, 64)
     require_bytes("entry name", name, WORD)
-    return domain + channel + sequence.to_bytes(8, "big") + name
+    return _BLOCK_DOMAIN + channel + sequence.to_bytes(8, "big") + name
 
 
 def _number(text: object, name: str) -> int:

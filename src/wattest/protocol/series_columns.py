@@ -1,4 +1,4 @@
-"""Many series of one batch at once: device blocks opened, edited, sealed and their keys wrapped in columns.
+"""Many series of one batch at once: device blocks opened, edited and sealed in columns.
 
 Decided here: how rows and flat buffers are laid out between Python and the core. Not decided here: any rule; the core
 applies those of ``metering.device_block``, ``edited_series``, ``metering.series_block`` and ``bundle``, and tests hold
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattest.crypto import native
-from wattest.crypto.errors import BufferRefused, PublicKeyInvalid
+from wattest.crypto.errors import BufferRefused
 from wattest.metering.device_block import DEVICE_BLOCK_FRAME_BYTES
 from wattest.metering.records import DEVICE_RECORD_BYTES
 from wattest.protocol.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
@@ -132,33 +132,3 @@ def seal_in_columns(
     sealed = np.frombuffer(rows, dtype=SEALED)
     ends = np.cumsum(sealed["length"], dtype=np.int64).tolist()
     return SealedRun(sealed, [data[start:end] for start, end in zip([0, *ends], ends, strict=False)])
-
-
-def wrap_in_columns(
-    channel: bytes,
-    sequence: int,
-    names: Sequence[bytes],
-    series_keys: Sequence[bytes],
-    readers: Sequence[Sequence[bytes]],
-    *,
-    threads: int | None = None,
-) -> list[bytes]:
-    """Each series' key wrapped for its readers (X25519 keys), 80 bytes a reader, in their order.
-
-    Raises: PublicKeyInvalid, with the place of the series as ``index``, for a key of small order.
-    """
-    counts = [len(group) for group in readers]
-    wrapped, refused = native.wrap_series_keys(
-        channel,
-        sequence,
-        b"".join(reader for group in readers for reader in group),
-        b"".join(name * count for name, count in zip(names, counts, strict=True)),
-        b"".join(key * count for key, count in zip(series_keys, counts, strict=True)),
-        threads,
-    )
-    ends = np.cumsum(counts).tolist()
-    if refused is not None:
-        index = int(np.searchsorted(ends, refused, side="right"))
-        reader = [reader for group in readers for reader in group][refused]
-        raise PublicKeyInvalid("an X25519 public key of small order", public_key=reader, index=index)
-    return [wrapped[80 * start : 80 * end] for start, end in zip([0, *ends], ends, strict=False)]

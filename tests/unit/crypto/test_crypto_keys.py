@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from wattest.crypto import p256, secp256k1
 from wattest.crypto.errors import BufferRefused, KeyMaterialInvalid, PublicKeyInvalid, SignatureInvalid
-from wattest.crypto.hpke import ReaderPrivateKey, unwrap_key, verify_reader_key, wrap_key
+from wattest.crypto.hpke import ReaderPrivateKey, verify_reader_key
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 
@@ -126,32 +126,6 @@ def test_recovery_where_there_is_no_point() -> None:
     for length in (0, 64, 66):
         with pytest.raises(SignatureInvalid):
             secp256k1.recover_public_key(DIGEST, b"\x01" * length)
-
-
-def test_wrapping_round_trip_is_fresh_each_time() -> None:
-    reader = ReaderPrivateKey.from_seed(SEED)
-    first, second = (wrap_key(reader.public_key, bytes(32), b"info") for _ in range(2))
-    assert len(first) == 80
-    assert first != second
-    assert unwrap_key(reader, first, b"info") == reader.unwrap(second, b"info") == bytes(32)
-
-
-def test_wrapping_limits() -> None:
-    reader = ReaderPrivateKey.from_seed(SEED)
-    for length in (0, 16, 31, 33):
-        with pytest.raises(KeyMaterialInvalid):
-            wrap_key(reader.public_key, bytes(length), b"")
-        with pytest.raises(PublicKeyInvalid):
-            wrap_key(b"\x09" * length, bytes(32), b"")
-    wrapped = wrap_key(reader.public_key, bytes(32), b"i" * 1024)
-    assert unwrap_key(reader, wrapped, b"i" * 1024) == bytes(32)
-    with pytest.raises(BufferRefused):
-        wrap_key(reader.public_key, bytes(32), b"i" * 1025)
-    with pytest.raises(BufferRefused):
-        unwrap_key(reader, wrapped, b"i" * 1025)
-    for small_order in (bytes(32), (1).to_bytes(32, "little")):
-        with pytest.raises(PublicKeyInvalid):
-            wrap_key(small_order, bytes(32), b"")
 
 
 def test_reader_keys_of_small_order_are_those_that_the_library_refuses() -> None:

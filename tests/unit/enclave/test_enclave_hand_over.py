@@ -30,9 +30,10 @@ from wattest.enclave.measured.sealed_state import MAX_PREDECESSORS
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.metering.series_block import parse_series_block
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.hand_over_permit import PermitKind, PermitRefused, SignedPermit
+from wattest.protocol.wrapped_keys import unwrap_series_key
 
 Platforms = tuple[SimulatedPlatform, SimulatedPlatform]
 COMMUNITY = Community(3)
@@ -163,7 +164,7 @@ def test_meters_go_on_where_they_stood(platforms: Platforms, tmp_path: Path, wor
         index = list(batch.member_of).index(0)
         header, name = batch.header, batch.entries[index][2:34]
         wrapped = batch.wrapped_keys[index][reader.public_key]
-        key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, name)
+        key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, index, name)
         block = parse_series_block(open_block(key, header.channel, header.sequence, name, batch.blocks[index]))
         return 0 if block.previous is None else block.previous.last_interval_end
 

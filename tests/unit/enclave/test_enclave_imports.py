@@ -14,7 +14,8 @@ from wattest.enclave.measured.errors import ImportRefused, RequestInvalid, Sessi
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
 from wattest.metering.series_block import parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
+from wattest.protocol.wrapped_keys import unwrap_series_key
 
 SESSIONS = charging_sessions(2, FIRST_DAY, FIRST_DAY + DAY_S)
 CSV = b"start,import_kwh,export_kwh\n2024-10-04T00:00:00Z,0.25,0\n2024-10-04T00:15:00Z,0.5,0.125\n"
@@ -61,7 +62,7 @@ def test_signed_and_unsigned_files_become_entries_that_verify(importer: LocalEnc
         source = given.items[batch.member_of[index]]
         for reader in (READER, community.watchers[0]):
             wrapped = batch.wrapped_keys[index][reader.public_key]
-            key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, entry[2:34])
+            key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, index, entry[2:34])
         block = parse_series_block(open_block(key, header.channel, header.sequence, entry[2:34], batch.blocks[index]))
         assert isinstance(block.entry, SeriesEntry)
         assert block.entry.pack() == entry

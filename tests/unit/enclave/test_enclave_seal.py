@@ -30,17 +30,19 @@ from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_series_entry
 from wattest.metering.meter import blinded_meter, meter_key_id
 from wattest.metering.series import STATE_BYTES, entry_salt, state_payload, state_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block, parse_manifest, unwrap_series_key
+from wattest.protocol.bundle import open_block, parse_manifest
 from wattest.protocol.edited_series import EditingMismatch, verify_edited
 from wattest.protocol.header import recover_header_signer
 from wattest.protocol.member_list import roster_root, sign_member_list
+from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
 
 def opened(batch: SealedBatch, reader: ReaderPrivateKey, index: int) -> tuple[bytes, SeriesBlock]:
     header, name = batch.header, batch.entries[index][2:34]
-    key = unwrap_series_key(reader, batch.wrapped_keys[index][reader.public_key], header.channel, header.sequence, name)
+    wrapped = batch.wrapped_keys[index][reader.public_key]
+    key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, index, name)
     return key, parse_series_block(open_block(key, header.channel, header.sequence, name, batch.blocks[index]))
 
 

@@ -28,7 +28,7 @@ from wattest.metering.entry import EntryKind, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.header import recover_header_signer, sign_header
 from wattest.protocol.payouts import payout_job_id, payout_result
 from wattest.protocol.statement import (
@@ -37,6 +37,7 @@ from wattest.protocol.statement import (
     is_payout_entry,
     verify_payout_block,
 )
+from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.statement import settle
 from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts
@@ -100,7 +101,7 @@ def test_bills_and_payouts_are_what_the_plain_twin_computes(
         entry, member = parse_statement_entry(payload), statement.member_of[index]
         reader = community.watchers[0]
         wrapped = statement.wrapped_keys[index][reader.public_key]
-        key = unwrap_series_key(reader, wrapped, header.channel, 1, entry.job_id)
+        key = unwrap_series_key(reader, wrapped, header.channel, 1, index, entry.job_id)
         salts.append(entry_salt(key))
         block = parse_series_block(open_block(key, header.channel, 1, entry.job_id, statement.blocks[index]))
         assert block.entry == entry
@@ -300,7 +301,8 @@ def test_a_payout_block_holds_or_says_what_differs(
     index, reader = statement.payouts.entry, community.watchers[0]
     name = statement.entries[index][2:34]
     place = (statement.header.channel, 1, name)
-    key = unwrap_series_key(reader, statement.wrapped_keys[index][reader.public_key], *place)
+    wrapped = statement.wrapped_keys[index][reader.public_key]
+    key = unwrap_series_key(reader, wrapped, statement.header.channel, 1, index, name)
     block = parse_series_block(open_block(key, *place, statement.blocks[index]))
     assert is_payout_entry(block.entry, statement.header.channel)
     assert not is_payout_entry(block.entry, secret("other channel"))

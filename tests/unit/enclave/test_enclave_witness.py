@@ -26,9 +26,10 @@ from wattest.merkle import MerkleTree
 from wattest.metering.entry import ENTRY_BYTES, SeriesEntry
 from wattest.metering.series import build_series_tree, entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.header import sign_header
 from wattest.protocol.witness_verdict import recover_witness
+from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.engine import EngineConfiguration, Guest
 from wattest.workload.guests import load_guest
 
@@ -141,7 +142,7 @@ def shown(neighbours: Neighbours, job: WitnessJob) -> Work:
     for index, entry, block in zip(job.indices, job.entries, job.blocks, strict=True):
         reader = COMMUNITY.readers[list(neighbours.batch.member_of)[index]]
         wrapped = neighbours.batch.wrapped_keys[index][reader.public_key]
-        key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, entry[2:34])
+        key = unwrap_series_key(reader, wrapped, header.channel, header.sequence, index, entry[2:34])
         keys.append(key)
         blocks.append(open_block(key, header.channel, header.sequence, entry[2:34], block))
     return Work(header, job.seed, tuple(job.indices), tuple(job.nodes), tuple(keys), tuple(blocks))

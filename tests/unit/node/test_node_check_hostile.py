@@ -15,7 +15,8 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
 from wattest.metering.series import entry_salt
 from wattest.node.check import FindingKind, Judgement, ServedBatch, check_batch
-from wattest.protocol.bundle import BundleManifest, open_block, seal_block, unwrap_series_key
+from wattest.protocol.bundle import BundleManifest, open_block, seal_block
+from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
@@ -36,7 +37,8 @@ class Forgery:
         self.wrapped = {at: keys[self.watcher.public_key] for at, keys in enumerate(self.sealed.wrapped_keys)}
         self.names = [entry[2:34] for entry in self.sealed.entries]
         self.keys = [
-            unwrap_series_key(self.watcher, self.wrapped[at], *self.place, name) for at, name in enumerate(self.names)
+            unwrap_series_key(self.watcher, self.wrapped[at], *self.place, at, name)
+            for at, name in enumerate(self.names)
         ]
         self.plain = [
             open_block(self.keys[at], *self.place, name, self.sealed.blocks[at]) for at, name in enumerate(self.names)

@@ -21,11 +21,12 @@ from wattest.metering.meter import meter_key_id
 from wattest.node.operator import entry_inclusion
 from wattest.node.store import StoredBatch
 from wattest.protocol.batch import BatchCitation
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.payouts import DistributionTerms, distribution_id
 from wattest.protocol.settlement_terms import SettlementTerms, sign_terms
+from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -208,7 +209,7 @@ class Settling:
         (position,) = wrapped
         entry = remote.fetch_entry(channel, sequence, position)
         name = entry.payload[2:34]
-        key = unwrap_series_key(home.reader, wrapped[position], channel, sequence, name)
+        key = unwrap_series_key(home.reader, wrapped[position], channel, sequence, position, name)
         block = open_block(key, channel, sequence, name, remote.fetch_block(channel, sequence, position))
         entries, salts = self._site.store.entries(channel, sequence)
         manifest = remote.fetch_manifest(channel, sequence)

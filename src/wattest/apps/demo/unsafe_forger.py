@@ -22,10 +22,11 @@ from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
 from wattest.metering.series import build_series_tree, entry_salt, state_payload, state_salt
 from wattest.metering.series_block import SeriesBlock
-from wattest.protocol.bundle import BundleManifest, seal_block, wrap_series_key
+from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
 from wattest.protocol.header import BatchHeader, sign_header
 from wattest.protocol.member_list import roster_root
+from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
@@ -124,7 +125,8 @@ def _raised(block: DeviceBlock) -> DeviceBlock:
 def _wrapped(
     readers: Sequence[Sequence[bytes]], keys: Sequence[bytes], channel: bytes, sequence: int, names: Sequence[bytes]
 ) -> list[dict[bytes, bytes]]:
+    contexts = {reader: wrapping_context(reader, channel) for row in readers for reader in row}
     return [
-        {reader: wrap_series_key(reader, key, channel, sequence, name) for reader in row}
-        for row, key, name in zip(readers, keys, names, strict=True)
+        {reader: wrap_series_key(contexts[reader], key, sequence, index, name) for reader in row}
+        for index, (row, key, name) in enumerate(zip(readers, keys, names, strict=True))
     ]

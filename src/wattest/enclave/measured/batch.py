@@ -3,7 +3,11 @@
 Decided here: series keys, the order of entries, block encryption, trees, content id, header, wrapped keys; the same for
 series, imports and statements. Not decided here: what an entry says (``series``, ``imported``, ``statement``) and when
 a signature leaves (``release``). Invariants: a series key encrypts one plaintext: when a batch is made again, a block
-that differs from the sealed one is refused before anything is encrypted; no reading is kept once its block is out.
+that differs from the sealed one is refused before anything is encrypted; no reading is kept once its block is out. A
+series key is wrapped under message numbers that say which batch and entry it is of, and a batch takes its readers'
+contexts once, when its first page is asked for: names and keys are fixed by then, so a page asked for again is the same
+bytes. Whatever a host rolls back, makes again or asks for twice, no number comes twice in one context
+(``native/series/src/wrap.rs`` has the argument).
 Source: docs/spec/sealed-blocks.md; docs/spec/sealed-state.md, section "The same batch again".
 """
 
@@ -27,7 +31,8 @@ from wattest.metering.entry import ENTRY_BYTES
 from wattest.metering.series import SALT_BYTES, entry_salt
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.header import MAX_ENTRIES, BatchHeader
-from wattest.protocol.series_columns import SealedRun, wrap_in_columns
+from wattest.protocol.series_columns import SealedRun
+from wattest.protocol.wrapped_keys import KeyWrapping
 
 SERIES_KEY_BYTES = 32
 ZERO = bytes(32)
@@ -107,6 +112,7 @@ class BatchBuilder:
         self._late: dict[int, bytes] = {}
         self._results: dict[int, bytes] = {}
         self._released: PendingBatch | None = None
+        self._wrapping: KeyWrapping | None = None
 
     @property
     def sequence(self) -> int:
@@ -231,6 +237,9 @@ class BatchBuilder:
         end = start + count
         if self._released is None or end > len(self.names):
             raise SessionInvalid("pages come after the batch, and inside it", actual=[start, end])
+        if self._wrapping is None:
+            contexts = self._identities.reader_contexts(self.job.channel)
+            self._wrapping = contexts.check_out(self.sequence, self.names, self._keys, self._readers)
         span = range(start, end)
         return {
             "entries": b"".join(self._entries[index] or b"" for index in span),
@@ -238,9 +247,7 @@ class BatchBuilder:
             "blocks": [self._late.get(index) for index in span],
             "results": [self._results.get(index, b"") for index in span],
             "readers": [b"".join(self._readers[index]) for index in span],
-            "wrapped": wrap_in_columns(
-                self.job.channel, self.sequence, self.names[start:end], self._keys[start:end], self._readers[start:end]
-            ),
+            "wrapped": self._wrapping.page(start, count),
         }
 
     def _verify_readers(self) -> None:

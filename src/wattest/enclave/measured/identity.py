@@ -1,8 +1,10 @@
 """Enclave keys: made inside, one per channel, bound by evidence, never shown.
 
-Decided here: how a key is made or attested again, and the storage key that opens the enclave's own bundles. Not decided
-here: whether evidence is believed (``attestation``) or a key registered (the chain). Invariant: a key signs for the
-chain, referee, channel and operator that it was made for, and is sealed before its address is told.
+Decided here: how a key is made or attested again, the storage key that opens the enclave's own bundles, and that
+contexts of readers live as long as this object and no longer. Not decided here: whether evidence is believed
+(``attestation``) or a key registered (the chain). Invariants: a key signs for the chain, referee, channel and operator
+that it was made for, and is sealed before its address is told; readers' contexts are in no sealed state and no
+hand-over.
 Source: docs/spec/enclave-socket.md, method ``identity.create``; docs/spec/header.md, section "Report data".
 """
 
@@ -27,6 +29,7 @@ from wattest.enclave.measured.sealed_state import STORAGE_PURPOSE, Phase, Sealed
 from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.protocol.wrapped_keys import ReaderContexts
 
 FIRST_LIGHT_DOMAIN = b"wattest/first-light/1"
 MAX_TEXT = 4_096
@@ -40,6 +43,7 @@ class Identities:
         self._store = store
         self._states = store.load()
         self._storage_secret = device.sealing_key(STORAGE_PURPOSE)
+        self._reader_contexts: dict[bytes, ReaderContexts] = {}
 
     def all(self) -> list[SealedState]:
         """Every identity, by channel id."""
@@ -149,6 +153,13 @@ class Identities:
     def storage_key(self, state: SealedState) -> ReaderPrivateKey:
         """The reader key under which this enclave opens the bundles of one channel again."""
         return ReaderPrivateKey.from_seed(self.storage_seed(state))
+
+    def reader_contexts(self, channel: bytes) -> ReaderContexts:
+        """What series keys of one channel are wrapped under, until the process ends.
+
+        Raises: IdentityUnknown.
+        """
+        return self._reader_contexts.setdefault(self.get(channel).channel.id, ReaderContexts(channel))
 
     def first_light(self, text: str, channel: bytes | None) -> tuple[SealedState, bytes, bytes]:
         """The identity used, keccak256 of the text, and its signature over the tagged digest.

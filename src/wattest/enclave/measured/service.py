@@ -29,6 +29,7 @@ from wattest.enclave.measured.statement import StatementSession
 from wattest.errors import WattestError
 from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES
 from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, parse_header
+from wattest.protocol.wrapped_keys import WRAPPED_BYTES
 from wattest.workload.engine import ENGINE_VERSION, EngineConfiguration
 from wattest.workload.guests import load_guest
 from wattest.workload.statement import MAX_PREVIOUS_PAYOUTS, PAYOUT_BYTES
@@ -216,7 +217,7 @@ class Service:
     def _statement_add(self, fields: Fields) -> dict[str, object]:
         entries = fields.rows("entries", 118, MAX_BLOCKS_PER_STEP)
         blocks = fields.blobs("blocks", MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES + 16)
-        wrapped = fields.rows("wrapped", hpke.WRAPPED_BYTES, MAX_BLOCKS_PER_STEP)
+        wrapped = fields.rows("wrapped", WRAPPED_BYTES, MAX_BLOCKS_PER_STEP)
         fields.close()
         self._open(StatementSession).add(entries, blocks, wrapped)
         return {}

@@ -36,13 +36,14 @@ from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import GRID_S
 from wattest.protocol.header import BatchHeader, recover_header_signer
 from wattest.protocol.member_list import parse_signed_member_list
 from wattest.protocol.settlement_terms import SettlementTerms, SignedTerms, verify_terms
 from wattest.protocol.statement import bill_blinding, commit_payouts, payout_job_id, statement_input
+from wattest.protocol.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest, Limits
 from wattest.workload.statement import (
     MAX_CELLS,
@@ -104,7 +105,7 @@ class StatementSession:
         self._identities, self._faults, self._guest = identities, faults, guest
         self._channel, self._head, self._period = channel, head, period
         self._metering = identities.get(parse_signed_member_list(members).identity.id)
-        self._reader = identities.storage_key(self._metering)
+        self._opener = SeriesKeyOpener(identities.storage_key(self._metering), self._metering.channel.id)
         self._list = read_members(self._metering, members, meter_keys, period[0]).member_list
         try:
             signed = SignedTerms(*terms)
@@ -235,7 +236,7 @@ class StatementSession:
             raise CitationRefused("an entry is of no listed member", batch=citation.digest, entry=index)
         name = entry[2:34]
         try:
-            key = unwrap_series_key(self._reader, wrapped, header.channel, header.sequence, name)
+            key = self._opener.unwrap(wrapped, header.sequence, index, name)
             content = parse_series_block(open_block(key, header.channel, header.sequence, name, block))
             if content.entry.pack() != entry:
                 raise CitationRefused("a block holds another entry", batch=citation.digest, entry=index)

@@ -21,10 +21,11 @@ from wattest.merkle import MultiProof, leaf_hash, verify_multiproof
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block, unwrap_series_key
+from wattest.protocol.bundle import open_block
 from wattest.protocol.edited_series import verify_edited
 from wattest.protocol.header import HEADER_BYTES, BatchHeader, parse_header, recover_header_signer
 from wattest.protocol.witness_verdict import MAX_DRAWN, WitnessVerdict, recover_witness, sign_witness_verdict
+from wattest.protocol.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener
 from wattest.workload.engine import Guest
 
 MAX_WORK_BYTES = 48 * 1024 * 1024
@@ -59,7 +60,7 @@ def open_work(identities: Identities, fields: Fields) -> Work:
     nodes = tuple(fields.rows("nodes", 32, MAX_NODES))
     entries = fields.rows("entries", 118, MAX_DRAWN)
     blocks = fields.blobs("blocks", MAX_DRAWN, MAX_WORK_BYTES)
-    wrapped = fields.rows("wrapped", 80, MAX_DRAWN)
+    wrapped = fields.rows("wrapped", WRAPPED_BYTES, MAX_DRAWN)
     fields.close()
     own = identities.get(header.channel)
     signer = recover_header_signer(header, signature, own.domain)
@@ -73,13 +74,13 @@ def open_work(identities: Identities, fields: Fields) -> Work:
         raise WitnessRefused("entries, blocks and keys come together", expected=len(indices), actual=len(entries))
     if sum(map(len, blocks)) > MAX_WORK_BYTES:
         raise WitnessRefused("the drawn series are too large for one conversation", limit_bytes=MAX_WORK_BYTES)
-    reader = identities.storage_key(own)
+    opener = SeriesKeyOpener(identities.storage_key(own), header.channel)
     keys: list[bytes] = []
     plain: list[bytes] = []
     for index, entry, block, key in zip(indices, entries, blocks, wrapped, strict=True):
         name = entry[2:34]
         try:
-            series_key = unwrap_series_key(reader, key, header.channel, header.sequence, name)
+            series_key = opener.unwrap(key, header.sequence, index, name)
             plaintext = open_block(series_key, header.channel, header.sequence, name, block)
             if parse_series_block(plaintext).entry.pack() != entry:
                 raise WitnessRefused("a block holds another entry", entry=index)
