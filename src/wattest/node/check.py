@@ -11,18 +11,20 @@ never called a fault of the enclave.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
+from wattest.crypto import native
 from wattest.crypto.hashing import sha256
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.device_block import DeviceSignatureInvalid
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, SeriesEntry, StatementEntry, parse_entry
-from wattest.metering.meter import meter_key_id
 from wattest.metering.series import STATE_BYTES, entry_salt, state_payload, state_salt
 from wattest.metering.series_block import (
     PreviousState,
@@ -34,6 +36,13 @@ from wattest.metering.series_block import (
 from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.bundle import open_block, parse_manifest, unwrap_series_key
 from wattest.protocol.challenge import EvidenceOpening
+from wattest.protocol.checked_columns import (
+    MAX_RUN_SERIES,
+    CheckedRun,
+    check_blocks,
+    edited_again,
+    runs_of_blocks,
+)
 from wattest.protocol.edited_series import EditingMismatch, last_measured, verify_edited
 from wattest.protocol.header import BatchHeader
 from wattest.protocol.member_list import SignedMemberList
@@ -41,6 +50,9 @@ from wattest.protocol.statement import is_payout_entry, verify_payout_block
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32
+MIN_RUN_SERIES = 16
+"""Series that are worth a call of the guest of their own."""
+
 _ZERO = bytes(32)
 
 
@@ -77,11 +89,40 @@ class ServedBatch:
 
 @dataclass(frozen=True, slots=True)
 class OpenedEntry:
-    """An entry that opened: its payload, its series key, and the block behind it."""
+    """An entry that opened, its series key, and what is kept of its block.
+
+    ``meter`` is the SHA-256 of the block's public key (empty without one), ``previous`` and ``after`` are where its
+    meter stood and stands.
+    """
 
     payload: bytes
     series_key: bytes = field(repr=False)
-    block: SeriesBlock = field(repr=False)
+    meter: bytes
+    previous: PreviousState | None = field(repr=False)
+    after: PreviousState | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """An entry as it was served, with the key that its reader unwrapped."""
+
+    position: int
+    payload: bytes
+    series_key: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
+
+    @property
+    def is_signed_block(self) -> bool:
+        return self.payload[1] == EntryKind.SIGNED_DEVICE_BLOCK
+
+
+@dataclass(slots=True)
+class _Entries:
+    """What became of entries, by position: opened, not opened and why, opened and bad."""
+
+    opened: dict[int, OpenedEntry] = field(default_factory=dict)
+    unopened: dict[int, Finding] = field(default_factory=dict)
+    bad: dict[int, Finding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +172,12 @@ def check_batch(
     if header.workload not in workloads:
         findings.append(_inconsistent("WorkloadUnknown", "the header names a workload that is not known here"))
     digests = _block_digests(header, served, findings)
-    opened: dict[int, OpenedEntry] = {}
+    entries = _Entries()
     if digests is not None:
-        for position in range(header.entry_count):
-            _open(header, served, reader if granted else None, digests, position, findings, opened)
-    for position, entry in opened.items():
-        _judge(vee, header.channel, position, entry, findings)
+        _check_entries(header, served, reader if granted else None, vee, digests, entries)
+    opened = entries.opened
+    findings += [entries.unopened[at] for at in sorted(entries.unopened)]
+    findings += [entries.bad[at] for at in sorted(entries.bad)]
     _check_order(opened, findings)
     meters = dict(meters_before or {})
     if len(opened) == header.entry_count:
@@ -176,61 +217,137 @@ def _block_digests(header: BatchHeader, served: ServedBatch, findings: list[Find
     return manifest.block_digests
 
 
-def _open(
+def _check_entries(
     header: BatchHeader,
     served: ServedBatch,
     reader: ReaderPrivateKey | None,
+    vee: Guest,
     digests: tuple[bytes, ...],
-    position: int,
-    findings: list[Finding],
-    opened: dict[int, OpenedEntry],
+    entries: _Entries,
 ) -> None:
-    ciphertext, wrapped = served.blocks.get(position), served.wrapped_keys.get(position)
-    payload = b"" if served.entries is None else served.entries[position * ENTRY_BYTES : (position + 1) * ENTRY_BYTES]
+    """Open and judge every entry, run by run: in columns what a meter signed and holds, the plain way whatever else."""
+    lengths = [len(served.blocks.get(position, b"")) for position in range(header.entry_count)]
+    threads = native.default_threads()
+    # A small batch is cut finer, so that each core has a part of it.
+    most = min(MAX_RUN_SERIES, max(MIN_RUN_SERIES, -(-header.entry_count // threads)))
+    waiting: deque[tuple[list[_Served], Future[CheckedRun]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for run in runs_of_blocks(lengths, most):
+            present = [at for at in run if _is_kept(served, digests, at, entries)]
+            if reader is None:
+                continue
+            given = _unwrap(header, served, reader, present, entries)
+            waiting.append((given, pool.submit(_check_run, header, vee, given)))
+            if len(waiting) > threads:  # what is held at once is bounded
+                _take_run(header, vee, *waiting.popleft(), entries)
+        while waiting:
+            _take_run(header, vee, *waiting.popleft(), entries)
+
+
+def _is_kept(served: ServedBatch, digests: tuple[bytes, ...], position: int, entries: _Entries) -> bool:
+    ciphertext = served.blocks.get(position)
     if ciphertext is None or sha256(ciphertext) != digests[position]:
-        findings.append(_withheld(position, "BlockMissing", "the block that the manifest names is not served"))
-        return
-    if reader is None:
-        return
-    if wrapped is None or len(payload) != ENTRY_BYTES:
-        findings.append(_withheld(position, "KeyMissing", "the entry or its wrapped key is not served"))
-        return
+        entries.unopened[position] = _withheld(
+            position, "BlockMissing", "the block that the manifest names is not served"
+        )
+        return False
+    return True
+
+
+def _unwrap(
+    header: BatchHeader, served: ServedBatch, reader: ReaderPrivateKey, positions: list[int], entries: _Entries
+) -> list[_Served]:
+    """The entries at these positions whose keys open for the reader."""
+    given: list[_Served] = []
     place = (header.channel, header.sequence)
+    for position in positions:
+        wrapped = served.wrapped_keys.get(position)
+        start = position * ENTRY_BYTES
+        payload = b"" if served.entries is None else served.entries[start : start + ENTRY_BYTES]
+        if wrapped is None or len(payload) != ENTRY_BYTES:
+            entries.unopened[position] = _withheld(position, "KeyMissing", "the entry or its wrapped key is not served")
+            continue
+        try:
+            name = _name(payload)
+            key = unwrap_series_key(reader, wrapped, *place, name)
+        except (InputError, VerificationError) as error:
+            entries.unopened[position] = _unopened(position, error)
+            continue
+        given.append(_Served(position, payload, key, served.blocks[position]))
+    return given
+
+
+def _check_run(header: BatchHeader, vee: Guest, given: list[_Served]) -> CheckedRun:
+    """The entries of kind 1 in columns, on this thread: other runs have the other cores."""
+    signed = [one for one in given if one.is_signed_block]
+    run = check_blocks(
+        header.channel,
+        header.sequence,
+        [one.payload for one in signed],
+        [one.series_key for one in signed],
+        [one.ciphertext for one in signed],
+        threads=1,
+    )
+    return edited_again(vee, run)
+
+
+def _take_run(
+    header: BatchHeader, vee: Guest, given: list[_Served], checked: Future[CheckedRun], entries: _Entries
+) -> None:
+    """What holds in columns is taken from there; whatever does not goes the plain way, which says why."""
+    run = checked.result()
+    signed = [one for one in given if one.is_signed_block]
+    meters = run.rows["meter"].tolist()
+    held = {signed[place].position: place for place in run.held}
+    for one in given:
+        place = held.get(one.position)
+        if place is None:
+            _open_and_judge(header, vee, one, entries)
+        else:
+            entries.opened[one.position] = OpenedEntry(one.payload, one.series_key, meters[place], *run.standing(place))
+
+
+def _open_and_judge(header: BatchHeader, vee: Guest, one: _Served, entries: _Entries) -> None:
+    """One entry by the plain rules."""
+    position = one.position
     try:
-        name = _name(payload)
-        key = unwrap_series_key(reader, wrapped, *place, name)
-        plaintext = open_block(key, *place, name, ciphertext)
+        name = _name(one.payload)
+        plaintext = open_block(one.series_key, header.channel, header.sequence, name, one.ciphertext)
     except (InputError, VerificationError) as error:
-        findings.append(_withheld(position, error.code, f"the entry does not open: {error.message}"))
+        entries.unopened[position] = _unopened(position, error)
         return
     try:
         block = parse_series_block(plaintext)
     except (InputError, VerificationError) as error:
-        findings.append(_inconsistent(error.code, f"the block does not parse: {error.message}", position))
+        entries.unopened[position] = _inconsistent(error.code, f"the block does not parse: {error.message}", position)
         return
-    if block.entry.pack() != payload:
+    if block.entry.pack() != one.payload:
         # The block is fixed by the header, the served entry is not: it is the operator that shows another one.
-        findings.append(_withheld(position, "EntryForeign", "the served entry is not the one in its block"))
+        entries.unopened[position] = _withheld(position, "EntryForeign", "the served entry is not the one in its block")
         return
-    opened[position] = OpenedEntry(payload, key, block)
+    meter = sha256(block.public_key) if block.public_key else b""
+    entries.opened[position] = OpenedEntry(one.payload, one.series_key, meter, block.previous, _state_after(block))
+    finding = _judge(vee, header.channel, position, block, one.series_key)
+    if finding is not None:
+        entries.bad[position] = finding
 
 
-def _judge(vee: Guest, channel: bytes, position: int, entry: OpenedEntry, findings: list[Finding]) -> None:
+def _judge(vee: Guest, channel: bytes, position: int, block: SeriesBlock, series_key: bytes) -> Finding | None:
     try:
-        if is_payout_entry(entry.block.entry, channel):
-            verify_payout_block(entry.block, entry.series_key)
-            return
-        verify_series_block(entry.block, entry.series_key)
-        verify_edited(vee, entry.block)
+        if is_payout_entry(block.entry, channel):
+            verify_payout_block(block, series_key)
+            return None
+        verify_series_block(block, series_key)
+        verify_edited(vee, block)
     except DeviceSignatureInvalid as error:
-        if entry.block.entry.kind != EntryKind.SIGNED_DEVICE_BLOCK:
-            findings.append(_inconsistent(error.code, error.message, position))
-            return
-        block = device_block_of(entry.block)
-        opening = EvidenceOpening(block.digest, block.signature, block.public_key)
-        findings.append(Finding(FindingKind.INVALID_EVIDENCE, position, error.code, error.message, opening))
+        if block.entry.kind != EntryKind.SIGNED_DEVICE_BLOCK:
+            return _inconsistent(error.code, error.message, position)
+        device_block = device_block_of(block)
+        opening = EvidenceOpening(device_block.digest, device_block.signature, device_block.public_key)
+        return Finding(FindingKind.INVALID_EVIDENCE, position, error.code, error.message, opening)
     except WattestError as error:
-        findings.append(_inconsistent(error.code, error.message, position))
+        return _inconsistent(error.code, error.message, position)
+    return None
 
 
 def _check_order(opened: Mapping[int, OpenedEntry], findings: list[Finding]) -> None:
@@ -250,7 +367,7 @@ def _check_root(header: BatchHeader, opened: Mapping[int, OpenedEntry], findings
 def _check_state(header: BatchHeader, opened: Mapping[int, OpenedEntry], findings: list[Finding]) -> None:
     leaves: list[bytes] = []
     for at in range(header.entry_count):
-        stands = _state_after(opened[at].block) or PreviousState(0, 0, 0)
+        stands = opened[at].after or PreviousState(0, 0, 0)
         registers = (stands.last_interval_end, stands.import_register, stands.export_register)
         leaves.append(state_payload(_name(opened[at].payload), *registers))
     salts = b"".join(state_salt(opened[at].series_key) for at in range(header.entry_count))
@@ -273,7 +390,7 @@ def _check_roster(
     if sorted(keys) != sorted(sha256(member.public_key) for member in served.members.member_list.members):
         findings.append(_inconsistent("RosterForeign", "the roster is not the manager's member list"))
     for position, entry in opened.items():
-        if entry.block.public_key and meter_key_id(entry.block.public_key) != keys[position]:
+        if entry.meter and entry.meter != keys[position]:
             findings.append(_inconsistent("MeterForeign", "the block is of another meter than the roster's", position))
 
 
@@ -284,17 +401,14 @@ def _follow_meter(
     meters: dict[bytes, PreviousState],
     findings: list[Finding],
 ) -> None:
-    block = entry.block
-    if block.entry.kind != EntryKind.SIGNED_DEVICE_BLOCK:
+    if entry.payload[1] != EntryKind.SIGNED_DEVICE_BLOCK:
         return
-    meter = meter_key_id(block.public_key)
-    if before is not None and before.get(meter) != block.previous:
+    if before is not None and before.get(entry.meter) != entry.previous:
         findings.append(
             _inconsistent("ContinuityBroken", "the series does not continue from the batch before", position)
         )
-    after = _state_after(block)
-    if after is not None:
-        meters[meter] = after
+    if entry.after is not None:
+        meters[entry.meter] = entry.after
 
 
 def _state_after(block: SeriesBlock) -> PreviousState | None:
@@ -312,6 +426,10 @@ def _name(payload: bytes) -> bytes:
         return entry.blinded_meter
     assert isinstance(entry, StatementEntry)
     return entry.job_id
+
+
+def _unopened(position: int, error: WattestError) -> Finding:
+    return _withheld(position, error.code, f"the entry does not open: {error.message}")
 
 
 def _withheld(position: int | None, code: str, reason: str) -> Finding:
