@@ -209,7 +209,10 @@ PLAINTEXTS: dict[str, Falsified] = {
         "SeriesMismatch", lambda m, b: m.rooted(records_with(b, 2, quality=1)).to_bytes(),
     ),
     "estimated record made a measured one": (
-        "EditingMismatch", lambda m, b: m.resigned(records_with(b, 2, import_milliwatt_hours=8, quality=1, source_digest=1)).to_bytes(),
+        "EditingMismatch",
+        lambda m, b: m.resigned(
+            records_with(b, 2, import_milliwatt_hours=8, quality=1, source_digest=1)
+        ).to_bytes(),
     ),
     "every record estimated": (
         "SeriesMismatch",
