@@ -27,12 +27,13 @@ from wattest.crypto import native
 from wattest.crypto.p256 import ORDER
 from wattest.metering.entry import EntryKind, SeriesEntry, StatementEntry, evidence_digest
 from wattest.metering.meter import meter_key_id
-from wattest.metering.records import INTERVAL_RECORD, is_estimated
+from wattest.metering.records import INTERVAL_RECORD, MAX_RECORDS, is_estimated
 from wattest.metering.series_block import PreviousState, SeriesBlock, device_block_of
 from wattest.protocol import checked_columns
 from wattest.protocol.checked_columns import (
     CHECKED,
     MAX_RUN_SERIES,
+    MAX_SIGNED_CIPHERTEXT_BYTES,
     CheckedRun,
     check_blocks,
     check_plaintexts,
@@ -71,6 +72,17 @@ def test_what_was_sealed_holds_in_both_ways(meters: list[tuple[list[int], Previo
         [one.entry for one in sealed], [one.key for one in sealed], [block.to_bytes() for block in blocks]
     )
     assert edited_again(GUEST, by_plaintext).rows.tolist() == run.rows.tolist()
+
+
+def test_the_longest_series_holds_in_both_ways() -> None:
+    meter = METERS[0]
+    block = meter.block_of(meter.records(range(MAX_RECORDS), duration_s=1), START + MAX_RECORDS, PreviousState(0, 0, 0))
+    sealed = meter.sealed(block.to_bytes())
+    assert len(sealed.ciphertext) == MAX_SIGNED_CIPHERTEXT_BYTES
+    assert plain_fault(sealed) is None
+    assert in_columns([sealed]).held == [0]
+    # More records than one call of the guest takes: what has no room there goes the plain way.
+    assert in_columns([HONEST, sealed, HONEST]).held == [0, 2]
 
 
 def entry_with(block: SeriesBlock, **changes: Any) -> SeriesBlock:

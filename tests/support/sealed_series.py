@@ -13,7 +13,7 @@ from wattest.errors import InputError, VerificationError
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import pseudonym
-from wattest.metering.records import is_estimated, make_device_records
+from wattest.metering.records import Records, is_estimated, make_device_records
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import (
     PreviousState,
@@ -64,12 +64,20 @@ class Meter:
 
     def block(self, slots: Sequence[int], previous: PreviousState | None = None, register: int = 10_000) -> SeriesBlock:
         """A sealed day of ``PERIOD_SLOTS`` quarter hours with readings in ``slots``, the others estimated."""
-        records = make_device_records(
-            pseudonym(self.signer.public_key), start=[START + 900 * slot for slot in slots], duration_s=900,
-            import_register=register + 7 * np.asarray(slots) + 7, export_register=3,
+        return self.block_of(self.records(slots, register=register), START + 900 * PERIOD_SLOTS, previous)
+
+    def records(self, slots: Sequence[int], *, duration_s: int = 900, register: int = 10_000) -> Records:
+        """Readings of 7 mWh in slots of ``duration_s`` from ``START`` on."""
+        starts = np.asarray(slots)
+        return make_device_records(
+            pseudonym(self.signer.public_key), start=START + duration_s * starts, duration_s=duration_s,
+            import_register=register + 7 * starts + 7, export_register=3,
             import_milliwatt_hours=np.full(len(slots), 7), export_milliwatt_hours=0, quality=1,
         )  # fmt: skip
-        signed = sign_device_block(self.signer, START, START + 900 * PERIOD_SLOTS, records)
+
+    def block_of(self, records: Records, period_end: int, previous: PreviousState | None) -> SeriesBlock:
+        """These records signed and sealed."""
+        signed = sign_device_block(self.signer, START, period_end, records)
         edited = edit_series(GUEST, records, signed.digest, signed.period_start, signed.period_end, previous)
         entry = SeriesEntry(
             EntryKind.SIGNED_DEVICE_BLOCK, self.name, signed.period_start, signed.period_end, edited.shape[0],

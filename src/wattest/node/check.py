@@ -38,6 +38,7 @@ from wattest.protocol.bundle import open_block, parse_manifest, unwrap_series_ke
 from wattest.protocol.challenge import EvidenceOpening
 from wattest.protocol.checked_columns import (
     MAX_RUN_SERIES,
+    MAX_SIGNED_CIPHERTEXT_BYTES,
     CheckedRun,
     check_blocks,
     edited_again,
@@ -112,8 +113,10 @@ class _Served:
     ciphertext: bytes = field(repr=False)
 
     @property
-    def is_signed_block(self) -> bool:
-        return self.payload[1] == EntryKind.SIGNED_DEVICE_BLOCK
+    def is_for_columns(self) -> bool:
+        """Whether it may hold in columns: of kind 1, and no longer than such a block can be."""
+        is_signed = self.payload[1] == EntryKind.SIGNED_DEVICE_BLOCK
+        return is_signed and len(self.ciphertext) <= MAX_SIGNED_CIPHERTEXT_BYTES
 
 
 @dataclass(slots=True)
@@ -278,8 +281,8 @@ def _unwrap(
 
 
 def _check_run(header: BatchHeader, vee: Guest, given: list[_Served]) -> CheckedRun:
-    """The entries of kind 1 in columns, on this thread: other runs have the other cores."""
-    signed = [one for one in given if one.is_signed_block]
+    """What may hold in columns, on this thread: other runs have the other cores."""
+    signed = [one for one in given if one.is_for_columns]
     run = check_blocks(
         header.channel,
         header.sequence,
@@ -296,7 +299,7 @@ def _take_run(
 ) -> None:
     """What holds in columns is taken from there; whatever does not goes the plain way, which says why."""
     run = checked.result()
-    signed = [one for one in given if one.is_signed_block]
+    signed = [one for one in given if one.is_for_columns]
     meters = run.rows["meter"].tolist()
     held = {signed[place].position: place for place in run.held}
     for one in given:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattest.crypto import native
+from wattest.crypto.aead import TAG_BYTES
 from wattest.metering.entry import ENTRY_BYTES
-from wattest.metering.records import INTERVAL_RECORD, INTERVAL_RECORD_BYTES, Records
+from wattest.metering.records import INTERVAL_RECORD, INTERVAL_RECORD_BYTES, MAX_RECORDS, Records
 from wattest.metering.series_block import PreviousState
 from wattest.protocol.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
 from wattest.workload.engine import Guest
@@ -37,6 +38,9 @@ MAX_RUN_SERIES = 128
 """Series of one run: enough to share a call of the guest, few enough that every core has runs of its own."""
 
 _HEAD_BYTES = 2 + ENTRY_BYTES
+MAX_SIGNED_CIPHERTEXT_BYTES = _HEAD_BYTES + 24 + 4 + MAX_RECORDS * INTERVAL_RECORD_BYTES + 128 + TAG_BYTES
+"""The longest block of kind 1: a longer one holds in no way, and need not be decrypted to see that."""
+
 _REFUSED = 1
 
 

@@ -37,7 +37,7 @@ RECORD_BYTES, QUALITY_AT, SOURCE_AT = 95, 61, 63
 
 def nothing_in_columns(header: BatchHeader, vee: Guest, given: list[check._Served]) -> CheckedRun:
     """A run in which no series holds, so that each goes the plain way."""
-    rows = np.zeros(sum(one.is_signed_block for one in given), dtype=CHECKED)
+    rows = np.zeros(sum(one.is_for_columns for one in given), dtype=CHECKED)
     rows["verdict"] = 1
     return CheckedRun(b"", b"", rows)
 
