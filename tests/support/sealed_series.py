@@ -23,7 +23,7 @@ from wattest.metering.series_block import (
     verify_series_block,
 )
 from wattest.protocol.bundle import open_block, seal_block
-from wattest.protocol.checked_columns import CheckedRun, check_blocks, edited_again
+from wattest.protocol.checked_columns import CHECKED, CheckedRun, check_blocks, edited_again
 from wattest.protocol.edited_series import edit_series, verify_edited
 from wattest.workload.engine import EngineConfiguration
 from wattest.workload.guests import load_guest
@@ -149,3 +149,10 @@ def in_columns(
         threads=threads,
     )
     return edited_again(GUEST, run)
+
+
+def none_held(count: int) -> CheckedRun:
+    """A run of ``count`` series of which none holds in columns, so that each goes the plain way."""
+    rows = np.zeros(count, dtype=CHECKED)
+    rows["verdict"] = 1
+    return CheckedRun(b"", b"", rows)

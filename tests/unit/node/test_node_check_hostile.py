@@ -1,6 +1,7 @@
 """A forger with a stolen enclave key signs what it likes: a watcher judges it, and never falls over.
 
-Each forgery is judged twice, in columns and by the plain rules alone: findings, their order and words are the same.
+Each forgery is judged in columns, in one run and in several, and by the plain rules alone: findings, their order and
+their words are the same.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pytest
 from enclave_community import Community, LocalEnclave
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sealed_series import none_held
 
+from wattest.crypto import native
 from wattest.crypto.hashing import sha256
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -25,7 +27,7 @@ from wattest.node import check
 from wattest.node.check import FindingKind, Judgement, ServedBatch, check_batch
 from wattest.protocol.bundle import BundleManifest, open_block, seal_block, unwrap_series_key
 from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.checked_columns import CHECKED, CheckedRun
+from wattest.protocol.checked_columns import CheckedRun
 from wattest.protocol.header import BatchHeader
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
@@ -37,9 +39,7 @@ RECORD_BYTES, QUALITY_AT, SOURCE_AT = 95, 61, 63
 
 def nothing_in_columns(header: BatchHeader, vee: Guest, given: list[check._Served]) -> CheckedRun:
     """A run in which no series holds, so that each goes the plain way."""
-    rows = np.zeros(sum(one.is_for_columns for one in given), dtype=CHECKED)
-    rows["verdict"] = 1
-    return CheckedRun(b"", b"", rows)
+    return none_held(sum(one.is_for_columns for one in given))
 
 
 @dataclass
@@ -86,16 +86,18 @@ class Forgery:
         )  # fmt: skip
         served = replace(served, **served_otherwise)
         judgements = []
-        for run in (check._check_run, nothing_in_columns):
+        for run, threads, least in ((check._check_run, 1, 16), (check._check_run, 2, 1), (nothing_in_columns, 2, 16)):
             with pytest.MonkeyPatch.context() as patched:
                 patched.setattr(check, "_check_run", run)
+                patched.setattr(native, "default_threads", lambda threads=threads: threads)
+                patched.setattr(check, "MIN_RUN_SERIES", least)  # down to several runs of a batch of three
                 judgements.append(
                     check_batch(
                         header, served, self.watcher, self.vee,
                         workloads=frozenset({header.workload}), meters_before={},
                     )
                 )  # fmt: skip
-        assert judgements[0] == judgements[1]
+        assert judgements[0] == judgements[1] == judgements[2]
         return judgements[0]
 
 
