@@ -25,8 +25,9 @@ from wattest.crypto.p256 import verify_digest
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.metering.series_block import device_block_of, parse_series_block, verify_series_block
-from wattest.node import check
-from wattest.node.check import ServedBatch, check_batch
+from wattest.node import check_entries
+from wattest.node.check import check_batch
+from wattest.node.check_entries import ServedBatch
 from wattest.protocol.bundle import open_block, unwrap_series_key
 from wattest.protocol.checked_columns import CHECKED, CheckedRun, check_blocks, edited_again, runs_of_blocks
 from wattest.protocol.edited_series import verify_edited
@@ -96,7 +97,7 @@ class Sealed:
             rows["verdict"] = 1
             return CheckedRun(b"", b"", rows)
 
-        with patch.object(check, "_check_run", none_held):
+        with patch.object(check_entries, "_check_run", none_held):
             self.whole()
 
     def signatures(self) -> Callable[[], None]:

@@ -23,8 +23,10 @@ from wattest.merkle import MerkleTree
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import device_block_of, parse_series_block
-from wattest.node import check
-from wattest.node.check import FindingKind, Judgement, ServedBatch, check_batch
+from wattest.node import check_entries
+from wattest.node.check import Judgement, check_batch
+from wattest.node.check_entries import ServedBatch
+from wattest.node.finding import FindingKind
 from wattest.protocol.bundle import BundleManifest, open_block, seal_block, unwrap_series_key
 from wattest.protocol.challenge import EvidenceOpening
 from wattest.protocol.checked_columns import CheckedRun
@@ -37,7 +39,7 @@ RECORDS_AT = 2 + 118 + 4  # version, flags, entry, count; the first day continue
 RECORD_BYTES, QUALITY_AT, SOURCE_AT = 95, 61, 63
 
 
-def nothing_in_columns(header: BatchHeader, vee: Guest, given: list[check._Served]) -> CheckedRun:
+def nothing_in_columns(header: BatchHeader, vee: Guest, given: list[check_entries._Served]) -> CheckedRun:
     """A run in which no series holds, so that each goes the plain way."""
     return none_held(sum(one.is_for_columns for one in given))
 
@@ -86,11 +88,15 @@ class Forgery:
         )  # fmt: skip
         served = replace(served, **served_otherwise)
         judgements = []
-        for run, threads, least in ((check._check_run, 1, 16), (check._check_run, 2, 1), (nothing_in_columns, 2, 16)):
+        for run, threads, least in (
+            (check_entries._check_run, 1, 16),
+            (check_entries._check_run, 2, 1),
+            (nothing_in_columns, 2, 16),
+        ):
             with pytest.MonkeyPatch.context() as patched:
-                patched.setattr(check, "_check_run", run)
+                patched.setattr(check_entries, "_check_run", run)
                 patched.setattr(native, "default_threads", lambda threads=threads: threads)
-                patched.setattr(check, "MIN_RUN_SERIES", least)  # down to several runs of a batch of three
+                patched.setattr(check_entries, "MIN_RUN_SERIES", least)  # down to several runs of a batch of three
                 judgements.append(
                     check_batch(
                         header, served, self.watcher, self.vee,
