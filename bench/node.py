@@ -22,7 +22,8 @@ from node_keys import KeyRig
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
 from wattest.node.bundle import BundleStore
-from wattest.node.check import ServedBatch, check_batch
+from wattest.node.check import check_batch
+from wattest.node.check_entries import ServedBatch
 from wattest.node.ingest import Inbox
 from wattest.node.key_life import Cause
 from wattest.node.operator import Operator, OperatorSettings

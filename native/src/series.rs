@@ -7,16 +7,27 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use wattest_core::{Fault, Hash};
+use wattest_series::rows::HOLDS;
 use wattest_series::seal::{Batch, Series};
 use wattest_series::signatures::Algorithm;
 use wattest_series::vee::Rules;
-use wattest_series::{device_block, seal, signatures, vee, Opened, Previous};
+use wattest_series::{check, device_block, seal, signatures, vee, Checked, Opened, Previous};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(default_threads, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(open_device_blocks, module)?)?;
     module.add_function(wrap_pyfunction!(vee_input, module)?)?;
-    module.add_function(wrap_pyfunction!(seal_series, module)?)
+    module.add_function(wrap_pyfunction!(seal_series, module)?)?;
+    module.add_function(wrap_pyfunction!(open_series, module)?)?;
+    module.add_function(wrap_pyfunction!(check_series, module)?)?;
+    module.add_function(wrap_pyfunction!(checked_vee_input, module)?)?;
+    module.add_function(wrap_pyfunction!(compare_edited, module)?)
+}
+
+#[pyfunction]
+fn default_threads(py: Python<'_>) -> PyResult<usize> {
+    settings::threads(py, None)
 }
 
 #[pyfunction]
@@ -120,6 +131,93 @@ fn seal_series<'py>(
     Ok((PyBytes::new(py, &rows), PyBytes::new(py, &blocks)))
 }
 
+#[pyfunction]
+#[pyo3(signature = (channel, sequence, names, series_keys, blocks, ends, threads=None, /))]
+#[allow(clippy::too_many_arguments)] // one row of each for every series
+fn open_series<'py>(
+    py: Python<'py>,
+    channel: Buffer,
+    sequence: u64,
+    names: Buffer,
+    series_keys: Buffer,
+    blocks: Buffer,
+    ends: Buffer,
+    threads: Option<i64>,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);
+    let ends = places(py, &ends)?;
+    let names = rows::<32>(py, &names, "names", ends.len())?;
+    let keys = rows::<32>(py, &series_keys, "series_keys", ends.len())?;
+    let batch = Batch { simd: settings::simd(py)?, channel: &channel, sequence };
+    let (plaintexts, ends) = py.detach(|| {
+        let opened = check::open(batch, names, keys, &blocks, &ends, threads);
+        let ends = opened.iter().scan(0_u64, |end, plaintext| {
+            *end += plaintext.len() as u64;
+            Some(end.to_be_bytes())
+        });
+        let ends = ends.flatten().collect::<Vec<u8>>();
+        (opened.concat(), ends)
+    });
+    Ok((PyBytes::new(py, &plaintexts), PyBytes::new(py, &ends)))
+}
+
+#[pyfunction]
+#[pyo3(signature = (entries, series_keys, plaintexts, ends, threads=None, /))]
+fn check_series<'py>(
+    py: Python<'py>,
+    entries: Buffer,
+    series_keys: Buffer,
+    plaintexts: Buffer,
+    ends: Buffer,
+    threads: Option<i64>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let (threads, simd, ends) = (settings::threads(py, threads)?, settings::simd(py)?, places(py, &ends)?);
+    let entries = rows::<118>(py, &entries, "entries", ends.len())?;
+    let keys = rows::<32>(py, &series_keys, "series_keys", ends.len())?;
+    let rows = py.detach(|| {
+        let checked = check::check(simd, entries, keys, &plaintexts, &ends, threads);
+        checked.iter().flat_map(|row| row.0).collect::<Vec<u8>>()
+    });
+    Ok(PyBytes::new(py, &rows))
+}
+
+#[pyfunction]
+#[pyo3(signature = (plaintexts, ends, checked, interval_s, most_per_interval, /))]
+fn checked_vee_input<'py>(
+    py: Python<'py>,
+    plaintexts: Buffer,
+    ends: Buffer,
+    checked: Buffer,
+    interval_s: u32,
+    most_per_interval: u64,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let ends = places(py, &ends)?;
+    let checked = checked_rows(py, &checked, ends.len())?;
+    let rules = Rules { interval_s, most_per_interval };
+    let input = py
+        .detach(|| check::vee_input(&plaintexts, &ends, &checked, rules))
+        .ok_or_else(|| raise(py, &length_wrong("plaintexts", ends.last().copied().unwrap_or(0), plaintexts.len())))?;
+    Ok(PyBytes::new(py, &input))
+}
+
+#[pyfunction]
+#[pyo3(signature = (plaintexts, ends, checked, edited, /))]
+fn compare_edited<'py>(
+    py: Python<'py>,
+    plaintexts: Buffer,
+    ends: Buffer,
+    checked: Buffer,
+    edited: Buffer,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let ends = places(py, &ends)?;
+    let checked = checked_rows(py, &checked, ends.len())?;
+    let jobs = checked.iter().filter(|row| row.verdict()[0] == HOLDS).count();
+    let verdicts = py
+        .detach(|| check::compare(&plaintexts, &ends, &checked, &vee::output(&edited, jobs)?))
+        .ok_or_else(|| raise(py, &length_wrong("edited", jobs as u64, edited.len())))?;
+    Ok(PyBytes::new(py, &verdicts))
+}
+
 /// A buffer as rows, one for each of `count` series.
 fn rows<'a, const N: usize>(
     py: Python<'_>,
@@ -143,6 +241,10 @@ fn opened_rows(py: Python<'_>, buffer: &Buffer, count: usize) -> PyResult<Vec<Op
 
 fn previous_rows(py: Python<'_>, buffer: &Buffer, count: usize) -> PyResult<Vec<Previous>> {
     Ok(rows::<{ Previous::BYTES }>(py, buffer, "previous", count)?.iter().map(|row| Previous(*row)).collect())
+}
+
+fn checked_rows(py: Python<'_>, buffer: &Buffer, count: usize) -> PyResult<Vec<Checked>> {
+    Ok(rows::<{ Checked::BYTES }>(py, buffer, "checked", count)?.iter().map(|row| Checked(*row)).collect())
 }
 
 fn same_length(py: Python<'_>, what: &'static str, expected: usize, actual: usize) -> PyResult<()> {

@@ -33,8 +33,8 @@ READS_OWN_DATA = {"attestation/roots.py", "workload/guests.py"}  # importlib.res
 MEASURED_ROOMS = {"enclave", "attestation", "workload", "metering", "merkle", "crypto", "protocol", "units", "errors"}
 MEASURED_PROTOCOL = {
     *("bundle", "channel", "edited_series", "eip712", "errors", "fields", "header", "member_list", "report_data"),
-    *("series_columns", "settlement_terms", "statement", "hand_over_permit", "peer_policy", "witness_verdict"),
-    "wrapped_keys",
+    *("checked_columns", "series_columns", "wrapped_keys"),
+    *("settlement_terms", "statement", "hand_over_permit", "peer_policy", "witness_verdict"),
 }
 MEASURED_ATTESTATION = {
     *("appraisal", "endorsements", "evidence", "faults", "formats", "policy", "policy_table", "ra_tls", "result"),

@@ -1,4 +1,4 @@
-"""All fuzz targets by name: the parsers that read what strangers wrote for an appraisal.
+"""All fuzz targets by name: what reads what strangers wrote, for an appraisal or into a sealed batch.
 
 Invariants: a target raises ``WattestError`` for bad input and ``AssertionError`` for a broken promise; whatever else
 comes out of it is a finding. No target reads clock, network or randomness.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fuzz_appraisal
 import fuzz_peer
+import fuzz_series
 import fuzz_service
 from fuzz_target import CORPUS, Target
 
 __all__ = ["CORPUS", "TARGETS", "Target"]
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (*fuzz_appraisal.TARGETS, *fuzz_service.TARGETS, *fuzz_peer.TARGETS)
+    target.name: target
+    for target in (*fuzz_appraisal.TARGETS, *fuzz_service.TARGETS, *fuzz_peer.TARGETS, *fuzz_series.TARGETS)
 }

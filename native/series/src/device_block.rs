@@ -8,8 +8,9 @@ use wattest_core::{tree, Hash};
 const VERSION: u8 = 1;
 const HEAD: usize = 85;
 const SIGNATURE: usize = 64;
-const TIME_LIMIT_S: u64 = 1 << 48;
+pub(crate) const TIME_LIMIT_S: u64 = 1 << 48;
 const DOMAIN: &[u8] = b"wattest/device-block/1";
+const MESSAGE: usize = DOMAIN.len() + 32 + 20 + 32;
 const REFUSED: u8 = 1;
 
 /// Opens blocks that lie one after the other, each up to its place in `ends`.
@@ -53,14 +54,7 @@ fn open_one(block: &[u8], row: &mut Opened) {
     if !well_formed(records, &meter[..16], start, end) {
         return;
     }
-    let Some(root) = root(records) else { return };
-    let mut message = [0; DOMAIN.len() + 32 + 8 + 8 + 4 + 32];
-    let parts: [&[u8]; 4] = [DOMAIN, &meter, &block[65..85], &root];
-    let mut at = 0;
-    for bytes in parts {
-        message[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
-    }
+    let Some(message) = message(&meter, &block[65..85], records) else { return };
     let signature = &block[block.len() - SIGNATURE..];
     row.put(117, &sha256(&[&message]));
     row.put(149, signature);
@@ -85,6 +79,17 @@ fn well_formed(records: &[u8], pseudonym: &[u8], start: u64, end: u64) -> bool {
         free_from = from.saturating_add(duration);
         sound
     })
+}
+
+/// What the meter signs: its key id, period and count (20 bytes), and the root over its device records.
+pub(crate) fn message(meter: &Hash, period_and_count: &[u8], records: &[u8]) -> Option<[u8; MESSAGE]> {
+    let mut message = [0; MESSAGE];
+    let mut at = 0;
+    for part in [DOMAIN, meter, period_and_count, &root(records)?] {
+        message.get_mut(at..at + part.len())?.copy_from_slice(part);
+        at += part.len();
+    }
+    (at == MESSAGE).then_some(message)
 }
 
 fn root(records: &[u8]) -> Option<Hash> {

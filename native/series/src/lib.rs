@@ -1,10 +1,12 @@
-//! One meter's series in bulk: device blocks opened, `vee` fed and read, series sealed, keys wrapped, on many threads.
+//! One meter's series in bulk: device blocks opened, `vee` fed and read, series sealed and checked again, keys wrapped,
+//! on many threads.
 //!
 //! Decided here: nothing that Python does not decide as well. Every rule is that of `docs/spec/records.md`, `entries.md`,
 //! `sealed-blocks.md` and `hashing-and-keys.md`, over rows of fixed width instead of objects. A row that does not hold gets
 //! a verdict and nothing else; the caller runs the plain Python rule on it for the reason, so no error is phrased twice.
 //! Nothing here panics on any input or is `unsafe`; what is allocated is bounded by the bytes that were given.
 
+pub mod check;
 pub mod device_block;
 pub mod parallel;
 pub mod rows;
@@ -13,7 +15,7 @@ pub mod signatures;
 pub mod vee;
 pub mod wrap;
 
-pub use rows::{Opened, Previous, Sealed};
+pub use rows::{Checked, Opened, Previous, Sealed};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};

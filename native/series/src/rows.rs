@@ -93,3 +93,24 @@ row! {
     /// Bytes of the ciphertext.
     length: 207, 4;
 }
+
+row! {
+    /// A series block that was checked again: its verdict, whose it is, where its meter stood and stands.
+    Checked, 90,
+    /// `HOLDS`, or 1.
+    verdict: 0, 1;
+    /// SHA-256 of the meter's public key.
+    meter: 1, 32;
+    /// A row of `Previous`, as the block repeats it.
+    previous: 33, 25;
+    /// Unix seconds: the end of the last measured interval.
+    end: 58, 8;
+    /// Milliwatt-hours.
+    import_register: 66, 8;
+    /// Milliwatt-hours.
+    export_register: 74, 8;
+    /// Records of the series.
+    count: 82, 4;
+    /// Of them measured.
+    measured: 86, 4;
+}

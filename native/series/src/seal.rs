@@ -11,12 +11,12 @@ pub const MISEDITED: u8 = 1;
 /// The series was sealed before with another block, and nothing was encrypted.
 pub const CONFLICT: u8 = 2;
 
-const VERSION: u8 = 1;
-const SIGNED_DEVICE_BLOCK: u8 = 1;
-const HAS_PREVIOUS: u8 = 1;
-const ENTRY: usize = 118;
-const QUALITY: usize = 61;
-const ESTIMATED: u8 = 0x01;
+pub(crate) const VERSION: u8 = 1;
+pub(crate) const SIGNED_DEVICE_BLOCK: u8 = 1;
+pub(crate) const HAS_PREVIOUS: u8 = 1;
+pub(crate) const ENTRY: usize = 118;
+pub(crate) const QUALITY: usize = 61;
+pub(crate) const ESTIMATED: u8 = 0x01;
 const RECORD_SALTS: u8 = 0x01;
 const BLOCK_KEY: &[u8] = &[0x04];
 const DOMAIN: &[u8] = b"wattest/series-block/1";
@@ -86,11 +86,8 @@ fn seal_one(batch: Batch<'_>, series: &Series<'_>, row: &mut Sealed, block: &mut
         row.0[0] = CONFLICT;
         return None;
     }
-    let context = [DOMAIN, batch.channel, &batch.sequence.to_be_bytes(), series.name].concat();
-    let key = UnboundKey::new(&AES_256_GCM, &hmac_sha256(series.key, &[BLOCK_KEY])).ok()?;
-    // The nonce is fixed because the key encrypts this plaintext alone.
-    let nonce = Nonce::assume_unique_for_key([0; 12]);
-    LessSafeKey::new(key).seal_in_place_append_tag(nonce, Aad::from(context), block).ok()?;
+    let (cipher, context) = block_cipher(batch, series.name, series.key)?;
+    cipher.seal_in_place_append_tag(block_nonce(), context, block).ok()?;
 
     row.put(1, &entry);
     row.put(119, &digest);
@@ -100,6 +97,29 @@ fn seal_one(batch: Batch<'_>, series: &Series<'_>, row: &mut Sealed, block: &mut
     row.put(207, &u32::try_from(block.len()).ok()?.to_be_bytes());
     row.0[0] = HOLDS;
     Some(())
+}
+
+/// What a block of a batch is encrypted under, and what its ciphertext is bound to.
+pub(crate) fn block_cipher(batch: Batch<'_>, name: &Hash, key: &Hash) -> Option<(LessSafeKey, Aad<Vec<u8>>)> {
+    let context = [DOMAIN, batch.channel, &batch.sequence.to_be_bytes(), name].concat();
+    let key = UnboundKey::new(&AES_256_GCM, &hmac_sha256(key, &[BLOCK_KEY])).ok()?;
+    Some((LessSafeKey::new(key), Aad::from(context)))
+}
+
+/// The nonce is fixed because a block's key encrypts one plaintext, ever.
+pub(crate) fn block_nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; 12])
+}
+
+/// The root of a series: the salted tree over its interval records.
+pub(crate) fn series_root(simd: Simd, key: &Hash, records: &[u8]) -> Option<Hash> {
+    let count = records.len() / INTERVAL_RECORD;
+    let mut salts = vec![[0; 16]; count];
+    salts::derive(key, RECORD_SALTS, &mut salts).ok()?;
+    let mut nodes = vec![[0; 32]; usize::try_from(tree::node_count(count as u64).ok()?).ok()?];
+    let leaves = tree::Flat::new(simd, records, INTERVAL_RECORD, &salts).ok()?;
+    tree::build(simd, &leaves, count as u64, &mut nodes, 1).ok()?;
+    nodes.last().copied()
 }
 
 /// Edited records with the digest of their source: the block's for measured ones, zero for estimated ones.
@@ -119,19 +139,13 @@ fn intervals(series: &Series<'_>) -> Option<Vec<u8>> {
 fn entry(batch: Batch<'_>, series: &Series<'_>, records: &[u8]) -> Option<[u8; ENTRY]> {
     let opened = series.opened;
     let count = records.len() / INTERVAL_RECORD;
-    let mut salts = vec![[0; 16]; count];
-    salts::derive(series.key, RECORD_SALTS, &mut salts).ok()?;
-    let mut nodes = vec![[0; 32]; usize::try_from(tree::node_count(count as u64).ok()?).ok()?];
-    let leaves = tree::Flat::new(batch.simd, records, INTERVAL_RECORD, &salts).ok()?;
-    tree::build(batch.simd, &leaves, count as u64, &mut nodes, 1).ok()?;
-
     let mut entry = [0; ENTRY];
     entry[..2].copy_from_slice(&[VERSION, SIGNED_DEVICE_BLOCK]);
     entry[2..34].copy_from_slice(series.name);
     entry[34..42].copy_from_slice(&opened.period_start());
     entry[42..50].copy_from_slice(&opened.period_end());
     entry[50..54].copy_from_slice(&u32::try_from(count).ok()?.to_be_bytes());
-    entry[54..86].copy_from_slice(nodes.last()?);
+    entry[54..86].copy_from_slice(&series_root(batch.simd, series.key, records)?);
     entry[86..].copy_from_slice(&sha256(&[&opened.digest(), &opened.signature(), &opened.public_key()]));
     Some(entry)
 }

@@ -21,30 +21,49 @@ pub struct Rules {
 /// One input for all blocks, which were opened and hold; None where rows, blocks and ends do not belong together.
 #[must_use]
 pub fn input(blocks: &[u8], ends: &[u64], rows: &[Opened], previous: &[Previous], rules: Rules) -> Option<Vec<u8>> {
-    let jobs = u32::try_from(rows.len()).ok()?;
     if ends.len() != rows.len() || previous.len() != rows.len() {
         return None;
     }
-    let mut input = Vec::with_capacity(5 + blocks.len() + rows.len() * (4 + HEADER));
-    input.push(MANY);
-    input.extend_from_slice(&jobs.to_be_bytes());
+    let mut input = begin(rows.len(), blocks.len())?;
     for (at, (row, before)) in rows.iter().zip(previous).enumerate() {
         let records = records(part(blocks, ends, at)?);
         if records.len() != u32::from_be_bytes(row.count()) as usize * DEVICE_RECORD {
             return None;
         }
-        input.extend_from_slice(&u32::try_from(HEADER + records.len()).ok()?.to_be_bytes());
-        input.extend_from_slice(&[VERSION, before.known()[0]]);
-        input.extend_from_slice(&row.period_start());
-        input.extend_from_slice(&row.period_end());
-        input.extend_from_slice(&rules.interval_s.to_be_bytes());
-        input.extend_from_slice(&[0; 8]); // registers count to 2^64
-        input.extend_from_slice(&rules.most_per_interval.to_be_bytes());
-        input.extend_from_slice(&before.0[1..]);
-        input.extend_from_slice(&row.count());
-        input.extend_from_slice(records);
+        let period = [row.period_start(), row.period_end()].concat();
+        push_job(&mut input, before, &period, rules, row.count(), records.chunks_exact(DEVICE_RECORD))?;
     }
     Some(input)
+}
+
+/// The head of an input of so many jobs, with room for records of `bytes` in all.
+pub(crate) fn begin(jobs: usize, bytes: usize) -> Option<Vec<u8>> {
+    let mut input = Vec::with_capacity(5 + bytes + jobs * (4 + HEADER));
+    input.push(MANY);
+    input.extend_from_slice(&u32::try_from(jobs).ok()?.to_be_bytes());
+    Some(input)
+}
+
+/// One job: where its meter stood, its period (16 bytes), its records as the meter signed them.
+pub(crate) fn push_job<'a>(
+    input: &mut Vec<u8>,
+    before: &Previous,
+    period: &[u8],
+    rules: Rules,
+    count: [u8; 4],
+    records: impl Iterator<Item = &'a [u8]>,
+) -> Option<()> {
+    let length = HEADER + u32::from_be_bytes(count) as usize * DEVICE_RECORD;
+    input.extend_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
+    input.extend_from_slice(&[VERSION, before.known()[0]]);
+    input.extend_from_slice(period);
+    input.extend_from_slice(&rules.interval_s.to_be_bytes());
+    input.extend_from_slice(&[0; 8]); // registers count to 2^64
+    input.extend_from_slice(&rules.most_per_interval.to_be_bytes());
+    input.extend_from_slice(&before.0[1..]);
+    input.extend_from_slice(&count);
+    records.for_each(|record| input.extend_from_slice(record));
+    Some(())
 }
 
 /// The edited records of each of `jobs` jobs, or None for any other bytes than such a result.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wattest.chain.referee import CommittedBatch
-from wattest.node.check import Finding, FindingKind
+from wattest.node.finding import Finding, FindingKind
 from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.challenge import EvidenceOpening
 

@@ -27,9 +27,11 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.node.car import BlockDigestMismatch
-from wattest.node.check import Finding, FindingKind, Judgement, ServedBatch, check_batch
+from wattest.node.check import Judgement, check_batch
+from wattest.node.check_entries import ServedBatch
 from wattest.node.event_log import EventFollower
 from wattest.node.faults import FaultPoints
+from wattest.node.finding import Finding, FindingKind
 from wattest.node.remote import OperatorRemote, OperatorUnreachable
 from wattest.node.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
 from wattest.node.watch_log import Action, WatchLog

@@ -10,6 +10,7 @@ Source: docs/spec/sealed-blocks.md.
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 
 from wattest.crypto import aead, canonical
@@ -23,6 +24,10 @@ MAX_MANIFEST_BYTES = 64 * 1024 * 1024 + 64
 MAX_BLOCK_BYTES = 64 * 1024 * 1024
 CID_PREFIX = b"\x01\x55\x12\x20"
 """CIDv1, raw codec, SHA-256, 32 bytes."""
+
+_CID = re.compile("b[a-z2-7]{58}")
+_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
+"""Base32 as Python counts in 32: ``base64`` decodes it in a loop of its own, six times as slow."""
 
 _BLOCK_KEY_TAG = b"\x04"
 _BLOCK_DOMAIN = b"wattest/series-block/1"
@@ -100,12 +105,10 @@ def parse_cid_text(text: object) -> bytes:
 
     Raises: ManifestInvalid for any other text than ``cid_text`` writes.
     """
-    if isinstance(text, str) and len(text) == 59 and text.isascii() and text.startswith("b"):
-        try:
-            data = base64.b32decode(text[1:].upper() + "======")
-        except ValueError:
-            data = b""
-        if data.startswith(CID_PREFIX) and len(data) == 36 and cid_text(data[4:]) == text:
+    if isinstance(text, str) and _CID.fullmatch(text):
+        number = int(text[1:].translate(_DIGITS), 32)
+        data = (number >> 2).to_bytes(36, "big")
+        if data.startswith(CID_PREFIX) and number & 3 == 0:  # 58 digits hold two bits more than 36 bytes
             return data[4:]
     raise ManifestInvalid("not the CID of a raw SHA-256 block", actual=str(text)[:64])
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from enclave_community import FIRST_DAY, TARIFF, Community, LocalEnclave, secret
+from sealed_series import none_held
 
 from wattest.crypto.hashing import sha256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import CitedBatch, Identity, ImportItem, ImportJob, SealedBatch, StatementJob
+from wattest.enclave.measured import statement as measured
 from wattest.enclave.measured.errors import (
     CitationRefused,
     JobConflict,
@@ -231,6 +233,12 @@ def _change_entry(job: StatementJob) -> StatementJob:
     return replace(job, batches=[replace(first, entries=entries), *rest])
 
 
+def _swap_keys(job: StatementJob) -> StatementJob:
+    first, *rest = _cited(job)
+    wrapped = [first.wrapped_keys[1], first.wrapped_keys[0], *first.wrapped_keys[2:]]
+    return replace(job, batches=[replace(first, wrapped_keys=wrapped), *rest])
+
+
 def _change_header(job: StatementJob) -> StatementJob:
     first, *rest = _cited(job)
     return replace(job, batches=[replace(first, header=replace(first.header, root=secret("root"))), *rest])
@@ -249,6 +257,7 @@ REFUSALS: dict[str, tuple[Callable[[StatementJob], StatementJob], type[WattestEr
     "entries in another order": (_swap_entries, CitationRefused),
     "a changed block": (_change_block, CitationRefused),
     "a changed entry": (_change_entry, CitationRefused),
+    "keys of one another": (_swap_keys, CitationRefused),
     "a changed header": (_change_header, CitationRefused),
     "a header of another key": (_foreign_signature, CitationRefused),
     "a day left out": (lambda job: replace(job, batches=_cited(job)[:1]), CitationRefused),
@@ -286,8 +295,13 @@ def test_a_statement_that_must_not_count_is_refused(
 ) -> None:
     identity, batches = metering
     job = community.statement_job(batches, identity)
-    with pytest.raises(kind):
+    with pytest.raises(kind) as in_columns:
         enclave.seal_statement(community.agreed(change(job)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measured, "check_blocks", lambda _channel, _sequence, entries, *_: none_held(len(entries)))
+        with pytest.raises(kind) as plainly:
+            enclave.seal_statement(community.agreed(change(job)))
+    assert (str(plainly.value), plainly.value.fields) == (str(in_columns.value), in_columns.value.fields)
     assert enclave.last_release(community.open_channel.id) is None
     assert enclave.seal_statement(job).header.sequence == 1
 

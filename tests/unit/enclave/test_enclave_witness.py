@@ -19,6 +19,7 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import ChainHead, Identity, ImportItem, ImportJob, SealedBatch
 from wattest.enclave.host.jobs import WitnessJob
 from wattest.enclave.host.peer import ask_witness, serve_witness
+from wattest.enclave.measured import witness
 from wattest.enclave.measured.errors import IdentityUnknown, PeerMisspoke, PhaseRefused, RequestInvalid, WitnessRefused
 from wattest.enclave.measured.witness import Witness, Work, judge
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -200,6 +201,10 @@ def test_a_forged_series_gets_a_bad_verdict(
     state = neighbours.witness.service._identities.get(COMMUNITY.channel.id)
     assert judge(state, guest, forged(work, at, lambda block: block)) is None
     found = judge(state, guest, forged(work, at, change))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(witness, "_held", lambda *_: frozenset())
+        assert judge(state, guest, forged(work, at, change)) == found  # in the words of the plain rules
+        assert judge(state, guest, work) is None
     assert found is not None
     assert found.startswith(f"entry {at}: ")
     assert re.search(reason, found)

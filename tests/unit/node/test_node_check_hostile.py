@@ -1,27 +1,48 @@
-"""A forger with a stolen enclave key signs what it likes: a watcher judges it, and never falls over."""
+"""A forger with a stolen enclave key signs what it likes: a watcher judges it, and never falls over.
+
+Each forgery is judged in columns, in one run and in several, and by the plain rules alone: findings, their order and
+their words are the same.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from enclave_community import Community, LocalEnclave
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sealed_series import none_held
 
+from wattest.crypto import native
 from wattest.crypto.hashing import sha256
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
+from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.series import entry_salt
-from wattest.node.check import FindingKind, Judgement, ServedBatch, check_batch
+from wattest.metering.series_block import device_block_of, parse_series_block
+from wattest.node import check_entries
+from wattest.node.check import Judgement, check_batch
+from wattest.node.check_entries import ServedBatch
+from wattest.node.finding import FindingKind
 from wattest.protocol.bundle import BundleManifest, open_block, seal_block
+from wattest.protocol.challenge import EvidenceOpening
+from wattest.protocol.checked_columns import CheckedRun
+from wattest.protocol.header import BatchHeader
 from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.configuration import EngineConfiguration
+from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest
 
 RECORDS_AT = 2 + 118 + 4  # version, flags, entry, count; the first day continues from nothing
 RECORD_BYTES, QUALITY_AT, SOURCE_AT = 95, 61, 63
+
+
+def nothing_in_columns(header: BatchHeader, vee: Guest, given: list[check_entries._Served]) -> CheckedRun:
+    """A run in which no series holds, so that each goes the plain way."""
+    return none_held(sum(one.is_for_columns for one in given))
 
 
 @dataclass
@@ -46,7 +67,11 @@ class Forgery:
         self.vee = load_guest("vee", EngineConfiguration.for_enclave())
 
     def judged(self, changed: int, plaintext: bytes) -> Judgement:
-        plain = [plaintext if at == changed else block for at, block in enumerate(self.plain)]
+        """The judgement of a batch with one block changed, the same in columns and by the plain rules alone."""
+        return self.judged_all({changed: plaintext})
+
+    def judged_all(self, changed: dict[int, bytes], **served_otherwise: Any) -> Judgement:
+        plain = [changed.get(at, block) for at, block in enumerate(self.plain)]
         entries = [block[2:120] for block in plain]
         blocks = [
             seal_block(self.keys[at], *self.place, name, plain[at]) for at, name in enumerate(self.names)
@@ -63,9 +88,25 @@ class Forgery:
             manifest.to_bytes(), dict(enumerate(blocks)), b"".join(entries), self.wrapped,
             b"".join(sha256(meter) for meter in meters), self.community.members,
         )  # fmt: skip
-        return check_batch(
-            header, served, self.watcher, self.vee, workloads=frozenset({header.workload}), meters_before={}
-        )
+        served = replace(served, **served_otherwise)
+        judgements = []
+        for run, threads, least in (
+            (check_entries._check_run, 1, 16),
+            (check_entries._check_run, 2, 1),
+            (nothing_in_columns, 2, 16),
+        ):
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(check_entries, "_check_run", run)
+                patched.setattr(native, "default_threads", lambda threads=threads: threads)
+                patched.setattr(check_entries, "MIN_RUN_SERIES", least)  # down to several runs of a batch of three
+                judgements.append(
+                    check_batch(
+                        header, served, self.watcher, self.vee,
+                        workloads=frozenset({header.workload}), meters_before={},
+                    )
+                )  # fmt: skip
+        assert judgements[0] == judgements[1] == judgements[2]
+        return judgements[0]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +133,57 @@ def test_a_series_of_estimates_alone_is_judged(forgery: Forgery) -> None:
     judgement = forgery.judged(1, bytes(block))
     assert {finding.kind for finding in judgement.findings} == {FindingKind.INCONSISTENT}
     assert any(finding.position == 1 for finding in judgement.findings)
+
+
+def test_findings_come_in_the_order_of_entries(forgery: Forgery) -> None:
+    signature = forgery.plain[0][:-64] + bytes(64)
+    record = bytearray(forgery.plain[2])
+    record[RECORDS_AT + 50] ^= 1
+    judgement = forgery.judged_all({0: signature, 2: bytes(record)})
+    assert [(finding.position, finding.code) for finding in judgement.findings] == [
+        (0, "SeriesMismatch"),
+        (2, "SeriesMismatch"),
+    ]
+    unopened = forgery.judged_all({0: signature, 1: forgery.plain[1][:-1], 2: bytes(record)})
+    assert [finding.position for finding in unopened.findings] == [1, 0, 2]  # what does not open is said first
+    assert unopened.opened.keys() == {0, 2}
+
+
+def test_a_signature_that_does_not_hold_is_provable(forgery: Forgery) -> None:
+    block = parse_series_block(forgery.plain[1])
+    signature = forgery.community.meters[0].sign_digest(bytes(32))
+    digest = device_block_of(block).digest
+    assert isinstance(block.entry, SeriesEntry)
+    entry = replace(block.entry, evidence=evidence_digest(digest, signature, block.public_key))
+    judgement = forgery.judged(1, replace(block, entry=entry, signature=signature).to_bytes())
+    (finding,) = judgement.findings
+    assert (finding.kind, finding.position) == (FindingKind.INVALID_EVIDENCE, 1)
+    assert finding.opening == EvidenceOpening(digest, signature, block.public_key)
+
+
+def test_a_series_of_telegrams_in_a_channel_of_meters_is_judged(forgery: Forgery) -> None:
+    block = parse_series_block(forgery.plain[1])
+    entry = replace(block.entry, kind=EntryKind.SIGNED_TELEGRAMS)
+    key = b"\x30" * 91  # of odd length, as a DER key is
+    changed = replace(block, entry=entry, public_key=key, signature=b"", telegrams=(b"one",))
+    codes = [finding.code for finding in forgery.judged(1, changed.to_bytes()).findings]
+    assert codes[0] == "SeriesMismatch"
+    assert "MeterForeign" in codes
+
+
+def test_what_is_not_served_is_withheld(forgery: Forgery) -> None:
+    wrapped = dict(forgery.wrapped)
+    wrapped[2] = wrapped[0]
+    del wrapped[1]
+    judgement = forgery.judged_all({}, wrapped_keys=wrapped)
+    assert [(finding.kind, finding.position, finding.code) for finding in judgement.findings] == [
+        (FindingKind.WITHHELD, 1, "KeyMissing"),
+        (FindingKind.WITHHELD, 2, "AuthenticationFailed"),
+    ]
+    assert forgery.judged_all({}, wrapped_keys=wrapped, blocks={}).findings[0].code == "BlockMissing"
+    entries = b"".join(plain[2:120] for plain in forgery.plain)
+    shown = entries[:-1] + bytes([entries[-1] ^ 1])
+    assert [(one.position, one.code) for one in forgery.judged_all({}, entries=shown).findings] == [(2, "EntryForeign")]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

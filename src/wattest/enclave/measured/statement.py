@@ -34,10 +34,12 @@ from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
 from wattest.metering.meter import blinded_meter, statement_job_id
+from wattest.metering.records import Records
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
 from wattest.protocol.bundle import open_block
 from wattest.protocol.channel import ChannelKind
+from wattest.protocol.checked_columns import check_blocks, runs_of_blocks
 from wattest.protocol.edited_series import GRID_S
 from wattest.protocol.header import BatchHeader, recover_header_signer
 from wattest.protocol.member_list import parse_signed_member_list
@@ -171,8 +173,11 @@ class StatementSession:
             raise CitationRefused("no batch is being cited")
         if not len(entries) == len(blocks) == len(wrapped):
             raise CitationRefused("entries, blocks and keys come together", actual=[len(entries), len(blocks)])
-        for entry, block, key in zip(entries, blocks, wrapped, strict=True):
-            self._take(citation, entry, block, key)
+        for run in runs_of_blocks([len(block) for block in blocks]):
+            part = slice(run.start, run.stop)
+            held = self._held(citation, entries[part], blocks[part], wrapped[part])
+            for place in run:
+                self._take(citation, entries[place], blocks[place], wrapped[place], held.get(place - run.start))
         if citation.is_whole:
             self._close(citation)
 
@@ -227,13 +232,46 @@ class StatementSession:
             raise RequestInvalid("the statement is not finished")
         return self._builder.page(start, count)
 
-    def _take(self, citation: _Citation, entry: bytes, block: bytes, wrapped: bytes) -> None:
+    def _held(
+        self, citation: _Citation, entries: list[bytes], blocks: list[bytes], wrapped: list[bytes]
+    ) -> dict[int, tuple[bytes, Records]]:
+        """The series key and records of the signed series that hold in columns, by their places."""
+        header, first = citation.header, len(citation.entries)
+        places: list[int] = []
+        keys: list[bytes] = []
+        for place, (entry, key) in enumerate(zip(entries, wrapped, strict=True)):
+            if entry[1] != EntryKind.SIGNED_DEVICE_BLOCK:
+                continue
+            try:
+                keys.append(self._opener.unwrap(key, header.sequence, first + place, entry[2:34]))
+            except (InputError, VerificationError):
+                continue  # the plain way says why
+            places.append(place)
+        run = check_blocks(
+            header.channel, header.sequence, [entries[at] for at in places], keys, [blocks[at] for at in places]
+        )
+        return {places[at]: (keys[at], run.records(at)) for at in run.held}
+
+    def _take(
+        self, citation: _Citation, entry: bytes, block: bytes, wrapped: bytes, held: tuple[bytes, Records] | None
+    ) -> None:
         header, index = citation.header, len(citation.entries)
         if citation.is_whole:
             raise CitationRefused("more entries than the header counts", expected=header.entry_count)
         member = citation.member_of.get(entry[2:34])
         if member is None:
             raise CitationRefused("an entry is of no listed member", batch=citation.digest, entry=index)
+        key, records = held or self._open_plainly(citation, entry, block, wrapped)
+        citation.entries.append(entry)
+        citation.salts.append(entry_salt(key))
+        self._cited[member].append((citation.digest, index))
+        self._all.append((citation.digest, index))
+        if entry[1] != EntryKind.ABSENT:
+            self._place(member, records, citation, index)
+
+    def _open_plainly(self, citation: _Citation, entry: bytes, block: bytes, wrapped: bytes) -> tuple[bytes, Records]:
+        """The series key and records of one entry by the plain rules. Raises: CitationRefused."""
+        header, index = citation.header, len(citation.entries)
         name = entry[2:34]
         try:
             key = self._opener.unwrap(wrapped, header.sequence, index, name)
@@ -247,15 +285,9 @@ class StatementSession:
             raise CitationRefused(
                 f"a block does not hold: {error.message}", hint=error.hint, batch=citation.digest, entry=index
             ) from error
-        citation.entries.append(entry)
-        citation.salts.append(entry_salt(key))
-        self._cited[member].append((citation.digest, index))
-        self._all.append((citation.digest, index))
-        if content.entry.kind != EntryKind.ABSENT:
-            self._place(member, content, citation, index)
+        return key, content.records
 
-    def _place(self, member: int, content: SeriesBlock, citation: _Citation, index: int) -> None:
-        records = content.records
+    def _place(self, member: int, records: Records, citation: _Citation, index: int) -> None:
         offset = records["start"].astype(np.int64) - self._period[0]
         cells, rest = np.divmod(offset, GRID_S)
         off_grid = (rest != 0) | (records["duration_s"] != GRID_S) | (cells < 0) | (cells >= self._imports.shape[1])
