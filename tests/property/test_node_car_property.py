@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from wattest.errors import InputError, VerificationError
 from wattest.node.bundle import BlockIndexInvalid, Bundle, BundleMissing, BundleStore, parse_bundle
 from wattest.node.car import BlockDigestMismatch, CarLimits, CarTooLarge
-from wattest.protocol.bundle import ManifestInvalid, cid_text, parse_cid_text
+from wattest.protocol.bundle import ManifestInvalid, cid_text, cid_texts, parse_cid_text
 
 BLOCKS = st.lists(st.binary(max_size=300), max_size=6).map(tuple)
 
@@ -76,3 +76,9 @@ def test_store_keeps_and_checks(tmp_path: Path) -> None:
     with store.open(content_id) as stored, pytest.raises(BlockDigestMismatch):
         stored.block(1)
     assert not list(store.folder.glob(".*.partial"))
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=40))
+def test_many_cids_are_those_of_each(digests: list[bytes]) -> None:
+    assert cid_texts(digests) == [cid_text(digest) for digest in digests]
+    assert [parse_cid_text(text) for text in cid_texts(digests)] == digests
