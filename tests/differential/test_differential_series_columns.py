@@ -22,6 +22,7 @@ from wattest.metering.meter import meter_key_id, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import PreviousState, SeriesBlock
+from wattest.protocol import series_columns
 from wattest.protocol.bundle import seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
 from wattest.protocol.series_columns import (
@@ -107,6 +108,28 @@ def test_columns_seal_what_the_plain_rules_seal(
             rows["end"].tolist(), rows["import_register"].tolist(), rows["export_register"].tolist(), strict=True
         )
         assert [PreviousState(*numbers) for numbers in left] == [after for _, _, _, after in expected]
+
+
+@settings(max_examples=max(30, settings().max_examples // 4))
+@given(
+    st.lists(st.tuples(slots, standing, st.booleans()), min_size=1, max_size=len(KEYS)), st.integers(1, len(KEYS) + 1)
+)
+def test_shares_on_threads_come_out_as_one_call_does(
+    meters: list[tuple[list[int], PreviousState | None, bool]], threads: int
+) -> None:
+    # a register below the one before is refused by the guest: then there is no output to seal, in either way
+    blocks = [
+        signed(key, held, register=10_000 if sound else 1) for key, (held, _, sound) in zip(KEYS, meters, strict=False)
+    ]
+    opened = open_device_blocks([block.to_bytes() for block in blocks])
+    previous = rows_of([state for _, state, _ in meters])
+    whole = edit_in_columns(GUEST, opened, previous, threads=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(series_columns, "MIN_SHARE_SERIES", 1)
+        shared = edit_in_columns(GUEST, opened, previous, threads=threads)
+    assert shared[:1] == whole[:1]
+    if whole[:1] == b"\0":
+        assert shared == whole
 
 
 def test_a_block_that_differs_from_the_sealed_one_is_not_encrypted() -> None:

@@ -10,6 +10,7 @@ Source: docs/spec/records.md, entries.md, sealed-blocks.md, vee.md ("Many jobs")
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ from wattest.crypto.errors import BufferRefused
 from wattest.metering.device_block import DEVICE_BLOCK_FRAME_BYTES
 from wattest.metering.records import DEVICE_RECORD_BYTES
 from wattest.protocol.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
+from wattest.units import U32_MAX
 from wattest.workload.engine import Guest
 from wattest.workload.vee import MAX_VEE_JOBS, MAX_VEE_RECORDS
 
@@ -44,6 +46,12 @@ SEALED: np.dtype[np.void] = np.dtype(
 )  # fmt: skip
 """A sealed series (211 bytes): its entry, its block's SHA-256 before and after encryption, where the meter stands."""
 
+MIN_SHARE_SERIES = 64
+"""Series that are worth a call of the guest on a thread of its own."""
+
+_EDITED = b"\x00"
+_OUTPUT_HEAD_BYTES = 5
+
 Rows = NDArray[np.void]
 
 
@@ -59,6 +67,15 @@ class OpenedBlocks:
     def hold(self) -> bool:
         """Whether every block holds."""
         return not self.rows["verdict"].any()
+
+    def part(self, share: slice) -> OpenedBlocks:
+        """Some of the blocks, by their places."""
+        ends = np.frombuffer(self.ends, dtype=">u8")
+        if share == slice(0, len(ends)):
+            return self
+        first = int(ends[share.start - 1]) if share.start else 0
+        data = self.data[first : int(ends[share.stop - 1])]
+        return OpenedBlocks(data, (ends[share] - np.uint64(first)).astype(">u8").tobytes(), self.rows[share])
 
 
 def runs_of(blocks: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -81,15 +98,41 @@ def open_device_blocks(blocks: Sequence[bytes], *, threads: int | None = None) -
     return OpenedBlocks(data, ends, np.frombuffer(native.open_device_blocks(data, ends, threads), dtype=OPENED))
 
 
-def edit_in_columns(guest: Guest, opened: OpenedBlocks, previous: Rows) -> bytes:
+def edit_in_columns(guest: Guest, opened: OpenedBlocks, previous: Rows, *, threads: int | None = None) -> bytes:
     """The guest's whole output for blocks that hold, as ``seal_in_columns`` takes it.
 
-    ``previous`` are ``PREVIOUS`` rows; a refusal of the guest is an output, too. Raises: GuestFailure.
+    ``previous`` are ``PREVIOUS`` rows; a refusal of the guest is an output, too. Every thread has a share of the meters
+    and a call of its own: the guest answers for each as if it had come alone. Raises: GuestFailure.
     """
-    data = native.vee_input(
-        opened.data, opened.ends, opened.rows.tobytes(), previous.tobytes(), GRID_S, MAX_INTERVAL_MILLIWATT_HOURS
-    )
-    return guest.run(data, VEE_LIMITS).output
+
+    def edit(share: slice) -> bytes:
+        part = opened.part(share)
+        data = native.vee_input(
+            part.data,
+            part.ends,
+            part.rows.tobytes(),
+            previous[share].tobytes(),
+            GRID_S,
+            MAX_INTERVAL_MILLIWATT_HOURS,
+        )
+        return guest.run(data, VEE_LIMITS).output
+
+    count = len(opened.rows)
+    size = max(MIN_SHARE_SERIES, -(-count // (threads or native.default_threads())))
+    shares = [slice(start, min(count, start + size)) for start in range(0, count, size)]
+    if len(shares) < 2:
+        return edit(slice(0, count))
+    with ThreadPoolExecutor(len(shares)) as pool:  # the engine runs without the interpreter's lock
+        outputs = list(pool.map(edit, shares))
+    refused = next((output for output in outputs if output[:1] != _EDITED), None)
+    return refused if refused is not None else _joined(outputs)
+
+
+def _joined(outputs: Sequence[bytes]) -> bytes:
+    """Outputs of calls for a share each as that of one call for all (docs/spec/vee.md, "Many jobs")."""
+    jobs = sum(int.from_bytes(output[1:_OUTPUT_HEAD_BYTES], "big") for output in outputs)
+    head = _EDITED + (jobs & U32_MAX).to_bytes(4, "big")
+    return b"".join([head, *(output[_OUTPUT_HEAD_BYTES:] for output in outputs)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
