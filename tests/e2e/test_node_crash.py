@@ -33,7 +33,8 @@ SEALING_POINTS = OPERATOR_FAULT_POINTS[: OPERATOR_FAULT_POINTS.index("challenge.
 LATER_POINTS = OPERATOR_FAULT_POINTS[len(SEALING_POINTS) :]
 AMONG_CHANNELS = (
     "block.kept:2",
-    "batch.collected:2",
+    "batch.collected",
+    "batch.sealing",
     "enclave.released:2",
     "bundle.written:2",
     "bundles.synced",

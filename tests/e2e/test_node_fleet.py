@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from node_channels import Fleet, add_channels, add_open_channel
@@ -16,6 +18,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ImportItem, ImportJob
 from wattest.errors import TransportError
 from wattest.node.ingest import Duty
+from wattest.node.operator import LONGEST_PREPARATION_S
 from wattest.node.store import StoredState
 
 pytestmark = pytest.mark.e2e
@@ -135,7 +138,11 @@ def test_a_reorganised_day_comes_back_in_one_block(fleet: Fleet) -> None:
 
 
 def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
-    """Two imports of an open channel were dropped: the second needs the record of the first, with its new time."""
+    """Two imports of an open channel were dropped; the second needs the record of the first, with its new time.
+
+    Its old bytes go out behind the first one's, as everything does that was dropped, and are refused: they carry the
+    old time. The next step sends it anew.
+    """
     community, operator = fleet.community, fleet.operator
     channel = add_open_channel(community).id
     snapshot = community.anvil.rpc.request("evm_snapshot")
@@ -152,8 +159,10 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
     assert community.referee().operator_head(channel, operator.address).sequence == 0
     with fleet.slow_chain() as blocks:
         report = operator.step()
-    report.raise_first()
-    assert blocks == [1, 1]
+    assert blocks == [2]
+    assert [error.code for error in report.errors] == ["TransactionFailed"]
+    assert len(report.committed) == 1
+    operator.step().raise_first()
     batches = fleet.store.batches(channel)
     assert [batch.state for batch in batches] == [StoredState.COMMITTED] * 2
     assert community.referee().operator_head(channel, operator.address).sequence == 2
@@ -161,17 +170,34 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
 
 
 def test_never_more_in_flight_than_allowed(fleet: Fleet, tmp_path: Path) -> None:
-    day = (fleet.community.client().now() - FIRST_PERIOD) // EPOCH_S
     with ExitStack() as stack:
-        duties = add_channels(fleet.community, 5, first_period=FIRST_PERIOD + day * EPOCH_S)
-        small = Fleet(fleet.community, duties, tmp_path, stack, in_flight=2)
-        small.hand_in(day)
-        small.end_day(day)
-        with small.slow_chain() as blocks:
-            report = small.operator.step()
-        report.raise_first()
+        small, blocks = one_day(fleet.community, 5, tmp_path, stack, in_flight=2)
         assert blocks == [2, 2, 1]
         assert small.states(1) == [StoredState.COMMITTED] * 5
+
+
+def test_what_is_sealed_does_not_wait_for_hours_of_sealing(fleet: Fleet, tmp_path: Path) -> None:
+    """A clock on which every look takes half of what may pass between commits: two or three channels a round."""
+    with ExitStack() as stack:
+        half = LONGEST_PREPARATION_S / 2
+        slow, blocks = one_day(fleet.community, 5, tmp_path, stack, clock=count(0.0, half).__next__)
+        assert blocks == [3, 2]
+        assert slow.states(1) == [StoredState.COMMITTED] * 5
+
+
+def one_day(
+    community: Community, channels: int, folder: Path, stack: ExitStack, **options: Any
+) -> tuple[Fleet, list[int]]:
+    """One step of an operator with channels of its own, of which a day is due, and what each block found waiting."""
+    day = (community.client().now() - FIRST_PERIOD) // EPOCH_S
+    duties = add_channels(community, channels, first_period=FIRST_PERIOD + day * EPOCH_S)
+    fleet = Fleet(community, duties, folder, stack, **options)
+    fleet.hand_in(day)
+    fleet.end_day(day)
+    with fleet.slow_chain() as blocks:
+        report = fleet.operator.step()
+    report.raise_first()
+    return fleet, blocks
 
 
 def digests(fleet: Fleet) -> dict[tuple[bytes, int], bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -113,6 +113,7 @@ class Fleet:
         stack: ExitStack,
         *,
         in_flight: int = IN_FLIGHT,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.community = community
         self.store = OperatorStore(folder / "operator.sqlite")
@@ -131,6 +132,7 @@ class Fleet:
             lambda: community.process.client,
             duties=duties,
             settings=OperatorSettings(collect_grace_s=0, in_flight=in_flight),
+            clock=clock,
         )
 
     @contextmanager

@@ -248,9 +248,8 @@ class Referee:
     ) -> TransactionRequest:
         """The same as a request for ``ChainClient.send_many``: commits of many channels in flight at once.
 
-        With a stated gas limit nothing is asked of the node before it is sent; with ``gas`` None the node tries it
-        first, and a refusal costs nothing. An operator's commits of *one* channel follow one another: each needs the
-        record of the one before, which has its block's time in it.
+        With a stated gas limit nothing is asked of the node before; with ``gas`` None it tries first, and a refusal is
+        free. Commits of *one* channel follow one another: each needs the record of the one before, with its time.
         """
         return self._request(signer, "commit", header, signature, previous, intent=intent, gas=gas)
 

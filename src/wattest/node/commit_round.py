@@ -62,16 +62,11 @@ class CommitRound:
         """
         failures: Failures = {}
         while batches:
-            short = self._commit(batches, report, failures)
-            if not short:
-                break
             try:
-                heads = self._referee.heads_of(list(short), self._signer.address)
-            except WattestError as error:
-                return failures | dict.fromkeys(short, error)
-            released, unreleased = self.release({at: own for at, (_, own) in heads.items()}, at_least=1)
-            failures |= {at: unreleased.get(at, error) for at, error in short.items() if at not in released}
-            batches = self.pending(released)
+                batches = self._try(batches, report, failures)
+            except WattestError as error:  # neither chain nor store said anything of one of them alone
+                failures |= {batch.channel: error for batch in batches if batch.channel not in failures}
+                break
         return failures
 
     def release(self, heads: Mapping[bytes, OperatorHead], at_least: int) -> tuple[set[bytes], Failures]:
@@ -110,6 +105,16 @@ class CommitRound:
                 "the chain's log does not show a batch that its state has", retryable=True, sequence=sequence
             )
         return committed
+
+    def _try(self, batches: Sequence[StoredBatch], report: StepReport, failures: Failures) -> list[StoredBatch]:
+        """Commit once; what may be tried again, since its deposit fell short and final batches were released."""
+        short = self._commit(batches, report, failures)
+        if not short:
+            return []
+        heads = self._referee.heads_of(list(short), self._signer.address)
+        released, unreleased = self.release({at: own for at, (_, own) in heads.items()}, at_least=1)
+        failures |= {at: unreleased.get(at, error) for at, error in short.items() if at not in released}
+        return self.pending(released)
 
     def _commit(self, batches: Sequence[StoredBatch], report: StepReport, failures: Failures) -> Failures:
         """One try; the channels whose deposit falls short, with the refusal. All else is noted or in ``failures``."""
@@ -150,11 +155,7 @@ class CommitRound:
         """The commits as transactions, each with the record of the batch before as it stands on chain."""
         requests: dict[bytes, TransactionRequest] = {}
         later = [(batch.channel, batch.sequence - 1) for batch in batches if batch.sequence > 1]
-        try:
-            stand = dict(zip(later, self._referee.record_digests(later, self._signer.address), strict=True))
-        except WattestError as error:
-            failures |= {batch.channel: error for batch in batches}
-            return {}
+        stand = dict(zip(later, self._referee.record_digests(later, self._signer.address), strict=True))
         for batch in batches:
             header, signature, channel, sequence = batch.header, batch.signature, batch.channel, batch.sequence
             assert header is not None and signature is not None  # noqa: PT018 - a stored batch has both

@@ -14,6 +14,7 @@ sequence.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -40,6 +41,8 @@ from wattest.protocol.batch import BatchRecord
 from wattest.protocol.operator import OperatorHead, OperatorState
 from wattest.protocol.parameters import ChannelParameters
 
+LONGEST_PREPARATION_S = 60.0
+"""How long channels are sealed before what is ready is committed; far below any commit deadline."""
 _S = StoredState
 
 
@@ -120,7 +123,9 @@ class Operator:
         faults: FaultPoints | None = None,
         keys: KeyKeeper | None = None,
         standby: Replicator | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``clock`` (seconds) paces what is sealed before the next commits, nothing else."""
         self.store = store
         self.bundles = bundles
         self.inbox = inbox
@@ -132,6 +137,7 @@ class Operator:
         self.standby = standby
         self._starts: dict[bytes, int] = {}
         self._enclave = enclave
+        self._clock = clock
         self._faults = faults or FaultPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
         self._heads: dict[bytes, tuple[ChannelHead, OperatorHead]] = {}
@@ -176,8 +182,9 @@ class Operator:
         there until somebody looks.
         """
         report = StepReport()
+        time_of = self.chain.now if now is None else lambda: now
         try:
-            time_s = self.chain.now() if now is None else now
+            time_s = time_of()
             self._follow()
         except WattestError as error:
             report.errors.append(error)
@@ -185,7 +192,7 @@ class Operator:
         self._recheck(report, time_s)
         self._answers.run(report, time_s)  # before any commit: that one waits must not keep an answer from going out
         tended = [duty for duty in self.duties if self._tend(duty, report, time_s)]
-        held = self._advance_all(tended, report, time_s)
+        held = self._advance_all(tended, report, time_of)
         for duty in tended:
             if duty.channel.id not in held:
                 try:
@@ -206,7 +213,7 @@ class Operator:
         self._faults.reach("enclave.released")
         with BundleGroup(self.bundles, self._faults) as group:
             self._keep(sealed, b"", group)
-            self._store(group, [(channel, sequence)])
+            self._store(group, [channel])
         batch = self.store.batch(channel, sequence)
         if batch.state in {_S.STORED, _S.COMMITTING}:
             for failure in self._commits.run([batch], StepReport()).values():
@@ -280,58 +287,98 @@ class Operator:
             return False
         return True
 
-    def _advance_all(self, duties: Sequence[Duty], report: StepReport, now: int) -> set[bytes]:
+    def _advance_all(self, duties: Sequence[Duty], report: StepReport, time_of: Callable[[], int]) -> set[bytes]:
         """Take every channel as far as it goes, in rounds: all that needs no block, then one commit of each together.
 
-        A channel that committed may have another period due: it is in the next round. The channels that failed.
+        A channel that committed may have another batch waiting: it is in the next round. The channels that failed.
         """
         own = {duty.channel.id for duty in self.duties}
         rest = [channel for channel in self.store.channels() if channel not in own]
         going, held = list(duties), set[bytes]()
         while going or rest:
             try:
+                now = time_of()
                 self._heads = self.referee.heads_of([duty.channel.id for duty in going], self.address)
             except WattestError as error:
                 report.errors.append(error)
                 return held | {duty.channel.id for duty in going}
-            failures = self._prepare(going, report, now)
+            failures: Failures = {}
+            left = self._prepare(going, report, failures, now)
             channels = [*(duty.channel.id for duty in going), *rest]
             batches = self._commits.pending(channel for channel in channels if channel not in failures)
             failures |= self._commits.run(batches, report)
             report.errors += dict.fromkeys(failures.values())  # one that many share is told once
             held |= set(failures)
-            on = {batch.channel for batch in batches} - held
-            going, rest = [duty for duty in going if duty.channel.id in on], [at for at in rest if at in on]
+            on = left | {batch.channel for batch in batches} - held
+            going = [duty for duty in going if duty.channel.id in on]
+            rest = [channel for channel in rest if channel in on]
         return held
 
-    def _prepare(self, duties: Sequence[Duty], report: StepReport, now: int) -> Failures:
-        """Collect, seal and store what is due in these channels, so that it can be committed; what kept others."""
-        failures: Failures = {}
+    def _prepare(self, duties: Sequence[Duty], report: StepReport, failures: Failures, now: int) -> set[bytes]:
+        """Collect what is due, seal it, and store it, so that it can be committed.
+
+        The channels that are left for the next round: what is sealed for long must not wait until all others are.
+        """
+        begun = self._clock()
+        waiting = self._collect(duties, failures, now)
+        sealed: list[bytes] = []
         with BundleGroup(self.bundles, self._faults) as group:
-            sealed: list[StoredBatch] = []
-
-            def store() -> None:
-                try:
-                    self._store(group, [(batch.channel, batch.sequence) for batch in sealed])
-                except WattestError as error:  # they stay sealed: the next step stores them
-                    failures.update(dict.fromkeys((batch.channel for batch in sealed), error))
-                sealed.clear()
-
             for duty in duties:
-                try:
-                    batch = self._sealed(duty, group, report, now)
-                except WattestError as error:
-                    failures[duty.channel.id] = error
+                batch = waiting.get(duty.channel.id)
+                if batch is None:
                     continue
-                if batch is not None:
-                    sealed.append(batch)
-                if group.is_full:
-                    store()
-            store()
-        return failures
+                if sealed and (group.is_full or self._clock() - begun > LONGEST_PREPARATION_S):
+                    break
+                del waiting[batch.channel]
+                try:
+                    self._seal(duty, batch, group)
+                except WattestError as error:
+                    failures[batch.channel] = error
+                    continue
+                sealed.append(batch.channel)
+                if batch.state is not _S.SEALED:
+                    report.sealed.append(batch.sequence)
+            try:
+                self._store(group, sealed)
+            except WattestError as error:  # they stay sealed: the next step stores them
+                failures |= dict.fromkeys(sealed, error)
+        return set(waiting)
 
-    def _sealed(self, duty: Duty, group: BundleGroup, report: StepReport, now: int) -> StoredBatch | None:
-        """Take a channel as far as a sealed batch with its bundle in ``group``; None when there is nothing to seal."""
+    def _collect(self, duties: Sequence[Duty], failures: Failures, now: int) -> dict[bytes, StoredBatch]:
+        """The batch that is to be sealed next, by channel; one of a period that is due is new."""
+        waiting: dict[bytes, StoredBatch] = {}
+        due: dict[bytes, tuple[int, int]] = {}
+        for duty in duties:
+            try:
+                found = self._next(duty, now)
+            except WattestError as error:
+                failures[duty.channel.id] = error
+                continue
+            if isinstance(found, StoredBatch):
+                waiting[duty.channel.id] = found
+            elif found is not None:
+                due[duty.channel.id] = found
+        try:
+            with self.store.database.transaction():
+                for channel, period in due.items():
+                    try:
+                        waiting[channel] = self.store.collect(channel, self._heads[channel][1].sequence + 1, period)
+                    except WattestError as error:
+                        failures[channel] = error
+            if due:
+                self._faults.reach("batch.collected")
+            with self.store.database.transaction():
+                for batch in waiting.values():
+                    self.store.mark_if_before_sealed(batch.channel, batch.sequence)
+            if waiting:
+                self._faults.reach("batch.sealing")
+        except WattestError as error:  # nothing was collected, or nothing may be asked of an enclave
+            failures |= dict.fromkeys([*waiting, *due], error)
+            return {}
+        return waiting
+
+    def _next(self, duty: Duty, now: int) -> StoredBatch | tuple[int, int] | None:
+        """The channel's batch that is to be sealed, or the period that is to be collected; None to wait or commit."""
         channel = duty.channel.id
         while not self._commits.pending([channel]):
             last = self.store.last_batch(channel)
@@ -345,16 +392,10 @@ class Operator:
                 return None
             if step is NextStep.COLLECT:
                 self._require_able(channel, last)
-                self.store.collect(channel, self._heads[channel][1].sequence + 1, due)
-                self._faults.reach("batch.collected")
-                continue
+                return due
             assert last is not None  # every other step follows from a batch
-            if step is NextStep.SEAL and self._leave_out_late(last, now):
-                continue
-            self._seal(duty, last, group)
-            if step is NextStep.SEAL:
-                report.sealed.append(last.sequence)
-            return last
+            if step is NextStep.STORE or not self._leave_out_late(last, now):
+                return last
         return None
 
     def _due_period(self, duty: Duty, last: StoredBatch | None, now: int) -> tuple[int, int]:
@@ -418,8 +459,6 @@ class Operator:
     def _seal(self, duty: Duty, batch: StoredBatch, group: BundleGroup) -> None:
         channel, sequence = batch.channel, batch.sequence
         keys = duty.members_at(batch.period_start)
-        self.store.mark_if_before_sealed(channel, sequence)
-        self._faults.reach("batch.sealing")
         while True:
             job = SealJob(
                 head=self._chain_head(channel, self._heads[channel][1].sequence),
@@ -459,15 +498,16 @@ class Operator:
         group.add(sealed.manifest, sealed.blocks)
         self._faults.reach("bundle.written")
 
-    def _store(self, group: BundleGroup, batches: Sequence[tuple[bytes, int]]) -> None:
-        """Make a group's bundles durable, and then its batches known as stored, all at once."""
+    def _store(self, group: BundleGroup, channels: Sequence[bytes]) -> None:
+        """Make a group's bundles durable, and then these channels' sealed batches known as stored, all at once."""
         group.store()
+        if not channels:
+            return
         with self.store.database.transaction():
-            for channel, sequence in batches:
-                if self.store.batch(channel, sequence).state is _S.SEALED:
-                    self.store.mark(channel, sequence, _S.STORED)
-        if batches:
-            self._faults.reach("batch.stored")
+            for channel in channels:
+                for batch in self.store.batches(channel, states=[_S.SEALED]):
+                    self.store.mark(channel, batch.sequence, _S.STORED)
+        self._faults.reach("batch.stored")
 
     def _release(self, report: StepReport) -> None:
         """Release final batches, lazily, of all channels together."""
