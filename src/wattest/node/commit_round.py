@@ -138,18 +138,9 @@ class CommitRound:
 
     def _committable(self, batches: Sequence[StoredBatch], failures: Failures) -> list[StoredBatch]:
         """Without those whose key could expire before the commit is mined."""
-        if self._keys is None:
-            return list(batches)
-        ready: list[StoredBatch] = []
-        now: int | None = None
-        for batch in batches:
-            try:
-                now = self._referee.client.now() if now is None else now
-                self._keys.require_committable(batch, now)
-                ready.append(batch)
-            except WattestError as error:
-                failures[batch.channel] = error
-        return ready
+        held = {} if self._keys is None else self._keys.hold_back(batches, self._referee.client.now())
+        failures |= held
+        return [batch for batch in batches if batch.channel not in held]
 
     def _requests(self, batches: Sequence[StoredBatch], failures: Failures) -> dict[bytes, TransactionRequest]:
         """The commits as transactions, each with the record of the batch before as it stands on chain."""

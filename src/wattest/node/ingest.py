@@ -9,6 +9,7 @@ blocks are verified in columns, on all cores, and what does not hold there goes 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,6 +28,7 @@ from wattest.protocol.series_columns import open_device_blocks
 
 MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024
 MAX_INBOX_FILES = 100_000
+BLOCKS_PER_COUNT = 1_000
 BLOCKS_PER_TRANSACTION = 512
 BYTES_AT_ONCE = 32 * 1024 * 1024
 """Of blocks in memory together, before the last of them."""
@@ -177,6 +179,8 @@ class Inbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._room: dict[Path, int] = {}
+        self._counting = threading.Lock()
 
     def put(self, channel: bytes, body: bytes) -> Path:
         """Leave a block to be taken in; durable when it returns, and the same block twice is one file."""
@@ -186,10 +190,19 @@ class Inbox:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{sha256(body).hex()}.block"
         if not path.exists():
-            if sum(1 for _ in folder.iterdir()) >= MAX_INBOX_FILES:
-                raise InboxFull("too many blocks wait", expected=MAX_INBOX_FILES, hint="try again later")
+            self._take_room(folder)
             write_atomically(path, body, mode=0o600)  # a reading in plain text
         return path
+
+    def _take_room(self, folder: Path) -> None:
+        """Find room for one more block; what waits is counted once for many, so that a full inbox slows nobody."""
+        with self._counting:
+            room = self._room.get(folder, 0)
+            if not room:
+                room = min(MAX_INBOX_FILES - sum(1 for _ in folder.iterdir()), BLOCKS_PER_COUNT)
+            if room <= 0:
+                raise InboxFull("too many blocks wait", expected=MAX_INBOX_FILES, hint="try again later")
+            self._room[folder] = room - 1
 
     def take_in(self, store: OperatorStore, duty: Duty, faults: FaultPoints) -> tuple[int, list[WattestError]]:
         """Move every waiting block of a channel into the store; how many were new, and why others were refused."""

@@ -17,10 +17,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from wattest.chain.client import ChainClient
-from wattest.chain.referee import ChannelHead, ClosedChallenge, OpenedChallenge, Referee
+from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
 from wattest.errors import ConfigError, WattestError
@@ -29,6 +28,7 @@ from wattest.node.answers import OPEN, Answers
 from wattest.node.bundle import BundleStore
 from wattest.node.bundle_group import BundleGroup, remove_unfinished
 from wattest.node.commit_round import CommitRound, Failures
+from wattest.node.due import Due, Heads
 from wattest.node.event_log import EventFollower
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty, Inbox, keep_block, keep_blocks
@@ -38,11 +38,10 @@ from wattest.node.standby import Replicator
 from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
 from wattest.protocol.batch import BatchRecord
-from wattest.protocol.operator import OperatorHead, OperatorState
 from wattest.protocol.parameters import ChannelParameters
 
 LONGEST_PREPARATION_S = 60.0
-"""How long channels are sealed before what is ready is committed; far below any commit deadline."""
+"""How long channels are sealed before what is ready is committed: little beside a commit deadline of hours."""
 _S = StoredState
 
 
@@ -68,38 +67,6 @@ class OperatorSettings:
     def __post_init__(self) -> None:
         if self.production and self.unsafe_withheld:
             raise UnsafeWithholding("production operators withhold nothing", hint="remove unsafe_withheld")
-
-
-class NextStep(Enum):
-    """What is to be done next in a channel."""
-
-    WAIT = "wait"
-    COLLECT = "collect"
-    SEAL = "seal"
-    STORE = "store"
-    COMMIT = "commit"
-
-
-def decide(
-    last: StoredBatch | None, due: tuple[int, int], now: int, *, complete: bool, collect_grace_s: int
-) -> NextStep:
-    """The next step from the last batch's state, the period that is due and the chain's time; no effects.
-
-    ``complete`` says that every member's block is there, so that nobody need be waited for.
-    """
-    if last is not None:
-        match last.state:
-            case StoredState.COLLECTED | StoredState.SEALING:
-                return NextStep.SEAL
-            case StoredState.SEALED:
-                return NextStep.STORE
-            case StoredState.STORED | StoredState.COMMITTING:
-                return NextStep.COMMIT
-            case _:
-                pass
-    if now < due[1] or (not complete and now < due[1] + collect_grace_s):
-        return NextStep.WAIT
-    return NextStep.COLLECT
 
 
 class Operator:
@@ -135,17 +102,19 @@ class Operator:
         self.settings = settings or OperatorSettings()
         self.keys = keys
         self.standby = standby
-        self._starts: dict[bytes, int] = {}
         self._enclave = enclave
         self._clock = clock
         self._faults = faults or FaultPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
-        self._heads: dict[bytes, tuple[ChannelHead, OperatorHead]] = {}
+        self._heads: Heads = {}
         self._answers = Answers(
             store, referee, signer, self._faults,
             withheld=self.settings.unsafe_withheld, in_flight=self.settings.in_flight,
         )  # fmt: skip
         self._commits = CommitRound(store, referee, signer, self._faults, keys=keys, in_flight=self.settings.in_flight)
+        self._due = Due(
+            store, referee, self._commits, self._enclave_of, keys=keys, collect_grace_s=self.settings.collect_grace_s
+        )
         remove_unfinished(bundles)
         self._follower = EventFollower(referee, store.cursors, "referee")
         for duty in self.duties:
@@ -350,7 +319,7 @@ class Operator:
         due: dict[bytes, tuple[int, int]] = {}
         for duty in duties:
             try:
-                found = self._next(duty, now)
+                found = self._due.next(duty, self._heads, now)
             except WattestError as error:
                 failures[duty.channel.id] = error
                 continue
@@ -377,49 +346,6 @@ class Operator:
             return {}
         return waiting
 
-    def _next(self, duty: Duty, now: int) -> StoredBatch | tuple[int, int] | None:
-        """The channel's batch that is to be sealed, or the period that is to be collected; None to wait or commit."""
-        channel = duty.channel.id
-        while not self._commits.pending([channel]):
-            last = self.store.last_batch(channel)
-            due = self._due_period(duty, last, now)
-            members = len(duty.members_at(due[0]).members.member_list.members)
-            complete = self.store.meters_with_block(channel, due[0]) >= members
-            step = decide(last, due, now, complete=complete, collect_grace_s=self.settings.collect_grace_s)
-            if step is NextStep.WAIT:
-                return None
-            if step is not NextStep.STORE and self.keys is not None and self.keys.is_switching(channel):
-                return None
-            if step is NextStep.COLLECT:
-                self._require_able(channel, last)
-                return due
-            assert last is not None  # every other step follows from a batch
-            if step is NextStep.STORE or not self._leave_out_late(last, now):
-                return last
-        return None
-
-    def _due_period(self, duty: Duty, last: StoredBatch | None, now: int) -> tuple[int, int]:
-        """The next period that can still be committed: one whose deadline passed unsealed is left out."""
-        start = self._first_start(duty) if last is None else last.period_end
-        deadline_s = self._heads[duty.channel.id][0].commit_deadline_s
-        late = now - (start + duty.epoch_s + deadline_s)
-        if late >= 0:
-            start += (late // duty.epoch_s + 1) * duty.epoch_s
-        return start, start + duty.epoch_s
-
-    def _first_start(self, duty: Duty) -> int:
-        """Where this host begins: after what the operator has committed, which may have been on another host."""
-        channel = duty.channel.id
-        if channel not in self._starts:
-            sequence = self._heads[channel][1].sequence
-            start = duty.first_period_start
-            if sequence:
-                start = self.referee.committed_header(
-                    self._commits.committed_on_chain(channel, sequence)
-                ).header.period_end
-            self._starts[channel] = start
-        return self._starts[channel]
-
     def _replicate(self, channel: bytes, report: StepReport, now: int) -> None:
         """Keep the standby current with what is committed; whatever becomes of that, nothing here waits for it."""
         last = self.store.last_batch(channel)
@@ -431,30 +357,8 @@ class Operator:
         if lag is not None:
             report.lags.append(lag)
 
-    def _leave_out_late(self, batch: StoredBatch, now: int) -> bool:
-        """Drop a batch that is past its deadline and for which the enclave signed nothing; whether it was dropped."""
-        if now < batch.period_end + self._heads[batch.channel][0].commit_deadline_s:
-            return False
-        if batch.state is _S.SEALING:
-            released = self._enclave_of(batch.channel).last_release(batch.channel)
-            if released is not None and released.header.sequence >= batch.sequence:
-                return False
-        self.store.keys.leave_out(batch)
-        return True
-
     def _enclave_of(self, channel: bytes) -> EnclaveClient:
         return self._enclave() if self.keys is None else self.keys.enclave(channel)
-
-    def _require_able(self, channel: bytes, last: StoredBatch | None) -> None:
-        state = self._heads[channel][1].state
-        if state not in {OperatorState.REGISTERED, OperatorState.ACTIVE}:
-            raise OperatorStopped("the operator cannot commit in this channel", channel=channel, state=state.name)
-        if last is not None and last.state is _S.MISSED:
-            raise OperatorStopped(
-                "a sealed batch missed its commit deadline",
-                sequence=last.sequence,
-                hint="the enclave keeps that sequence for its header; a new key goes on: wattest operator rotate-key",
-            )
 
     def _seal(self, duty: Duty, batch: StoredBatch, group: BundleGroup) -> None:
         channel, sequence = batch.channel, batch.sequence
@@ -534,13 +438,11 @@ class Operator:
 
 
 __all__ = [
-    "NextStep",
     "Operator",
     "OperatorSettings",
     "OperatorStopped",
     "StepReport",
     "UnsafeWithholding",
-    "decide",
 ]
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from wattest.chain.client import SentTransaction
 from wattest.node.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
+from wattest.node.due import NextStep, decide
 from wattest.node.faults import FaultPoints, UnknownFaultPoint
-from wattest.node.operator import NextStep, OperatorSettings, UnsafeWithholding, decide
+from wattest.node.operator import OperatorSettings, UnsafeWithholding
 from wattest.node.store import (
     MIGRATIONS,
     NEXT_STATES,
