@@ -52,7 +52,9 @@ def disputes(world: GasWorld, size: int) -> None:
     for index in (0, last):
         world.note(
             f"answer {name}",
-            referee.answer(honest.signer, honest.headers[0], honest.records[0], entries.inclusion(index)),
+            referee.client.deliver(
+                referee.answer_request(honest.signer, honest.headers[0], honest.records[0], entries.inclusion(index))
+            ),
         )
     proof = referee.prove_invalid_evidence(
         catchers[0], forger.headers[0], forger.records[0], forged.inclusion(last), opening
@@ -139,7 +141,7 @@ def payouts(world: GasWorld, metering: Operator, accounts: int) -> None:
     referee = contracts.referee
     world.note(
         f"release {len(cited)} final batches",
-        referee.release(signer, metering.channel.id, signer.address, metering.records),
+        referee.client.deliver(referee.release_request(signer, metering.channel.id, signer.address, metering.records)),
     )
     world.note("request exit", referee.request_exit(signer, metering.channel.id))
     world.anvil.advance_to(world.client.now() + 22 * SECONDS_PER_DAY)

@@ -16,6 +16,7 @@ from measure import TEST_SUPPORT, Figure, Report, Scale, run_alone
 
 sys.path.insert(0, str(TEST_SUPPORT))
 
+from node_channels import Fleet, add_channels
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
 from node_keys import KeyRig
 
@@ -38,7 +39,9 @@ ABOUT = (
     "the receipt of the commit: parse, check, SQLite, sealing in the enclave process, bundle, database, transaction, "
     "mining (anvil mines at once: on a chain with blocks every 12 s, its inclusion comes on top). Seconds on the "
     "wall; the first day warms caches and is left out. A renewal runs from its start to the mined transaction: nonce "
-    "block, quote, collateral, one appraiser's judgement over HTTP, transaction; a new key adds an enclave process."
+    "block, quote, collateral, one appraiser's judgement over HTTP, transaction; a new key adds an enclave process. "
+    "Many channels: a day of each is due at once, three households in each, and one step takes all to the chain. "
+    "Its blocks are counted on the same chain when it mines only while the operator waits."
 )
 
 
@@ -157,8 +160,42 @@ def run_keys(runs: int) -> KeyTimes:
     return KeyTimes(tuple(renewals), tuple(successions), tuple(gas))
 
 
+@dataclass
+class FleetTimes:
+    """Of a step that commits a day of every channel: seconds by commit, and the blocks it waits for."""
+
+    commit_s: list[float] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+
+
+def run_fleet(channels: int, days: int) -> FleetTimes:
+    """``days`` timed days of one operator's channels and as many on a slow chain, after a first that warms caches."""
+    times = FleetTimes()
+    with tempfile.TemporaryDirectory(prefix="wattest-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        community = build_community(folder)
+        stack.callback(destroy, community)
+        duties = [community.duty, *add_channels(community, channels - 1)]
+        fleet = Fleet(community, duties, folder / "node", stack)
+        for day in range(2 * days + 1):
+            fleet.hand_in(day)
+            fleet.end_day(day)
+            if day > days:
+                with fleet.slow_chain() as blocks:
+                    report = fleet.operator.step()
+                times.blocks.append(len(blocks))
+            else:
+                begun = time.perf_counter()
+                report = fleet.operator.step()
+                times.commit_s.append((time.perf_counter() - begun) / channels)
+            report.raise_first()
+            assert len(report.committed) == channels
+    del times.commit_s[0]
+    return times
+
+
 def measure(scale: Scale) -> Report:
-    """Communities of several sizes, and one operator's keys."""
+    """Communities of several sizes, one operator's keys, and one operator's channels."""
     keys = run_keys(scale.pick(7, 3, 1))
     figures: list[Figure] = [
         Figure("renewal of a registration, start to mined", "s", keys.renewal_s),
@@ -180,6 +217,15 @@ def measure(scale: Scale) -> Report:
             ),
             Figure(f"{name}: a watcher verifies all of the batch", "s", tuple(times.checking_s)),
             Figure(f"{name}: commit", "gas", tuple(map(float, times.gas)), at_most=75_000, exact=True),
+        ]  # fmt: skip
+    for channels in scale.pick([1, 8, 32], [1, 8], [2]):
+        fleet = run_fleet(channels, scale.pick(5, 3, 1))
+        name = "1 channel" if channels == 1 else f"{channels} channels"
+        figures += [
+            Figure(f"{name}: a day of each to commitment, by commit", "s", tuple(fleet.commit_s)),
+            Figure(
+                f"{name}: blocks that it waits for", "blocks", tuple(map(float, fleet.blocks)), at_most=1, exact=True
+            ),
         ]  # fmt: skip
     return Report(TITLE, ABOUT, tuple(figures))
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wattest.errors import InputError, VerificationError
 from wattest.node.bundle import BlockIndexInvalid, Bundle, BundleMissing, BundleStore, parse_bundle
+from wattest.node.bundle_group import BundleGroup
 from wattest.node.car import BlockDigestMismatch, CarLimits, CarTooLarge
 from wattest.protocol.bundle import ManifestInvalid, cid_text, cid_texts, parse_cid_text
 
@@ -60,9 +61,11 @@ def test_limits() -> None:
 
 def test_store_keeps_and_checks(tmp_path: Path) -> None:
     store = BundleStore(tmp_path / "bundles")
-    content_id = store.put(b"manifest", [b"one", b"two"])
-    assert store.put(b"manifest", [b"one", b"two"]) == content_id
-    assert store.has(content_id)
+    for _ in range(2):
+        with BundleGroup(store) as group:
+            content_id = group.add(b"manifest", [b"one", b"two"])
+            group.store()
+        assert store.has(content_id)
     with store.open(content_id) as stored:
         assert (stored.manifest(), list(stored.blocks()), stored.block_count) == (b"manifest", [b"one", b"two"], 2)
         with pytest.raises(BlockIndexInvalid):

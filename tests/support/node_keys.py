@@ -213,11 +213,11 @@ class KeyRig:
     def no_commits(self, operator: Operator | None = None) -> Iterator[None]:
         """Inside, no commit reaches the chain."""
         referee = (operator or self.operator).referee
-        referee.commit = _down  # type: ignore[method-assign,assignment]
+        referee.commit_request = _down  # type: ignore[method-assign,assignment]
         try:
             yield
         finally:
-            del referee.commit
+            del referee.commit_request
 
     def miss(self) -> int:
         """A day is sealed, the chain goes away, and comes back when the deadline is over; the period's start."""

@@ -14,12 +14,14 @@ from typing import Any
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.chain.files import read_key_file
+from wattest.chain.pipeline import MAX_IN_FLIGHT
 from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
 from wattest.node.carry_over import CarryTerms
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.key_life import KeySettings
+from wattest.node.many_sent import IN_FLIGHT
 from wattest.node.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
 from wattest.node.pccs_wire import ServiceKind
 from wattest.node.standby import StandbyTerms
@@ -70,6 +72,7 @@ class OperatorFile:
     port: int
     collect_grace_s: int
     release_after: int
+    in_flight: int
     interval_s: float
     platform_dir: Path
     enclave_state_dir: Path
@@ -222,6 +225,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         port=port,
         collect_grace_s=operator.number("collect_grace_s", 300, 0, 86_400),
         release_after=operator.number("release_after", 8, 1, 1_000),
+        in_flight=operator.number("in_flight", IN_FLIGHT, 1, MAX_IN_FLIGHT),
         interval_s=operator.seconds("interval_s", 5.0),
         platform_dir=enclave.path("platform", folder),
         enclave_state_dir=enclave.path("state", folder),

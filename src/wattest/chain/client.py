@@ -237,7 +237,7 @@ class ChainClient:
 
     def deploy(self, signer: LocalSigner, abi: ContractAbi, *arguments: object) -> Receipt:
         """Deploy a contract; the receipt's ``contract_address`` is where it lies."""
-        return self._send(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
+        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
 
     def send(
         self,
@@ -254,7 +254,7 @@ class ChainClient:
         The same ``intent`` again continues with what was sent before. Raises the ``ProtocolError`` that the contract
         names, ``TransactionPending`` after the timeout, ``TransportError`` when the chain cannot be reached.
         """
-        return self._send(self.request(signer, abi, to, function, *arguments, value_wei=value_wei, intent=intent))
+        return self.deliver(self.request(signer, abi, to, function, *arguments, value_wei=value_wei, intent=intent))
 
     def request(
         self,
@@ -272,7 +272,7 @@ class ChainClient:
 
     def transfer(self, signer: LocalSigner, to: bytes, value_wei: int) -> Receipt:
         """Send the chain's own coin."""
-        return self._send(TransactionRequest(signer, _NO_ABI, to, b"", value_wei))
+        return self.deliver(TransactionRequest(signer, _NO_ABI, to, b"", value_wei))
 
     def send_many(
         self, requests: Iterable[TransactionRequest], *, in_flight: int = DEFAULT_IN_FLIGHT
@@ -299,7 +299,8 @@ class ChainClient:
             sleep=self._sleep,
         )
 
-    def _send(self, request: TransactionRequest) -> Receipt:
+    def deliver(self, request: TransactionRequest) -> Receipt:
+        """``send`` for a call that is a request already."""
         pipeline = self.pipeline(in_flight=1)
         pipeline.submit([request])
         (delivery,) = pipeline.drain()

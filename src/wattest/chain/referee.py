@@ -166,8 +166,7 @@ class Referee:
 
     def channel_head(self, channel: bytes) -> ChannelHead:
         """The channel's current values."""
-        kind, *rest = self._one("channelHead", channel)
-        return ChannelHead(ChannelKind(kind), *rest)
+        return _channel_head(self._one("channelHead", channel))
 
     def parameters_of(self, channel: bytes, version: int) -> ChannelParameters:
         """One version of a channel's parameters, from 1."""
@@ -197,8 +196,19 @@ class Referee:
 
     def operator_head(self, channel: bytes, operator: bytes) -> OperatorHead:
         """State, last sequence, exposure and deposit of an operator."""
-        state, *rest = self._one("operatorHead", channel, operator)
-        return OperatorHead(OperatorState(state), *rest)
+        return _operator_head(self._one("operatorHead", channel, operator))
+
+    def heads_of(self, channels: Sequence[bytes], operator: bytes) -> dict[bytes, tuple[ChannelHead, OperatorHead]]:
+        """``channel_head`` and ``operator_head`` of many channels, in one round trip for each fifty."""
+        calls = [(one, of) for at in channels for one, of in (("channelHead", (at,)), ("operatorHead", (at, operator)))]
+        answers = [value for (value,) in self.client.call_many(self.abi, self.address, calls)]
+        heads = zip(map(_channel_head, answers[::2]), map(_operator_head, answers[1::2]), strict=True)
+        return dict(zip(channels, heads, strict=True))
+
+    def record_digests(self, batches: Sequence[tuple[bytes, int]], operator: bytes) -> list[bytes]:
+        """``record_digest`` of many batches, given as (channel, sequence), in one round trip for each hundred."""
+        calls = [("recordDigestOf", (channel, operator, sequence)) for channel, sequence in batches]
+        return [value for (value,) in self.client.call_many(self.abi, self.address, calls)]
 
     def operator_extra(self, channel: bytes, operator: bytes) -> OperatorExtra:
         """Earliest withdrawal and number of open challenges."""
@@ -234,18 +244,16 @@ class Referee:
         previous: BatchRecord,
         *,
         intent: str | None = None,
+        gas: int | None = COMMIT_GAS_LIMIT,
     ) -> TransactionRequest:
         """The same as a request for ``ChainClient.send_many``: commits of many channels in flight at once.
 
-        Its gas limit is stated, so that nothing is asked of the node before it is sent. An operator's commits of *one*
-        channel follow one another: each needs the record of the one before, which has its block's time in it.
+        With a stated gas limit nothing is asked of the node before; with ``gas`` None it tries first, and a refusal is
+        free. Commits of *one* channel follow one another: each needs the record of the one before, with its time.
         """
-        arguments = (header, signature, previous)
-        return self.client.request(
-            signer, self.abi, self.address, "commit", *arguments, intent=intent, gas=COMMIT_GAS_LIMIT
-        )
+        return self._request(signer, "commit", header, signature, previous, intent=intent, gas=gas)
 
-    def release(
+    def release_request(
         self,
         signer: LocalSigner,
         channel: bytes,
@@ -253,9 +261,9 @@ class Referee:
         records: Sequence[BatchRecord],
         *,
         intent: str | None = None,
-    ) -> Receipt:
-        """Drop final or slashed batches from the operator's exposure."""
-        return self._send(signer, "release", channel, operator, list(records), intent=intent)
+    ) -> TransactionRequest:
+        """Drop final or slashed batches from the operator's exposure; for ``ChainClient.deliver`` or ``send_many``."""
+        return self._request(signer, "release", channel, operator, list(records), intent=intent)
 
     def is_final(self, channel: bytes, operator: bytes, sequence: int, record: BatchRecord) -> bool:
         """Whether the batch is final now; raises ``UnknownBatch`` when the record is not the batch's."""
@@ -324,7 +332,7 @@ class Referee:
         """Demand one entry of a batch."""
         return self._send(signer, "challenge", header, record, entry_index, value_wei=bond_wei, intent=intent)
 
-    def answer(
+    def answer_request(
         self,
         signer: LocalSigner,
         header: BatchHeader,
@@ -332,9 +340,9 @@ class Referee:
         entry: EntryInclusion,
         *,
         intent: str | None = None,
-    ) -> Receipt:
-        """Show a demanded entry."""
-        return self._send(signer, "answer", header, record, entry, intent=intent)
+    ) -> TransactionRequest:
+        """Show a demanded entry; for ``ChainClient.deliver`` or ``send_many``."""
+        return self._request(signer, "answer", header, record, entry, intent=intent)
 
     def expire(
         self, signer: LocalSigner, batch: CommittedBatch, entry_index: int, *, intent: str | None = None
@@ -374,16 +382,8 @@ class Referee:
         intent: str | None = None,
     ) -> Receipt:
         """Show two headers of one key for one sequence; ``record`` is that of the committed one, or empty."""
-        return self._send(
-            signer,
-            "proveEquivocation",
-            first.header,
-            first.signature,
-            second.header,
-            second.signature,
-            record,
-            intent=intent,
-        )
+        shown = (first.header, first.signature, second.header, second.signature)
+        return self._send(signer, "proveEquivocation", *shown, record, intent=intent)
 
     def prove_invalid_evidence(
         self,
@@ -457,12 +457,29 @@ class Referee:
     def _one(self, function: str, *arguments: object) -> Any:
         return self.client.call(self.abi, self.address, function, *arguments)[0]
 
-    def _send(
-        self, signer: LocalSigner, function: str, *arguments: object, value_wei: int = 0, intent: str | None = None
-    ) -> Receipt:
-        return self.client.send(
-            signer, self.abi, self.address, function, *arguments, value_wei=value_wei, intent=intent
+    def _send(self, signer: LocalSigner, function: str, *arguments: object, **options: Any) -> Receipt:
+        return self.client.deliver(self._request(signer, function, *arguments, **options))
+
+    def _request(
+        self,
+        signer: LocalSigner,
+        function: str,
+        *arguments: object,
+        value_wei: int = 0,
+        intent: str | None = None,
+        gas: int | None = None,
+    ) -> TransactionRequest:
+        return self.client.request(
+            signer, self.abi, self.address, function, *arguments, value_wei=value_wei, intent=intent, gas=gas
         )
+
+
+def _channel_head(values: Sequence[Any]) -> ChannelHead:
+    return ChannelHead(ChannelKind(values[0]), *values[1:])
+
+
+def _operator_head(values: Sequence[Any]) -> OperatorHead:
+    return OperatorHead(OperatorState(values[0]), *values[1:])
 
 
 def _carried(arguments: bytes) -> tuple[BatchHeader, bytes]:

@@ -121,6 +121,13 @@ class EnclaveRegistry:
         key, expires_at = self._call("activeKey", referee, channel, operator, workload)
         return key, expires_at
 
+    def active_keys(
+        self, referee: bytes, operator: bytes, wanted: Sequence[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, int]]:
+        """``active_key`` of many (channel, workload) of an operator, in one round trip for each hundred."""
+        calls = [("activeKey", (referee, channel, operator, workload)) for channel, workload in wanted]
+        return [(key, expires_at) for key, expires_at in self.client.call_many(self.abi, self.address, calls)]
+
     def was_registered(self, referee: bytes, channel: bytes, operator: bytes, enclave_key: bytes) -> bool:
         """Whether the key was ever registered for the binding."""
         return bool(self._call("wasRegistered", referee, channel, operator, enclave_key)[0])

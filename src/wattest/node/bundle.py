@@ -1,23 +1,23 @@
 """Bundle: what a batch keeps off chain, as one CARv1 file, and the append-only store of such files.
 
-Decided here: which blocks a bundle has (the manifest as root, then one ciphertext per entry, in order), how the store
-writes, finds and re-checks them. Not decided here: the CAR bytes (``car``), what the manifest says and how blocks are
-encrypted (docs/spec/bundle.md; the enclave makes both), who may have a series key (``store``). Invariants: the store
-holds ciphertext and manifests only; a stored bundle is whole, durable and never changed; its name is its root's digest.
+Decided here: which blocks a bundle has (the manifest as root, then one ciphertext per entry, in order), where the store
+keeps them, how it finds and re-checks them. Not decided here: how they get there (``bundle_group``), the CAR bytes
+(``car``), what the manifest says and how blocks are encrypted (docs/spec/bundle.md; the enclave makes both), who may
+have a series key (``store``). Invariants: the store holds ciphertext and manifests only; a stored bundle is whole,
+durable and never changed; its name is its root's digest.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from wattest.chain.files import DiskFailed, fsync_folder
+from wattest.chain.files import DiskFailed
 from wattest.errors import InputError
 from wattest.node.car import CarLimits, CarReader, Section, verify_block, write_car
 
@@ -113,26 +113,6 @@ class BundleStore:
             raise BundleMissing("a content id has 32 bytes", actual=len(content_id))
         name = content_id.hex()
         return self.folder / name[:2] / f"{name}.car"
-
-    def put(self, manifest: bytes, blocks: Iterable[bytes]) -> bytes:
-        """Store a bundle durably and return its content id; storing the same one again changes nothing."""
-        temporary = self.folder / f".{os.getpid()}.{threading.get_ident()}.partial"
-        try:
-            with temporary.open("wb") as file:
-                content_id = write_car(file, manifest, blocks)
-                file.flush()
-                os.fsync(file.fileno())
-            target = self.path(content_id)
-            if not target.parent.is_dir():
-                target.parent.mkdir(exist_ok=True)
-                fsync_folder(self.folder)
-            temporary.replace(target)
-            fsync_folder(target.parent)
-        except OSError as error:
-            raise DiskFailed("a bundle could not be stored", retryable=True, cause=str(error)) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        return content_id
 
     def has(self, content_id: bytes) -> bool:
         """Whether a bundle of this content id is stored."""

@@ -99,9 +99,17 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All changes inside, or none; durable when the outermost block ends."""
+        """All changes inside, or none, also where one block lies in another; durable when the outermost one ends."""
         if self._connection.in_transaction:
-            yield
+            self.run("SAVEPOINT inner_block")
+            try:
+                yield
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite gives a whole transaction up when the disk fails
+                    self.run("ROLLBACK TO inner_block")
+                    self.run("RELEASE inner_block")
+                raise
+            self.run("RELEASE inner_block")
             return
         self.run("BEGIN IMMEDIATE")
         try:

@@ -20,10 +20,12 @@ OPERATOR_FAULT_POINTS = (
     "batch.sealing",
     "enclave.released",  # the enclave signed, nothing is stored
     "batch.sealed",
-    "bundle.written",
-    "batch.stored",
-    "batch.committing",
-    "transaction.recorded",  # signed and remembered, not broadcast
+    "bundle.written",  # beside the store, under no name yet, not synced
+    "bundles.synced",  # every bundle of the group is durable, none has its name
+    "bundle.named",
+    "batch.stored",  # the whole group is
+    "batch.committing",  # every batch of the round is
+    "transaction.recorded",  # all of the round are signed and remembered, none is broadcast
     "commit.mined",  # on chain, not noted
     "batch.committed",
     "challenge.noted",

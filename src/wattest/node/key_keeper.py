@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wattest.chain.referee import Referee
@@ -31,7 +31,14 @@ from wattest.node.enclave_slots import EnclaveSlots
 from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty
 from wattest.node.key_life import Cause, EnclaveKey, ExpiryWarning, KeySettings, KeyState, halvings, urgency_of
-from wattest.node.key_standing import Standing, fetch_standing, registered_workload, sealing_workload
+from wattest.node.key_standing import (
+    EnclaveKeyExpiring,
+    Standing,
+    fetch_standing,
+    held_back,
+    registered_workload,
+    sealing_workload,
+)
 from wattest.node.key_store import REGISTERED, VOID, PreparedRegistration
 from wattest.node.orders import OrderBox
 from wattest.node.registrar import Registrar
@@ -49,10 +56,6 @@ _RELEASED = frozenset({_S.SEALED, _S.STORED, _S.COMMITTING})
 
 class RegistrarMissing(ConfigError):
     """A key has to be registered and the configuration names nobody who judges its evidence."""
-
-
-class EnclaveKeyExpiring(ProtocolError):
-    """A commit was held back: its key's registration could end before the commit is mined."""
 
 
 class EnclaveKeyReplaced(ProtocolError):
@@ -134,28 +137,9 @@ class KeyKeeper:
         created = self._keys.key_in(channel, _K.CREATED)
         return created is not None and (created.cause is Cause.TAKE_OVER or self._keys.is_registering(created))
 
-    def require_committable(self, batch: StoredBatch, now: int) -> None:
-        """Refuse a commit that could be mined after its key expired; past the deadline the contract has the word.
-
-        Raises: EnclaveKeyExpiring.
-        """
-        header, signature = batch.header, batch.signature
-        assert header is not None and signature is not None  # noqa: PT018 - only sealed batches are committed
-        if now >= self._deadline_of(batch):
-            return
-        signer = recover_address(header.digest(self._referee.domain), signature)
-        key, expires_at = self._registry.active_key(
-            self._referee.address, batch.channel, self._signer.address, header.workload
-        )
-        if key == signer and not self.settings.is_committable(expires_at, now):
-            raise EnclaveKeyExpiring(
-                "the commit waits for its key's renewal",
-                enclave_key=signer,
-                expires_at=expires_at,
-                now_s=now,
-                margin_s=self.settings.inclusion_margin_s,
-                hint="see why the registration is not renewed: wattest operator status",
-            )
+    def hold_back(self, batches: Sequence[StoredBatch], now: int) -> dict[bytes, EnclaveKeyExpiring]:
+        """The channels of those whose commit could be mined after its key expired, and the refusal for each."""
+        return held_back(self._registry, self._referee, self.settings, self._signer.address, batches, now)
 
     def tend(self, duty: Duty, head: Callable[[bytes], ChainHead], report: StepReport, now: int) -> None:
         """Do what the channel's keys need now; what fails and can be tried again is in the report.

@@ -1,19 +1,29 @@
 """What the registry says of one of an operator's enclave keys.
 
-Decided here: what is asked, and that a key which is not the binding's active one has no expiry. Not decided here: what
-follows from it (``key_keeper``, ``operator_status``).
+Decided here: what is asked, that a key which is not the binding's active one has no expiry, and which commits an expiry
+holds back. Not decided here: what else follows from it (``key_keeper``, ``operator_status``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
+from wattest.crypto.secp256k1 import recover_address
+from wattest.errors import ProtocolError
+from wattest.node.batch_state import StoredBatch
+from wattest.node.key_life import KeySettings
 from wattest.node.key_store import KeyStore
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes
+
+
+class EnclaveKeyExpiring(ProtocolError):
+    """A commit was held back: its key's registration could end before the commit is mined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +58,37 @@ def fetch_standing(
     return Standing(
         active, known.issued_at, expires_at if active == enclave_key else 0, known.is_known, known.revoked_at != 0
     )
+
+
+def held_back(
+    registry: EnclaveRegistry,
+    referee: Referee,
+    settings: KeySettings,
+    operator: bytes,
+    batches: Sequence[StoredBatch],
+    now: int,
+) -> dict[bytes, EnclaveKeyExpiring]:
+    """Sealed batches, one of a channel, that must not be committed now: by channel, why; asked for all at once.
+
+    Past a batch's deadline the contract has the word. Raises ``TransportError`` when the chain does not answer.
+    """
+    heads = referee.heads_of([batch.channel for batch in batches], operator)
+    timely = [one for one in batches if now < one.period_end + heads[one.channel][0].commit_deadline_s]
+    headers = [batch.header for batch in timely]
+    keys = registry.active_keys(
+        referee.address, operator, [(header.channel, header.workload) for header in headers if header is not None]
+    )
+    held: dict[bytes, EnclaveKeyExpiring] = {}
+    for batch, header, (key, expires_at) in zip(timely, headers, keys, strict=True):
+        assert header is not None and batch.signature is not None  # noqa: PT018 - only sealed batches are committed
+        signer = recover_address(header.digest(referee.domain), batch.signature)
+        if key == signer and not settings.is_committable(expires_at, now):
+            held[batch.channel] = EnclaveKeyExpiring(
+                "the commit waits for its key's renewal",
+                enclave_key=signer,
+                expires_at=expires_at,
+                now_s=now,
+                margin_s=settings.inclusion_margin_s,
+                hint="see why the registration is not renewed: wattest operator status",
+            )
+    return held

@@ -1,42 +1,47 @@
-"""The operator's loop: take blocks in, seal a period, store its bundle, commit its header, answer challenges.
+"""The operator's loop: take blocks in, seal periods, store their bundles, commit their headers, answer challenges.
 
 Decided here: the order of steps, what is persistent between them, and what a restart continues with. Not decided here:
-what the enclave checks, what the contract allows, how transactions survive (``chain.client``). Every step reads the
-state, does one thing and writes the state, so that ``kill -9`` between any two loses nothing and doubles nothing: the
-enclave gives the same header for the same job, the store keeps one header per sequence, an intent has one nonce.
+what the enclave checks, what the contract allows, how transactions survive (``chain.client``), what becomes of commits
+(``commit_round``) and of challenges (``answers``). Every step reads the state, does one thing and writes the state, so
+that ``kill -9`` between any two loses nothing and doubles nothing: the enclave gives the same header for the same job,
+the store keeps one header per sequence, an intent has one nonce.
 
-All windows use the chain's time. Invariants: nothing is sealed while an earlier batch is not on chain; a header that
-the store holds is the only one ever committed for its sequence.
+The chain is waited for together: every channel is taken as far as it goes without a block, and then all commit at once.
+What one channel meets holds back no other. All windows use the chain's time. Invariants: nothing of a channel is sealed
+while an earlier batch of it is not on chain; a header that the store holds is the only one ever committed for its
+sequence.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge, Referee
+from wattest.chain.client import ChainClient
+from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
-from wattest.errors import ConfigError, TransportError, WattestError
-from wattest.merkle import MerkleTree
+from wattest.errors import ConfigError, WattestError
 from wattest.metering.meter import meter_key_id
+from wattest.node.answers import OPEN, Answers
 from wattest.node.bundle import BundleStore
+from wattest.node.bundle_group import BundleGroup, remove_unfinished
+from wattest.node.commit_round import CommitRound, Failures
+from wattest.node.due import Due, Heads
 from wattest.node.event_log import EventFollower
 from wattest.node.faults import FaultPoints
-from wattest.node.ingest import Duty, Inbox, keep_block
+from wattest.node.ingest import Duty, Inbox, keep_block, keep_blocks
 from wattest.node.key_keeper import KeyKeeper
+from wattest.node.many_sent import IN_FLIGHT
 from wattest.node.standby import Replicator
 from wattest.node.step_report import OperatorStopped, StepReport
-from wattest.node.store import OperatorStore, SecondHeader, StoredBatch, StoredState
-from wattest.protocol import errors as refusals
-from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, EntryInclusion
-from wattest.protocol.challenge import ChallengeState
-from wattest.protocol.operator import OperatorState
+from wattest.node.store import OperatorStore, StoredBatch, StoredState
+from wattest.protocol.batch import BatchRecord
 from wattest.protocol.parameters import ChannelParameters
 
-OPEN = "open"
+LONGEST_PREPARATION_S = 60.0
+"""How long channels are sealed before what is ready is committed: little beside a commit deadline of hours."""
 _S = StoredState
 
 
@@ -49,50 +54,19 @@ class OperatorSettings:
     """How an operator behaves.
 
     ``collect_grace_s`` is how long after a period's end late blocks are waited for (chain time); ``release_after`` how
-    many final batches are released at once. ``unsafe_withheld`` positions are neither served nor answered: for
-    demonstrations of a cheat, refused in production.
+    many final batches are released at once; ``in_flight`` how many transactions wait for a block at once.
+    ``unsafe_withheld`` positions are neither served nor answered: for demonstrations of a cheat, refused in production.
     """
 
     collect_grace_s: int = 300
     release_after: int = 8
+    in_flight: int = IN_FLIGHT
     production: bool = False
     unsafe_withheld: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if self.production and self.unsafe_withheld:
             raise UnsafeWithholding("production operators withhold nothing", hint="remove unsafe_withheld")
-
-
-class NextStep(Enum):
-    """What is to be done next in a channel."""
-
-    WAIT = "wait"
-    COLLECT = "collect"
-    SEAL = "seal"
-    STORE = "store"
-    COMMIT = "commit"
-
-
-def decide(
-    last: StoredBatch | None, due: tuple[int, int], now: int, *, complete: bool, collect_grace_s: int
-) -> NextStep:
-    """The next step from the last batch's state, the period that is due and the chain's time; no effects.
-
-    ``complete`` says that every member's block is there, so that nobody need be waited for.
-    """
-    if last is not None:
-        match last.state:
-            case StoredState.COLLECTED | StoredState.SEALING:
-                return NextStep.SEAL
-            case StoredState.SEALED:
-                return NextStep.STORE
-            case StoredState.STORED | StoredState.COMMITTING:
-                return NextStep.COMMIT
-            case _:
-                pass
-    if now < due[1] or (not complete and now < due[1] + collect_grace_s):
-        return NextStep.WAIT
-    return NextStep.COLLECT
 
 
 class Operator:
@@ -116,7 +90,9 @@ class Operator:
         faults: FaultPoints | None = None,
         keys: KeyKeeper | None = None,
         standby: Replicator | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``clock`` (seconds) paces what is sealed before the next commits, nothing else."""
         self.store = store
         self.bundles = bundles
         self.inbox = inbox
@@ -126,10 +102,20 @@ class Operator:
         self.settings = settings or OperatorSettings()
         self.keys = keys
         self.standby = standby
-        self._starts: dict[bytes, int] = {}
         self._enclave = enclave
+        self._clock = clock
         self._faults = faults or FaultPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
+        self._heads: Heads = {}
+        self._answers = Answers(
+            store, referee, signer, self._faults,
+            withheld=self.settings.unsafe_withheld, in_flight=self.settings.in_flight,
+        )  # fmt: skip
+        self._commits = CommitRound(store, referee, signer, self._faults, keys=keys, in_flight=self.settings.in_flight)
+        self._due = Due(
+            store, referee, self._commits, self._enclave_of, keys=keys, collect_grace_s=self.settings.collect_grace_s
+        )
+        remove_unfinished(bundles)
         self._follower = EventFollower(referee, store.cursors, "referee")
         for duty in self.duties:
             newest = max(duty.member_lists, key=lambda keys: keys.members.member_list.valid_from)
@@ -151,9 +137,12 @@ class Operator:
 
     def ingest_many(self, channel: bytes, bodies: Iterable[bytes]) -> int:
         """Take many blocks in with one durable write; how many were new. One refusal is raised and none is kept."""
-        duty = self._duty(channel)
         with self.store.database.transaction():
-            return sum(keep_block(self.store, duty, body) for body in bodies)
+            outcomes = keep_blocks(self.store, self._duty(channel), bodies)
+            for outcome in outcomes:
+                if isinstance(outcome, WattestError):
+                    raise outcome
+        return sum(map(bool, outcomes))
 
     def step(self, now: int | None = None) -> StepReport:
         """Do everything that can be done now; ``now`` is chain time, read from the chain when None.
@@ -162,39 +151,24 @@ class Operator:
         there until somebody looks.
         """
         report = StepReport()
+        time_of = self.chain.now if now is None else lambda: now
         try:
-            time_s = self.chain.now() if now is None else now
+            time_s = time_of()
             self._follow()
         except WattestError as error:
             report.errors.append(error)
             return report
-        for channel in self.store.channels():
-            for look in (self._recheck, self._answer):  # a commit that waits must not keep an answer from going out
+        self._recheck(report, time_s)
+        self._answers.run(report, time_s)  # before any commit: that one waits must not keep an answer from going out
+        tended = [duty for duty in self.duties if self._tend(duty, report, time_s)]
+        held = self._advance_all(tended, report, time_of)
+        for duty in tended:
+            if duty.channel.id not in held:
                 try:
-                    look(channel, report, time_s)
+                    self._replicate(duty.channel.id, report, time_s)
                 except WattestError as error:
                     report.errors.append(error)
-        for duty in self.duties:
-            kept, refused = self.inbox.take_in(self.store, duty, self._faults)
-            report.ingested += kept
-            report.errors += refused
-            try:
-                if self.keys is not None:
-                    self.keys.tend(duty, self.chain_head, report, time_s)
-                self._resume(duty.channel.id, report)
-                while self._advance(duty, report, time_s):
-                    pass
-                self._replicate(duty.channel.id, report, time_s)
-            except WattestError as error:
-                report.errors.append(error)
-        own = {duty.channel.id for duty in self.duties}
-        for channel in self.store.channels():
-            try:
-                if channel not in own:
-                    self._resume(channel, report)
-                self._release(channel)
-            except WattestError as error:
-                report.errors.append(error)
+        self._release(report)
         return report
 
     def seal(self, job: ImportJob | StatementJob) -> tuple[StoredBatch, SealedBatch]:
@@ -206,23 +180,26 @@ class Operator:
         enclave = self._enclave()
         sealed = enclave.seal_import(job) if isinstance(job, ImportJob) else enclave.seal_statement(job)
         self._faults.reach("enclave.released")
-        self._keep(sealed, b"")
-        report = StepReport()
+        with BundleGroup(self.bundles, self._faults) as group:
+            self._keep(sealed, b"", group)
+            self._store(group, [channel])
         batch = self.store.batch(channel, sequence)
         if batch.state in {_S.STORED, _S.COMMITTING}:
-            self._commit(batch, report)
+            for failure in self._commits.run([batch], StepReport()).values():
+                raise failure
         return self.store.batch(channel, sequence), sealed
 
     def chain_head(self, channel: bytes) -> ChainHead:
         """The operator's head on chain, as the enclave asks for it."""
-        head = self.referee.operator_head(channel, self.address)
-        if head.sequence == 0:
+        return self._chain_head(channel, self.referee.operator_head(channel, self.address).sequence)
+
+    def _chain_head(self, channel: bytes, sequence: int) -> ChainHead:
+        if sequence == 0:
             return ChainHead()
-        stored = self.store.find_batch(channel, head.sequence)
+        stored = self.store.find_batch(channel, sequence)
         if stored is not None and stored.header_digest is not None and stored.record is not None:
-            return ChainHead(head.sequence, stored.header_digest)
-        committed = self._committed_on_chain(channel, head.sequence)
-        return ChainHead(head.sequence, committed.header_digest)
+            return ChainHead(sequence, stored.header_digest)
+        return ChainHead(sequence, self._commits.committed_on_chain(channel, sequence).header_digest)
 
     # following the chain
 
@@ -237,112 +214,137 @@ class Operator:
                 self.store.save_challenge(event.channel, event.sequence, event.entry_index, 0, event.state.name.lower())
         self._follower.keep()
 
-    def _recheck(self, channel: bytes, report: StepReport, now: int) -> None:
+    def _recheck(self, report: StepReport, now: int) -> None:
         """See whether what was committed still stands, was slashed, or is final."""
-        open_batches = self.store.batches(channel, states=[_S.COMMITTED])
-        if not open_batches:
+        waiting = [one for at in self.store.channels() for one in self.store.batches(at, states=[_S.COMMITTED])]
+        try:
+            slots = self.referee.record_digests([(one.channel, one.sequence) for one in waiting], self.address)
+        except WattestError as error:
+            report.errors.append(error)
             return
-        slots = self.chain.call_many(
-            self.referee.abi,
-            self.referee.address,
-            [("recordDigestOf", (channel, self.address, batch.sequence)) for batch in open_batches],
-        )
-        for batch, (slot,) in zip(open_batches, slots, strict=True):
-            record = _record_of(batch)
-            if slot == record.slashed().digest:
-                self.store.mark(channel, batch.sequence, _S.SLASHED)
-            elif slot != record.digest:  # a reorganisation dropped it: the same transaction goes out again
-                self.store.mark(channel, batch.sequence, _S.COMMITTING)
-            elif now >= record.committed_at + self._parameters_of(channel, record).challenge_window_s and (
-                self.referee.is_final(channel, self.address, batch.sequence, record)
-            ):
-                self.store.mark(channel, batch.sequence, _S.FINAL)
-                self._faults.reach("batch.final")
-                report.finalised.append(batch.sequence)
-
-    def _answer(self, channel: bytes, report: StepReport, now: int) -> None:
-        for sequence, position, deadline in self.store.challenges(channel, OPEN):
-            if position in self.settings.unsafe_withheld or now >= deadline:
-                continue
-            stands = self.referee.challenge_of(channel, self.address, sequence, position)
-            if stands.state is not ChallengeState.OPEN:
-                self.store.save_challenge(channel, sequence, position, 0, stands.state.name.lower())
-                continue
+        for batch, slot in zip(waiting, slots, strict=True):
             try:
-                report.answered.append(self._show(channel, sequence, position))
+                self._recheck_one(batch, slot, report, now)
             except WattestError as error:
                 report.errors.append(error)
 
-    def _show(self, channel: bytes, sequence: int, position: int) -> Receipt:
-        batch = self.store.batch(channel, sequence)
-        header = batch.header
-        if header is None or batch.record is None:
-            raise OperatorStopped("a challenged batch is not in the store", sequence=sequence)
-        receipt = self.referee.answer(
-            self.signer,
-            header,
-            batch.record,
-            self.entry_inclusion(channel, sequence, position),
-            intent=f"answer:{channel.hex()}:{sequence}:{position}",
-        )
-        self._faults.reach("answer.mined")
-        self.store.save_challenge(channel, sequence, position, 0, ChallengeState.ANSWERED.name.lower())
-        return receipt
+    def _recheck_one(self, batch: StoredBatch, slot: bytes, report: StepReport, now: int) -> None:
+        channel, sequence, record = batch.channel, batch.sequence, _record_of(batch)
+        if slot == record.slashed().digest:
+            self.store.mark(channel, sequence, _S.SLASHED)
+        elif slot != record.digest:  # a reorganisation dropped it: the same transaction goes out again
+            self.store.mark(channel, sequence, _S.COMMITTING)
+        elif now >= record.committed_at + self._parameters_of(channel, record).challenge_window_s and (
+            self.referee.is_final(channel, self.address, sequence, record)
+        ):
+            self.store.mark(channel, sequence, _S.FINAL)
+            self._faults.reach("batch.final")
+            report.finalised.append(sequence)
 
-    def entry_inclusion(self, channel: bytes, sequence: int, position: int) -> EntryInclusion:
-        """An entry with its salt and its path to the batch root."""
-        payloads, salts = self.store.entries(channel, sequence)
-        return entry_inclusion(payloads, salts, position)
+    # periods of scheduled channels
 
-    # a period of a scheduled channel
-
-    def _advance(self, duty: Duty, report: StepReport, now: int) -> bool:
-        """One step of a channel; whether another may follow at once."""
-        channel = duty.channel.id
-        last = self.store.last_batch(channel)
-        due = self._due_period(duty, last, now)
-        members = len(duty.members_at(due[0]).members.member_list.members)
-        complete = self.store.meters_with_block(channel, due[0]) >= members
-        step = decide(last, due, now, complete=complete, collect_grace_s=self.settings.collect_grace_s)
-        if step is NextStep.WAIT:
+    def _tend(self, duty: Duty, report: StepReport, now: int) -> bool:
+        """Take the duty's blocks in and see to its enclave key; whether the channel may go on."""
+        kept, refused = self.inbox.take_in(self.store, duty, self._faults)
+        report.ingested += kept
+        report.errors += refused
+        try:
+            if self.keys is not None:
+                self.keys.tend(duty, self.chain_head, report, now)
+        except WattestError as error:
+            report.errors.append(error)
             return False
-        if step in {NextStep.COLLECT, NextStep.SEAL} and self.keys is not None and self.keys.is_switching(channel):
-            return False
-        if step is NextStep.COLLECT:
-            self._require_able(channel, last)
-            self.store.collect(channel, self.chain_head(channel).sequence + 1, due)
-            self._faults.reach("batch.collected")
-            return True
-        assert last is not None  # every other step follows from a batch
-        if step is NextStep.COMMIT:
-            self._commit(last, report)
-            return True
-        if step is NextStep.SEAL and self._leave_out_late(last, now):
-            return True
-        self._seal(duty, last)
-        if step is NextStep.SEAL:
-            report.sealed.append(last.sequence)
         return True
 
-    def _due_period(self, duty: Duty, last: StoredBatch | None, now: int) -> tuple[int, int]:
-        """The next period that can still be committed: one whose deadline passed unsealed is left out."""
-        start = self._first_start(duty) if last is None else last.period_end
-        deadline_s = self.referee.channel_head(duty.channel.id).commit_deadline_s
-        late = now - (start + duty.epoch_s + deadline_s)
-        if late >= 0:
-            start += (late // duty.epoch_s + 1) * duty.epoch_s
-        return start, start + duty.epoch_s
+    def _advance_all(self, duties: Sequence[Duty], report: StepReport, time_of: Callable[[], int]) -> set[bytes]:
+        """Take every channel as far as it goes, in rounds: all that needs no block, then one commit of each together.
 
-    def _first_start(self, duty: Duty) -> int:
-        """Where this host begins: after what the operator has committed, which may have been on another host."""
-        channel = duty.channel.id
-        if channel not in self._starts:
-            sequence = self.referee.operator_head(channel, self.address).sequence
-            start = duty.first_period_start
-            if sequence:
-                start = self.referee.committed_header(self._committed_on_chain(channel, sequence)).header.period_end
-            self._starts[channel] = start
-        return self._starts[channel]
+        A channel that committed may have another batch waiting: it is in the next round. The channels that failed.
+        """
+        own = {duty.channel.id for duty in self.duties}
+        rest = [channel for channel in self.store.channels() if channel not in own]
+        going, held = list(duties), set[bytes]()
+        while going or rest:
+            try:
+                now = time_of()
+                self._heads = self.referee.heads_of([duty.channel.id for duty in going], self.address)
+            except WattestError as error:
+                report.errors.append(error)
+                return held | {duty.channel.id for duty in going}
+            failures: Failures = {}
+            left = self._prepare(going, report, failures, now)
+            channels = [*(duty.channel.id for duty in going), *rest]
+            batches = self._commits.pending(channel for channel in channels if channel not in failures)
+            failures |= self._commits.run(batches, report)
+            report.errors += dict.fromkeys(failures.values())  # one that many share is told once
+            held |= set(failures)
+            on = left | {batch.channel for batch in batches} - held
+            going = [duty for duty in going if duty.channel.id in on]
+            rest = [channel for channel in rest if channel in on]
+        return held
+
+    def _prepare(self, duties: Sequence[Duty], report: StepReport, failures: Failures, now: int) -> set[bytes]:
+        """Collect what is due, seal it, and store it, so that it can be committed.
+
+        The channels that are left for the next round: what is sealed for long must not wait until all others are.
+        """
+        begun = self._clock()
+        waiting = self._collect(duties, failures, now)
+        sealed: list[bytes] = []
+        with BundleGroup(self.bundles, self._faults) as group:
+            for duty in duties:
+                batch = waiting.get(duty.channel.id)
+                if batch is None:
+                    continue
+                if sealed and (group.is_full or self._clock() - begun > LONGEST_PREPARATION_S):
+                    break
+                del waiting[batch.channel]
+                try:
+                    self._seal(duty, batch, group)
+                except WattestError as error:
+                    failures[batch.channel] = error
+                    continue
+                sealed.append(batch.channel)
+                if batch.state is not _S.SEALED:
+                    report.sealed.append(batch.sequence)
+            try:
+                self._store(group, sealed)
+            except WattestError as error:  # they stay sealed: the next step stores them
+                failures |= dict.fromkeys(sealed, error)
+        return set(waiting)
+
+    def _collect(self, duties: Sequence[Duty], failures: Failures, now: int) -> dict[bytes, StoredBatch]:
+        """The batch that is to be sealed next, by channel; one of a period that is due is new."""
+        waiting: dict[bytes, StoredBatch] = {}
+        due: dict[bytes, tuple[int, int]] = {}
+        for duty in duties:
+            try:
+                found = self._due.next(duty, self._heads, now)
+            except WattestError as error:
+                failures[duty.channel.id] = error
+                continue
+            if isinstance(found, StoredBatch):
+                waiting[duty.channel.id] = found
+            elif found is not None:
+                due[duty.channel.id] = found
+        try:
+            with self.store.database.transaction():
+                for channel, period in due.items():
+                    try:
+                        waiting[channel] = self.store.collect(channel, self._heads[channel][1].sequence + 1, period)
+                    except WattestError as error:
+                        failures[channel] = error
+            if due:
+                self._faults.reach("batch.collected")
+            with self.store.database.transaction():
+                for batch in waiting.values():
+                    self.store.mark_if_before_sealed(batch.channel, batch.sequence)
+            if waiting:
+                self._faults.reach("batch.sealing")
+        except WattestError as error:  # nothing was collected, or nothing may be asked of an enclave
+            failures |= dict.fromkeys([*waiting, *due], error)
+            return {}
+        return waiting
 
     def _replicate(self, channel: bytes, report: StepReport, now: int) -> None:
         """Keep the standby current with what is committed; whatever becomes of that, nothing here waits for it."""
@@ -355,39 +357,15 @@ class Operator:
         if lag is not None:
             report.lags.append(lag)
 
-    def _leave_out_late(self, batch: StoredBatch, now: int) -> bool:
-        """Drop a batch that is past its deadline and for which the enclave signed nothing; whether it was dropped."""
-        if now < batch.period_end + self.referee.channel_head(batch.channel).commit_deadline_s:
-            return False
-        if batch.state is _S.SEALING:
-            released = self._enclave_of(batch.channel).last_release(batch.channel)
-            if released is not None and released.header.sequence >= batch.sequence:
-                return False
-        self.store.keys.leave_out(batch)
-        return True
-
     def _enclave_of(self, channel: bytes) -> EnclaveClient:
         return self._enclave() if self.keys is None else self.keys.enclave(channel)
 
-    def _require_able(self, channel: bytes, last: StoredBatch | None) -> None:
-        state = self.referee.operator_head(channel, self.address).state
-        if state not in {OperatorState.REGISTERED, OperatorState.ACTIVE}:
-            raise OperatorStopped("the operator cannot commit in this channel", channel=channel, state=state.name)
-        if last is not None and last.state is _S.MISSED:
-            raise OperatorStopped(
-                "a sealed batch missed its commit deadline",
-                sequence=last.sequence,
-                hint="the enclave keeps that sequence for its header; a new key goes on: wattest operator rotate-key",
-            )
-
-    def _seal(self, duty: Duty, batch: StoredBatch) -> None:
+    def _seal(self, duty: Duty, batch: StoredBatch, group: BundleGroup) -> None:
         channel, sequence = batch.channel, batch.sequence
         keys = duty.members_at(batch.period_start)
-        self.store.mark_if_before_sealed(channel, sequence)
-        self._faults.reach("batch.sealing")
         while True:
             job = SealJob(
-                head=self.chain_head(channel),
+                head=self._chain_head(channel, self._heads[channel][1].sequence),
                 period_start=batch.period_start,
                 period_end=batch.period_end,
                 members=keys.members,
@@ -407,14 +385,13 @@ class Operator:
         self._faults.reach("enclave.released")
         members = keys.members.member_list.members
         roster = b"".join(meter_key_id(members[index].public_key) for index in sealed.member_of)
-        self._keep(sealed, roster)
+        self._keep(sealed, roster, group)
 
-    def _keep(self, sealed: SealedBatch, roster: bytes) -> None:
+    def _keep(self, sealed: SealedBatch, roster: bytes, group: BundleGroup) -> None:
         header = sealed.header
-        digest = header.digest(self.referee.domain)
         self.store.save_sealed(
             header,
-            digest,
+            header.digest(self.referee.domain),
             sealed.signature,
             entries=sealed.entries,
             salts=sealed.entry_salts,
@@ -422,102 +399,30 @@ class Operator:
             roster=roster,
         )
         self._faults.reach("batch.sealed")
-        if not self.bundles.has(header.content_id):
-            self.bundles.put(sealed.manifest, sealed.blocks)
+        group.add(sealed.manifest, sealed.blocks)
         self._faults.reach("bundle.written")
-        if self.store.batch(header.channel, header.sequence).state is _S.SEALED:
-            self.store.mark(header.channel, header.sequence, _S.STORED)
+
+    def _store(self, group: BundleGroup, channels: Sequence[bytes]) -> None:
+        """Make a group's bundles durable, and then these channels' sealed batches known as stored, all at once."""
+        group.store()
+        if not channels:
+            return
+        with self.store.database.transaction():
+            for channel in channels:
+                for batch in self.store.batches(channel, states=[_S.SEALED]):
+                    self.store.mark(channel, batch.sequence, _S.STORED)
         self._faults.reach("batch.stored")
 
-    # commit
-
-    def _resume(self, channel: bytes, report: StepReport) -> None:
-        for batch in self.store.batches(channel, states=[_S.STORED, _S.COMMITTING]):
-            self._commit(batch, report)
-
-    def _commit(self, batch: StoredBatch, report: StepReport) -> None:
-        header, signature, channel, sequence = batch.header, batch.signature, batch.channel, batch.sequence
-        assert header is not None and signature is not None  # noqa: PT018 - a stored batch has both
-        if self.keys is not None:
-            self.keys.require_committable(batch, self.chain.now())
-        self.store.mark(channel, sequence, _S.COMMITTING)
-        self._faults.reach("batch.committing")
+    def _release(self, report: StepReport) -> None:
+        """Release final batches, lazily, of all channels together."""
         try:
-            receipt = self.referee.commit(
-                self.signer,
-                header,
-                signature,
-                self._record_before(channel, sequence),
-                intent=self.store.keys.commit_intent(channel, sequence),
+            heads = self.referee.heads_of(self.store.channels(), self.address)
+            _, failures = self._commits.release(
+                {channel: own for channel, (_, own) in heads.items()}, self.settings.release_after
             )
-        except refusals.SequenceMismatch:
-            self._adopt(batch)
-            return
-        except (refusals.CommitDeadlinePassed, refusals.PeriodAlreadyCommitted):
-            self.store.mark(channel, sequence, _S.MISSED)
-            report.missed.append(sequence)
-            raise
-        except refusals.InsufficientDeposit:
-            if not self._release(channel, at_least=1):
-                raise
-            self._commit(self.store.batch(channel, sequence), report)
-            return
-        self._faults.reach("commit.mined")
-        committed = next(e for e in self.referee.events_of(receipt) if isinstance(e, CommittedBatch))
-        self._note(committed, receipt.gas_used)
-        report.committed.append(receipt)
-
-    def _adopt(self, batch: StoredBatch) -> None:
-        """The chain has this sequence already: either it is ours, or somebody used our key and enclave elsewhere."""
-        committed = self._committed_on_chain(batch.channel, batch.sequence)
-        if committed.header_digest != batch.header_digest:
-            raise SecondHeader(
-                "the chain holds another header for this sequence",
-                sequence=batch.sequence,
-                expected=batch.header_digest,
-                actual=committed.header_digest,
-                hint="the same operator runs twice: stop one, and keep the header in this store to yourself",
-            )
-        self._note(committed, None)
-
-    def _note(self, committed: CommittedBatch, gas_used: int | None) -> None:
-        place = (committed.place.block_number, committed.place.block_hash, committed.place.transaction_hash)
-        self.store.save_committed(committed.channel, committed.sequence, committed.record, place, gas_used)
-        self._faults.reach("batch.committed")
-
-    def _record_before(self, channel: bytes, sequence: int) -> BatchRecord:
-        if sequence == 1:
-            return EMPTY_RECORD
-        stored = self.store.find_batch(channel, sequence - 1)
-        if stored is not None and stored.record is not None:
-            slot = self.referee.record_digest(channel, self.address, sequence - 1)
-            if slot in {stored.record.digest, b""}:
-                return stored.record
-        return self.referee.current_record(self._committed_on_chain(channel, sequence - 1))
-
-    def _committed_on_chain(self, channel: bytes, sequence: int) -> CommittedBatch:
-        committed = self.referee.committed_batch(channel, self.address, sequence)
-        if committed is None:
-            raise TransportError(
-                "the chain's log does not show a batch that its state has", retryable=True, sequence=sequence
-            )
-        return committed
-
-    def _release(self, channel: bytes, at_least: int | None = None) -> bool:
-        """Release final batches once enough wait; whether any were."""
-        head = self.referee.operator_head(channel, self.address)
-        records: list[BatchRecord] = []
-        for sequence in range(head.first_unreleased, head.sequence + 1):
-            batch = self.store.find_batch(channel, sequence)
-            if batch is None or batch.record is None or batch.state not in {_S.FINAL, _S.SLASHED}:
-                break
-            records.append(batch.record)
-        if len(records) < (self.settings.release_after if at_least is None else at_least):
-            return False
-        intent = f"release:{channel.hex()}:{head.first_unreleased}:{len(records)}"
-        self.referee.release(self.signer, channel, self.address, records, intent=intent)
-        self.store.mark_released(channel, head.first_unreleased + len(records) - 1)
-        return True
+            report.errors += dict.fromkeys(failures.values())
+        except WattestError as error:
+            report.errors.append(error)
 
     def _parameters_of(self, channel: bytes, record: BatchRecord) -> ChannelParameters:
         key = (channel, record.parameters_version)
@@ -533,21 +438,12 @@ class Operator:
 
 
 __all__ = [
-    "NextStep",
     "Operator",
     "OperatorSettings",
     "OperatorStopped",
     "StepReport",
     "UnsafeWithholding",
-    "decide",
-    "entry_inclusion",
 ]
-
-
-def entry_inclusion(payloads: Sequence[bytes], salts: Sequence[bytes], position: int) -> EntryInclusion:
-    """The inclusion of one entry in the batch tree over these payloads and salts."""
-    tree = MerkleTree.from_payloads(list(payloads), list(salts))
-    return EntryInclusion(position, salts[position], payloads[position], tuple(tree.prove(position).path))
 
 
 def _record_of(batch: StoredBatch) -> BatchRecord:

@@ -19,10 +19,9 @@ from aiohttp import web
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
-from wattest.metering.device_block import parse_device_block, verify_device_block
+from wattest.node.answers import entry_inclusion
 from wattest.node.bundle import BundleStore
-from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, ForeignMeter, Inbox, InboxFull
-from wattest.node.operator import entry_inclusion
+from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, Inbox, InboxFull, verify_member_block
 from wattest.node.server_thread import ServerThread
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
 
@@ -362,11 +361,7 @@ class OperatorServer(ServerThread):
             body = await request.read()
 
         def keep() -> None:
-            block = parse_device_block(body)
-            keys = duty.members_at(duty.period_of(block.period_start)[0])
-            if block.public_key not in keys.public_keys:
-                raise ForeignMeter("the meter is no member of the channel")
-            verify_device_block(block)
+            verify_member_block(duty, body)
             self._inbox.put(channel, body)
 
         await asyncio.to_thread(keep)

@@ -112,31 +112,30 @@ class OperatorStore:
 
     def add_block(self, channel: bytes, meter: bytes, period: tuple[int, int], digest: bytes, body: bytes) -> bool:
         """Keep a device block; False when the very same one is kept already. Raises ``BlockConflict``."""
-        with self.database.transaction():
+        kept = self.database.run(
+            "INSERT INTO device_block VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)"
+            " ON CONFLICT (channel, meter, period_start) DO NOTHING",
+            channel,
+            meter,
+            *period,
+            digest,
+            body,
+        )
+        if not kept and not self.has_block(channel, meter, period[0], digest):
             rows = self.database.rows(
                 "SELECT digest FROM device_block WHERE channel = ? AND meter = ? AND period_start = ?",
                 channel,
                 meter,
                 period[0],
             )
-            if rows and rows[0][0] != digest:
-                raise BlockConflict(
-                    "the meter sent another block for this period before",
-                    meter=meter,
-                    period_start=period[0],
-                    expected=rows[0][0],
-                    actual=digest,
-                )
-            if not rows:
-                self.database.run(
-                    "INSERT INTO device_block VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
-                    channel,
-                    meter,
-                    *period,
-                    digest,
-                    body,
-                )
-        return not rows
+            raise BlockConflict(
+                "the meter sent another block for this period before",
+                meter=meter,
+                period_start=period[0],
+                expected=rows[0][0],
+                actual=digest,
+            )
+        return bool(kept)
 
     def has_block(self, channel: bytes, meter: bytes, period_start: int, digest: bytes) -> bool:
         """Whether this very block is kept."""

@@ -20,6 +20,7 @@ from wattest.errors import ConfigError, InputError, TransportError, Verification
 from wattest.merkle import MerkleTree
 from wattest.node import server as server_module
 from wattest.node.bundle import BundleStore
+from wattest.node.bundle_group import BundleGroup
 from wattest.node.ingest import Inbox
 from wattest.node.remote import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.node.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
@@ -59,7 +60,9 @@ class Served:
 
 def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
     bundles = BundleStore(folder / "bundles")
-    content_id = bundles.put(b"{}", BLOCKS)
+    with BundleGroup(bundles) as group:
+        content_id = group.add(b"{}", BLOCKS)
+        group.store()
     tree = MerkleTree.from_payloads(PAYLOADS, SALTS)
     zero = bytes(32)
     header = BatchHeader(

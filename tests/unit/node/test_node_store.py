@@ -11,8 +11,9 @@ import pytest
 
 from wattest.chain.client import SentTransaction
 from wattest.node.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
+from wattest.node.due import NextStep, decide
 from wattest.node.faults import FaultPoints, UnknownFaultPoint
-from wattest.node.operator import NextStep, OperatorSettings, UnsafeWithholding, decide
+from wattest.node.operator import OperatorSettings, UnsafeWithholding
 from wattest.node.store import (
     MIGRATIONS,
     NEXT_STATES,
@@ -198,3 +199,21 @@ def test_unsafe_switches() -> None:
         FaultPoints.unsafe_from_environment({"WATTEST_UNSAFE_FAULT": "batch.final:x"})
     FaultPoints.unsafe_from_environment({}).reach("batch.final")
     FaultPoints("batch.final", 2).reach("batch.final")
+
+
+def test_a_transaction_inside_another_is_all_or_nothing(store: OperatorStore) -> None:
+    def refused() -> None:
+        with store.database.transaction():
+            store.add_block(C, b"b" * 32, (0, 900), b"2" * 32, b"two")
+            with store.database.transaction():
+                store.add_block(C, b"c" * 32, (0, 900), b"3" * 32, b"three")
+            store.add_block(C, b"a" * 32, (0, 900), b"4" * 32, b"another")
+
+    with store.database.transaction():
+        store.add_block(C, b"a" * 32, (0, 900), b"1" * 32, b"one")
+        with pytest.raises(BlockConflict):
+            refused()
+        with store.database.transaction():
+            store.add_block(C, b"d" * 32, (0, 900), b"5" * 32, b"four")
+    meters = store.database.rows("SELECT meter FROM device_block ORDER BY meter")
+    assert meters == [(b"a" * 32,), (b"d" * 32,)]

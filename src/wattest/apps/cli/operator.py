@@ -123,7 +123,11 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             signer,
             lambda: slots.client(0),  # a running one is left as it is, a dead one comes back
             duties=settings.duties,
-            settings=OperatorSettings(collect_grace_s=settings.collect_grace_s, release_after=settings.release_after),
+            settings=OperatorSettings(
+                collect_grace_s=settings.collect_grace_s,
+                release_after=settings.release_after,
+                in_flight=settings.in_flight,
+            ),
             faults=faults,
             keys=keeper,
             standby=Replicator(settings.standbys, endorsements, replica_folder(settings), turn=turn),

@@ -1,0 +1,95 @@
+"""Answering challenges: every entry that is demanded of an operator's batches and not shown yet, shown together.
+
+Decided here: which challenges are answered, and that all answers of a step are in flight at once. Not decided here: how
+challenges become known (``operator`` follows the log), what the contract takes for an answer. Invariants: a challenge
+that cannot be answered keeps no other from its answer; an answer has one intent, so that it is paid for once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wattest.chain.client import TransactionRequest
+from wattest.chain.referee import Referee
+from wattest.chain.signer import LocalSigner
+from wattest.errors import WattestError
+from wattest.merkle import MerkleTree
+from wattest.node.faults import FaultPoints
+from wattest.node.many_sent import IN_FLIGHT, outcomes
+from wattest.node.step_report import OperatorStopped, StepReport
+from wattest.node.store import OperatorStore
+from wattest.protocol.batch import EntryInclusion
+from wattest.protocol.challenge import ChallengeState
+
+OPEN = "open"
+Demand = tuple[bytes, int, int]
+"""Channel, sequence and position of a demanded entry."""
+
+
+class Answers:
+    """The answers of one operator; ``withheld`` positions get none (a cheat, for demonstrations)."""
+
+    def __init__(
+        self,
+        store: OperatorStore,
+        referee: Referee,
+        signer: LocalSigner,
+        faults: FaultPoints,
+        *,
+        withheld: frozenset[int] = frozenset(),
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        self._store = store
+        self._referee = referee
+        self._signer = signer
+        self._faults = faults
+        self._withheld = withheld
+        self._in_flight = in_flight
+
+    def run(self, report: StepReport, now: int) -> None:
+        """Answer what is open and due; ``now`` is chain time. Receipts and failures are in the report."""
+        requests: dict[Demand, TransactionRequest] = {}
+        for channel in self._store.channels():
+            for sequence, position, deadline in self._store.challenges(channel, OPEN):
+                if position in self._withheld or now >= deadline:
+                    continue
+                try:
+                    request = self._request(channel, sequence, position)
+                except WattestError as error:
+                    report.errors.append(error)
+                    continue
+                if request is not None:
+                    requests[channel, sequence, position] = request
+        failures: dict[WattestError, None] = {}
+        for demand, outcome in outcomes(self._referee.client, requests, in_flight=self._in_flight):
+            if isinstance(outcome, WattestError):
+                failures[outcome] = None
+                continue
+            self._faults.reach("answer.mined")
+            self._store.save_challenge(*demand, 0, ChallengeState.ANSWERED.name.lower())
+            report.answered.append(outcome)
+        report.errors += failures
+
+    def _request(self, channel: bytes, sequence: int, position: int) -> TransactionRequest | None:
+        """The answer to one challenge, None when it is no longer open."""
+        stands = self._referee.challenge_of(channel, self._signer.address, sequence, position)
+        if stands.state is not ChallengeState.OPEN:
+            self._store.save_challenge(channel, sequence, position, 0, stands.state.name.lower())
+            return None
+        batch = self._store.batch(channel, sequence)
+        header = batch.header
+        if header is None or batch.record is None:
+            raise OperatorStopped("a challenged batch is not in the store", sequence=sequence)
+        return self._referee.answer_request(
+            self._signer,
+            header,
+            batch.record,
+            entry_inclusion(*self._store.entries(channel, sequence), position),
+            intent=f"answer:{channel.hex()}:{sequence}:{position}",
+        )
+
+
+def entry_inclusion(payloads: Sequence[bytes], salts: Sequence[bytes], position: int) -> EntryInclusion:
+    """An entry with its salt and its path to the root of the batch tree over these payloads and salts."""
+    tree = MerkleTree.from_payloads(list(payloads), list(salts))
+    return EntryInclusion(position, salts[position], payloads[position], tuple(tree.prove(position).path))
