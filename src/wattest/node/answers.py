@@ -7,18 +7,15 @@ that cannot be answered keeps no other from its answer; an answer has one intent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wattest.chain.client import TransactionRequest
 from wattest.chain.referee import Referee
 from wattest.chain.signer import LocalSigner
 from wattest.errors import WattestError
-from wattest.merkle import MerkleTree
+from wattest.node.batch_tree import BatchTrees
 from wattest.node.faults import FaultPoints
 from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
-from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.challenge import ChallengeState
 
 OPEN = "open"
@@ -40,6 +37,7 @@ class Answers:
         in_flight: int = IN_FLIGHT,
     ) -> None:
         self._store = store
+        self._trees = BatchTrees.beside(store.database.path)
         self._referee = referee
         self._signer = signer
         self._faults = faults
@@ -77,19 +75,13 @@ class Answers:
             self._store.save_challenge(channel, sequence, position, 0, stands.state.name.lower())
             return None
         batch = self._store.batch(channel, sequence)
-        header = batch.header
-        if header is None or batch.record is None:
+        header, entry = batch.header, self._trees.inclusion(self._store, batch, position)
+        if header is None or batch.record is None or entry is None:
             raise OperatorStopped("a challenged batch is not in the store", sequence=sequence)
         return self._referee.answer_request(
             self._signer,
             header,
             batch.record,
-            entry_inclusion(*self._store.entries(channel, sequence), position),
+            entry,
             intent=f"answer:{channel.hex()}:{sequence}:{position}",
         )
-
-
-def entry_inclusion(payloads: Sequence[bytes], salts: Sequence[bytes], position: int) -> EntryInclusion:
-    """An entry with its salt and its path to the root of the batch tree over these payloads and salts."""
-    tree = MerkleTree.from_payloads(list(payloads), list(salts))
-    return EntryInclusion(position, salts[position], payloads[position], tuple(tree.prove(position).path))

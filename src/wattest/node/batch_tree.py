@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from wattest.errors import VerificationError
-from wattest.merkle import ProvedLeaves, leaf_hash
+from wattest.merkle import MerkleTree, ProvedLeaves, leaf_hash
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.node.store import OperatorStore, StoredBatch
 from wattest.node.stored_tree import StoredTree, StoredTreeAltered, StoredTreeMalformed, StoredTreeTruncated
@@ -36,6 +37,10 @@ class BatchTrees:
     def beside(cls, database: Path) -> BatchTrees:
         """The folder that belongs to a database."""
         return cls(database.parent / "trees")
+
+    def is_made(self, batch: StoredBatch) -> bool:
+        """Whether the batch's tree is there, so that a proof costs little."""
+        return batch.header is not None and self.path(batch.header.root).exists()
 
     def path(self, root: bytes) -> Path:
         """Where the tree of a batch root (32 bytes) lies, or would lie."""
@@ -95,3 +100,9 @@ class BatchTrees:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def entry_inclusion(payloads: Sequence[bytes], salts: Sequence[bytes], position: int) -> EntryInclusion:
+    """An entry of a batch at hand, with its salt and its path to the root over these payloads and salts."""
+    tree = MerkleTree.build(b"".join(payloads), ENTRY_BYTES, b"".join(salts))
+    return EntryInclusion(position, salts[position], payloads[position], tree.prove(position).path)

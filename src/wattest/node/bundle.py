@@ -11,15 +11,24 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from wattest.chain.files import DiskFailed
 from wattest.errors import InputError
-from wattest.node.car import CarLimits, CarReader, Section, verify_block, write_car
+from wattest.node.car import CID_BYTES, CarLimits, CarReader, Section, verify_block, write_car
+from wattest.protocol.bundle import CID_PREFIX
+
+MOST_PLACES = 1 << 21
+"""Blocks whose places are remembered: two of the largest bundles, 24 MiB."""
+
+_Places: TypeAlias = "tuple[array[int], array[int]]"
 
 
 class BundleMissing(InputError):
@@ -100,11 +109,43 @@ class StoredBundle:
         return data
 
 
+class _BlockPlaces:
+    """Where the blocks of the bundles read last lie: 12 bytes a block, bounded in all. Threads may share it.
+
+    A bundle never changes, so that what was read once holds; a CAR has no index, and reading one block through all
+    sections before it would make a household's block dearer with every neighbour.
+    """
+
+    def __init__(self, most_blocks: int) -> None:
+        self._most_blocks = most_blocks
+        self._kept: OrderedDict[bytes, tuple[array[int], array[int]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, content_id: bytes, bundle: Callable[[], AbstractContextManager[StoredBundle]]) -> _Places:
+        """Offsets and lengths of a bundle's blocks, read through ``bundle`` the first time."""
+        with self._lock:
+            found = self._kept.get(content_id)
+            if found is not None:
+                self._kept.move_to_end(content_id)
+                return found
+        with bundle() as opened:
+            found = (
+                array("Q", (part.offset for part in opened.sections)),
+                array("I", (part.length for part in opened.sections)),
+            )
+        with self._lock:
+            self._kept[content_id] = found
+            while len(self._kept) > 1 and sum(len(offsets) for offsets, _ in self._kept.values()) > self._most_blocks:
+                self._kept.popitem(last=False)
+        return found
+
+
 class BundleStore:
     """A folder of bundles named by content id; bundles are added, never changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._places = _BlockPlaces(MOST_PLACES)
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, content_id: bytes) -> Path:
@@ -127,3 +168,21 @@ class BundleStore:
             raise BundleMissing("the bundle is not stored", content_id=content_id) from error
         with file:
             yield StoredBundle(file)
+
+    def block(self, content_id: bytes, index: int) -> bytes:
+        """One ciphertext, at a cost that does not grow with the bundle once its places are known.
+
+        Raises ``BundleMissing``, ``BlockIndexInvalid``; ``BlockDigestMismatch`` for a file that was altered.
+        """
+        offsets, lengths = self._places.of(content_id, lambda: self.open(content_id))
+        if not 0 <= index < len(offsets):
+            raise BlockIndexInvalid("no such block", expected=f"below {len(offsets)}", actual=index)
+        try:
+            with self.path(content_id).open("rb") as file:
+                file.seek(offsets[index] - CID_BYTES)
+                section = file.read(CID_BYTES + lengths[index])
+        except OSError as error:
+            raise BundleMissing("the bundle is not stored", content_id=content_id) from error
+        data = section[CID_BYTES:]
+        verify_block(data, section[len(CID_PREFIX) : CID_BYTES])
+        return data

@@ -19,8 +19,8 @@ from aiohttp import web
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
-from wattest.node.answers import entry_inclusion
-from wattest.node.bundle import BundleStore
+from wattest.node.batch_tree import BatchTrees
+from wattest.node.bundle import BlockIndexInvalid, BundleStore
 from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, Inbox, InboxFull, verify_member_block
 from wattest.node.server_thread import ServerThread
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
@@ -144,6 +144,7 @@ class OperatorServer(ServerThread):
         if production and not self._unsafe.is_empty:
             raise ConfigError("production operators withhold nothing and show one header", hint="remove the cheat")
         self._database = database
+        self._trees = BatchTrees.beside(database)
         self._bundles = bundles
         self._inbox = inbox
         self._identity = {"operator": operator.hex(), "chain_id": str(chain_id), "referee": referee.hex()}
@@ -280,10 +281,10 @@ class OperatorServer(ServerThread):
         self._require_served(position)
 
         def read() -> bytes:
-            with self._bundles.open(batch.content_id or b"") as bundle:
-                if position >= bundle.block_count:
-                    raise NotServed("no such block")
-                return bundle.block(position)
+            try:
+                return self._bundles.block(batch.content_id or b"", position)
+            except BlockIndexInvalid as error:
+                raise NotServed("no such block") from error
 
         return web.Response(body=await asyncio.to_thread(read))
 
@@ -330,17 +331,18 @@ class OperatorServer(ServerThread):
         self._require_served(position)
 
         def read() -> dict[str, object]:
-            payloads, salts = self._store().entries(batch.channel, batch.sequence)
-            if position >= len(payloads):
+            entry = self._trees.inclusion(self._store(), batch, position)
+            if entry is None:
                 raise NotServed("no such entry")
-            entry = entry_inclusion(payloads, salts, position)
             return {
                 "payload": entry.payload.hex(),
                 "salt": entry.salt.hex(),
                 "path": [sibling.hex() for sibling in entry.path],
             }
 
-        async with self._heavy:  # a tree over every entry
+        if self._trees.is_made(batch):
+            return web.json_response(await asyncio.to_thread(read))
+        async with self._heavy:  # the first proof of a batch builds its tree over every entry
             return web.json_response(await asyncio.to_thread(read))
 
     async def _document(self, request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ from wattest.apps.demo.site import OperatorSite
 from wattest.apps.embedded import EmbeddedDeployment
 from wattest.enclave.host.client import CitedBatch, SealedBatch, StatementJob
 from wattest.metering.meter import meter_key_id
-from wattest.node.answers import entry_inclusion
+from wattest.node.batch_tree import entry_inclusion
 from wattest.node.store import StoredBatch
 from wattest.protocol.batch import BatchCitation
 from wattest.protocol.bundle import open_block

@@ -1,4 +1,4 @@
-"""A stored batch's tree: made once, proved from its file, made again when damaged, never shown when it is wrong."""
+"""One entry of a stored batch: its proof and its block at the same cost in any batch, and never a wrong one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from wattest.merkle import MerkleTree
+from wattest.node import bundle
 from wattest.node.batch_tree import RUN_ENTRIES, BatchEntryAltered, BatchTrees
+from wattest.node.bundle import BlockIndexInvalid, BundleMissing, BundleStore
+from wattest.node.bundle_group import BundleGroup
+from wattest.node.car import BlockDigestMismatch
 from wattest.node.store import OperatorStore, StoredBatch
 from wattest.protocol.batch import EntryInclusion, verify_entry_inclusion
 from wattest.protocol.header import BatchHeader
@@ -121,3 +125,34 @@ def test_threads_that_ask_at_once_get_one_tree(tmp_path: Path) -> None:
     assert len(found) == 6
     assert all(one == found[0] is not None for one in found)
     assert len(list((tmp_path / "trees").rglob("*.*"))) == 1
+
+
+def test_one_block_is_found_without_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = BundleStore(tmp_path / "bundles")
+    content = {}
+    with BundleGroup(store) as group:
+        for number in range(3):
+            blocks = [bytes([number, at]) * (5 + at) for at in range(40)]
+            content[group.add(b"manifest %d" % number, blocks)] = blocks
+        group.store()
+    monkeypatch.setattr(bundle, "MOST_PLACES", 50)  # the places of one bundle at a time
+    store = BundleStore(tmp_path / "bundles")
+    for _ in range(2):
+        for content_id, blocks in content.items():
+            assert [store.block(content_id, at) for at in range(40)] == blocks
+    last = list(content)[-1]
+    monkeypatch.setattr(BundleStore, "open", None)  # nobody reads the whole bundle again
+    assert store.block(last, 39) == content[last][39]
+    for at in (-1, 40):
+        with pytest.raises(BlockIndexInvalid):
+            store.block(last, at)
+    path = store.path(last)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(BlockDigestMismatch):
+        store.block(last, 39)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BlockDigestMismatch):
+        store.block(last, 39)
+    path.unlink()
+    with pytest.raises(BundleMissing):
+        store.block(last, 39)
