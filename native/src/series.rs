@@ -35,8 +35,9 @@ fn verify_signatures<'py>(
     let threads = settings::threads(py, threads)?;
     let algorithm = match algorithm {
         "p256" => Algorithm::P256,
+        "secp256k1" => Algorithm::Secp256k1,
         "ed25519" => Algorithm::Ed25519,
-        _ => return Err(PyValueError::new_err("an algorithm is p256 or ed25519")),
+        _ => return Err(PyValueError::new_err("an algorithm is p256, secp256k1 or ed25519")),
     };
     let ends = places(py, &ends)?;
     let signatures = rows::<64>(py, &signatures, "signatures", ends.len())?;
