@@ -3,23 +3,29 @@
 Decided here: where a record's sections begin and end, which key and algorithm count, and a file's verdict. The signed
 message is exactly the bytes between ``OCMF|`` and the last ``|``: JSON is read from them but never written again.
 The registered key decides the curve; the signature section is not signed, so an algorithm there that contradicts the
-key makes the record invalid instead of choosing another. OCMF 0.1 to 1.4; docs/spec/meter-files.md
+key makes the record invalid instead of choosing another. All records of a file are judged at once, each exactly once
+where its signature holds; one that the core does not confirm is judged by the plain rule, which says why. OCMF 0.1 to
+1.4; docs/spec/meter-files.md
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from wattest.metering.readers.ocmf_payload import (
     BEGIN,
     ENDS,
     MalformedOcmf,
-    OcmfPayload,
+    PayloadHead,
     load_json,
     parse_payload,
+    take_payload,
 )
+from wattest.metering.readers.ocmf_rows import OcmfRows
 from wattest.metering.readers.public_key import DEFAULT_CURVE, Curve, MalformedPublicKey, MeterPublicKey, curve_by_name
 from wattest.metering.readers.signature import (
     DecodedSignature,
@@ -30,6 +36,7 @@ from wattest.metering.readers.signature import (
     parse_signature,
     verify_signature,
 )
+from wattest.metering.readers.signature_batch import Check, hold_together
 from wattest.metering.reading import (
     MAX_FILE_BYTES,
     CrcVerdict,
@@ -37,6 +44,7 @@ from wattest.metering.reading import (
     ImportedFile,
     MalformedMeterFile,
     Reading,
+    Readings,
     SignatureVerdict,
     worst_signature,
 )
@@ -102,26 +110,39 @@ def verify_envelope(envelope: OcmfEnvelope, key: MeterPublicKey) -> tuple[MeterP
     Raises ``MalformedSignature``, ``MeterSignatureInvalid`` or ``UnsupportedSignature``.
     """
     settled, hash_bits = _algorithm(envelope.section, key)
-    encoding = str(envelope.section.get("SE") or "hex").lower()
-    mime = envelope.section.get("SM")
-    notes: list[str] = (
-        [] if mime in (None, "", "application/x-der") else [f"the signature claims to be {str(mime)[:40]}"]
-    )
-    text = envelope.section.get("SD")
-    candidates = decode_text(text, encoding) if isinstance(text, str) else []
     failure: MalformedSignature | MeterSignatureInvalid = MalformedSignature(
         "SD is neither hex nor base64", hint="the signature may be truncated"
     )
     assert settled.curve is not None
-    for data, how in candidates:
+    for data, how in _candidates(envelope.section):
         try:
             decoded: DecodedSignature = parse_signature(data, settled.curve)
             verify_signature(settled, hash_bits, envelope.signed, decoded)
         except (MalformedSignature, MeterSignatureInvalid) as error:
             failure = error if not isinstance(failure, MeterSignatureInvalid) else failure
             continue
-        return settled, (*notes, *how, *decoded.notes)
+        return settled, (*how, *decoded.notes)
     raise failure
+
+
+def verify_envelopes(envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey) -> None:
+    """Check the signatures of many records under one key at once; the first that does not hold is raised.
+
+    Raises what ``verify_envelope`` raises.
+    """
+    for envelope, held in zip(envelopes, _held(envelopes, key), strict=True):
+        if held is None:
+            verify_envelope(envelope, key)
+
+
+def judge_envelopes(envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey | None) -> list[RecordVerdict]:
+    """The verdicts on many records' signatures, judged at once; never raises for what a file may hold."""
+    if key is None:
+        return [judge_signature(envelope, None) for envelope in envelopes]
+    return [
+        judge_signature(envelope, key) if held is None else _valid(*held)
+        for envelope, held in zip(envelopes, _held(envelopes, key), strict=True)
+    ]
 
 
 def judge_signature(envelope: OcmfEnvelope, key: MeterPublicKey | None) -> RecordVerdict:
@@ -138,10 +159,60 @@ def judge_signature(envelope: OcmfEnvelope, key: MeterPublicKey | None) -> Recor
         return RecordVerdict(SignatureVerdict.UNCHECKED, (error.message,), unsupported=True)
     except (MeterSignatureInvalid, MalformedSignature) as error:
         return RecordVerdict(SignatureVerdict.INVALID, (error.message,))
+    return _valid(settled, notes)
+
+
+def _valid(settled: MeterPublicKey, notes: Sequence[str]) -> RecordVerdict:
     assert settled.curve is not None
     return RecordVerdict(
         SignatureVerdict.VALID, (f"the signature holds under the registered {settled.curve.name} key", *notes), settled
     )
+
+
+def _held(
+    envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey
+) -> list[tuple[MeterPublicKey, tuple[str, ...]] | None]:
+    """What ``verify_envelope`` returns, for every record whose signature the core confirms; None for the others."""
+    checks: list[Check | None] = []
+    notes: list[tuple[str, ...]] = []
+    for envelope in envelopes:
+        check, noted = _first_check(envelope, key)
+        checks.append(check)
+        notes.append(noted)
+    return [
+        (check[0], noted) if check is not None and holds else None
+        for check, noted, holds in zip(checks, notes, hold_together(checks), strict=True)
+    ]
+
+
+def _first_check(envelope: OcmfEnvelope, key: MeterPublicKey) -> tuple[Check | None, tuple[str, ...]]:
+    """The first reading of a signature that is a pair (r, s), which counts if it holds; None where there is none."""
+    if not isinstance(envelope.section.get("SD"), str):
+        return None, ()
+    try:
+        settled, hash_bits = _algorithm(envelope.section, key)
+        candidates = list(_candidates(envelope.section))
+    except (MalformedSignature, MeterSignatureInvalid, UnsupportedSignature):
+        return None, ()
+    assert settled.curve is not None
+    for data, how in candidates:
+        try:
+            decoded = parse_signature(data, settled.curve)
+        except MalformedSignature:
+            continue
+        return (settled, hash_bits, envelope.signed, decoded), (*how, *decoded.notes)
+    return None, ()
+
+
+def _candidates(section: dict[str, Any]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    """Every reading of a record's signature as bytes, the declared encoding first, with notes for people."""
+    text = section.get("SD")
+    if not isinstance(text, str):
+        return
+    mime = section.get("SM")
+    claim = () if mime in (None, "", "application/x-der") else (f"the signature claims to be {str(mime)[:40]}",)
+    for data, how in decode_text(text, str(section.get("SE") or "hex").lower()):
+        yield data, (*claim, *how)
 
 
 def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
@@ -149,53 +220,98 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
 
     Raises ``MalformedOcmf`` when the bytes are no OCMF at all.
     """
-    records = split_records(data)
-    verdicts: list[RecordVerdict] = []
-    reasons: list[str] = []
-    payloads: list[OcmfPayload] = []
-    readings: list[Reading] = []
-    objections: list[str] = []
-    malformed = False
-    for number, raw in enumerate(records, start=1):
-        prefix = f"record {number}: " if len(records) > 1 else ""
+    opened = OpenedOcmf.of(data)
+    return opened.report(opened.judge(key))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedOcmf:
+    """A file's records, each cut into its sections or, where that cannot be done, with the reason."""
+
+    data: bytes
+    records: tuple[bytes, ...]
+    envelopes: tuple[OcmfEnvelope | MalformedOcmf, ...]
+
+    @classmethod
+    def of(cls, data: bytes) -> OpenedOcmf:
+        """Open a file; raises ``MalformedOcmf`` when the bytes are no OCMF at all."""
+        records = tuple(split_records(data))
+        return cls(data, records, tuple(_opened(raw) for raw in records))
+
+    def judge(self, key: MeterPublicKey | None) -> list[RecordVerdict]:
+        """A verdict for each record's signature, under ``key``."""
+        whole = [envelope for envelope in self.envelopes if isinstance(envelope, OcmfEnvelope)]
+        judged = iter(judge_envelopes(whole, key))
+        return [
+            next(judged) if isinstance(envelope, OcmfEnvelope) else _torn(raw)
+            for raw, envelope in zip(self.records, self.envelopes, strict=True)
+        ]
+
+    def report(self, verdicts: Sequence[RecordVerdict]) -> ImportedFile:
+        """Read the payloads into columns and put everything that is known about the file together."""
+        reasons: list[str] = []
+        objections: list[str] = []
+        rows, heads = OcmfRows(), _Heads()
+        malformed = False
+        for number, (envelope, verdict) in enumerate(zip(self.envelopes, verdicts, strict=True), start=1):
+            prefix = f"record {number}: " if len(self.records) > 1 else ""
+            if not isinstance(envelope, OcmfEnvelope):
+                reasons.append(f"{prefix}{envelope.message}")
+                malformed = True
+                continue
+            malformed |= verdict.unsupported or verdict.signature is SignatureVerdict.ABSENT
+            reasons += [prefix + reason for reason in verdict.reasons]
+            try:
+                head = take_payload(envelope.signed, rows, number - 1)
+            except MalformedMeterFile as error:
+                reasons.append(f"{prefix}{error.message}")
+                malformed = True
+                continue
+            heads.add(head)
+            objections += [prefix + objection for objection in head.objections]
+            reasons += [prefix + remark for remark in head.remarks]
+        objections += heads.objections()
+        reasons += objections + _transactions(rows.transactions)
+        signature = worst_signature(verdict.signature for verdict in verdicts)
+        keys = [verdict.key for verdict in verdicts if verdict.key is not None]
+        public_key = keys[0].to_spki() if keys else b""
+        checked = signature is SignatureVerdict.VALID and all(key.curve is keys[0].curve for key in keys)
+        return ImportedFile(
+            format=FileFormat.OCMF,
+            signature=signature,
+            crc=CrcVerdict.NONE,
+            billable=signature is SignatureVerdict.VALID and not objections and not malformed,
+            reasons=tuple(dict.fromkeys(reasons)),
+            readings=Readings(partial(_readings, self.records)),
+            source=self.data,
+            telegrams=self.records,
+            public_key=public_key,
+            columns=None if malformed else rows.columns(heads.first, self.records, public_key if checked else b""),
+            malformed=malformed,
+        )
+
+
+def _readings(records: Sequence[bytes]) -> Iterator[Reading]:
+    """The readings of every record that can be read, made anew from its bytes."""
+    for raw in records:
         try:
-            envelope = parse_envelope(raw)
-        except MalformedOcmf as error:
-            torn = SignatureVerdict.UNCHECKED if b"|" in raw[len(HEADER) :] else SignatureVerdict.ABSENT
-            verdicts.append(RecordVerdict(torn, ()))
-            reasons.append(f"{prefix}{error.message}")
-            malformed = True
-            continue
-        verdict = judge_signature(envelope, key)
-        verdicts.append(verdict)
-        malformed |= verdict.unsupported or verdict.signature is SignatureVerdict.ABSENT
-        reasons += [prefix + reason for reason in verdict.reasons]
-        try:
-            payload = parse_payload(envelope.signed)
-        except MalformedMeterFile as error:
-            reasons.append(f"{prefix}{error.message}")
-            malformed = True
-            continue
-        payloads.append(payload)
-        readings += [reading for row in payload.readings if (reading := row.to_reading()) is not None]
-        objections += [prefix + objection for objection in payload.objections()]
-        reasons += [prefix + remark for remark in payload.remarks()]
-    objections += _cohesion(payloads)
-    reasons += objections + _transactions(payloads)
-    signature = worst_signature(verdict.signature for verdict in verdicts)
-    keys = [verdict.key for verdict in verdicts if verdict.key is not None]
-    return ImportedFile(
-        format=FileFormat.OCMF,
-        signature=signature,
-        crc=CrcVerdict.NONE,
-        billable=signature is SignatureVerdict.VALID and not objections and not malformed,
-        reasons=tuple(dict.fromkeys(reasons)),
-        readings=tuple(readings),
-        source=data,
-        telegrams=tuple(records),
-        public_key=keys[0].to_spki() if keys else b"",
-        malformed=malformed,
-    )
+            rows = parse_payload(parse_envelope(raw).signed)
+        except MalformedMeterFile:
+            continue  # the file's reasons say so
+        yield from (reading for row in rows if (reading := row.to_reading()) is not None)
+
+
+def _opened(raw: bytes) -> OcmfEnvelope | MalformedOcmf:
+    try:
+        return parse_envelope(raw)
+    except MalformedOcmf as error:
+        return error
+
+
+def _torn(raw: bytes) -> RecordVerdict:
+    """The verdict on a record whose sections cannot be told apart or read."""
+    torn = SignatureVerdict.UNCHECKED if b"|" in raw[len(HEADER) :] else SignatureVerdict.ABSENT
+    return RecordVerdict(torn, ())
 
 
 def _algorithm(section: dict[str, Any], key: MeterPublicKey) -> tuple[MeterPublicKey, str]:
@@ -222,25 +338,38 @@ def _algorithm(section: dict[str, Any], key: MeterPublicKey) -> tuple[MeterPubli
     return key.on(curve), hash_bits
 
 
-def _cohesion(payloads: list[OcmfPayload]) -> list[str]:
-    """Objections that only show between records: another source, or pages missing, repeated or out of order."""
-    found: list[str] = []
-    if len({payload.serials for payload in payloads}) > 1:
-        found.append("the records come from more than one meter")
-    last: dict[str, int] = {}
-    for payload in payloads:
-        if payload.page is None or payload.page_context is None:
-            continue
-        before = last.get(payload.page_context)
-        if before is not None and payload.page != before + 1:
-            name = payload.page_context
-            found.append(f"page {name}{payload.page} follows {name}{before}: pages are missing, repeated or reordered")
-        last[payload.page_context] = payload.page
-    return found
+class _Heads:
+    """What only shows between records: another source, or pages missing, repeated or out of order."""
+
+    def __init__(self) -> None:
+        self._serials: dict[tuple[str, str], None] = {}
+        self._last: dict[str, int] = {}
+        self._pages: list[str] = []
+
+    def add(self, head: PayloadHead) -> None:
+        """Take the next record's payload."""
+        self._serials.setdefault(head.serials)
+        if head.page is None or head.page_context is None:
+            return
+        name, before = head.page_context, self._last.get(head.page_context)
+        if before is not None and head.page != before + 1:
+            self._pages.append(
+                f"page {name}{head.page} follows {name}{before}: pages are missing, repeated or reordered"
+            )
+        self._last[name] = head.page
+
+    @property
+    def first(self) -> tuple[str, str]:
+        """The serials of the first payload."""
+        return next(iter(self._serials), ("", ""))
+
+    def objections(self) -> list[str]:
+        """Why the records must not be billed together, in words."""
+        several = ["the records come from more than one meter"] if len(self._serials) > 1 else []
+        return several + self._pages
 
 
-def _transactions(payloads: list[OcmfPayload]) -> list[str]:
-    kinds = {reading.transaction for payload in payloads for reading in payload.readings}
+def _transactions(kinds: set[str | None]) -> list[str]:
     if BEGIN in kinds and not kinds & ENDS:
         return ["the transaction's begin is here, its end is not"]
     if kinds & ENDS and BEGIN not in kinds:
@@ -252,11 +381,14 @@ __all__ = [
     "MalformedOcmf",
     "MalformedPublicKey",
     "OcmfEnvelope",
+    "OpenedOcmf",
     "RecordVerdict",
     "is_ocmf",
+    "judge_envelopes",
     "judge_signature",
     "parse_envelope",
     "read_ocmf",
     "split_records",
     "verify_envelope",
+    "verify_envelopes",
 ]

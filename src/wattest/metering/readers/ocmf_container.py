@@ -13,9 +13,9 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree as XmlTree
 
-from wattest.metering.readers.ocmf import MalformedOcmf, read_ocmf
+from wattest.metering.readers.ocmf import MalformedOcmf, OpenedOcmf, read_ocmf
 from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey, parse_public_key
-from wattest.metering.reading import ImportedFile, SignatureVerdict
+from wattest.metering.reading import ImportedFile, SignatureVerdict, worst_signature
 
 MAX_CONTAINER_RECORDS = 10_000
 _START = re.compile(rb"\s*<(?:\?xml|[A-Za-z])")
@@ -56,17 +56,18 @@ def read_container(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
 
 
 def _self_consistent(joined: bytes, own_keys: set[str], data: bytes) -> ImportedFile:
-    unchecked = read_ocmf(joined, None)
+    opened = OpenedOcmf.of(joined)
     remark = "the container holds no single public key of its own"
     if len(own_keys) == 1:
         try:
-            judged = read_ocmf(joined, parse_public_key(next(iter(own_keys))))
+            judged = opened.judge(parse_public_key(next(iter(own_keys))))
         except MalformedPublicKey as error:
             remark = f"the container's own key cannot be read: {error.message}"
         else:
-            if judged.signature is SignatureVerdict.INVALID:
-                return replace(judged, source=data)
+            if worst_signature(verdict.signature for verdict in judged) is SignatureVerdict.INVALID:
+                return replace(opened.report(judged), source=data)
             remark = "the signature fits the key inside the file, which proves nothing about the meter"
+    unchecked = opened.report(opened.judge(None))
     return replace(unchecked, source=data, reasons=(*unchecked.reasons, remark))
 
 
