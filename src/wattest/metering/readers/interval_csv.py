@@ -171,7 +171,7 @@ def _open(data: bytes, options: TableOptions) -> _Table:
     delimiter = options.delimiter or max(_DELIMITERS, key=lambda mark: (first.count(mark), -_DELIMITERS.index(mark)))
     try:
         cells = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        filled = (row for row in cells if any(cell.strip() for cell in row))
+        filled = (row for row in cells if any(map(str.strip, row)))
         rows = list(itertools.islice(filled, MAX_RECORDS + 2))  # one too many shows that there are more
     except csv.Error as error:
         raise MalformedTable(f"the table is not CSV: {error}") from error

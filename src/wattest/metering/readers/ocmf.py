@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from wattest.metering.readers.ocmf_payload import (
@@ -109,7 +109,7 @@ def verify_envelope(envelope: OcmfEnvelope, key: MeterPublicKey) -> tuple[MeterP
 
     Raises ``MalformedSignature``, ``MeterSignatureInvalid`` or ``UnsupportedSignature``.
     """
-    settled, hash_bits = _algorithm(envelope.section, key)
+    settled, hash_bits = _algorithm(envelope.section.get("SA"), key)
     failure: MalformedSignature | MeterSignatureInvalid = MalformedSignature(
         "SD is neither hex nor base64", hint="the signature may be truncated"
     )
@@ -173,10 +173,13 @@ def _held(
     envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey
 ) -> list[tuple[MeterPublicKey, tuple[str, ...]] | None]:
     """What ``verify_envelope`` returns, for every record whose signature the core confirms; None for the others."""
+    settle = lru_cache(maxsize=16)(partial(_settled, key))
     checks: list[Check | None] = []
     notes: list[tuple[str, ...]] = []
     for envelope in envelopes:
-        check, noted = _first_check(envelope, key)
+        named = envelope.section.get("SA")
+        algorithm = settle(named) if named is None or isinstance(named, str) else None
+        check, noted = (None, ()) if algorithm is None else _first_check(envelope, *algorithm)
         checks.append(check)
         notes.append(noted)
     return [
@@ -185,23 +188,29 @@ def _held(
     ]
 
 
-def _first_check(envelope: OcmfEnvelope, key: MeterPublicKey) -> tuple[Check | None, tuple[str, ...]]:
-    """The first reading of a signature that is a pair (r, s), which counts if it holds; None where there is none."""
-    if not isinstance(envelope.section.get("SD"), str):
-        return None, ()
+def _settled(key: MeterPublicKey, named: str | None) -> tuple[MeterPublicKey, str] | None:
+    """What ``_algorithm`` says of a name; None where it refuses."""
     try:
-        settled, hash_bits = _algorithm(envelope.section, key)
-        candidates = list(_candidates(envelope.section))
-    except (MalformedSignature, MeterSignatureInvalid, UnsupportedSignature):
-        return None, ()
+        return _algorithm(named, key)
+    except (MeterSignatureInvalid, UnsupportedSignature):
+        return None
+
+
+def _first_check(
+    envelope: OcmfEnvelope, settled: MeterPublicKey, hash_bits: str
+) -> tuple[Check | None, tuple[str, ...]]:
+    """The first reading of a signature that is a pair (r, s), which counts if it holds; None where there is none."""
     assert settled.curve is not None
-    for data, how in candidates:
+    candidates = _candidates(envelope.section)
+    while True:
         try:
+            data, how = next(candidates)
             decoded = parse_signature(data, settled.curve)
+        except StopIteration:
+            return None, ()
         except MalformedSignature:
-            continue
+            continue  # a text too long ends the candidates, too
         return (settled, hash_bits, envelope.signed, decoded), (*how, *decoded.notes)
-    return None, ()
 
 
 def _candidates(section: dict[str, Any]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
@@ -314,9 +323,8 @@ def _torn(raw: bytes) -> RecordVerdict:
     return RecordVerdict(torn, ())
 
 
-def _algorithm(section: dict[str, Any], key: MeterPublicKey) -> tuple[MeterPublicKey, str]:
+def _algorithm(named: object, key: MeterPublicKey) -> tuple[MeterPublicKey, str]:
     """Settle curve and hash from the registered key and ``SA``, absent meaning secp256r1 with SHA-256."""
-    named = section.get("SA")
     curve: Curve | None = DEFAULT_CURVE
     hash_bits = "256"
     if named is not None:

@@ -252,9 +252,9 @@ def _instant(raw: object) -> tuple[int, str | None]:
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    return value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else None
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, Decimal) else None
 
 
 def _number(text: str) -> Decimal:

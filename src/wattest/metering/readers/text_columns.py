@@ -102,7 +102,8 @@ def _is_written(matrix: NDArray[np.uint8], pattern: str) -> bool:
         if wanted == "d":
             fits = column - np.uint8(_ZERO) <= 9  # wraps: anything below "0" becomes large
         else:
-            fits = np.isin(column, [ord(mark) for mark in {"?": "T ", "+": "+-"}.get(wanted, wanted)])
+            marks = {"?": "T ", "+": "+-"}.get(wanted, wanted)
+            fits = np.logical_or.reduce([column == ord(mark) for mark in marks])
         if not bool(fits.all()):
             return False
     return True
