@@ -19,8 +19,8 @@ from wattest.errors import VerificationError
 from wattest.metering.entry import EntryKind
 from wattest.metering.meter import pseudonym, unsigned_pseudonym
 from wattest.metering.points import NotImportable, Places, span_records
-from wattest.metering.readers.ocmf import MalformedOcmf, OcmfEnvelope, parse_envelope, verify_envelopes
-from wattest.metering.readers.ocmf_payload import take_payload
+from wattest.metering.readers.ocmf_envelope import OcmfEnvelope, parse_envelope, verify_envelopes
+from wattest.metering.readers.ocmf_payload import MalformedOcmf, take_payload
 from wattest.metering.readers.ocmf_rows import OcmfColumns, OcmfRows
 from wattest.metering.readers.public_key import parse_public_key_bytes
 from wattest.metering.reading import CrcVerdict, FileFormat, ImportedFile, SignatureVerdict

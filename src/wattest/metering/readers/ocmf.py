@@ -1,11 +1,9 @@
-"""OCMF: signed readings of charge points, verified over the raw bytes as they came.
+"""OCMF: files of signed readings of charge points.
 
-Decided here: where a record's sections begin and end, which key and algorithm count, and a file's verdict. The signed
-message is exactly the bytes between ``OCMF|`` and the last ``|``: JSON is read from them but never written again.
-The registered key decides the curve; the signature section is not signed, so an algorithm there that contradicts the
-key makes the record invalid instead of choosing another. All records of a file are judged at once, each exactly once
-where its signature holds; one that the core does not confirm is judged by the plain rule, which says why. OCMF 0.1 to
-1.4; docs/spec/meter-files.md
+Decided here: where a file's records begin and end, and the file's verdict: every record counts, the worst one wins. Not
+decided here: a record's signature (``ocmf_envelope``) or its readings (``ocmf_payload``). A file is opened, judged
+and reported in three steps, so that many files' signatures can be judged at once. OCMF 0.1 to 1.4;
+docs/spec/meter-files.md
 """
 
 from __future__ import annotations
@@ -13,30 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any
+from functools import partial
 
-from wattest.metering.readers.ocmf_payload import (
-    BEGIN,
-    ENDS,
-    MalformedOcmf,
-    PayloadHead,
-    load_json,
-    parse_payload,
-    take_payload,
+from wattest.metering.readers.ocmf_envelope import (
+    HEADER,
+    OcmfEnvelope,
+    RecordVerdict,
+    judge_envelopes,
+    parse_envelope,
 )
+from wattest.metering.readers.ocmf_payload import BEGIN, ENDS, MalformedOcmf, PayloadHead, parse_payload, take_payload
 from wattest.metering.readers.ocmf_rows import OcmfRows
-from wattest.metering.readers.public_key import DEFAULT_CURVE, Curve, MalformedPublicKey, MeterPublicKey, curve_by_name
-from wattest.metering.readers.signature import (
-    DecodedSignature,
-    MalformedSignature,
-    MeterSignatureInvalid,
-    UnsupportedSignature,
-    decode_text,
-    parse_signature,
-    verify_signature,
-)
-from wattest.metering.readers.signature_batch import Check, hold_together
+from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey
 from wattest.metering.reading import (
     MAX_FILE_BYTES,
     CrcVerdict,
@@ -49,30 +35,9 @@ from wattest.metering.reading import (
     worst_signature,
 )
 
-HEADER = b"OCMF|"
 MAX_RECORD_BYTES = 2**20
 MAX_OCMF_RECORDS = 10_000
 _RECORD_START = re.compile(rb"^[ \t]*(?=OCMF\|)", re.MULTILINE)
-_ALGORITHM = re.compile(r"ECDSA-([A-Za-z0-9-]+?)-SHA-?(256|384|512)", re.IGNORECASE | re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class OcmfEnvelope:
-    """One record cut into its sections; ``raw`` is the whole record, ``signed`` the payload section's bytes."""
-
-    raw: bytes
-    signed: bytes
-    section: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordVerdict:
-    """What is known about one record's signature, with the reasons for people."""
-
-    signature: SignatureVerdict
-    reasons: tuple[str, ...]
-    key: MeterPublicKey | None = None
-    unsupported: bool = False
 
 
 def is_ocmf(data: bytes) -> bool:
@@ -94,136 +59,6 @@ def split_records(data: bytes) -> list[bytes]:
     return records
 
 
-def parse_envelope(raw: bytes) -> OcmfEnvelope:
-    """Cut one record at its first and last pipe; raises ``MalformedOcmf`` when a section is missing or no JSON."""
-    if not raw.startswith(HEADER):
-        raise MalformedOcmf("an OCMF record starts with OCMF|")
-    signed, pipe, section = raw[len(HEADER) :].rpartition(b"|")
-    if not pipe:
-        raise MalformedOcmf("the record has no signature section", hint="it is truncated, or was never signed")
-    return OcmfEnvelope(raw, signed, load_json(section, "signature"))
-
-
-def verify_envelope(envelope: OcmfEnvelope, key: MeterPublicKey) -> tuple[MeterPublicKey, tuple[str, ...]]:
-    """Check a record's signature; returns the key on its curve and notes about the encoding.
-
-    Raises ``MalformedSignature``, ``MeterSignatureInvalid`` or ``UnsupportedSignature``.
-    """
-    settled, hash_bits = _algorithm(envelope.section.get("SA"), key)
-    failure: MalformedSignature | MeterSignatureInvalid = MalformedSignature(
-        "SD is neither hex nor base64", hint="the signature may be truncated"
-    )
-    assert settled.curve is not None
-    for data, how in _candidates(envelope.section):
-        try:
-            decoded: DecodedSignature = parse_signature(data, settled.curve)
-            verify_signature(settled, hash_bits, envelope.signed, decoded)
-        except (MalformedSignature, MeterSignatureInvalid) as error:
-            failure = error if not isinstance(failure, MeterSignatureInvalid) else failure
-            continue
-        return settled, (*how, *decoded.notes)
-    raise failure
-
-
-def verify_envelopes(envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey) -> None:
-    """Check the signatures of many records under one key at once; the first that does not hold is raised.
-
-    Raises what ``verify_envelope`` raises.
-    """
-    for envelope, held in zip(envelopes, _held(envelopes, key), strict=True):
-        if held is None:
-            verify_envelope(envelope, key)
-
-
-def judge_envelopes(envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey | None) -> list[RecordVerdict]:
-    """The verdicts on many records' signatures, judged at once; never raises for what a file may hold."""
-    if key is None:
-        return [judge_signature(envelope, None) for envelope in envelopes]
-    return [
-        judge_signature(envelope, key) if held is None else _valid(*held)
-        for envelope, held in zip(envelopes, _held(envelopes, key), strict=True)
-    ]
-
-
-def judge_signature(envelope: OcmfEnvelope, key: MeterPublicKey | None) -> RecordVerdict:
-    """The verdict on one record's signature; never raises for what a file may hold."""
-    if not isinstance(envelope.section.get("SD"), str) or not envelope.section["SD"].strip():
-        return RecordVerdict(SignatureVerdict.ABSENT, ("the signature section holds no signature (SD)",))
-    if key is None:
-        return RecordVerdict(
-            SignatureVerdict.UNCHECKED, ("no public key for this meter was given: pass --public-key or --keys",)
-        )
-    try:
-        settled, notes = verify_envelope(envelope, key)
-    except UnsupportedSignature as error:
-        return RecordVerdict(SignatureVerdict.UNCHECKED, (error.message,), unsupported=True)
-    except (MeterSignatureInvalid, MalformedSignature) as error:
-        return RecordVerdict(SignatureVerdict.INVALID, (error.message,))
-    return _valid(settled, notes)
-
-
-def _valid(settled: MeterPublicKey, notes: Sequence[str]) -> RecordVerdict:
-    assert settled.curve is not None
-    return RecordVerdict(
-        SignatureVerdict.VALID, (f"the signature holds under the registered {settled.curve.name} key", *notes), settled
-    )
-
-
-def _held(
-    envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey
-) -> list[tuple[MeterPublicKey, tuple[str, ...]] | None]:
-    """What ``verify_envelope`` returns, for every record whose signature the core confirms; None for the others."""
-    settle = lru_cache(maxsize=16)(partial(_settled, key))
-    checks: list[Check | None] = []
-    notes: list[tuple[str, ...]] = []
-    for envelope in envelopes:
-        named = envelope.section.get("SA")
-        algorithm = settle(named) if named is None or isinstance(named, str) else None
-        check, noted = (None, ()) if algorithm is None else _first_check(envelope, *algorithm)
-        checks.append(check)
-        notes.append(noted)
-    return [
-        (check[0], noted) if check is not None and holds else None
-        for check, noted, holds in zip(checks, notes, hold_together(checks), strict=True)
-    ]
-
-
-def _settled(key: MeterPublicKey, named: str | None) -> tuple[MeterPublicKey, str] | None:
-    """What ``_algorithm`` says of a name; None where it refuses."""
-    try:
-        return _algorithm(named, key)
-    except (MeterSignatureInvalid, UnsupportedSignature):
-        return None
-
-
-def _first_check(
-    envelope: OcmfEnvelope, settled: MeterPublicKey, hash_bits: str
-) -> tuple[Check | None, tuple[str, ...]]:
-    """The first reading of a signature that is a pair (r, s), which counts if it holds; None where there is none."""
-    assert settled.curve is not None
-    candidates = _candidates(envelope.section)
-    while True:
-        try:
-            data, how = next(candidates)
-            decoded = parse_signature(data, settled.curve)
-        except StopIteration:
-            return None, ()
-        except MalformedSignature:
-            continue  # a text too long ends the candidates, too
-        return (settled, hash_bits, envelope.signed, decoded), (*how, *decoded.notes)
-
-
-def _candidates(section: dict[str, Any]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
-    """Every reading of a record's signature as bytes, the declared encoding first, with notes for people."""
-    text = section.get("SD")
-    if not isinstance(text, str):
-        return
-    mime = section.get("SM")
-    claim = () if mime in (None, "", "application/x-der") else (f"the signature claims to be {str(mime)[:40]}",)
-    for data, how in decode_text(text, str(section.get("SE") or "hex").lower()):
-        yield data, (*claim, *how)
-
-
 def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
     """Read and judge a file of OCMF records; every record counts, the worst verdict wins.
 
@@ -235,26 +70,25 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
 
 @dataclass(frozen=True, slots=True)
 class OpenedOcmf:
-    """A file's records, each cut into its sections or, where that cannot be done, with the reason."""
+    """A file's records, each cut into its sections or, where that cannot be done, with the reason.
 
-    data: bytes
+    ``source`` is the whole file, which may hold more than the records.
+    """
+
+    source: bytes
     records: tuple[bytes, ...]
     envelopes: tuple[OcmfEnvelope | MalformedOcmf, ...]
 
     @classmethod
-    def of(cls, data: bytes) -> OpenedOcmf:
-        """Open a file; raises ``MalformedOcmf`` when the bytes are no OCMF at all."""
+    def of(cls, data: bytes, source: bytes | None = None) -> OpenedOcmf:
+        """Open records, of ``source`` if they are not all of it; raises ``MalformedOcmf`` for bytes that are none."""
         records = tuple(split_records(data))
-        return cls(data, records, tuple(_opened(raw) for raw in records))
+        return cls(data if source is None else source, records, tuple(_opened(raw) for raw in records))
 
     def judge(self, key: MeterPublicKey | None) -> list[RecordVerdict]:
         """A verdict for each record's signature, under ``key``."""
-        whole = [envelope for envelope in self.envelopes if isinstance(envelope, OcmfEnvelope)]
-        judged = iter(judge_envelopes(whole, key))
-        return [
-            next(judged) if isinstance(envelope, OcmfEnvelope) else _torn(raw)
-            for raw, envelope in zip(self.records, self.envelopes, strict=True)
-        ]
+        (verdicts,) = judge_files([(self, key)])
+        return verdicts
 
     def report(self, verdicts: Sequence[RecordVerdict]) -> ImportedFile:
         """Read the payloads into columns and put everything that is known about the file together."""
@@ -292,12 +126,27 @@ class OpenedOcmf:
             billable=signature is SignatureVerdict.VALID and not objections and not malformed,
             reasons=tuple(dict.fromkeys(reasons)),
             readings=Readings(partial(_readings, self.records)),
-            source=self.data,
+            source=self.source,
             telegrams=self.records,
             public_key=public_key,
             columns=None if malformed else rows.columns(heads.first, self.records, public_key if checked else b""),
             malformed=malformed,
         )
+
+
+def judge_files(files: Sequence[tuple[OpenedOcmf, MeterPublicKey | None]]) -> list[list[RecordVerdict]]:
+    """For each file a verdict for each record's signature, under the file's key; all files are judged at once."""
+    whole = [
+        (envelope, key) for file, key in files for envelope in file.envelopes if isinstance(envelope, OcmfEnvelope)
+    ]
+    judged = iter(judge_envelopes(whole))
+    return [
+        [
+            next(judged) if isinstance(envelope, OcmfEnvelope) else _torn(raw)
+            for raw, envelope in zip(file.records, file.envelopes, strict=True)
+        ]
+        for file, _ in files
+    ]
 
 
 def _readings(records: Sequence[bytes]) -> Iterator[Reading]:
@@ -321,29 +170,6 @@ def _torn(raw: bytes) -> RecordVerdict:
     """The verdict on a record whose sections cannot be told apart or read."""
     torn = SignatureVerdict.UNCHECKED if b"|" in raw[len(HEADER) :] else SignatureVerdict.ABSENT
     return RecordVerdict(torn, ())
-
-
-def _algorithm(named: object, key: MeterPublicKey) -> tuple[MeterPublicKey, str]:
-    """Settle curve and hash from the registered key and ``SA``, absent meaning secp256r1 with SHA-256."""
-    curve: Curve | None = DEFAULT_CURVE
-    hash_bits = "256"
-    if named is not None:
-        matched = _ALGORITHM.fullmatch(named.strip()) if isinstance(named, str) else None
-        curve = curve_by_name(matched[1]) if matched else None
-        hash_bits = matched[2] if matched else hash_bits
-    shown = "the default (secp256r1)" if named is None else f"{str(named)[:40]!r}"
-    if key.curve is not None and curve is not key.curve:
-        raise MeterSignatureInvalid(
-            f"the signature algorithm {shown} contradicts the registered key, which is on {key.curve.name}",
-            hint="the signature section is not signed: it cannot choose another curve",
-            expected=key.curve.name,
-            actual=str(named)[:40],
-        )
-    if curve is None:
-        raise UnsupportedSignature(f"unsupported signature algorithm {shown}")
-    if len(key.point) != 2 * curve.coordinate_bytes:
-        raise MeterSignatureInvalid(f"the registered key does not fit the signature algorithm {shown}")
-    return key.on(curve), hash_bits
 
 
 class _Heads:
@@ -385,18 +211,4 @@ def _transactions(kinds: set[str | None]) -> list[str]:
     return []
 
 
-__all__ = [
-    "MalformedOcmf",
-    "MalformedPublicKey",
-    "OcmfEnvelope",
-    "OpenedOcmf",
-    "RecordVerdict",
-    "is_ocmf",
-    "judge_envelopes",
-    "judge_signature",
-    "parse_envelope",
-    "read_ocmf",
-    "split_records",
-    "verify_envelope",
-    "verify_envelopes",
-]
+__all__ = ["MalformedOcmf", "MalformedPublicKey", "OpenedOcmf", "is_ocmf", "judge_files", "read_ocmf", "split_records"]
