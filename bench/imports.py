@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from wattest.apps.demo.charging import charging_sessions
 from wattest.crypto import p256, secp256k1
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
@@ -28,8 +29,9 @@ from wattest.crypto.signatures import Algorithm, judge_signatures
 from wattest.merkle import leaf_hash
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
-from wattest.metering.readers.public_key import MeterPublicKey, curve_by_name
-from wattest.metering.readers.recognise import read_meter_file
+from wattest.metering.readers.public_key import MeterPublicKey, curve_by_name, parse_public_key
+from wattest.metering.readers.recognise import read_meter_files
+from wattest.metering.reading import MalformedMeterFile
 from wattest.metering.series import build_series_tree, entry_salt
 from wattest.metering.series_block import SeriesBlock, telegrams_evidence
 from wattest.protocol.bundle import seal_block
@@ -47,22 +49,35 @@ SERIES_KEY = sha256(b"bench imports").digest()
 CHANNEL = sha256(b"channel").digest()
 SEED = sha256(b"meter").digest()
 
-Reader = Callable[[bytes, MeterPublicKey | None], list[ImportedSeries]]
+Files = list[tuple[bytes, MeterPublicKey | None]]
+Way = Callable[[Files], list[ImportedSeries]]
 
 
-def in_columns(data: bytes, key: MeterPublicKey | None) -> list[ImportedSeries]:
-    """As imports go."""
-    return imported_series(read_meter_file(data, key))
+def in_columns(files: Files) -> list[ImportedSeries]:
+    """As imports go: the files of a step together."""
+    found: list[ImportedSeries] = []
+    for read in read_meter_files(files):
+        if isinstance(read, MalformedMeterFile):
+            raise read
+        found += imported_series(read)
+    return found
 
 
-def one_by_one(data: bytes, key: MeterPublicKey | None) -> list[ImportedSeries]:
+def one_by_one(files: Files) -> list[ImportedSeries]:
     """As the twin goes."""
-    return imports_twin.imported_series(imports_twin.read_meter_file(data, key))
+    found: list[ImportedSeries] = []
+    for data, key in files:
+        found += imports_twin.imported_series(imports_twin.read_meter_file(data, key))
+    return found
 
 
-def seal(read: Reader, data: bytes, key: MeterPublicKey | None) -> bytes:
-    """The leaf of a file's entry, its block encrypted, too."""
-    (series,) = read(data, key)
+def seal(way: Way, files: Files) -> list[bytes]:
+    """The leaves of the files' entries, their blocks encrypted, too."""
+    return [sealed_leaf(series) for series in way(files)]
+
+
+def sealed_leaf(series: ImportedSeries) -> bytes:
+    """One series' tree, block and leaf."""
     evidence = telegrams_evidence(series.telegrams) if series.kind is EntryKind.SIGNED_TELEGRAMS else ZERO_DIGEST
     root = build_series_tree(series.records, SERIES_KEY).root
     entry = SeriesEntry(
@@ -75,7 +90,7 @@ def seal(read: Reader, data: bytes, key: MeterPublicKey | None) -> bytes:
     return leaf_hash(entry_salt(SERIES_KEY), entry.pack())
 
 
-def ocmf_file(curve: str, count: int) -> tuple[bytes, MeterPublicKey]:
+def ocmf_file(curve: str, count: int) -> tuple[bytes, MeterPublicKey | None]:
     """Fiscal readings of one meter, a quarter hour apart, each a record signed over the curve."""
     private = P256PrivateKey.from_seed(SEED) if curve == "secp256r1" else Secp256k1PrivateKey.from_seed(SEED)
     records = []
@@ -99,18 +114,23 @@ def table_file(count: int) -> bytes:
 
 
 def imported(scale: Scale) -> list[Figure]:
-    """Files of three kinds, both ways, interleaved."""
-    signed, rows, runs = scale.pick((5_000, 35_040, 5), (1_000, 10_000, 3), (4, 20, 1))
-    files: list[tuple[str, int, bytes, MeterPublicKey | None]] = [
-        (f"OCMF, {curve}", signed, *ocmf_file(curve, signed)) for curve in ("secp256k1", "secp256r1")
+    """Files of four kinds, both ways, interleaved."""
+    signed, rows, sessions, runs = scale.pick((5_000, 35_040, 500, 5), (1_000, 10_000, 200, 3), (4, 20, 2, 1))
+    steps: list[tuple[str, int, Files]] = [
+        (f"OCMF, {curve}", signed, [ocmf_file(curve, signed)]) for curve in ("secp256k1", "secp256r1")
     ]
-    files.append(("interval CSV", rows, table_file(rows), None))
+    charged = charging_sessions(sessions, START, START + 30 * 86_400)
+    each = [(session.telegram, parse_public_key(session.public_key)) for session in charged]
+    steps += [
+        ("OCMF, secp256r1, a file and a key for two readings", 2 * sessions, each),
+        ("interval CSV", rows, [(table_file(rows), None)]),
+    ]
     figures = []
-    for name, count, data, key in files:
-        taken: dict[Reader, list[float]] = {in_columns: [], one_by_one: []}
+    for name, count, files in steps:
+        taken: dict[Way, list[float]] = {in_columns: [], one_by_one: []}
         for _ in range(runs):
             for way, samples in taken.items():
-                samples.extend(cpu_seconds(1, partial(seal, way, data, key)))
+                samples.extend(cpu_seconds(1, partial(seal, way, files)))
         figures.append(
             Figure(
                 f"{name}: readings per second and core, file to sealed leaf", "1/s", rates(count, taken[in_columns]),

@@ -25,6 +25,7 @@ from wattest.metering.readers.ocmf_rows import NO_TIME, OcmfColumns
 from wattest.metering.records import DEVICE_QUALITY_MASK
 
 _MICROSECONDS = 1_000_000
+_HAS_NONE, _IS_BEGIN, _IS_END, _IS_OTHER = range(4)
 
 Mask = NDArray[np.bool_]
 
@@ -64,24 +65,28 @@ def ocmf_spans(columns: OcmfColumns) -> tuple[PointColumns, SpanColumns]:
         for place in (moments.imported, moments.exported)
     )
     points = PointColumns(seconds, imported, exported, moments.quality, columns.telegram[moments.reading])
-    codes = columns.transaction[moments.reading]
-    is_begin, is_end, is_fiscal = (
-        np.isin(codes, [place for place, code in enumerate(columns.codes) if wanted(code)])
-        for wanted in (lambda code: code == BEGIN, lambda code: code in ENDS, lambda code: code is None)
-    )
+    kind = np.asarray([_kind(code) for code in columns.codes])[columns.transaction[moments.reading]]
+    is_begin, is_end = kind == _IS_BEGIN, kind == _IS_END
     shown = moments.shown
-    spans = _pairs(is_begin, is_end, ~(is_begin | is_end | (is_fiscal & shown)), shown, moments.quality)
-    return points, spans.then(chain(np.flatnonzero(is_fiscal & shown)))
+    is_fiscal = (kind == _HAS_NONE) & shown
+    spans = _pairs(is_begin, is_end, ~(is_begin | is_end | is_fiscal), shown, moments.quality)
+    return points, spans.then(chain(np.flatnonzero(is_fiscal)))
+
+
+def _kind(code: str | None) -> int:
+    if code is None:
+        return _HAS_NONE
+    return _IS_BEGIN if code == BEGIN else _IS_END if code in ENDS else _IS_OTHER
 
 
 def _chosen(columns: OcmfColumns, way: str) -> Mask:
     """Where the first register of a direction that shows energy is shown; a record never mixes two registers."""
-    places = [place for place, name in enumerate(columns.names) if direction(name) == way]
-    candidates = columns.is_energy & np.isin(columns.register, places)
-    if not bool(candidates.any()):
-        return candidates
-    mask: Mask = candidates & (columns.register == columns.register[int(np.argmax(candidates))])
-    return mask
+    counts = np.asarray([direction(name) == way for name in columns.names])
+    candidates: Mask = columns.is_energy & counts[columns.register]
+    first = int(np.argmax(candidates))
+    if candidates[first]:
+        candidates &= columns.register == columns.register[first]
+    return candidates
 
 
 def _moments(columns: OcmfColumns, imports: Mask, exports: Mask) -> _Moments:
@@ -89,8 +94,11 @@ def _moments(columns: OcmfColumns, imports: Mask, exports: Mask) -> _Moments:
     count = columns.time_us.shape[0]
     keys = (columns.transaction, columns.time_us, columns.telegram)
     order = np.lexsort(keys)  # stable: inside a moment readings keep their order
-    fresh = np.ones(count, dtype=np.bool_)
-    fresh[1:] = np.logical_or.reduce([np.diff(key[order]) != 0 for key in keys])
+    fresh = np.zeros(count, dtype=np.bool_)
+    fresh[0] = True
+    for key in keys:
+        ordered = key[order]
+        fresh[1:] |= ordered[1:] != ordered[:-1]
     heads = np.flatnonzero(fresh)
     first = order[heads]
     sequence = np.argsort(first)
@@ -129,7 +137,9 @@ def _pairs(is_begin: Mask, is_end: Mask, is_other: Mask, shown: Mask, quality: N
     is_first = np.ones(ends.shape[0], dtype=np.bool_)
     is_first[1:] = run[ends[1:]] != run[ends[:-1]]
     closing = np.where(is_first, begun_by[run[ends]], -1)
-    open_begins = begins[shown[begins] & ~np.isin(run[begins], run[ends])]
+    is_closed = np.zeros(begins.shape[0] + 1, dtype=np.bool_)
+    is_closed[run[ends]] = True
+    open_begins = begins[shown[begins] & ~is_closed[1:]]
     given_up = next_begin[run[open_begins]]
     since = _since_begin(is_begin, np.where(is_other, quality, np.uint16(0)))
     begin = np.concatenate((closing, np.full(open_begins.shape[0], -1)))
@@ -142,10 +152,14 @@ def _pairs(is_begin: Mask, is_end: Mask, is_other: Mask, shown: Mask, quality: N
 def _since_begin(is_begin: Mask, quality: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """For each place, and the one behind the last, the flags seen before it since the begin before it."""
     count = is_begin.shape[0]
+    found = np.zeros(count + 1, dtype=np.uint16)
+    present = int(np.bitwise_or.reduce(quality)) & DEVICE_QUALITY_MASK
+    if not present:
+        return found
     start = np.zeros(count + 1, dtype=np.int64)
     start[1:] = np.maximum.accumulate(np.where(is_begin, np.arange(count), 0))
-    found = np.zeros(count + 1, dtype=np.uint16)
-    for bit in (1 << place for place in range(8) if DEVICE_QUALITY_MASK & (1 << place)):
-        seen = np.concatenate(([0], np.cumsum((quality & bit) != 0)))
+    for bit in (1 << place for place in range(8) if present & (1 << place)):
+        seen = np.zeros(count + 1, dtype=np.int64)
+        np.cumsum((quality & bit) != 0, out=seen[1:])
         found |= np.where(seen > seen[start], np.uint16(bit), np.uint16(0))
     return found
