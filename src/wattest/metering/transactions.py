@@ -70,7 +70,8 @@ def ocmf_spans(columns: OcmfColumns) -> tuple[PointColumns, SpanColumns]:
     shown = moments.shown
     is_fiscal = (kind == _HAS_NONE) & shown
     spans = _pairs(is_begin, is_end, ~(is_begin | is_end | is_fiscal), shown, moments.quality)
-    return points, spans.then(chain(np.flatnonzero(is_fiscal)))
+    fiscal = np.flatnonzero(is_fiscal)
+    return points, spans.then(chain(fiscal)) if fiscal.shape[0] else spans
 
 
 def _kind(code: str | None) -> int:
