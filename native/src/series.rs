@@ -11,14 +11,21 @@ use wattest_series::seal::{Batch, Series};
 use wattest_series::signatures::Algorithm;
 use wattest_series::vee::Rules;
 use wattest_series::wrap::Wrap;
-use wattest_series::{device_block, seal, signatures, vee, wrap, Opened, Previous};
+use wattest_series::{crc, device_block, seal, signatures, vee, wrap, Opened, Previous};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(crc16, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(open_device_blocks, module)?)?;
     module.add_function(wrap_pyfunction!(vee_input, module)?)?;
     module.add_function(wrap_pyfunction!(seal_series, module)?)?;
     module.add_function(wrap_pyfunction!(wrap_series_keys, module)?)
+}
+
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+fn crc16(data: Buffer) -> u16 {
+    crc::crc16(&data)
 }
 
 #[pyfunction]

@@ -40,6 +40,9 @@ from wattest.metering.records import (
 )
 from wattest.units import U32_MAX, U64_MAX
 
+_IMPORT = re.compile(r"1-\d{1,3}:1\.8\.(\d)", re.ASCII)
+_EXPORT = re.compile(r"1-\d{1,3}:2\.8\.(\d)", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class DsmrTelegram:
@@ -132,7 +135,7 @@ def _dsmr_records(telegrams: Sequence[DsmrTelegram]) -> Records:
         raise NotImportable("the telegrams come from more than one meter", hint="import one file per meter")
     points: list[RegisterPoint] = []
     for telegram in telegrams:
-        imported, exported = _total(telegram.readings, dsmr._IMPORT), _total(telegram.readings, dsmr._EXPORT)
+        imported, exported = _total(telegram.readings, _IMPORT), _total(telegram.readings, _EXPORT)
         if imported is None:
             raise NotImportable("a telegram shows no register of imported energy (1.8.x)")
         points.append(RegisterPoint(whole_seconds(telegram.time), imported, exported or 0))

@@ -5,6 +5,7 @@
 //! a verdict and nothing else; the caller runs the plain Python rule on it for the reason, so no error is phrased twice.
 //! Nothing here panics on any input or is `unsafe`; what is allocated is bounded by the bytes that were given.
 
+pub mod crc;
 pub mod device_block;
 pub mod parallel;
 pub mod rows;

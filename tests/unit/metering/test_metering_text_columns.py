@@ -43,7 +43,8 @@ def test_a_number_is_the_floor_of_the_exact_product(cells: list[str], power: int
         ("18446744073709.551615", 6, None), ("1844674407370955.1615", 3, None), ("9999999999999999999", 0, 10**19 - 1),
         ("18446744073.70955161", 9, 18446744073709551610), ("18446744074", 9, None), ("", 0, None), (".", 0, None),
         ("1.2.3", 0, None), ("-1", 0, None),
-        ("1e3", 0, None), (" 1", 0, None), ("1\0", 0, None), ("\u0661", 0, None), ("0" * 20, 0, None), ("1" * 41, 0, None),
+        ("1e3", 0, None), (" 1", 0, None), ("1\0", 0, None), ("\u0661", 0, None), ("0" * 20, 0, None),
+        ("1" * 41, 0, None),
     ],
 )  # fmt: skip
 def test_which_cells_are_plain(cell: str, power: int, expected: int | None) -> None:

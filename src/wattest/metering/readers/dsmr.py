@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
 
+from wattest.crypto import native
 from wattest.metering.meter import unsigned_pseudonym
 from wattest.metering.points import (
     NotImportable,
@@ -52,12 +53,13 @@ _END = re.compile(rb"^!([0-9A-Fa-f]{4})?[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
 _OBJECT = re.compile(r"(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}(?:\*\d{1,3})?)((?:\([^()]*\))+)", re.ASCII)
 _GROUP = re.compile(r"\(([^()]*)\)")
 _STAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)", re.ASCII)
+_STAMP_LENGTHS = (12, 13)
 _VALUE = re.compile(r"(-?[0-9.]{1,40})\*([A-Za-z0-9]{1,8})", re.ASCII)
 _TELEGRAM_TIME = "0-0:1.0.0"
 _SERIALS = frozenset({"0-0:96.1.1", "0-0:96.1.0", "0-0:42.0.0", "1-0:0.0.0"})
 _LEGACY_GAS = re.compile(r"0-\d{1,3}:24\.3\.0", re.ASCII)
-_IMPORT = re.compile(r"1-\d{1,3}:1\.8\.(\d)", re.ASCII)
-_EXPORT = re.compile(r"1-\d{1,3}:2\.8\.(\d)", re.ASCII)
+_REGISTER = re.compile(r"1-\d{1,3}:([12])\.8\.(\d)", re.ASCII)
+_IMPORT, _EXPORT = "1", "2"
 
 
 class MalformedTelegram(MalformedMeterFile):
@@ -88,10 +90,7 @@ def is_dsmr(data: bytes) -> bool:
 
 def crc16(data: bytes) -> int:
     """CRC-16/ARC: polynomial 0x8005 reflected, start and final value zero."""
-    crc = 0
-    for byte in data:
-        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
-    return crc
+    return native.crc16(data)
 
 
 def split_telegrams(data: bytes) -> list[tuple[bytes, bytes | None]]:
@@ -225,12 +224,12 @@ def _objects(lines: Sequence[str]) -> tuple[list[tuple[str, list[str]]], int]:
 
 def _values(code: str, groups: Sequence[str], telegram_time: datetime | None) -> tuple[list[_Value], bool]:
     """Every value with a unit, at the time that stands before it, else at the telegram's."""
-    if _LEGACY_GAS.fullmatch(code) and len(groups) >= 3:
+    if len(groups) >= 3 and _LEGACY_GAS.fullmatch(code):
         return _legacy_gas(groups)
     found: list[_Value] = []
     time, sure = telegram_time, True
     for group in groups:
-        if _STAMP.fullmatch(group):
+        if len(group) in _STAMP_LENGTHS and _STAMP.fullmatch(group):
             time, certain = _stamp(group)
             sure = sure and certain
             continue
@@ -333,28 +332,22 @@ def _with(column: _Grown, total: int) -> _Grown:
     return column
 
 
-def _total(values: Sequence[_Value], pattern: re.Pattern[str]) -> int | None:
+def _total(values: Sequence[_Value], group: str) -> int | None:
     """The register x.8.0 where it is shown, else the sum over the tariffs x.8.1 and up; None without either."""
     total: int | None = None
     for code, value, unit, _ in values:
-        matched = pattern.fullmatch(code)
-        energy = None if matched is None else to_milliwatt_hours(value, unit)
-        if matched is None or energy is None:
+        way, tariff = _register(code)
+        energy = to_milliwatt_hours(value, unit) if way == group else None
+        if energy is None:
             continue
-        if matched[1] == "0":
+        if tariff == "0":
             return whole_milliwatt_hours(energy)
         total = (total or 0) + whole_milliwatt_hours(energy)
     return total
 
 
-def _table() -> tuple[int, ...]:
-    table: list[int] = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0xA001 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _table()
+@lru_cache(maxsize=1024)
+def _register(code: str) -> tuple[str, str]:
+    """Which way energy flows and at which tariff, for a code of total active energy; a file's codes repeat."""
+    matched = _REGISTER.fullmatch(code)
+    return ("", "") if matched is None else (matched[1], matched[2])
