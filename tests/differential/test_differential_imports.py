@@ -42,7 +42,7 @@ ORDERS = {"secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC
           "secp256k1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141}  # fmt: skip
 PRIVATE = {(curve.name, n): ec.derive_private_key(n, curve) for curve in CURVES for n in (7, 8)}
 SESSIONS = charging_sessions(2, 1_780_272_000, 1_780_444_800)
-few = settings(max_examples=max(200, settings().max_examples))
+few = settings(max_examples=max(60, settings().max_examples // 8))
 
 
 def outcome(action: Callable[[], Any]) -> object:
