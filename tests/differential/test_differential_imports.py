@@ -35,6 +35,7 @@ from wattest.metering.readers.recognise import read_meter_file
 from wattest.metering.readers.signature import DecodedSignature, verify_signature
 from wattest.metering.readers.signature_batch import hold_together
 from wattest.metering.reading import ImportedFile, SignatureVerdict
+from wattest.metering.records import Quality
 
 CURVES = (ec.SECP256R1(), ec.SECP256K1(), ec.BrainpoolP256R1(), ec.SECP384R1())
 NAMES = ("secp256r1", "secp256k1", "brainpool256r1", "secp384r1")
@@ -302,6 +303,75 @@ def test_made_tables(data: st.DataObject) -> None:
         duration_s=draw(st.sampled_from([900, 1, 0, 2**32])) if odd else 900,
     )
     same("\n".join([";".join(header), *lines]).encode(), None, options)
+
+
+def unsigned(*payloads: list[dict[str, object]]) -> bytes:
+    """Records whose signatures nobody checks."""
+    lines = (json.dumps({"PG": "T1", "MS": "1", "RD": payload}).encode() for payload in payloads)
+    return b"\n".join(b"OCMF|" + line + b'|{"SD":"00"}' for line in lines)
+
+
+def reading(code: str | None, minute: int, value: str = "1", **changes: object) -> dict[str, object]:
+    whole = {"TM": f"2026-06-01T08:{minute:02d}:00,000Z S", "TX": code, "RV": value, "RI": "1-b:1.8.0", "RU": "kWh"}
+    return {**whole, "EF": "", "ST": "G", **changes}
+
+
+BEYOND, LATER = "18446744073709.551616", "18446744073709.551617"
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (unsigned([reading("B", 0, BEYOND, TM=None), reading("E", 5)]), "beyond 64 bits"),
+        (unsigned([reading("B", 0, TM=None), reading("E", 5, BEYOND)]), "no usable time"),
+        (unsigned([reading("B", 0), reading("E", 5, LATER), reading("B", 0, BEYOND)]), "beyond 64 bits"),
+        (unsigned([reading("B", 0, TM="1969-12-31T23:59:59,500Z"), reading("E", 5)]), "before 1970"),
+        (unsigned([reading("B", 9), reading("E", 5, "0")]), "time runs backwards"),
+        (unsigned([reading("B", 0, "2"), reading("E", 5)]), "a register runs backwards"),
+        (unsigned([reading("C", 0, "", RV=None)]), "no register"),
+    ],
+    ids=["register before time", "time of an earlier moment", "first moment", "before 1970", "time before register",
+         "register", "none"],
+)  # fmt: skip
+def test_of_several_faults_the_same_is_named(file: bytes, words: str) -> None:
+    error = same(file)
+    assert isinstance(error, tuple)
+    assert words in error[1]
+
+
+def test_what_is_seen_between_begin_and_end_marks_the_interval() -> None:
+    by_itself = reading(None, 6, "2", EF="t")
+    file = unsigned(
+        [reading("B", 0), reading("C", 1, ST="M"), reading(None, 2, ST="M", RI="1-b:2.8.0", RU="V"), reading("E", 3)],
+        [reading("B", 4), by_itself, reading("E", 6, "2"), reading("E", 7, "2"), reading("C", 8, EF="t")],
+        [reading("B", 9, "3")],
+    )
+    series = same(file)
+    assert isinstance(series, list)
+    quality = [Quality(flags) for flags in series[0].records["quality"].tolist()]
+    assert quality == [
+        Quality.METER_ERROR | Quality.TAMPER_DETECTED,  # seen by an update between begin and end
+        Quality(0),  # a reading of no transaction, and an update of another one, say nothing about this one
+        Quality.CLOCK_UNCERTAIN | Quality.SNAPSHOT,
+        Quality.SNAPSHOT,
+        Quality.SNAPSHOT,
+    ]
+
+
+def test_a_payload_that_breaks_off_leaves_no_trace() -> None:
+    broken = unsigned([reading("B", 0), reading("B", 1, "not a number")], [reading("E", 2)])
+    read = read_meter_file(broken, None)
+    assert "the transaction's end is here, its begin is not" in read.reasons
+    same(broken)
+
+
+@pytest.mark.parametrize("last", ["0.000000", "0.000001"])
+def test_a_running_total_beyond_64_bits_makes_no_records(last: str) -> None:
+    half, other = "9223372036854.775807", "9223372036854.775808"
+    rows_ = (f"2026-06-01T0{hour}:00Z;{value}" for hour, value in enumerate((half, other, last, "0.000000")))
+    file = "\n".join(("start;import", *rows_)).encode()
+    same(file, None, TableOptions(duration_s=3600))
+    assert (read_meter_file(file, None, TableOptions(duration_s=3600)).records is None) == (last != "0.000000")
 
 
 BODY = b"/TST5\\2M\r\n\r\n0-0:1.0.0(260701120000S)\r\n1-0:1.8.1(000001.500*kWh)\r\n!"
