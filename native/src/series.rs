@@ -11,10 +11,11 @@ use wattest_series::rows::HOLDS;
 use wattest_series::seal::{Batch, Series};
 use wattest_series::signatures::Algorithm;
 use wattest_series::vee::Rules;
-use wattest_series::{check, device_block, seal, signatures, vee, Checked, Opened, Previous};
+use wattest_series::{check, crc, device_block, seal, signatures, vee, Checked, Opened, Previous};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(default_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(crc16, module)?)?;
     module.add_function(wrap_pyfunction!(verify_signatures, module)?)?;
     module.add_function(wrap_pyfunction!(open_device_blocks, module)?)?;
     module.add_function(wrap_pyfunction!(vee_input, module)?)?;
@@ -31,6 +32,12 @@ fn default_threads(py: Python<'_>) -> PyResult<usize> {
 }
 
 #[pyfunction]
+#[pyo3(signature = (data, /))]
+fn crc16(data: Buffer) -> u16 {
+    crc::crc16(&data)
+}
+
+#[pyfunction]
 #[pyo3(signature = (algorithm, public_keys, messages, ends, signatures, threads=None, /))]
 fn verify_signatures<'py>(
     py: Python<'py>,
@@ -44,8 +51,9 @@ fn verify_signatures<'py>(
     let threads = settings::threads(py, threads)?;
     let algorithm = match algorithm {
         "p256" => Algorithm::P256,
+        "secp256k1" => Algorithm::Secp256k1,
         "ed25519" => Algorithm::Ed25519,
-        _ => return Err(PyValueError::new_err("an algorithm is p256 or ed25519")),
+        _ => return Err(PyValueError::new_err("an algorithm is p256, secp256k1 or ed25519")),
     };
     let ends = places(py, &ends)?;
     let signatures = rows::<64>(py, &signatures, "signatures", ends.len())?;

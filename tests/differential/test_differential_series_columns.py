@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from wattest.crypto import native
 from wattest.crypto.errors import BufferRefused
 from wattest.crypto.p256 import ORDER, P256PrivateKey
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block, verify_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
@@ -243,14 +244,22 @@ def test_any_bytes_and_ends_give_verdicts(data: bytes, ends: list[int]) -> None:
     assert all(rows[213 * place] == 1 for place in range(len(ends)))
 
 
-def test_signatures_of_both_kinds_are_judged_in_bulk() -> None:
+def test_signatures_of_every_kind_are_judged_in_bulk() -> None:
     messages = [b"", b"one", b"another message"]
     ends = b"".join(sum(map(len, messages[: n + 1])).to_bytes(8, "big") for n in range(3))
     ed = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(3)]
+    accounts = [Secp256k1PrivateKey.from_seed(bytes([n]) * 32) for n in range(1, 4)]
     made = {
         "p256": (
             [key.public_key for key in KEYS[:3]],
             [key.sign_digest(hashlib.sha256(m).digest()) for key, m in zip(KEYS, messages, strict=False)],
+        ),
+        "secp256k1": (
+            [key.public_key for key in accounts],
+            [
+                key.sign_digest(hashlib.sha256(message).digest())[:64]
+                for key, message in zip(accounts, messages, strict=True)
+            ],
         ),
         "ed25519": (
             [key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) for key in ed],
@@ -262,7 +271,7 @@ def test_signatures_of_both_kinds_are_judged_in_bulk() -> None:
         assert native.verify_signatures(*verify, b"".join(signatures), 2) == b"\1\1\1"
         swapped = [signatures[0], signatures[2], signatures[1]]
         assert native.verify_signatures(*verify, b"".join(swapped), 2) == b"\1\0\0"
-    with pytest.raises(ValueError, match="p256 or ed25519"):
+    with pytest.raises(ValueError, match="p256, secp256k1 or ed25519"):
         native.verify_signatures("rsa", b"", b"", b"", b"")
 
 

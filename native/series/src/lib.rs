@@ -7,6 +7,7 @@
 //! Nothing here panics on any input or is `unsafe`; what is allocated is bounded by the bytes that were given.
 
 pub mod check;
+pub mod crc;
 pub mod device_block;
 pub mod parallel;
 pub mod rows;

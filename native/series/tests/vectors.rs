@@ -1,6 +1,7 @@
-//! The shared vectors of device blocks and p256 signatures, as Python reads them too; and laws over rows and threads.
+//! The shared vectors of device blocks, as Python reads them too; laws over rows, signatures and threads.
 
 use serde_json::Value;
+use sha2::Digest;
 use std::path::Path;
 use wattest_series::rows::HOLDS;
 use wattest_series::signatures::Algorithm;
@@ -96,4 +97,46 @@ fn signatures_whose_buffers_are_short_do_not_hold() {
     assert_eq!(verdicts, [0]);
     let verdicts = signatures::verify(Algorithm::Ed25519, &[0; 32], b"message", &[], &[[0; 64]], 2);
     assert_eq!(verdicts, [0]);
+}
+
+#[test]
+fn signatures_of_secp256k1_hold_under_their_own_key_alone() {
+    let key = |secret: u8| {
+        let secret = secp256k1::SecretKey::from_secret_bytes([secret; 32]).expect("a scalar");
+        let point = secp256k1::PublicKey::from_secret_key(&secret).serialize_uncompressed();
+        (secret, point[1..].to_vec())
+    };
+    let keys = [key(1), key(2), key(1), key(3)];
+    let messages = [b"one".to_vec(), b"two".to_vec(), b"".to_vec(), b"four".to_vec()];
+    let sign = |(secret, message): (&secp256k1::SecretKey, &Vec<u8>)| {
+        let digest = sha2::Sha256::digest(message).into();
+        secp256k1::ecdsa::sign(secp256k1::Message::from_digest(digest), secret).serialize_compact()
+    };
+    let signatures = keys.iter().map(|(secret, _)| secret).zip(&messages).map(sign).collect::<Vec<_>>();
+    let points = keys.iter().map(|(_, point)| point.clone()).collect::<Vec<_>>();
+    let judge = |points: &[Vec<u8>], signatures: &[[u8; 64]], threads| {
+        signatures::verify(
+            Algorithm::Secp256k1,
+            &points.concat(),
+            &messages.concat(),
+            &ends(&messages),
+            signatures,
+            threads,
+        )
+    };
+    for threads in [1, 3] {
+        assert_eq!(judge(&points, &signatures, threads), [1; 4]);
+        let mut others = points.clone();
+        others.swap(1, 3);
+        assert_eq!(judge(&others, &signatures, threads), [1, 0, 1, 0]);
+        others[2] = vec![0; 64];
+        assert_eq!(judge(&others, &signatures, threads), [1, 0, 0, 0]);
+        assert_eq!(judge(&points[..3], &signatures, threads), [1, 1, 1, 0]);
+    }
+    for (point, message, signature) in points.iter().zip(&messages).zip(&signatures).map(|((a, b), c)| (a, b, c)) {
+        assert!(Algorithm::Secp256k1.holds(point, message, signature));
+        assert!(!Algorithm::Secp256k1.holds(&point[..63], message, signature));
+        assert!(!Algorithm::Secp256k1.holds(&[point, &[0][..]].concat(), message, signature));
+        assert!(!Algorithm::Secp256k1.holds(point, message, &[0; 64]));
+    }
 }

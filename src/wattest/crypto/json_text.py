@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 DEPTH_MAX = 64
@@ -23,6 +24,8 @@ class JsonTooDeep(ValueError):
 
 def is_nested_deeper(data: bytes, maximum: int = DEPTH_MAX) -> bool:
     """Whether brackets outside strings nest deeper than ``maximum`` anywhere in a UTF-8 or Latin-1 text."""
+    if data.count(b"[") + data.count(b"{") <= maximum:
+        return False  # that many brackets cannot nest deeper, wherever they stand
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub(b"", data)):
         depth += 1 if bracket.group() in b"[{" else -1
@@ -38,4 +41,13 @@ def load_json(data: bytes, *, encoding: str = "utf-8", **hooks: Any) -> Any:
     """
     if is_nested_deeper(data):
         raise JsonTooDeep(f"the JSON text is nested deeper than {DEPTH_MAX} levels")
-    return json.loads(data.decode(encoding), **hooks)
+    text = data.decode(encoding)
+    if text.startswith("\ufeff"):
+        return json.loads(text, **hooks)  # refuses it in its own words
+    return _decoder(tuple(hooks.items())).decode(text)
+
+
+@lru_cache(maxsize=16)
+def _decoder(hooks: tuple[tuple[str, Any], ...]) -> json.JSONDecoder:
+    """The decoder of one caller, which ``json.loads`` would build for every text."""
+    return json.JSONDecoder(**dict(hooks))

@@ -1,24 +1,20 @@
 """Signatures in bulk, on all cores: P-256, secp256k1 and Ed25519.
 
-Decided here: one verdict for each signature, and which library judges which curve. Not decided here: why one does not
-hold (``p256`` and ``secp256k1`` say so for a single one), nor what is signed. The rules are the single ones': s in the
-lower half, keys on the curve. Keys are parsed once; those of the core are parsed each time, which costs nothing there.
+Decided here: one verdict for each signature, all three judged by the core without the interpreter's lock. Not decided
+here: why one does not hold (``p256`` and ``secp256k1`` say so for a single one), nor what is signed. The rules are the
+single ones': s in the lower half, keys on the curve.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from itertools import accumulate
 
 from wattest.crypto import native
-from wattest.crypto.errors import BufferRefused, PublicKeyInvalid, SignatureInvalid
-from wattest.crypto.hashing import sha256
-from wattest.crypto.secp256k1 import verify_digest
+from wattest.crypto.errors import BufferRefused
 
 SIGNATURE_BYTES = 64
-_RUN = 256
 
 
 class Algorithm(Enum):
@@ -60,30 +56,6 @@ def judge_signatures(
         odd = next((index for index, part in enumerate(parts) if len(part) != length), None)
         if odd is not None:
             raise BufferRefused(f"{what} {odd} has another length", expected=length, actual=len(parts[odd]))
-    if algorithm is Algorithm.SECP256K1:
-        return _judge_secp256k1(public_keys, messages, signatures, threads)
     ends = b"".join(end.to_bytes(8, "big") for end in accumulate(map(len, messages)))
     joined = (b"".join(public_keys), b"".join(messages), ends, b"".join(signatures))
     return [verdict == 1 for verdict in native.verify_signatures(algorithm.value, *joined, threads)]
-
-
-def _judge_secp256k1(
-    public_keys: Sequence[bytes], messages: Sequence[bytes], signatures: Sequence[bytes], threads: int | None
-) -> list[bool]:
-    def run(start: int) -> list[bool]:
-        part = slice(start, start + _RUN)
-        return [_holds(*each) for each in zip(public_keys[part], messages[part], signatures[part], strict=True)]
-
-    starts = range(0, len(messages), _RUN)
-    if threads == 1 or len(starts) < 2:
-        return [verdict for start in starts for verdict in run(start)]
-    with ThreadPoolExecutor(threads) as pool:  # libsecp256k1 runs without the interpreter's lock
-        return [verdict for verdicts in pool.map(run, starts) for verdict in verdicts]
-
-
-def _holds(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    try:
-        verify_digest(public_key, sha256(message), signature)
-    except (SignatureInvalid, PublicKeyInvalid):
-        return False
-    return True

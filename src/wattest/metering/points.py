@@ -1,112 +1,159 @@
-"""From register points to device records: what a meter's register shows at moments becomes energy over intervals.
+"""From register points to device records, in columns: what a register shows at moments becomes energy over intervals.
 
-Decided here: how points are paired and rounded. Not decided here: which readings are points (the readers) or whether
-the result is plausible (``vee``). A register is floored to whole milliwatt-hours and an interval's energy is the
-difference of two floored registers, so that registers and energies always add up.
+Decided here: how points are paired, rounded and checked. Not decided here: which readings are points (the readers,
+``transactions``) or whether the result is plausible (``vee``). A register is floored to whole milliwatt-hours and an
+interval's energy is the difference of two floored registers, so that registers and energies always add up. Invariants:
+no Python object lives per point; of several faults the first in order of time is named. docs/spec/meter-files.md
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
-from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wattest.errors import VerificationError
 from wattest.metering.records import TIME_LIMIT_S, MalformedRecords, Quality, Records, make_device_records
 from wattest.units import U32_MAX, U64_MAX
 
-NO_FLAGS = Quality(0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+Places = NDArray[np.int64]
+"""Indices into other columns; -1 where there is none."""
 
 
 class NotImportable(VerificationError):
     """Readings that make no series: no energy register, a register or a clock that runs backwards, a failed check."""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterPoint:
-    """What the import and export registers showed at one moment; ``source`` numbers the telegram that says so."""
+@dataclass(frozen=True, slots=True, eq=False)
+class PointColumns:
+    """What the import and export registers showed at moments, one element of each column for a moment.
 
-    time_s: int
-    import_register: int
-    export_register: int
-    quality: Quality = NO_FLAGS
-    source: int = 0
+    ``time_s`` are unix seconds, below 2**48; registers are milliwatt-hours from ``register_column``; ``quality`` holds
+    flags of ``Quality``; ``source`` numbers the telegrams that say so.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One record to be: between two points, or one point alone (``begin`` None: a snapshot)."""
-
-    begin: RegisterPoint | None
-    end: RegisterPoint
-    quality: Quality = NO_FLAGS
+    time_s: Places = field(repr=False)
+    import_register: NDArray[Any] = field(repr=False)
+    export_register: NDArray[Any] = field(repr=False)
+    quality: NDArray[np.uint16] = field(repr=False)
+    source: Places = field(repr=False)
 
 
-def chain(points: Sequence[RegisterPoint]) -> list[Span]:
-    """Pair each point with the next; a single point is a snapshot."""
-    if len(points) == 1:
-        return [Span(None, points[0])]
-    return [Span(begin, end) for begin, end in pairwise(points)]
+@dataclass(frozen=True, slots=True, eq=False)
+class SpanColumns:
+    """Records to be: places of the points where each begins (-1: it has none and is a snapshot) and ends."""
+
+    begin: Places
+    end: Places
+    quality: NDArray[np.uint16]
+
+    def then(self, others: SpanColumns) -> SpanColumns:
+        """These spans and then the others."""
+        return SpanColumns(
+            np.concatenate((self.begin, others.begin)),
+            np.concatenate((self.end, others.end)),
+            np.concatenate((self.quality, others.quality)),
+        )
 
 
-def span_records(spans: Sequence[Span], pseudonym: bytes) -> tuple[Records, list[int]]:
+def chain(points: Places) -> SpanColumns:
+    """Pair each point, named by its place, with the next; a single point is a snapshot."""
+    if points.shape[0] == 1:
+        return SpanColumns(np.full(1, -1), points, np.zeros(1, dtype=np.uint16))
+    begin, end = points[:-1], points[1:]
+    return SpanColumns(begin, end, np.zeros(begin.shape[0], dtype=np.uint16))
+
+
+def register_column(values: Sequence[int]) -> NDArray[Any]:
+    """Registers that are not negative as u64; one beyond 64 bits keeps them Python integers, which no record takes."""
+    try:
+        return np.asarray(values, dtype=np.uint64)
+    except OverflowError:
+        return np.asarray(values, dtype=object)
+
+
+def span_records(points: PointColumns, spans: SpanColumns, pseudonym: bytes) -> tuple[Records, Places]:
     """Records in ascending order of time and, for each, the number of the telegram its end comes from.
 
     Raises ``NotImportable`` for none, or for a register or time that runs backwards or leaves its field.
     """
-    if not spans:
+    if spans.end.shape[0] == 0:
         raise NotImportable("the file holds no register of total active energy")
-    ordered = sorted(spans, key=lambda span: (span.begin or span.end).time_s)
-    columns: list[tuple[int, int, int, int, int, int, int]] = []
-    for span in ordered:
-        begin, end = span.begin or span.end, span.end
-        duration = end.time_s - begin.time_s
-        imported = end.import_register - begin.import_register
-        exported = end.export_register - begin.export_register
-        if duration < 0 or duration > U32_MAX:
-            raise NotImportable("time runs backwards between two readings", actual=[begin.time_s, end.time_s])
-        if imported < 0 or exported < 0:
-            raise NotImportable(
-                "a register runs backwards between two readings",
-                hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
-                actual=[imported, exported],
-            )
-        quality = begin.quality | end.quality | span.quality | (NO_FLAGS if span.begin else Quality.SNAPSHOT)
-        columns.append(
-            (begin.time_s, duration, end.import_register, end.export_register, imported, exported, int(quality))
-        )
-    names = (
-        "start",
-        "duration_s",
-        "import_register",
-        "export_register",
-        "import_milliwatt_hours",
-        "export_milliwatt_hours",
-        "quality",
-    )
-    by_name = {name: list(column) for name, column in zip(names, zip(*columns, strict=True), strict=True)}
+    alone = spans.begin < 0
+    order = np.argsort(points.time_s[np.where(alone, spans.end, spans.begin)], kind="stable")
+    alone, end, trouble = alone[order], spans.end[order], spans.quality[order]
+    begin = np.where(alone, end, spans.begin[order])
+    _verify_forward(points, begin, end)
+    quality = points.quality[begin] | points.quality[end] | trouble
+    quality |= np.where(alone, np.uint16(Quality.SNAPSHOT), np.uint16(0))
+    imported, exported = points.import_register, points.export_register
     try:
-        records = make_device_records(pseudonym, **by_name)
+        records = make_device_records(
+            pseudonym,
+            start=points.time_s[begin],
+            duration_s=points.time_s[end] - points.time_s[begin],
+            import_register=imported[end],
+            export_register=exported[end],
+            import_milliwatt_hours=imported[end] - imported[begin],
+            export_milliwatt_hours=exported[end] - exported[begin],
+            quality=quality,
+        )
     except MalformedRecords as error:
         raise NotImportable(f"the readings do not fit a record: {error.message}") from error
-    return records, [span.end.source for span in ordered]
+    return records, points.source[end]
+
+
+def _verify_forward(points: PointColumns, begin: Places, end: Places) -> None:
+    """Refuse the first span whose time or registers run backwards."""
+    time, imported, exported = points.time_s, points.import_register, points.export_register
+    duration = time[end] - time[begin]  # both below 2**48: no sign is lost
+    late = (duration < 0) | (duration > U32_MAX)
+    falls = (imported[end] < imported[begin]) | (exported[end] < exported[begin])
+    wrong = late | falls
+    if not bool(wrong.any()):
+        return
+    at = int(np.argmax(wrong))
+    before, after = int(begin[at]), int(end[at])
+    if late[at]:
+        raise NotImportable("time runs backwards between two readings", actual=[int(time[before]), int(time[after])])
+    raise NotImportable(
+        "a register runs backwards between two readings",
+        hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
+        actual=[int(column[after]) - int(column[before]) for column in (imported, exported)],
+    )
 
 
 def whole_milliwatt_hours(value: Decimal) -> int:
     """A register floored to whole milliwatt-hours; raises ``NotImportable`` outside 0 .. 2**64 - 1."""
     whole = int(value.to_integral_value(rounding=ROUND_FLOOR))
     if not 0 <= whole <= U64_MAX:
-        raise NotImportable("an energy register is negative or beyond 64 bits", actual=whole)
+        raise register_outside(whole)
     return whole
+
+
+def register_outside(whole: int) -> NotImportable:
+    """The refusal of a register that is no unsigned 64-bit number of milliwatt-hours."""
+    return NotImportable("an energy register is negative or beyond 64 bits", actual=whole)
 
 
 def whole_seconds(time: datetime | None) -> int:
     """Unix seconds, a fraction dropped; raises ``NotImportable`` where there is no usable time."""
-    if time is None:
-        raise NotImportable("a reading has no usable time", hint="records need the time of every reading")
-    seconds = int(time.timestamp() // 1)
-    if not 0 <= seconds < TIME_LIMIT_S:
-        raise NotImportable("a reading's time is before 1970", actual=seconds)
+    seconds = None if time is None else (time - _EPOCH) // _SECOND
+    if seconds is None or not 0 <= seconds < TIME_LIMIT_S:
+        raise time_unusable(seconds)
     return seconds
+
+
+def time_unusable(seconds: int | None) -> NotImportable:
+    """The refusal of a reading without time, or with one that no record takes."""
+    if seconds is None:
+        return NotImportable("a reading has no usable time", hint="records need the time of every reading")
+    return NotImportable("a reading's time is before 1970", actual=seconds)

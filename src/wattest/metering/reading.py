@@ -8,15 +8,19 @@ from the text to the output; no binary fraction ever touches one. docs/spec/mete
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Context, Decimal, DecimalException
 from enum import StrEnum
+from typing import TYPE_CHECKING, overload
 
 from wattest.errors import InputError, VerificationError
 from wattest.metering.records import Records
 from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR, MILLIWATT_HOURS_PER_WATT_HOUR
+
+if TYPE_CHECKING:
+    from wattest.metering.readers.ocmf_rows import OcmfColumns
 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_READINGS = 400_000
@@ -110,13 +114,39 @@ class Reading:
         return shown
 
 
+class Readings(Sequence[Reading]):
+    """A file's readings, to be shown: made from its bytes when somebody looks at them, which no import does."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Iterable[Reading]] = tuple) -> None:
+        self._make = make
+        self._made: tuple[Reading, ...] | None = None
+
+    def _all(self) -> tuple[Reading, ...]:
+        if self._made is None:
+            self._made = tuple(self._make())
+        return self._made
+
+    @overload
+    def __getitem__(self, index: int) -> Reading: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Reading, ...]: ...
+    def __getitem__(self, index: int | slice) -> Reading | tuple[Reading, ...]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
     """One file as read and judged; ``source`` keeps its bytes for the bundle.
 
     ``telegrams`` are the parts that carry a signature of their own, as kept; ``public_key`` is the DER SPKI under
-    which they were checked, empty where no key was known. ``records`` are the device records of a source without
-    signatures, None where it gives none. ``malformed`` says that the file broke its format.
+    which they were checked, empty where no key was known. ``columns`` are those telegrams' readings, None where one
+    cannot be read. ``records`` are the device records of a source without signatures, None where it gives none.
+    ``malformed`` says that the file broke its format.
     """
 
     format: FileFormat
@@ -124,10 +154,11 @@ class ImportedFile:
     crc: CrcVerdict
     billable: bool
     reasons: tuple[str, ...]
-    readings: tuple[Reading, ...]
+    readings: Sequence[Reading] = field(repr=False)
     source: bytes = field(default=b"", repr=False)
     telegrams: tuple[bytes, ...] = field(default=(), repr=False)
     public_key: bytes = b""
+    columns: OcmfColumns | None = field(default=None, repr=False)
     records: Records | None = field(default=None, repr=False)
     malformed: bool = False
 

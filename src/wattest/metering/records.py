@@ -224,6 +224,8 @@ def _unsigned(name: str, values: ArrayLike, most: int) -> NDArray[Any]:
     column = np.asarray(values)
     if column.dtype.kind not in "iu" and column.dtype != object:
         raise MalformedRecords(f"column {name} holds no integers", actual=str(column.dtype))
+    if column.dtype.kind == "u" and most >= 2 ** (8 * column.dtype.itemsize) - 1:
+        return column  # its type holds nothing that its field does not
     if column.size and (int(column.min()) < 0 or int(column.max()) > most):
         raise MalformedRecords(
             f"column {name} is outside its field",

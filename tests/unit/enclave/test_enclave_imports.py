@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,8 @@ from wattest.enclave.host.client import ChainHead, ImportItem, ImportJob
 from wattest.enclave.measured.errors import ImportRefused, RequestInvalid, SessionInvalid
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
+from wattest.metering.readers import ocmf_envelope
+from wattest.metering.readers.signature_batch import Check
 from wattest.metering.series_block import parse_series_block, verify_series_block
 from wattest.protocol.bundle import open_block
 from wattest.protocol.wrapped_keys import unwrap_series_key
@@ -102,6 +105,38 @@ def test_a_file_that_does_not_hold_is_refused_by_its_index(
         importer.seal_import(job(community, item(CSV, "good"), item(file, "bad", key)))
     assert caught.value.fields["item"] == 1
     assert importer.last_release(community.open_channel.id) is None
+
+
+def test_the_signatures_of_all_files_of_a_step_are_verified_at_once(
+    importer: LocalEnclave, community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[int] = []
+    together = ocmf_envelope.hold_together
+
+    def counted(checks: Sequence[Check | None]) -> list[bool]:
+        judged.append(len(checks))
+        return together(checks)
+
+    monkeypatch.setattr(ocmf_envelope, "hold_together", counted)
+    importer.seal_import(standard(community))
+    assert judged == [2]
+
+
+def test_the_first_file_that_does_not_hold_is_named(importer: LocalEnclave, community: Community) -> None:
+    forged = SESSIONS[0].telegram.replace(b"DEMO0000", b"DEMO0001")
+    items = [
+        item(SESSIONS[1].telegram, "good", SESSIONS[1].public_key),
+        item(forged, "forged", SESSIONS[0].public_key),
+        item(CSV, "no key", "no key"),
+        item(b"", "empty"),
+    ]
+    for first in (1, 2, 3):
+        with pytest.raises(ImportRefused) as caught:
+            importer.seal_import(job(community, items[0], *items[first:]))
+        assert caught.value.fields["item"] == 1
+        with pytest.raises(ImportRefused) as turned:
+            importer.seal_import(job(community, *reversed(items[first:]), items[0]))
+        assert turned.value.fields["item"] == 0
 
 
 def test_one_meter_key_for_two_files_is_refused(importer: LocalEnclave, community: Community) -> None:

@@ -282,7 +282,7 @@ def test_steps_out_of_order_are_refused(enclave: LocalEnclave) -> None:
         ("seal.add", {"blocks": []}),
         ("batch.finish", {}),
         ("batch.page", {"start": 0, "count": 1}),
-        ("import.add", {"item": 0, "file": b"", "public_key": None}),
+        ("import.add", {"items": [{"item": 0, "file": b"", "public_key": None}]}),
         ("statement.add", {"entries": b"", "blocks": [], "wrapped": b""}),
     ):
         with pytest.raises(SessionInvalid):

@@ -5,6 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wattest.metering.entry import EntryKind
 from wattest.metering.imported import imported_series
@@ -33,6 +35,16 @@ def at(stamp: str, value: str) -> bytes:
 
 def test_crc_check_value() -> None:
     assert crc16(b"123456789") == 0xBB3D  # the catalogue's check value of CRC-16/ARC
+
+
+@given(st.binary(max_size=300))
+def test_crc_is_the_polynomials_remainder(data: bytes) -> None:
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0xA001 if crc & 1 else 0)
+    assert crc16(data) == crc
 
 
 def test_real_telegrams_say_what_their_manifest_says(real_data: Path) -> None:

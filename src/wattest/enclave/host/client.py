@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from wattest.crypto.hashing import sha256
 from wattest.enclave.host.jobs import (
@@ -66,6 +67,8 @@ PAGE_ENTRIES = 1_024
 MAX_BLOCK_BYTES = 2**26 + 16
 _ENTRY_BYTES, _SALT_BYTES, _WRAPPED_BYTES = 118, 16, 80
 _PAYOUT_MEMBER = 2**32 - 1
+
+Part = TypeVar("Part")
 
 
 class EnclaveUnreachable(TransportError):
@@ -155,14 +158,8 @@ class EnclaveClient(PeerCalls):
             order = _numbers(begun.rows("order", 4, len(job.meter_keys)))
             begun.close()
             blocks: dict[int, bytes] = {}
-            for step in _steps(job.blocks):
-                sealed = self._ask("seal.add", {"blocks": step})
-                indices = _numbers(sealed.rows("indices", 4, len(step)))
-                ciphertexts = sealed.blobs("blocks", len(step), MAX_BLOCK_BYTES)
-                sealed.close()
-                if not len(indices) == len(ciphertexts) == len(step):
-                    raise EnclaveMisbehaved("a step has other blocks", expected=len(step), actual=len(ciphertexts))
-                blocks.update(zip(indices, ciphertexts, strict=True))
+            for step in _steps(job.blocks, len):
+                blocks.update(self._sealed_step("seal.add", {"blocks": step}, len(step)))
             return self._finish(order, blocks)
 
     def seal_import(self, job: ImportJob) -> SealedBatch:
@@ -183,10 +180,9 @@ class EnclaveClient(PeerCalls):
             order = _numbers(begun.rows("order", 4, len(job.items)))
             begun.close()
             blocks: dict[int, bytes] = {}
-            for number, item in enumerate(job.items):
-                sealed = self._ask("import.add", {"item": number, "file": item.file, "public_key": item.public_key})
-                blocks[sealed.uint("index", 32)] = sealed.blob("block", MAX_BLOCK_BYTES)
-                sealed.close()
+            for step in _steps(enumerate(job.items), lambda numbered: len(numbered[1].file)):
+                items = [{"item": number, "file": item.file, "public_key": item.public_key} for number, item in step]
+                blocks.update(self._sealed_step("import.add", {"items": items}, len(step)))
             return self._finish(order, blocks)
 
     def seal_statement(self, job: StatementJob) -> SealedBatch:
@@ -244,7 +240,7 @@ class EnclaveClient(PeerCalls):
     def _cite(self, batch: CitedBatch) -> None:
         self._ask("statement.cite", {"header": batch.header.to_bytes(), "signature": batch.signature}).close()
         start = 0
-        for step in _steps(batch.blocks):
+        for step in _steps(batch.blocks, len):
             end = start + len(step)
             params: dict[str, object] = {
                 "entries": b"".join(batch.entries[start:end]),
@@ -253,6 +249,16 @@ class EnclaveClient(PeerCalls):
             }
             self._ask("statement.add", params).close()
             start = end
+
+    def _sealed_step(self, method: str, params: dict[str, object], count: int) -> dict[int, bytes]:
+        """One step of a job: the entries that its ``count`` parts became, with their ciphertexts."""
+        sealed = self._ask(method, params)
+        indices = _numbers(sealed.rows("indices", 4, count))
+        ciphertexts = sealed.blobs("blocks", count, MAX_BLOCK_BYTES)
+        sealed.close()
+        if not len(indices) == len(ciphertexts) == count:
+            raise EnclaveMisbehaved("a step has other blocks", expected=count, actual=len(ciphertexts))
+        return dict(zip(indices, ciphertexts, strict=True))
 
     def _finish(self, order: Sequence[int] | None, blocks: dict[int, bytes]) -> SealedBatch:
         finished = self._ask("batch.finish", {})
@@ -411,16 +417,17 @@ def _identity(fields: Fields, evidence: bytes = b"") -> Identity:
     return identity
 
 
-def _steps(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Cut a stream of blocks into steps of bounded size."""
-    step: list[bytes] = []
+def _steps(parts: Iterable[Part], size_of: Callable[[Part], int]) -> Iterator[list[Part]]:
+    """Cut a stream of blocks or files into steps of bounded size."""
+    step: list[Part] = []
     size = 0
-    for block in blocks:
-        if step and (size + len(block) > STEP_BYTES or len(step) == STEP_BLOCKS):
+    for part in parts:
+        length = size_of(part)
+        if step and (size + length > STEP_BYTES or len(step) == STEP_BLOCKS):
             yield step
             step, size = [], 0
-        step.append(block)
-        size += len(block)
+        step.append(part)
+        size += length
     if step:
         yield step
 

@@ -1,12 +1,16 @@
 """Seals imported meter files into an open channel: kind 2 where signatures hold, kind 3 where there are none.
 
 Decided here: that every file is read and verified again inside, and that its records are kept as read. Not decided
-here: the formats (``metering.readers``) and the batch (``batch``). Invariants: a file whose signature or checksum fails
-makes no entry and fails the job, by the item's index; no roster, no state.
+here: the formats (``metering.readers``) and the batch (``batch``). Invariants: the signatures of all files of a step
+are verified at once, each once; a file whose signature or checksum fails makes no entry and fails the job, by the
+item's index; no roster, no state.
 Source: docs/spec/enclave-socket.md, methods ``import.*``; docs/spec/sealed-blocks.md, section "Imports".
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,12 +25,22 @@ from wattest.errors import InputError, VerificationError
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
 from wattest.metering.meter import blinded_meter
-from wattest.metering.readers.public_key import parse_public_key
-from wattest.metering.readers.recognise import read_meter_file
+from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey, parse_public_key
+from wattest.metering.readers.recognise import read_meter_files
+from wattest.metering.reading import ImportedFile
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import SeriesBlock, telegrams_evidence
 from wattest.protocol.channel import ChannelKind
 from wattest.workload.engine import Guest
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedItem:
+    """One file of a step: its item's index, its bytes, and its key as text, None where none is known."""
+
+    item: int
+    file: bytes = field(repr=False)
+    public_key: str | None
 
 
 class ImportSession:
@@ -68,34 +82,26 @@ class ImportSession:
         """For every entry its item's index, u32 each."""
         return np.asarray(self._order, dtype=">u4").tobytes()
 
-    def add(self, item: int, data: bytes, public_key: str | None) -> dict[str, object]:
-        """Read, verify and seal one file; the entry it became and its ciphertext.
+    def add(self, items: Sequence[ImportedItem]) -> dict[str, object]:
+        """Read, verify and seal files; the entries they became (u32 each) and their ciphertexts, in the files' order.
 
-        Raises: ImportRefused, SessionInvalid.
+        Raises: ImportRefused for the first file that makes no series, SessionInvalid.
         """
-        index = self._index_of.get(item)
-        if index is None:
-            raise RequestInvalid("no such item in this import", field="item", actual=item)
-        try:
-            key = None if public_key is None else parse_public_key(public_key)
-            found = imported_series(read_meter_file(data, key))
-        except (InputError, VerificationError) as error:
-            raise ImportRefused(f"a file makes no series: {error.message}", hint=error.hint, item=item) from error
-        if len(found) != 1:
-            raise ImportRefused("a file makes one series", item=item, expected=1, actual=len(found))
-        series = found[0]
-        if not self._period[0] <= series.period_start < series.period_end <= self._period[1]:
-            raise ImportRefused(
-                "a file's readings lie outside the period",
-                item=item,
-                expected=list(self._period),
-                actual=[series.period_start, series.period_end],
-            )
-        entry = self._entry(index, series)
-        content = SeriesBlock(
-            entry, series.records, public_key=series.public_key, telegrams=series.telegrams, source=series.source
-        )
-        return {"index": index, "block": self.builder.put(index, entry.pack(), content.to_bytes())}
+        indices = [self._index(item.item) for item in items]
+        blocks: list[bytes] = []
+        for index, item, read in zip(indices, items, _read(items), strict=True):
+            try:
+                if isinstance(read, InputError):
+                    raise read
+                found = imported_series(read)
+            except (InputError, VerificationError) as error:
+                raise ImportRefused(
+                    f"a file makes no series: {error.message}", hint=error.hint, item=item.item
+                ) from error
+            if len(found) != 1:
+                raise ImportRefused("a file makes one series", item=item.item, expected=1, actual=len(found))
+            blocks.append(self._seal(index, item.item, found[0]))
+        return {"indices": np.asarray(indices, dtype=">u4").tobytes(), "blocks": blocks}
 
     def finish(self) -> PendingBatch:
         """Release the header; every item must have been added."""
@@ -109,6 +115,27 @@ class ImportSession:
         """A page of the batch."""
         return self.builder.page(start, count)
 
+    def _index(self, item: int) -> int:
+        index = self._index_of.get(item)
+        if index is None:
+            raise RequestInvalid("no such item in this import", field="item", actual=item)
+        return index
+
+    def _seal(self, index: int, item: int, series: ImportedSeries) -> bytes:
+        """One series as the entry's block; its ciphertext."""
+        if not self._period[0] <= series.period_start < series.period_end <= self._period[1]:
+            raise ImportRefused(
+                "a file's readings lie outside the period",
+                item=item,
+                expected=list(self._period),
+                actual=[series.period_start, series.period_end],
+            )
+        entry = self._entry(index, series)
+        content = SeriesBlock(
+            entry, series.records, public_key=series.public_key, telegrams=series.telegrams, source=series.source
+        )
+        return self.builder.put(index, entry.pack(), content.to_bytes())
+
     def _entry(self, index: int, series: ImportedSeries) -> SeriesEntry:
         signed = series.kind == EntryKind.SIGNED_TELEGRAMS
         return SeriesEntry(
@@ -120,3 +147,20 @@ class ImportSession:
             build_series_tree(series.records, self.builder.series_key(index)).root,
             telegrams_evidence(series.telegrams) if signed else ZERO_DIGEST,
         )
+
+
+def _read(items: Sequence[ImportedItem]) -> list[ImportedFile | InputError]:
+    """The files, their signatures judged at once; what stops the reading of a key or a file stands in its place."""
+    keys = [_key_of(item.public_key) for item in items]
+    usable = [
+        (item.file, key) for item, key in zip(items, keys, strict=True) if not isinstance(key, MalformedPublicKey)
+    ]
+    files = iter(read_meter_files(usable))
+    return [key if isinstance(key, MalformedPublicKey) else next(files) for key in keys]
+
+
+def _key_of(text: str | None) -> MeterPublicKey | MalformedPublicKey | None:
+    try:
+        return None if text is None else parse_public_key(text)
+    except MalformedPublicKey as error:
+        return error

@@ -19,7 +19,7 @@ from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import MethodUnknown, SessionInvalid
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import MAX_TEXT, Identities
-from wattest.enclave.measured.imports import ImportSession
+from wattest.enclave.measured.imports import ImportedItem, ImportSession
 from wattest.enclave.measured.peer_service import PeerService, read_binding
 from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.schema import Fields
@@ -180,11 +180,9 @@ class Service:
         return {"order": session.order()}
 
     def _import_add(self, fields: Fields) -> dict[str, object]:
-        item = fields.uint("item", 32)
-        data = fields.blob("file", MAX_IMPORT_BYTES)
-        key = fields.optional("public_key", lambda name: fields.text(name, MAX_KEY_BYTES))
+        items = [_imported_item(inner) for inner in fields.maps("items", MAX_BLOCKS_PER_STEP)]
         fields.close()
-        return self._open(ImportSession).add(item, data, key)
+        return self._open(ImportSession).add(items)
 
     def _statement_begin(self, fields: Fields) -> dict[str, object]:
         channel, head, period = _job(fields)
@@ -269,6 +267,14 @@ class Service:
         if not isinstance(self._session, kind):
             raise SessionInvalid("no such job is open", hint="begin one first")
         return self._session
+
+
+def _imported_item(fields: Fields) -> ImportedItem:
+    item = fields.uint("item", 32)
+    data = fields.blob("file", MAX_IMPORT_BYTES)
+    key = fields.optional("public_key", lambda name: fields.text(name, MAX_KEY_BYTES))
+    fields.close()
+    return ImportedItem(item, data, key)
 
 
 def _job(fields: Fields) -> tuple[bytes, Head, tuple[int, int]]:

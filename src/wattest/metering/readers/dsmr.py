@@ -8,16 +8,23 @@ standard 2.2 to 5.0.2, e-MUCS P1 (Fluvius); docs/spec/meter-files.md
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache, partial
+from typing import TypeAlias
 
+import numpy as np
+
+from wattest.crypto import native
 from wattest.metering.meter import unsigned_pseudonym
 from wattest.metering.points import (
     NotImportable,
-    RegisterPoint,
+    PointColumns,
     chain,
+    register_column,
     span_records,
     whole_milliwatt_hours,
     whole_seconds,
@@ -30,11 +37,14 @@ from wattest.metering.reading import (
     MalformedMeterFile,
     MalformedValue,
     Reading,
+    Readings,
     SignatureVerdict,
     parse_decimal,
+    to_milliwatt_hours,
     worst_crc,
 )
 from wattest.metering.records import Records
+from wattest.units import U64_MAX
 
 MAX_TELEGRAM_BYTES = 65_536
 MAX_TELEGRAMS = 10_000
@@ -43,26 +53,32 @@ _END = re.compile(rb"^!([0-9A-Fa-f]{4})?[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
 _OBJECT = re.compile(r"(\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3}(?:\*\d{1,3})?)((?:\([^()]*\))+)", re.ASCII)
 _GROUP = re.compile(r"\(([^()]*)\)")
 _STAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([SW]?)", re.ASCII)
+_STAMP_LENGTHS = (12, 13)
 _VALUE = re.compile(r"(-?[0-9.]{1,40})\*([A-Za-z0-9]{1,8})", re.ASCII)
 _TELEGRAM_TIME = "0-0:1.0.0"
 _SERIALS = frozenset({"0-0:96.1.1", "0-0:96.1.0", "0-0:42.0.0", "1-0:0.0.0"})
 _LEGACY_GAS = re.compile(r"0-\d{1,3}:24\.3\.0", re.ASCII)
-_IMPORT = re.compile(r"1-\d{1,3}:1\.8\.(\d)", re.ASCII)
-_EXPORT = re.compile(r"1-\d{1,3}:2\.8\.(\d)", re.ASCII)
+_REGISTER = re.compile(r"1-\d{1,3}:([12])\.8\.(\d)", re.ASCII)
+_IMPORT, _EXPORT = "1", "2"
 
 
 class MalformedTelegram(MalformedMeterFile):
     """P1 bytes that are truncated, oversized, or hold no data object."""
 
 
+_Grown: TypeAlias = "array[int] | list[int]"
+_Value = tuple[str, Decimal, str, datetime | None]
+"""A data object's code, value, unit and time."""
+
+
 @dataclass(frozen=True, slots=True)
 class DsmrTelegram:
-    """One telegram: its readings, its own time, its meter, and what its checksum says."""
+    """One telegram: its values, its own time, its meter, and what its checksum says."""
 
     identification: str
     serial: str
     time: datetime | None
-    readings: tuple[Reading, ...]
+    values: tuple[_Value, ...] = field(repr=False)
     crc: CrcVerdict
     notes: tuple[str, ...]
 
@@ -74,10 +90,7 @@ def is_dsmr(data: bytes) -> bool:
 
 def crc16(data: bytes) -> int:
     """CRC-16/ARC: polynomial 0x8005 reflected, start and final value zero."""
-    crc = 0
-    for byte in data:
-        crc = (crc >> 8) ^ _TABLE[(crc ^ byte) & 0xFF]
-    return crc
+    return native.crc16(data)
 
 
 def split_telegrams(data: bytes) -> list[tuple[bytes, bytes | None]]:
@@ -140,29 +153,34 @@ def parse_telegram(body: bytes, digits: bytes | None) -> DsmrTelegram:
         notes = (*notes, f"{ignored} lines are no P1 data objects and were passed over")
     by_code = {code: groups for code, groups in objects if groups}
     time, sure = _stamp(by_code.get(_TELEGRAM_TIME, [""])[0])
-    readings: list[Reading] = []
+    values: list[_Value] = []
     for code, groups in objects:
-        found, certain = _readings(code, groups, time)
-        readings += found
+        found, certain = _values(code, groups, time)
+        values += found
         sure = sure and certain
     if not sure:
         notes = (*notes, "a time without the letter S or W was taken as Central European time by the rule of the EU")
     serial = next((by_code[code][0] for code in sorted(_SERIALS) if code in by_code and by_code[code][0]), "")
-    return DsmrTelegram(lines[0].strip(), serial, time, tuple(readings), crc, notes)
+    return DsmrTelegram(lines[0].strip(), serial, time, tuple(values), crc, notes)
 
 
 def read_dsmr(data: bytes) -> ImportedFile:
     """Read and judge a file of one or more telegrams; raises ``MalformedTelegram``."""
-    telegrams = [parse_telegram(body, digits) for body, digits in split_telegrams(data)]
-    crc = worst_crc(telegram.crc for telegram in telegrams)
+    bodies = split_telegrams(data)
+    registers = _Registers()
+    verdicts: set[CrcVerdict] = set()
     reasons = ["P1 telegrams carry no signature: nothing binds the values to a meter"]
-    for number, telegram in enumerate(telegrams, start=1):
-        prefix = f"telegram {number}: " if len(telegrams) > 1 else ""
+    for number, (body, digits) in enumerate(bodies, start=1):
+        telegram = parse_telegram(body, digits)
+        registers.add(telegram)
+        verdicts.add(telegram.crc)
+        prefix = f"telegram {number}: " if len(bodies) > 1 else ""
         reasons += [prefix + note for note in telegram.notes]
+    crc = worst_crc(verdicts)
     records: Records | None = None
     if crc is not CrcVerdict.FAILED:
         try:
-            records = _records(telegrams)
+            records = registers.records()
         except NotImportable as error:
             reasons.append(f"no interval records: {error.message}")
     return ImportedFile(
@@ -171,10 +189,17 @@ def read_dsmr(data: bytes) -> ImportedFile:
         crc=crc,
         billable=False,
         reasons=tuple(reasons),
-        readings=tuple(reading for telegram in telegrams for reading in telegram.readings),
+        readings=Readings(partial(_readings, data)),
         source=data,
         records=records,
     )
+
+
+def _readings(data: bytes) -> Iterator[Reading]:
+    """Every telegram's readings, made anew from the file's bytes."""
+    for body, digits in split_telegrams(data):
+        for code, value, unit, time in parse_telegram(body, digits).values:
+            yield Reading(code, value, unit, time)
 
 
 def _objects(lines: Sequence[str]) -> tuple[list[tuple[str, list[str]]], int]:
@@ -197,30 +222,30 @@ def _objects(lines: Sequence[str]) -> tuple[list[tuple[str, list[str]]], int]:
     return objects, ignored
 
 
-def _readings(code: str, groups: Sequence[str], telegram_time: datetime | None) -> tuple[list[Reading], bool]:
+def _values(code: str, groups: Sequence[str], telegram_time: datetime | None) -> tuple[list[_Value], bool]:
     """Every value with a unit, at the time that stands before it, else at the telegram's."""
-    if _LEGACY_GAS.fullmatch(code) and len(groups) >= 3:
+    if len(groups) >= 3 and _LEGACY_GAS.fullmatch(code):
         return _legacy_gas(groups)
-    found: list[Reading] = []
+    found: list[_Value] = []
     time, sure = telegram_time, True
     for group in groups:
-        if _STAMP.fullmatch(group):
+        if len(group) in _STAMP_LENGTHS and _STAMP.fullmatch(group):
             time, certain = _stamp(group)
             sure = sure and certain
             continue
         matched = _VALUE.fullmatch(group)
         if matched is not None:
-            found.append(Reading(code, _value(matched[1]), matched[2], time))
+            found.append((code, _value(matched[1]), matched[2], time))
     return found, sure
 
 
-def _legacy_gas(groups: Sequence[str]) -> tuple[list[Reading], bool]:
+def _legacy_gas(groups: Sequence[str]) -> tuple[list[_Value], bool]:
     """The profile of P1 2.2 and 3.0: (time)(status)(period)(count)(code)(unit)(value)."""
     time, sure = _stamp(groups[0])
     code, unit = groups[-3], groups[-2]
     if not re.fullmatch(r"\d{1,3}-\d{1,3}:[0-9.]{1,20}", code, re.ASCII) or not unit.isalnum():
         return [], True
-    return [Reading(code, _value(groups[-1]), unit, time)], sure
+    return [(code, _value(groups[-1]), unit, time)], sure
 
 
 def _value(text: str) -> Decimal:
@@ -255,42 +280,74 @@ def _last_sunday(year: int, month: int, hour: int) -> datetime:
     return last - timedelta(days=(last.weekday() + 1) % 7)
 
 
-def _records(telegrams: Sequence[DsmrTelegram]) -> Records:
-    if len({(telegram.identification, telegram.serial) for telegram in telegrams}) > 1:
-        raise NotImportable("the telegrams come from more than one meter", hint="import one file per meter")
-    points: list[RegisterPoint] = []
-    for telegram in telegrams:
-        imported, exported = _total(telegram.readings, _IMPORT), _total(telegram.readings, _EXPORT)
-        if imported is None:
-            raise NotImportable("a telegram shows no register of imported energy (1.8.x)")
-        points.append(RegisterPoint(whole_seconds(telegram.time), imported, exported or 0))
-    name = unsigned_pseudonym(f"{telegrams[0].identification}|{telegrams[0].serial}".encode())
-    records, _ = span_records(chain(points), name)
-    return records
+class _Registers:
+    """The registers of a file's telegrams in columns that grow by one element for each telegram."""
+
+    def __init__(self) -> None:
+        self._meters: set[tuple[str, str]] = set()
+        self._time_s = array("q")
+        self._imported: _Grown = array("Q")
+        self._exported: _Grown = array("Q")
+        self._trouble: NotImportable | None = None
+
+    def add(self, telegram: DsmrTelegram) -> None:
+        """Take the next telegram; what keeps it from being a point is kept for ``records``, the first such alone."""
+        self._meters.add((telegram.identification, telegram.serial))
+        if self._trouble is not None:
+            return
+        try:
+            imported, exported = _total(telegram.values, _IMPORT), _total(telegram.values, _EXPORT)
+            if imported is None:
+                raise NotImportable("a telegram shows no register of imported energy (1.8.x)")
+            self._time_s.append(whole_seconds(telegram.time))
+            self._imported = _with(self._imported, imported)
+            self._exported = _with(self._exported, exported or 0)
+        except NotImportable as error:
+            self._trouble = error
+
+    def records(self) -> Records:
+        """Device records of the whole file; raises ``NotImportable``."""
+        if len(self._meters) > 1:
+            raise NotImportable("the telegrams come from more than one meter", hint="import one file per meter")
+        if self._trouble is not None:
+            raise self._trouble
+        places = np.arange(len(self._time_s))
+        points = PointColumns(
+            np.asarray(self._time_s, dtype=np.int64),
+            register_column(self._imported),
+            register_column(self._exported),
+            np.zeros(places.shape[0], dtype=np.uint16),
+            places,
+        )
+        (identification, serial), *_ = self._meters
+        records, _ = span_records(points, chain(places), unsigned_pseudonym(f"{identification}|{serial}".encode()))
+        return records
 
 
-def _total(readings: Sequence[Reading], pattern: re.Pattern[str]) -> int | None:
+def _with(column: _Grown, total: int) -> _Grown:
+    """The column with one more register; a sum of tariffs may leave 64 bits, and then no record takes it."""
+    if total > U64_MAX and isinstance(column, array):
+        column = column.tolist()
+    column.append(total)
+    return column
+
+
+def _total(values: Sequence[_Value], group: str) -> int | None:
     """The register x.8.0 where it is shown, else the sum over the tariffs x.8.1 and up; None without either."""
     total: int | None = None
-    for reading in readings:
-        matched = pattern.fullmatch(reading.obis or "")
-        energy = reading.milliwatt_hours
-        if matched is None or energy is None:
+    for code, value, unit, _ in values:
+        way, tariff = _register(code)
+        energy = to_milliwatt_hours(value, unit) if way == group else None
+        if energy is None:
             continue
-        if matched[1] == "0":
+        if tariff == "0":
             return whole_milliwatt_hours(energy)
         total = (total or 0) + whole_milliwatt_hours(energy)
     return total
 
 
-def _table() -> tuple[int, ...]:
-    table: list[int] = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0xA001 if crc & 1 else 0)
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _table()
+@lru_cache(maxsize=1024)
+def _register(code: str) -> tuple[str, str]:
+    """Which way energy flows and at which tariff, for a code of total active energy; a file's codes repeat."""
+    matched = _REGISTER.fullmatch(code)
+    return ("", "") if matched is None else (matched[1], matched[2])

@@ -1,106 +1,53 @@
 """Interval CSV: tables of interval energies as portals and loggers export them, read by a column map.
 
-Decided here: how a table's columns become interval records, and what is objected to. Not decided here: time zones by
-name (the caller passes a ``tzinfo``) or how gaps are filled (``vee``); gaps and repetitions are named, never mended.
-docs/spec/meter-files.md
+Decided here: how a table's columns (``table``) become interval records, and what is objected to. Not decided here: time
+zones by name (the caller passes a ``tzinfo``) or how gaps are filled (``vee``); gaps and repetitions are named, never
+mended. Invariants: times and energies are columns of numbers from the cells on; a cell that the columns do not read is
+read by itself, and only that rule refuses one. docs/spec/meter-files.md
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from array import array
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wattest.metering.meter import unsigned_pseudonym
 from wattest.metering.points import whole_milliwatt_hours
+from wattest.metering.readers.table import MalformedTable, Table, TableOptions, is_table, open_table, parse_column_map
+from wattest.metering.readers.text_columns import counted, floored, unix_seconds
 from wattest.metering.reading import (
-    MAX_FILE_BYTES,
     MILLIWATT_HOURS_PER_UNIT,
     CrcVerdict,
     FileFormat,
     ImportedFile,
-    MalformedMeterFile,
     MalformedValue,
     Reading,
+    Readings,
     SignatureVerdict,
     parse_decimal,
     to_milliwatt_hours,
 )
-from wattest.metering.records import MAX_RECORDS, TIME_LIMIT_S, Records, ends, make_device_records
-from wattest.units import QUARTER_HOUR_S, U32_MAX, U64_MAX
+from wattest.metering.records import TIME_LIMIT_S, Records, ends, make_device_records
+from wattest.units import U32_MAX, U64_MAX
 
-ROLES = ("start", "end", "duration", "import", "export", "import_register", "export_register")
 _OBIS = {
     "import": "1-0:1.29.0",
     "export": "1-0:2.29.0",
     "import_register": "1-0:1.8.0",
     "export_register": "1-0:2.8.0",
 }
-_DELIMITERS = (";", "\t", ",", "|")
-_COLUMN_WITH_UNIT = re.compile(r"(import|export|import_register|export_register)_([km]?wh)", re.ASCII)
-_HEADER_UNITS = {"wh": "Wh", "kwh": "kWh", "mwh": None}  # "mwh" could be milli or mega: it is not guessed
+_POWERS = {unit: len(str(factor)) - 1 for unit, factor in MILLIWATT_HOURS_PER_UNIT.items()}  # factors are powers of ten
 _MAX_LISTED = 5
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can write
 
-
-class MalformedTable(MalformedMeterFile):
-    """A table whose columns, times or values cannot be read as intervals."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """How to read a table: ``columns`` maps a role to a header name, or to a column number
-    counted from 1 where it is digits only.
-
-    ``unit`` is the unit of every energy column; ``timezone`` applies to times without an offset and has no default:
-    an hour is too much to guess. ``duration_s`` is used when the table has neither end nor duration.
-    """
-
-    columns: dict[str, str] = field(default_factory=dict)
-    unit: str = "kWh"
-    decimal_comma: bool = False
-    timezone: tzinfo | None = None
-    time_format: str | None = None
-    duration_s: int = QUARTER_HOUR_S
-    delimiter: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    rows: list[list[str]]
-    columns: dict[str, int]
-    unit: str
-    first_line: int
-
-
-def parse_column_map(text: str) -> dict[str, str]:
-    """Read ``start=Time,import=Energy kWh``; a comma inside a name is written ``\\,``. Raises ``MalformedTable``."""
-    columns: dict[str, str] = {}
-    for part in re.split(r"(?<!\\),", text):
-        role, equals, name = part.replace("\\,", ",").partition("=")
-        role = role.strip()
-        if not equals or role not in ROLES or role in columns or not name.strip():
-            raise MalformedTable(
-                f"the column map has no part like role=name in {part.strip()!r}",
-                hint="roles are " + ", ".join(ROLES) + ", each at most once",
-            )
-        columns[role] = name.strip()
-    return columns
-
-
-def is_table(data: bytes) -> bool:
-    """Whether the first line looks like a table's: printable text with a delimiter."""
-    first = data[:4096].splitlines()[:1]
-    if not first or b"\x00" in data[:4096] or first[0].lstrip()[:1] in (b"{", b"[", b"<"):
-        return False
-    return any(delimiter.encode() in first[0] for delimiter in _DELIMITERS)
+_Seconds = NDArray[np.int64]
+_Energies = NDArray[np.uint64]
 
 
 def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
@@ -110,17 +57,11 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
     """
     if options.unit not in MILLIWATT_HOURS_PER_UNIT:
         raise MalformedTable("the unit is not one of energy", hint="mWh, Wh, kWh or MWh", actual=options.unit)
-    table = _open(data, options)
+    table = open_table(data, options)
     start, duration = _times(table, options)
-    readings: list[Reading] = []
-    energies: dict[str, list[int]] = {}
-    for role in ("import", "export", "import_register", "export_register"):
-        if role in table.columns:
-            energies[role], found = _energies(table, role, options, start, duration)
-            readings += found
+    energies = {role: _energies(table, role, options) for role in _OBIS if role in table.columns}
     if not energies:
         raise MalformedTable("the table has no column of energy", hint="map at least import= or export=")
-    readings.sort(key=lambda reading: reading.time or datetime.max.replace(tzinfo=UTC))
     records, reasons = _records(start, duration, energies, data)
     return ImportedFile(
         format=FileFormat.INTERVAL_CSV,
@@ -128,90 +69,59 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
         crc=CrcVerdict.NONE,
         billable=False,
         reasons=("a table carries no signature: nothing binds the values to a meter", *reasons),
-        readings=tuple(readings),
+        readings=Readings(partial(_readings, data, options)),
         source=data,
         records=records,
     )
 
 
-def _open(data: bytes, options: TableOptions) -> _Table:
-    if len(data) > MAX_FILE_BYTES:
-        raise MalformedTable("a table is larger than 16 MiB", actual=len(data))
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MalformedTable("the table is not UTF-8 text", hint="save it as UTF-8") from error
-    first = text.split("\n", 1)[0]
-    delimiter = options.delimiter or max(_DELIMITERS, key=lambda mark: (first.count(mark), -_DELIMITERS.index(mark)))
-    try:
-        cells = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        filled = (row for row in cells if any(cell.strip() for cell in row))
-        rows = list(itertools.islice(filled, MAX_RECORDS + 2))  # one too many shows that there are more
-    except csv.Error as error:
-        raise MalformedTable(f"the table is not CSV: {error}") from error
-    if not rows or len(rows) > MAX_RECORDS + 1:
-        raise MalformedTable("a table has 1 to 100,000 rows", hint="split it by time")
-    header = [cell.strip() for cell in rows[0]]
-    unit = options.unit
-    if options.columns:
-        columns, by_name = _mapped(options.columns, header)
+def _readings(data: bytes, options: TableOptions) -> list[Reading]:
+    """The readings of a table that was read before, made anew from its cells, in order of time."""
+    table = open_table(data, options)
+    start, duration = _times(table, options)
+    found: list[Reading] = []
+    for role, obis in _OBIS.items():
+        if role not in table.columns:
+            continue
+        moments = (start + duration if role.endswith("register") else start).tolist()
+        for number, (moment, cell) in enumerate(zip(moments, table.cells(role), strict=True), start=table.first_line):
+            value = _decimal(cell, options, number)
+            found.append(Reading(obis, value, table.unit, datetime.fromtimestamp(moment, UTC)))
+    found.sort(key=lambda reading: reading.time or datetime.max.replace(tzinfo=UTC))
+    return found
+
+
+def _times(table: Table, options: TableOptions) -> tuple[_Seconds, _Seconds]:
+    """Where each interval starts and how many seconds it lasts."""
+    found = _whole_times(table, options)
+    return _single_times(table, options) if found is None else found
+
+
+def _whole_times(table: Table, options: TableOptions) -> tuple[_Seconds, _Seconds] | None:
+    """The same from whole columns; None where a cell is not plain enough, or wrong."""
+    if options.time_format:
+        return None
+    start = unix_seconds(table.cells("start"))
+    if start is None:
+        return None
+    if "duration" in table.columns:
+        duration, plain = counted(table.cells("duration"))
+        if not bool(plain.all()):
+            return None
+    elif "end" in table.columns:
+        end = unix_seconds(table.cells("end"))
+        if end is None or bool((end < 0).any()):
+            return None
+        duration = end - start
     else:
-        columns, unit = _own_header(header, unit)
-        by_name = True
-    width = max(columns.values()) + 1
-    body = rows[1:] if by_name or not any(cell[:1].isdigit() for cell in header) else rows
-    first_line = 2 if body is not rows else 1
-    if not body:
-        raise MalformedTable("the table has a header and no row")
-    for number, row in enumerate(body, start=first_line):
-        if len(row) < width:
-            raise MalformedTable(f"row {number} has too few columns", hint="it may be truncated", expected=width)
-    return _Table(body, columns, unit, first_line)
+        duration = np.full(start.shape[0], options.duration_s)
+    sound = (start >= 0) & (duration > 0) & (duration <= U32_MAX) & (start + duration <= _LAST_SECOND)
+    return (start, duration) if bool(sound.all()) else None
 
 
-def _mapped(wanted: dict[str, str], header: Sequence[str]) -> tuple[dict[str, int], bool]:
-    columns: dict[str, int] = {}
-    by_name = False
-    for role, name in wanted.items():
-        if name.isascii() and name.isdigit():
-            if not 1 <= int(name[:6]) <= len(header):
-                raise MalformedTable(f"the table has no column number {name[:6]} for {role}", actual=len(header))
-            columns[role] = int(name[:6]) - 1
-        elif name in header:
-            columns[role] = header.index(name)
-            by_name = True
-        else:
-            raise MalformedTable(
-                f"the table has no column {name!r} for {role}", hint="columns: " + ", ".join(header)[:200]
-            )
-    if "start" not in columns:
-        raise MalformedTable("the column map names no start", hint="add start=NAME")
-    return columns, by_name
-
-
-def _own_header(header: Sequence[str], unit: str) -> tuple[dict[str, int], str]:
-    """Our own header names, such as start,duration,import_kwh,export_kwh."""
-    columns: dict[str, int] = {}
-    units: set[str] = set()
-    for index, name in enumerate(header):
-        lowered = name.lower()
-        matched = _COLUMN_WITH_UNIT.fullmatch(lowered)
-        if matched is not None and (found := _HEADER_UNITS[matched[2]]) is not None:
-            columns[matched[1]] = index
-            units.add(found)
-        elif lowered in ROLES:
-            columns[lowered] = index
-    if "start" not in columns or len(units) > 1:
-        raise MalformedTable(
-            "the table's columns are not known",
-            hint="name them: --columns 'start=Time,import=Energy'; columns: " + ", ".join(header)[:200],
-        )
-    return columns, units.pop() if units else unit
-
-
-def _times(table: _Table, options: TableOptions) -> tuple[list[int], list[int]]:
-    start: list[int] = []
-    duration: list[int] = []
+def _single_times(table: Table, options: TableOptions) -> tuple[_Seconds, _Seconds]:
+    """The same row by row, each time in whatever form; raises ``MalformedTable`` for the first row that has none."""
+    starts, durations = array("q"), array("q")
     before: int | None = None
     for number, row in enumerate(table.rows, start=table.first_line):
         begun = _time(row[table.columns["start"]], options, before, number)
@@ -225,10 +135,10 @@ def _times(table: _Table, options: TableOptions) -> tuple[list[int], list[int]]:
             raise MalformedTable(f"row {number}: an interval lasts 1 s or longer", row=number, actual=length)
         if begun + length > _LAST_SECOND:
             raise MalformedTable(f"row {number}: the time is out of range", row=number)
-        start.append(begun)
-        duration.append(length)
+        starts.append(begun)
+        durations.append(length)
         before = begun
-    return start, duration
+    return np.asarray(starts, dtype=np.int64), np.asarray(durations, dtype=np.int64)
 
 
 def _time(text: str, options: TableOptions, before: int | None, row: int) -> int:
@@ -274,28 +184,29 @@ def _localised(moment: datetime, zone: tzinfo, before: int | None, row: int) -> 
         raise MalformedTable(f"row {row}: the time is out of range", row=row) from error
 
 
-def _energies(
-    table: _Table, role: str, options: TableOptions, start: Sequence[int], duration: Sequence[int]
-) -> tuple[list[int], list[Reading]]:
-    index = table.columns[role]
-    whole: list[int] = []
-    readings: list[Reading] = []
-    for offset, row in enumerate(table.rows):
+def _energies(table: Table, role: str, options: TableOptions) -> _Energies:
+    """One column of energies, floored to whole milliwatt-hours; the first row that has none is refused."""
+    cells = table.cells(role)
+    written = [_without_comma(cell) for cell in cells] if options.decimal_comma else cells
+    whole, plain = floored(written, _POWERS[table.unit])
+    for offset in np.flatnonzero(~plain).tolist():
         number = offset + table.first_line
-        value = _decimal(row[index], options, number)
-        energy = to_milliwatt_hours(value, table.unit)
+        energy = to_milliwatt_hours(_decimal(table.rows[offset][table.columns[role]], options, number), table.unit)
         if energy is None or not 0 <= energy <= U64_MAX:
             raise MalformedTable(f"row {number}: energy is negative or out of range", row=number)
-        whole.append(whole_milliwatt_hours(energy))
-        moment = start[offset] + (duration[offset] if role.endswith("register") else 0)
-        readings.append(Reading(_OBIS[role], value, table.unit, datetime.fromtimestamp(moment, UTC)))
-    return whole, readings
+        whole[offset] = whole_milliwatt_hours(energy)
+    return whole
+
+
+def _without_comma(cell: str) -> str:
+    """A number with a comma before its decimals as one with a point."""
+    return cell.replace(".", "").replace(",", ".") if "," in cell else cell
 
 
 def _decimal(text: str, options: TableOptions, row: int) -> Decimal:
     cell = text.strip()
     if options.decimal_comma:
-        cell = cell.replace(".", "").replace(",", ".") if "," in cell else cell
+        cell = _without_comma(cell)
     try:
         return parse_decimal(cell)
     except MalformedValue as error:
@@ -311,28 +222,28 @@ def _integer(text: str, row: int) -> int:
 
 
 def _records(
-    start: Sequence[int], duration: Sequence[int], energies: dict[str, list[int]], data: bytes
+    start: _Seconds, duration: _Seconds, energies: dict[str, _Energies], data: bytes
 ) -> tuple[Records | None, list[str]]:
     """Device records in order of time; a missing register is the running total from the file's first interval."""
-    order = np.argsort(np.asarray(start, dtype=np.int64), kind="stable")
+    order = np.argsort(start, kind="stable")
     reasons = [] if bool((np.diff(order) > 0).all()) else ["the rows are not in order of time; they were sorted"]
-    count = len(start)
-    columns: dict[str, list[int]] = {}
+    columns: dict[str, _Energies] = {}
+    wrapped = False
     for role in ("import", "export"):
-        column = energies.get(role, [0] * count)
-        columns[role] = [column[index] for index in order]
+        columns[role] = energies[role][order] if role in energies else np.zeros(start.shape[0], dtype=np.uint64)
         register = energies.get(f"{role}_register")
-        if register is None:
-            total = 0
-            columns[f"{role}_register"] = [total := total + energy for energy in columns[role]]
-        else:
-            columns[f"{role}_register"] = [register[index] for index in order]
-    if max(columns["import_register"][-1], columns["export_register"][-1]) > U64_MAX:
+        if register is not None:
+            columns[f"{role}_register"] = register[order]
+            continue
+        total = np.cumsum(columns[role], dtype=np.uint64)
+        wrapped |= bool((total < columns[role]).any())  # a sum of two that leaves 64 bits is less than each
+        columns[f"{role}_register"] = total
+    if wrapped:
         return None, [*reasons, "the running total leaves 64 bits"]
     records = make_device_records(
         unsigned_pseudonym(data[:4096]),
-        start=[start[index] for index in order],
-        duration_s=[duration[index] for index in order],
+        start=start[order],
+        duration_s=duration[order],
         import_register=columns["import_register"],
         export_register=columns["export_register"],
         import_milliwatt_hours=columns["import"],
@@ -347,3 +258,6 @@ def _records(
         if len(found) > _MAX_LISTED:
             reasons.append(f"and {len(found) - _MAX_LISTED} more like it ({what})")
     return (None if len(overlaps) else records), reasons
+
+
+__all__ = ["MalformedTable", "TableOptions", "is_table", "parse_column_map", "read_interval_csv"]

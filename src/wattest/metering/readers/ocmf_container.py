@@ -13,9 +13,9 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree as XmlTree
 
-from wattest.metering.readers.ocmf import MalformedOcmf, read_ocmf
+from wattest.metering.readers.ocmf import MalformedOcmf, OpenedOcmf
 from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey, parse_public_key
-from wattest.metering.reading import ImportedFile, SignatureVerdict
+from wattest.metering.reading import ImportedFile, SignatureVerdict, worst_signature
 
 MAX_CONTAINER_RECORDS = 10_000
 _START = re.compile(rb"\s*<(?:\?xml|[A-Za-z])")
@@ -32,6 +32,12 @@ def read_container(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
     Without ``key`` the verdict is ``unchecked``, or ``invalid`` when not even the file's own key fits. Raises
     ``MalformedOcmf``.
     """
+    opened, own_keys = open_container(data)
+    return _self_consistent(opened, own_keys) if key is None else opened.report(opened.judge(key))
+
+
+def open_container(data: bytes) -> tuple[OpenedOcmf, set[str]]:
+    """The records of an XML container, opened, and the texts of the keys beside them; raises ``MalformedOcmf``."""
     if re.search(rb"<!(?!--|\[CDATA\[)", data):
         raise MalformedOcmf("the container declares a document type or entity", hint="no meter file needs one")
     try:
@@ -49,25 +55,22 @@ def read_container(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
             own_keys.add(text)
     if not records or len(records) > MAX_CONTAINER_RECORDS:
         raise MalformedOcmf("the container holds 1 to 10,000 records", actual=len(records))
-    joined = b"\n".join(records)
-    if key is not None:
-        return replace(read_ocmf(joined, key), source=data)
-    return _self_consistent(joined, own_keys, data)
+    return OpenedOcmf.of(b"\n".join(records), data), own_keys
 
 
-def _self_consistent(joined: bytes, own_keys: set[str], data: bytes) -> ImportedFile:
-    unchecked = read_ocmf(joined, None)
+def _self_consistent(opened: OpenedOcmf, own_keys: set[str]) -> ImportedFile:
     remark = "the container holds no single public key of its own"
     if len(own_keys) == 1:
         try:
-            judged = read_ocmf(joined, parse_public_key(next(iter(own_keys))))
+            judged = opened.judge(parse_public_key(next(iter(own_keys))))
         except MalformedPublicKey as error:
             remark = f"the container's own key cannot be read: {error.message}"
         else:
-            if judged.signature is SignatureVerdict.INVALID:
-                return replace(judged, source=data)
+            if worst_signature(verdict.signature for verdict in judged) is SignatureVerdict.INVALID:
+                return opened.report(judged)
             remark = "the signature fits the key inside the file, which proves nothing about the meter"
-    return replace(unchecked, source=data, reasons=(*unchecked.reasons, remark))
+    unchecked = opened.report(opened.judge(None))
+    return replace(unchecked, reasons=(*unchecked.reasons, remark))
 
 
 def _decoded(text: str, encoding: str) -> bytes:

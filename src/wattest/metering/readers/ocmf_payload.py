@@ -1,20 +1,23 @@
 """The payload of an OCMF record: who measured what, when, and in which state.
 
 Decided here: how payload fields are read, inherited and judged for billing. Not decided here: whether the payload is
-what was signed (``ocmf``): these functions read values and never write the payload again. OCMF 0.1 to 1.4, "Payload
-Data Section".
+what was signed (``ocmf``): these functions read values and never write the payload again. A payload is read in one of
+two ways by the same rules: into columns (``take_payload``, for records), or into objects (``parse_payload``, to show).
+OCMF 0.1 to 1.4, "Payload Data Section".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from wattest.crypto import json_text
-from wattest.metering.reading import MalformedMeterFile, Reading, check_decimal, parse_decimal
+from wattest.metering.readers.ocmf_rows import NO_TIME, OcmfRows, reading_quality
+from wattest.metering.reading import MalformedMeterFile, Reading, check_decimal, parse_decimal, to_milliwatt_hours
 
 MAX_READINGS_PER_RECORD = 10_000
 BEGIN = "B"
@@ -26,6 +29,11 @@ _PAGE = re.compile(r"([A-Za-z])(\d{1,18})", re.ASCII)
 _OBIS = re.compile(
     r"(?:[0-9A-Za-z]{1,3}-[0-9A-Za-z]{1,3}:)?([0-9A-Za-z]{1,3})\.0?8\.[0-9A-Za-z]{1,3}(?:[.*][0-9A-Za-z]{1,3})?"
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MINUTES = 24 * 60
+_MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _INHERITED = ("TM", "TX", "RI", "RU", "RT", "EF", "ST")  # omitted where equal to the reading before
 _STATUS = {
     "N": "the meter was not present",
@@ -66,60 +74,30 @@ class OcmfReading:
             return None
         return Reading(self.obis, self.value, self.unit, self.time, self.status)
 
-    def direction(self) -> str | None:
-        """``import`` or ``export`` for a register of total active energy, else None."""
-        matched = _OBIS.fullmatch(self.obis or "")
-        if matched is None:
-            return None
-        group = matched[1].upper().lstrip("0")
-        if group in ("1", "98", "B0", "B1", "B2", "B3"):  # 98: OCMF before 1.0
-            return "import"
-        return "export" if group == "2" or group in ("C0", "C1", "C2", "C3") else None
-
 
 @dataclass(frozen=True, slots=True)
-class OcmfPayload:
-    """What one signed payload says; ``serials`` are meter serial and gateway serial."""
+class PayloadHead:
+    """What one signed payload says beside its readings; ``serials`` are meter serial and gateway serial.
+
+    ``objections`` say why it must not be billed, ``remarks`` what a reader should know beside that.
+    """
 
     page_context: str | None
     page: int | None
     serials: tuple[str, str]
-    user_level: str | None
-    readings: tuple[OcmfReading, ...]
+    objections: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
-    def objections(self) -> list[str]:
-        """Why this payload must not be billed, in words; empty when nothing speaks against it."""
-        found: list[str] = []
-        for index, reading in enumerate(self.readings):
-            where = f"reading {index + 1}"
-            if reading.status != "G":
-                meaning = _STATUS.get(reading.status or "", "no known meter status")
-                found.append(f"{where}: status {reading.status}: {meaning}")
-            if "E" in reading.error_flags:
-                found.append(f"{where}: error flag E: energy is not usable for billing")
-            if "t" in reading.error_flags:
-                found.append(f"{where}: error flag t: time is not usable for billing")
-            if reading.error_flags.strip("Et"):
-                found.append(f"{where}: unknown error flags {reading.error_flags!r}")
-            if reading.transaction == "X":
-                found.append(f"{where}: an exception during charging makes time or energy unusable from here on")
-            energy = reading.to_reading()
-            if energy is not None and (energy.milliwatt_hours or 0) < 0:
-                found.append(f"{where}: negative energy")
-        if self.user_level in _USER_ERRORS:
-            found.append(f"user assignment failed: {self.user_level}")
-        if not any(reading.value is not None for reading in self.readings):
-            found.append("no reading has a value")
-        return found
 
-    def remarks(self) -> list[str]:
-        """What a reader should know that does not forbid billing."""
-        found = []
-        if any(reading.time_status == "U" for reading in self.readings):
-            found.append("the clock was not synchronised (time status U)")
-        if any(reading.time is None for reading in self.readings):
-            found.append("a reading has no usable time")
-        return found
+def direction(obis: str | None) -> str | None:
+    """``import`` or ``export`` for a register of total active energy, else None."""
+    matched = _OBIS.fullmatch(obis or "")
+    if matched is None:
+        return None
+    group = matched[1].upper().lstrip("0")
+    if group in ("1", "98", "B0", "B1", "B2", "B3"):  # 98: OCMF before 1.0
+        return "import"
+    return "export" if group == "2" or group in ("C0", "C1", "C2", "C3") else None
 
 
 def load_json(data: bytes, what: str) -> dict[str, Any]:
@@ -147,75 +125,136 @@ def load_json(data: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def parse_payload(signed: bytes) -> OcmfPayload:
-    """Read the payload section's bytes; raises ``MalformedOcmf`` or ``MalformedValue``."""
-    fields = load_json(signed, "payload")
+def parse_payload(signed: bytes) -> tuple[OcmfReading, ...]:
+    """The readings of a payload section as objects; raises ``MalformedOcmf`` or ``MalformedValue``."""
+    return tuple(
+        OcmfReading(
+            time=None if time_us == NO_TIME else _EPOCH + time_us * _MICROSECOND,
+            time_status=time_status,
+            transaction=_text(fields["TX"]) or None,
+            value=value,
+            obis=_text(fields["RI"]),
+            unit=_text(fields["RU"]),
+            error_flags=_text(fields["EF"]) or "",
+            status=_text(fields["ST"]) or None,
+        )
+        for fields, value, time_us, time_status in _readings(load_json(signed, "payload"))
+    )
+
+
+def take_payload(signed: bytes, rows: OcmfRows, telegram: int) -> PayloadHead:
+    """Read a payload section into ``rows``; raises ``MalformedOcmf`` or ``MalformedValue``, and then takes nothing."""
+    payload = load_json(signed, "payload")
+    begun = len(rows)
+    objections: list[str] = []
+    synchronised = timed = True
+    valued = False
+    try:
+        for number, (fields, value, time_us, time_status) in enumerate(_readings(payload), start=1):
+            transaction, status = _text(fields["TX"]) or None, _text(fields["ST"]) or None
+            error_flags = _text(fields["EF"]) or ""
+            energy = None if value is None else to_milliwatt_hours(value, _text(fields["RU"]))
+            quality = reading_quality(status, error_flags, transaction, time_status)
+            rows.append(telegram, time_us, transaction, _text(fields["RI"]), energy, quality)
+            if status != "G" or error_flags or transaction == "X" or (energy is not None and energy < 0):
+                objections += _objections(number, status, error_flags, transaction, energy)
+            synchronised &= time_status != "U"
+            timed &= time_us != NO_TIME
+            valued |= value is not None
+    except MalformedMeterFile:
+        rows.drop_from(begun)
+        raise
+    level = _text(payload.get("IL"))
+    if level in _USER_ERRORS:
+        objections.append(f"user assignment failed: {level}")
+    if not valued:
+        objections.append("no reading has a value")
+    remarks = [] if synchronised else ["the clock was not synchronised (time status U)"]
+    if not timed:
+        remarks.append("a reading has no usable time")
     page_context, page = None, None
-    matched = _PAGE.fullmatch(_text(fields.get("PG")) or "")
+    matched = _PAGE.fullmatch(_text(payload.get("PG")) or "")
     if matched is not None:
         page_context, page = matched[1].upper(), int(matched[2])
-    rows = fields.get("RD")
+    serials = (_text(payload.get("MS")) or "", _text(payload.get("GS")) or "")
+    return PayloadHead(page_context, page, serials, tuple(objections), tuple(remarks))
+
+
+def _objections(
+    number: int, status: str | None, error_flags: str, transaction: str | None, energy: Decimal | None
+) -> list[str]:
+    """Why one reading must not be billed, in words."""
+    where = f"reading {number}"
+    found: list[str] = []
+    if status != "G":
+        found.append(f"{where}: status {status}: {_STATUS.get(status or '', 'no known meter status')}")
+    if "E" in error_flags:
+        found.append(f"{where}: error flag E: energy is not usable for billing")
+    if "t" in error_flags:
+        found.append(f"{where}: error flag t: time is not usable for billing")
+    if error_flags.strip("Et"):
+        found.append(f"{where}: unknown error flags {error_flags!r}")
+    if transaction == "X":
+        found.append(f"{where}: an exception during charging makes time or energy unusable from here on")
+    if energy is not None and energy < 0:
+        found.append(f"{where}: negative energy")
+    return found
+
+
+def _readings(payload: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Decimal | None, int, str | None]]:
+    """For each element of ``RD`` its fields with inherited ones filled in, its value, time and time status."""
+    rows = payload.get("RD")
     if not isinstance(rows, list) or not rows or len(rows) > MAX_READINGS_PER_RECORD:
         raise MalformedOcmf("RD is not an array of 1 to 10,000 readings", hint="this record holds no reading")
-    readings: list[OcmfReading] = []
     before: dict[str, Any] = {}
     for row in rows:
         if not isinstance(row, dict):
             raise MalformedOcmf("an element of RD is not an object")
         before = {name: row.get(name, before.get(name)) for name in _INHERITED}
-        readings.append(_reading(before, row.get("RV")))
-    serials = (_text(fields.get("MS")) or "", _text(fields.get("GS")) or "")
-    return OcmfPayload(page_context, page, serials, _text(fields.get("IL")), tuple(readings))
+        value = _value(row.get("RV"))
+        yield before, value, *_instant(before["TM"])
 
 
-def _reading(fields: dict[str, Any], raw_value: object) -> OcmfReading:
-    if raw_value is None or raw_value == "":
-        value = None
-    elif isinstance(raw_value, Decimal):
-        value = check_decimal(raw_value)
-    elif isinstance(raw_value, str):
-        value = parse_decimal(raw_value)
-    else:
-        raise MalformedOcmf("RV is neither a number nor a string")
-    time, time_status = _time(fields["TM"])
-    return OcmfReading(
-        time=time,
-        time_status=time_status,
-        transaction=_text(fields["TX"]) or None,
-        value=value,
-        obis=_text(fields["RI"]),
-        unit=_text(fields["RU"]),
-        error_flags=_text(fields["EF"]) or "",
-        status=_text(fields["ST"]) or None,
-    )
+def _value(raw: object) -> Decimal | None:
+    if raw is None or raw == "":
+        return None
+    if isinstance(raw, Decimal):
+        return check_decimal(raw)
+    if isinstance(raw, str):
+        return parse_decimal(raw)
+    raise MalformedOcmf("RV is neither a number nor a string")
 
 
-def _time(raw: object) -> tuple[datetime | None, str | None]:
+def _instant(raw: object) -> tuple[int, str | None]:
+    """Unix microseconds, ``NO_TIME`` where there is no time or no zone, and the status letter behind it."""
     matched = _TIME.fullmatch(raw.strip()) if isinstance(raw, str) and len(raw) < 64 else None
     if matched is None:
         if raw is None:
-            return None, None
+            return NO_TIME, None
         raise MalformedOcmf("TM is not a time of the form 2018-07-24T13:22:04,000+0200 S")
     zone, status = matched[8], matched[9]
     if zone is None:
-        return None, status
-    offset = timedelta(0)
+        return NO_TIME, status
+    minutes = 0
     if zone != "Z":
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-        offset = timedelta(minutes=-minutes if zone[0] == "-" else minutes)
+        minutes = -minutes if zone[0] == "-" else minutes
     try:
         micro = int((matched[7] or "0")[:6].ljust(6, "0"))
         year, month, day, hour, minute, second = (int(part) for part in matched.groups()[:6])
-        local = datetime(year, month, day, hour, minute, second, micro, timezone(offset))
-        return local.astimezone(UTC), status
-    except (ValueError, OverflowError) as error:
+        local = datetime(year, month, day, hour, minute, second, micro, UTC)
+    except ValueError as error:
         raise MalformedOcmf("TM names a time that does not exist") from error
+    instant = (local - _EPOCH) // _MICROSECOND - minutes * 60_000_000
+    if abs(minutes) >= _DAY_MINUTES or not _FIRST_US <= instant <= _LAST_US:
+        raise MalformedOcmf("TM names a time that does not exist")
+    return instant, status
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    return value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else None
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, Decimal) else None
 
 
 def _number(text: str) -> Decimal:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -23,6 +24,7 @@ from wattest.metering.readers import secp192k1
 from wattest.metering.readers.public_key import Curve, MeterPublicKey
 
 MAX_SIGNATURE_TEXT = 2048
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "256": hashes.SHA256,
     "384": hashes.SHA384,
@@ -51,24 +53,29 @@ class DecodedSignature:
     notes: tuple[str, ...] = ()
 
 
-def decode_text(text: str, encoding: str) -> list[tuple[bytes, tuple[str, ...]]]:
-    """Every reading of ``text`` as bytes, the declared encoding (hex or base64) first; empty when there is none."""
+def decode_text(text: str, encoding: str) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    """Every reading of ``text`` as bytes, the declared encoding (hex or base64) first; none when there is none."""
     if len(text) > MAX_SIGNATURE_TEXT:
         raise MalformedSignature("the signature's text is too long", actual=len(text))
-    body = re.sub(r"[\s:]", "", text)
-    found: list[tuple[str, bytes]] = []
-    if re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", body):
-        found.append(("hex", bytes.fromhex(body)))
+    body = text if text.isalnum() else re.sub(r"[\s:]", "", text)
+    ways = ("base64", "hex") if encoding == "base64" else ("hex", "base64")
+    for name in ways:
+        data = _decoded(body, name)
+        if data is not None:
+            yield (
+                data,
+                () if name == encoding else (f"the signature is encoded in {name}, not in {encoding} as declared",),
+            )
+
+
+def _decoded(body: str, encoding: str) -> bytes | None:
+    if encoding == "hex":
+        return bytes.fromhex(body) if _HEX.fullmatch(body) else None
     try:
         standard = body.replace("-", "+").replace("_", "/").rstrip("=")
-        found.append(("base64", base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)))
+        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
-        pass
-    found.sort(key=lambda item: item[0] != encoding)
-    return [
-        (data, () if name == encoding else (f"the signature is encoded in {name}, not in {encoding} as declared",))
-        for name, data in found
-    ]
+        return None
 
 
 def parse_signature(data: bytes, curve: Curve) -> DecodedSignature:
