@@ -56,7 +56,7 @@ class BatchTrees:
         DatabaseFailed.
         """
         header = batch.header
-        found = store.entry(batch.channel, batch.sequence, position)
+        found = store.entry_rows.one(batch.channel, batch.sequence, position)
         if header is None or found is None:
             return None
         payload, salt = found
@@ -86,7 +86,7 @@ class BatchTrees:
         temporary.unlink(missing_ok=True)  # what a killed process of this number left
         try:
             tree = StoredTree.create(temporary)
-            for payloads, salts in store.entry_runs(batch.channel, batch.sequence, RUN_ENTRIES):
+            for payloads, salts in store.entry_rows.runs(batch.channel, batch.sequence, RUN_ENTRIES):
                 tree.append(payloads, ENTRY_BYTES, salts)
             if tree.size == 0 or tree.root != root:
                 raise BatchEntryAltered(

@@ -21,6 +21,7 @@ from wattest.crypto.hashing import sha256
 from wattest.errors import ProtocolError, VerificationError
 from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
+from wattest.node.entry_rows import EntryRows
 from wattest.node.faults import FaultPoints
 from wattest.node.key_store import KEY_TABLES, KeyStore
 from wattest.protocol.batch import BatchRecord
@@ -103,6 +104,7 @@ class OperatorStore:
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = Cursors(self.database)
         self.keys = KeyStore(self.database)
+        self.entry_rows = EntryRows(self.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -346,34 +348,6 @@ class OperatorStore:
             "SELECT payload, salt FROM entry WHERE channel = ? AND sequence = ? ORDER BY position", channel, sequence
         )
         return [row[0] for row in rows], [row[1] for row in rows]
-
-    def entry(self, channel: bytes, sequence: int, position: int) -> tuple[bytes, bytes] | None:
-        """Payload and salt of one entry, None where the batch has no such."""
-        rows: list[Any] = self.database.rows(
-            "SELECT payload, salt FROM entry WHERE channel = ? AND sequence = ? AND position = ?",
-            channel,
-            sequence,
-            position,
-        )
-        return rows[0] if rows else None
-
-    def entry_runs(self, channel: bytes, sequence: int, count: int) -> Iterator[tuple[bytes, bytes]]:
-        """Payloads and salts of a batch's entries, each back to back, ``count`` entries at a time."""
-        first = 0
-        while True:
-            rows: list[Any] = self.database.rows(
-                "SELECT payload, salt FROM entry WHERE channel = ? AND sequence = ? AND position >= ?"
-                " ORDER BY position LIMIT ?",
-                channel,
-                sequence,
-                first,
-                count,
-            )
-            if rows:
-                yield b"".join(row[0] for row in rows), b"".join(row[1] for row in rows)
-            if len(rows) < count:
-                return
-            first += count
 
     def roster(self, channel: bytes, sequence: int) -> bytes:
         """SHA-256 of each entry's meter key, 32 bytes each, back to back; empty in an open channel."""
