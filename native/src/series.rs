@@ -30,7 +30,7 @@ fn verify_signatures<'py>(
     messages: Buffer,
     ends: Buffer,
     signatures: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let threads = settings::threads(py, threads)?;
     let algorithm = match algorithm {
@@ -51,7 +51,7 @@ fn open_device_blocks<'py>(
     py: Python<'py>,
     blocks: Buffer,
     ends: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (threads, ends) = (settings::threads(py, threads)?, places(py, &ends)?);
     let rows =
@@ -93,7 +93,7 @@ fn seal_series<'py>(
     names: Buffer,
     series_keys: Buffer,
     expected: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
     let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);
     let count = names.len() / 32;
@@ -131,7 +131,7 @@ fn wrap_series_keys<'py>(
     readers: Buffer,
     names: Buffer,
     series_keys: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<(Bound<'py, PyBytes>, Option<usize>)> {
     let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);
     let count = readers.len() / 32;

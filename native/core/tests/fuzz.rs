@@ -79,7 +79,7 @@ fn buffers_widths_and_counts() {
         let mut out = vec![[0; 32]; random.below(60)];
         let _ = leaves.hash(random.below(60), &mut out);
         let mut growing = Growing::default();
-        let _ = growing.append(simd, &leaves, awkward(random).min(100_000));
+        let _ = growing.append(simd, &leaves, awkward(random).min(100_000), threads);
         let _ = tree::build_sha256(&payloads, width, &mut nodes);
     });
 }
@@ -144,7 +144,7 @@ fn stored_trees_of_any_bytes() {
         let count = random.below(70);
         let columns = Columns::random(random, 8, count);
         let mut made = Stored::create(&path).expect("a new file");
-        made.append(simd, &columns.flat(simd), count as u64).expect("room");
+        made.append(simd, &columns.flat(simd), count as u64, 2).expect("room");
         made.commit().expect("a disk");
         drop(made);
         let mut bytes = std::fs::read(&path).expect("the file");
@@ -171,7 +171,7 @@ fn stored_trees_of_any_bytes() {
         }
         let _ = found.prove(simd, &[awkward(random)]);
         let more = Columns::random(random, 8, 3);
-        if found.append(simd, &more.flat(simd), 3).is_ok() {
+        if found.append(simd, &more.flat(simd), 3, 1).is_ok() {
             let _ = found.commit();
         }
     });

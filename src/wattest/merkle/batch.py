@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 from wattest.crypto import native
 from wattest.merkle.errors import ProofMalformed, TreeInputInvalid, refusal
 from wattest.merkle.hashes import HASH_BYTES
-from wattest.merkle.proofs import InclusionProof
+from wattest.merkle.proofs import made_inclusion
 from wattest.units import U64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typing_extensions import Buffer
+
+    from wattest.merkle.proofs import InclusionProof
 
 PROOFS_MAX = 2**20
 INDEX_BYTES = 8
@@ -69,8 +71,7 @@ class ProofBatch:
             stop = start + native.batch_node_count(self.indices[position : position + 1], self.size)
         except native.Fault as fault:
             raise refusal(fault) from None
-        path = tuple(self.nodes[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(start, stop))
-        return InclusionProof(self.indices[position], self.size, path)
+        return made_inclusion(self.indices[position], self.size, self.nodes[start * HASH_BYTES : stop * HASH_BYTES])
 
 
 @dataclass(frozen=True, slots=True)

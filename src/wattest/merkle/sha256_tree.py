@@ -37,7 +37,7 @@ def sha256_inclusion(items: Buffer, width: int, index: int) -> InclusionProof:
     """
     tree = _build(items, width)
     check_index(index, tree.size)
-    return InclusionProof(index, tree.size, tree.path(index))
+    return InclusionProof(index, tree.size, native.split_nodes(tree.path(index)))
 
 
 def verify_sha256_inclusion(root: bytes, item: bytes, proof: InclusionProof) -> None:

@@ -47,13 +47,15 @@ def test_threads_and_buffers_change_nothing(threads: int | None) -> None:
         assert MerkleTree.build(payloads, WIDTH, SALTS, threads=threads).root == TREE.root
 
 
-@pytest.mark.parametrize("threads", [0, -1, 257, 2**62])
+@pytest.mark.parametrize("threads", [0, -1, 257, 2**62, 2**70, -(2**70)])
 def test_no_number_of_threads(threads: int) -> None:
     with pytest.raises(ThreadsInvalid) as refused:
         MerkleTree.build(PAYLOADS, WIDTH, SALTS, threads=threads)
     assert refused.value.fields == {"asked": str(threads), "maximum": 256}
     with pytest.raises(ThreadsInvalid):
         verify_batch(TREE.root, TREE.leaves([1]), TREE.prove_each([1]), threads=threads)
+    with pytest.raises(ThreadsInvalid):
+        GrowingTree().append(PAYLOADS, WIDTH, SALTS, threads=threads)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +239,23 @@ def test_a_growing_tree_is_the_tree_of_each_size() -> None:
         with pytest.raises(TreeInputInvalid):
             growing.append(payloads, width, salts)
     assert (growing.size, growing.root) == (size, before)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 5, 256])
+def test_threads_fill_a_growing_tree(threads: int | None) -> None:
+    """Pieces begin in the middle of one another's, and the payloads are somebody else's memory."""
+    growing, size = GrowingTree(), 0
+    columns = np.frombuffer(PAYLOADS, np.uint8).copy()
+    for more in (1000, 1048, 4096, 1, 13_000, COUNT - 19_145):
+        payloads = columns[size * WIDTH : (size + more) * WIDTH]
+        growing.append(payloads, WIDTH, SALTS[size * 16 : (size + more) * 16], threads=threads)
+        size += more
+        built = MerkleTree.build(PAYLOADS[: size * WIDTH], WIDTH, SALTS[: size * 16])
+        assert (growing.size, growing.root) == (size, built.root)
+        chosen = [0, size - 1, size // 2, 999, 5]
+        chosen = [at for at in chosen if at < size]
+        assert growing.prove_each(chosen).proofs == built.prove_each(chosen)
+    assert growing.root == TREE.root
 
 
 def test_threads_share_a_growing_tree() -> None:
