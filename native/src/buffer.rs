@@ -13,6 +13,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::ops::Range;
 use wattest_core::{shares::Leaves, tree, Fault, Hash, Salt, Simd};
+use zeroize::Zeroize;
 
 /// Bytes that stay as they are while the GIL is released.
 pub enum Buffer {
@@ -44,6 +45,33 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
                 Ok(Self::Copied(view.to_vec(object.py())?.into_iter().map(i8::cast_unsigned).collect()))
             }
         }
+    }
+}
+
+/// Bytes that nobody should find in memory afterwards: what was copied is wiped, what was borrowed is its owner's.
+pub struct Secret(Buffer);
+
+impl std::ops::Deref for Secret {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        if let Buffer::Copied(bytes) = &mut self.0 {
+            bytes.zeroize();
+        }
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Secret {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Buffer::extract(object).map(Self)
     }
 }
 

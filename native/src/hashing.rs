@@ -1,6 +1,6 @@
 //! Single hashes and bulk salts for Python.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Secret};
 use crate::fault::raise;
 use crate::settings;
 use pyo3::prelude::*;
@@ -43,7 +43,7 @@ fn node_hash<'py>(py: Python<'py>, left: Buffer, right: Buffer) -> PyResult<Boun
 
 #[pyfunction]
 #[pyo3(signature = (series_key, tag, count, /))]
-fn derive_salts<'py>(py: Python<'py>, series_key: Buffer, tag: u8, count: u64) -> PyResult<Bound<'py, PyBytes>> {
+fn derive_salts<'py>(py: Python<'py>, series_key: Secret, tag: u8, count: u64) -> PyResult<Bound<'py, PyBytes>> {
     salts::check_count(count).map_err(|fault| raise(py, &fault))?;
     let length = usize::try_from(count * 16)?;
     PyBytes::new_with(py, length, |out| {

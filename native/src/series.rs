@@ -1,6 +1,6 @@
 //! Series in bulk for Python: rows are flat buffers of fixed width, and every call runs without the GIL.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Secret};
 use crate::fault::raise;
 use crate::settings;
 use pyo3::exceptions::PyValueError;
@@ -91,7 +91,7 @@ fn seal_series<'py>(
     edited: Buffer,
     previous: Buffer,
     names: Buffer,
-    series_keys: Buffer,
+    series_keys: Secret,
     expected: Buffer,
     threads: Option<settings::Threads>,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
@@ -130,7 +130,7 @@ fn wrap_series_keys<'py>(
     sequence: u64,
     readers: Buffer,
     names: Buffer,
-    series_keys: Buffer,
+    series_keys: Secret,
     threads: Option<settings::Threads>,
 ) -> PyResult<(Bound<'py, PyBytes>, Option<usize>)> {
     let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);

@@ -1,10 +1,14 @@
 //! A series from edited records to ciphertext: tree, entry, block, encryption (docs/spec/entries.md, sealed-blocks.md).
+//!
+//! Record salts and block keys are wiped as soon as they were used. The cipher's own key schedule is ring's, which does not
+//! wipe it.
 
 use crate::device_block::u64_at;
 use crate::rows::{Opened, Previous, Sealed, HOLDS};
 use crate::{hmac_sha256, parallel, sha256, DEVICE_RECORD, INTERVAL_RECORD};
 use ring::aead::{Aad, LessSafeKey, Nonce, UnboundKey, AES_256_GCM};
 use wattest_core::{salts, tree, Hash, Simd};
+use zeroize::Zeroizing;
 
 /// The guest dropped or added a measured record.
 pub const MISEDITED: u8 = 1;
@@ -87,7 +91,8 @@ fn seal_one(batch: Batch<'_>, series: &Series<'_>, row: &mut Sealed, block: &mut
         return None;
     }
     let context = [DOMAIN, batch.channel, &batch.sequence.to_be_bytes(), series.name].concat();
-    let key = UnboundKey::new(&AES_256_GCM, &hmac_sha256(series.key, &[BLOCK_KEY])).ok()?;
+    let key = Zeroizing::new(hmac_sha256(series.key, &[BLOCK_KEY]));
+    let key = UnboundKey::new(&AES_256_GCM, &key[..]).ok()?;
     // The nonce is fixed because the key encrypts this plaintext alone.
     let nonce = Nonce::assume_unique_for_key([0; 12]);
     LessSafeKey::new(key).seal_in_place_append_tag(nonce, Aad::from(context), block).ok()?;
@@ -119,7 +124,7 @@ fn intervals(series: &Series<'_>) -> Option<Vec<u8>> {
 fn entry(batch: Batch<'_>, series: &Series<'_>, records: &[u8]) -> Option<[u8; ENTRY]> {
     let opened = series.opened;
     let count = records.len() / INTERVAL_RECORD;
-    let mut salts = vec![[0; 16]; count];
+    let mut salts = Zeroizing::new(vec![[0; 16]; count]);
     salts::derive(series.key, RECORD_SALTS, &mut salts).ok()?;
     let mut nodes = vec![[0; 32]; usize::try_from(tree::node_count(count as u64).ok()?).ok()?];
     let leaves = tree::Flat::new(batch.simd, records, INTERVAL_RECORD, &salts).ok()?;
