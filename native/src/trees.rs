@@ -1,12 +1,11 @@
 //! Trees for Python: built at once, growing, or stored in a file. Nodes come out as one flat `bytes`, however many proofs
 //! they belong to.
 
-use crate::buffer::{Buffer, Column, Columns, Indices};
+use crate::buffer::{Buffer, Buffers, Column, Columns, Indices, Place};
 use crate::fault::raise;
 use crate::settings;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wattest_core::arena::Arena;
 use wattest_core::frontier::Edge;
@@ -44,7 +43,8 @@ impl Tree {
 
     #[staticmethod]
     #[pyo3(signature = (payloads, salts, /))]
-    fn from_payloads(py: Python<'_>, payloads: Vec<Buffer>, salts: Vec<Buffer>) -> PyResult<Self> {
+    fn from_payloads(py: Python<'_>, payloads: Buffers, salts: Buffers) -> PyResult<Self> {
+        let (Buffers(payloads), Buffers(salts)) = (payloads, salts);
         let simd = settings::simd(py)?;
         if payloads.len() != salts.len() {
             let (expected, actual) = (payloads.len() as u64, salts.len() as u64);
@@ -211,15 +211,15 @@ struct StoredTree(Mutex<stored::Stored>);
 impl StoredTree {
     #[staticmethod]
     #[pyo3(signature = (path, /))]
-    fn create(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let made = py.detach(|| stored::Stored::create(&path)).map_err(|fault| raise(py, &fault))?;
+    fn create(py: Python<'_>, path: Place) -> PyResult<Self> {
+        let made = py.detach(|| stored::Stored::create(&path.0)).map_err(|fault| raise(py, &fault))?;
         Ok(Self(Mutex::new(made)))
     }
 
     #[staticmethod]
     #[pyo3(signature = (path, writable, /))]
-    fn open(py: Python<'_>, path: PathBuf, writable: bool) -> PyResult<Self> {
-        let found = py.detach(|| stored::Stored::open(&path, writable)).map_err(|fault| raise(py, &fault))?;
+    fn open(py: Python<'_>, path: Place, writable: bool) -> PyResult<Self> {
+        let found = py.detach(|| stored::Stored::open(&path.0, writable)).map_err(|fault| raise(py, &fault))?;
         Ok(Self(Mutex::new(found)))
     }
 

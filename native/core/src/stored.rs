@@ -68,6 +68,10 @@ impl Stored {
 
     /// The tree in an existing file, as it was last committed.
     pub fn open(path: &Path, writable: bool) -> Result<Self, Fault> {
+        // Opening a pipe would wait for whoever writes to it.
+        if !fs::metadata(path).map_err(|error| failed(&error))?.is_file() {
+            return Err(Fault::StoredTreeMalformed { what: "it is no regular file" });
+        }
         let file = OpenOptions::new().read(true).write(writable).open(path).map_err(|error| failed(&error))?;
         if writable {
             lock(&file)?;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
@@ -110,7 +111,9 @@ def index_column(indices: Buffer | Iterable[int]) -> memoryview:
         view = memoryview(indices)  # type: ignore[arg-type]
     except TypeError:
         try:
-            return memoryview(array("Q", indices).tobytes()).cast("Q")  # type: ignore[arg-type]
+            # One more than a batch holds is refused as too many, so that what never ends does not fill the memory.
+            few = islice(indices, PROOFS_MAX + 1)  # type: ignore[arg-type]
+            return memoryview(array("Q", few).tobytes()).cast("Q")
         except (TypeError, OverflowError, ValueError):
             raise TreeInputInvalid("indices are unsigned 64-bit integers") from None
     # A negative number reads as one above every size, and is refused as such.

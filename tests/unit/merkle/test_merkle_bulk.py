@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from array import array
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,8 @@ def test_a_batch_is_its_single_proofs() -> None:
         [None],
         5,
         np.zeros(2**20 + 1, np.uint64),
+        range(2**62),
+        repeat(0),
     ],
     ids=repr,
 )

@@ -227,6 +227,14 @@ def test_places_that_are_none(tmp_path: Path) -> None:
         assert not refused.value.retryable
     with pytest.raises(WattestError):
         StoredTree.open(tmp_path)
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer
+    with pytest.raises(StoredTreeMalformed, match="no regular file"):
+        StoredTree.open(tmp_path / "pipe")
+    (tmp_path / "pipe").unlink()
+    for name in ("\ud800", "\0", "x" * 5000):
+        for of in (StoredTree.create, StoredTree.open):
+            with pytest.raises(StorageFailed):
+                of(tmp_path / name)
     tree = StoredTree.create(tmp_path / "tree")
     assert [found.name for found in tmp_path.iterdir()] == ["tree"]
     for refused_index in (0, -1, 2**70):
