@@ -1,7 +1,7 @@
 //! Every entry point over input made to break it: values or a `Fault`, never a panic, never an access out of bounds.
 //!
 //! `cargo test` runs each for a short while from fixed seeds; `WATTEST_FUZZ_SECONDS` for as long as it says, from the
-//! seeds that `WATTEST_FUZZ_SEED` starts. What fails says its seed. `make sanitize` runs the same under a sanitizer and
+//! seeds that `WATTEST_FUZZ_SEED` starts; `WATTEST_FUZZ_RUNS` allows fewer. What fails says its seed. `make sanitize` runs the same under a sanitizer and
 //! in valgrind.
 
 mod support;

@@ -22,16 +22,28 @@ PATH_MAX_NODES = 32
 MULTIPROOF_MAX_INDICES = 2**20
 
 
-class _FlatNodes:
-    """Where a proof that the core made keeps its nodes, one after the other, until somebody asks for the tuple."""
+class _Made:
+    """Where a proof that the core made keeps its parts, the nodes one after the other, until somebody asks for one."""
 
-    __slots__ = ("_flat",)
+    __slots__ = ("_made",)
 
-    _flat: bytes
+    _made: tuple[object, int, bytes]
+
+    if not TYPE_CHECKING:  # a checker would take it for any name
+
+        def __getattr__(self, name):
+            # Reached only for what is not set: a field of a proof that the core made, asked for the first time.
+            fields = type(self).__match_args__
+            if name not in fields:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            *numbers, nodes = self._made
+            for field, value in zip(fields, (*numbers, native.split_nodes(nodes)), strict=True):
+                object.__setattr__(self, field, value)
+            return getattr(self, name)
 
 
 @dataclass(frozen=True, slots=True)
-class InclusionProof(_FlatNodes):
+class InclusionProof(_Made):
     """Where one leaf stands: its index, the tree's size, and the siblings from the leaf up (32 bytes each).
 
     Raises:
@@ -46,15 +58,9 @@ class InclusionProof(_FlatNodes):
         _check_unsigned(self.index, self.size)
         _check_nodes(self.path, PATH_MAX_NODES)
 
-    if not TYPE_CHECKING:  # a checker would take it for any name
-
-        def __getattr__(self, name: str) -> tuple[bytes, ...]:
-            # Reached only for what is not set: the path of a proof that the core made, asked for the first time.
-            return _split(self, name, "path", _set_path)
-
 
 @dataclass(frozen=True, slots=True)
-class MultiProof(_FlatNodes):
+class MultiProof(_Made):
     """Where several leaves stand: strictly ascending indices, the tree's size, and the missing siblings in walk order.
 
     Raises:
@@ -74,51 +80,27 @@ class MultiProof(_FlatNodes):
         _check_unsigned(self.size, *self.indices)
         _check_nodes(self.nodes, PATH_MAX_NODES * max(1, len(self.indices)))
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> tuple[bytes, ...]:
-            return _split(self, name, "nodes", _set_nodes)
-
-
-def _setter(owner: type, name: str) -> Callable[[object, object], None]:
-    """What sets a slot past the guard of a frozen class: the class's own way, for objects that are not out yet."""
-    setter: Callable[[object, object], None] = vars(owner)[name].__set__
-    return setter
-
 
 _new = object.__new__
-_set_flat = _setter(_FlatNodes, "_flat")
-_set_index, _set_size, _set_path = (_setter(InclusionProof, name) for name in ("index", "size", "path"))
-_set_indices, _set_size_of_many, _set_nodes = (_setter(MultiProof, name) for name in ("indices", "size", "nodes"))
-
-
-def _split(proof: _FlatNodes, name: str, expected: str, keep: Callable[[object, object], None]) -> tuple[bytes, ...]:
-    if name != expected:
-        raise AttributeError(f"{type(proof).__name__!r} object has no attribute {name!r}", name=name, obj=proof)
-    nodes = native.split_nodes(proof._flat)
-    keep(proof, nodes)
-    return nodes
+# What sets the slot past the guard of a frozen class, for an object that nobody else has yet.
+_set_made: Callable[[_Made, tuple[object, int, bytes]], None] = vars(_Made)["_made"].__set__
 
 
 def made_inclusion(index: int, size: int, nodes: bytes) -> InclusionProof:
     """The proof whose path the core has just made: ``nodes`` are its siblings, 32 bytes each, one after the other.
 
-    Nothing is checked again, so what comes from elsewhere does not belong here. The path becomes a tuple when it is
-    first asked for.
+    Nothing is checked again, so what comes from elsewhere does not belong here. The fields are set when one is first
+    asked for.
     """
     proof = _new(InclusionProof)
-    _set_index(proof, index)
-    _set_size(proof, size)
-    _set_flat(proof, nodes)
+    _set_made(proof, (index, size, nodes))
     return proof
 
 
 def made_multiproof(indices: tuple[int, ...], size: int, nodes: bytes) -> MultiProof:
     """The multiproof that the core has just made, as ``made_inclusion``."""
     proof = _new(MultiProof)
-    _set_indices(proof, indices)
-    _set_size_of_many(proof, size)
-    _set_flat(proof, nodes)
+    _set_made(proof, (indices, size, nodes))
     return proof
 
 

@@ -202,10 +202,10 @@ def test_a_made_proof_is_one_like_any_other(made: Any) -> None:
         assert hash(same) == hash(checked)
         assert repr(same) == repr(checked)
     assert all(type(node) is bytes and len(node) == 32 for node in parts[2])
-    for name in ("size", "_flat", "anything"):
+    for name in ("size", "_made", "anything"):
         with pytest.raises((FrozenInstanceError, TypeError)):
             setattr(made, name, 1)
     with pytest.raises(AttributeError, match="has no attribute 'node'"):
         _ = made.node
-    with pytest.raises(AttributeError, match="_flat"):
-        _ = checked._flat
+    with pytest.raises(AttributeError, match="_made"):
+        _ = checked._made

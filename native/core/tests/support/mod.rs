@@ -70,6 +70,7 @@ impl Columns {
 pub fn fuzz(at_least: u64, target: impl Fn(&mut Random)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let (seconds, first) = (number("WATTEST_FUZZ_SECONDS").unwrap_or(0), number("WATTEST_FUZZ_SEED").unwrap_or(1));
+    let at_least = number("WATTEST_FUZZ_RUNS").map_or(at_least, |most| at_least.min(most));
     let until = Instant::now() + Duration::from_secs(seconds);
     let mut runs = 0;
     while runs < at_least || Instant::now() < until {
