@@ -159,7 +159,10 @@ impl Columns {
     pub fn new(py: Python<'_>, simd: Simd, payloads: Column, width: usize, salts: Column) -> PyResult<(Self, u64)> {
         let count = (salts.len() / 16) as u64;
         if !salts.len().is_multiple_of(16) {
-            let (expected, actual) = (16 * count, salts.len() as u64);
+            // As many as the payloads need, where these make whole leaves.
+            let needed = payloads.len().checked_div(width).filter(|leaves| leaves * width == payloads.len());
+            let expected = needed.map_or(16 * count, |leaves| 16 * leaves as u64);
+            let actual = salts.len() as u64;
             return Err(raise(py, &Fault::LengthWrong { what: "salts", expected, actual }));
         }
         tree::check_payloads(payloads.len() as u64, width, count).map_err(|fault| raise(py, &fault))?;

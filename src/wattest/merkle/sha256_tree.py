@@ -55,7 +55,7 @@ def verify_sha256_inclusion(root: bytes, item: bytes, proof: InclusionProof) -> 
 
 
 def _build(items: Buffer, width: int) -> native.Tree:
-    if not 0 <= width < 2**32:
+    if not 1 <= width < 2**32:
         raise TreeInputInvalid("an item's width is 1 to 1,024 bytes", expected="1..1024", actual=width)
     try:
         return native.Tree.build_sha256(items, width)

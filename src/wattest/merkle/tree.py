@@ -6,6 +6,7 @@ nodes themselves stay in the native core.
 
 from __future__ import annotations
 
+from operator import index as op_index
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
@@ -103,7 +104,7 @@ class MerkleTree:
         except (native.Fault, OverflowError):
             check_index(index, self.size)
             raise
-        return made_inclusion(index, self.size, nodes) if type(index) is int else InclusionProof(index, self.size, ())
+        return made_inclusion(index if type(index) is int else op_index(index), self.size, nodes)
 
     def prove_each(self, indices: Buffer | Iterable[int]) -> ProofBatch:
         """An inclusion proof for each index, in flat buffers; indices in any order, at most 2**20.
@@ -156,6 +157,6 @@ def check_index(index: int, size: int) -> None:
 
 
 def check_width(width: int) -> None:
-    """Refuses a width that is no small number; the core knows the exact limits."""
-    if not 0 <= width < 2**32:
+    """Refuses a width that is no small number; the core knows the upper limit."""
+    if not 1 <= width < 2**32:
         raise TreeInputInvalid("a payload's width is 1 to 118 bytes", expected="1..118", actual=width)

@@ -75,10 +75,25 @@ def test_no_number_of_threads(threads: int) -> None:
     ids=["stride", "reversed", "columns first", "u16", "float", "records", "unaligned u64", "array", "view"],
 )
 def test_strange_buffers_are_refused(strange: Any) -> None:
-    with pytest.raises(TreeInputInvalid):
+    with pytest.raises(TreeInputInvalid) as refused:
         MerkleTree.build(strange, WIDTH, SALTS)
+    assert "C-contiguous" in str(refused.value.hint)
     with pytest.raises(TreeInputInvalid):
         GrowingTree().append(strange, WIDTH, SALTS)
+
+
+def test_what_salts_should_have_been_follows_from_the_payloads() -> None:
+    with pytest.raises(TreeInputInvalid) as refused:
+        MerkleTree.build(PAYLOADS, WIDTH, SALTS[:-1])
+    assert refused.value.fields["expected"] == 16 * COUNT
+    for width in (0, -1, 2**70):
+        with pytest.raises(TreeInputInvalid, match="width is 1 to 118 bytes"):
+            MerkleTree.build(PAYLOADS, width, SALTS)
+
+
+def test_an_index_may_be_numpy_s() -> None:
+    assert TREE.prove(np.int64(7)) == TREE.prove(7)  # type: ignore[arg-type]  # as prove_each takes them
+    assert type(TREE.prove(np.uint64(7)).index) is int  # type: ignore[arg-type]  # as prove_each takes them
 
 
 def test_an_unaligned_buffer_of_bytes_is_as_good_as_any() -> None:
