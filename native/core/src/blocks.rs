@@ -26,6 +26,16 @@ pub fn parents(simd: Simd, below: &[Hash], above: &mut [Hash]) {
     simd.run(Parents { below, above });
 }
 
+/// The parent of one pair of neighbours, which has nobody to share its lanes with.
+pub(crate) fn parent(simd: Simd, below: &[Hash], above: &mut [Hash]) {
+    simd.run_one(Parents { below, above });
+}
+
+/// Where one inclusion proof leads, if not to the root.
+pub(crate) fn climb_one(simd: Simd, proof: Climb<'_>) -> Option<(usize, Hash)> {
+    simd.run_one(proof)
+}
+
 /// The first inclusion proof that does not lead to the root, and where it leads.
 pub(crate) fn climb(simd: Simd, proofs: Climb<'_>) -> Option<(usize, Hash)> {
     simd.run(proofs)

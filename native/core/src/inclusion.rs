@@ -51,12 +51,7 @@ pub fn verify(
     if expected != actual {
         return Err(Fault::PathLengthWrong { expected, actual });
     }
-    let sides = left_sides(index, size);
-    let reached = path.iter().zip(0u32..).fold(*leaf, |node, (sibling, step)| match sides >> step & 1 {
-        1 => rule.node(sibling, &node),
-        _ => rule.node(&node, sibling),
-    });
-    check_root(root, reached)
+    check_root(root, rule.reached(root, size, index, leaf, path))
 }
 
 /// Refuses an index outside the tree.
