@@ -17,9 +17,10 @@ BENCHES ?= merkle proofs verify seal chain fleet
 BENCH_OUT ?= out/bench
 BENCH_FLAGS ?=
 FUZZ_FLAGS ?=
+SANITIZE_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep fuzz second-opinion lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
+.PHONY: help demo test test-deep fuzz sanitize second-opinion lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ test-deep: setup-dev ## The long tests: deep fuzzing, every byte, every kill poi
 
 fuzz: setup ## A million mutated inputs for every parser of attestation (FUZZ_FLAGS for tools/fuzz.py); goes on where it was
 	$(BIN)/python tools/fuzz.py $(FUZZ_FLAGS)
+
+sanitize: prerequisites ## The native core's tests with AddressSanitizer and in valgrind (SANITIZE_FLAGS=address for one of them)
+	tools/sanitize.sh $(SANITIZE_FLAGS)
 
 second-opinion: setup-dev ## Ask Intel's own library about every evidence case (x86-64, CPython 3.11)
 	WATTEST_INTEL_QVL="$$(PYTHON=$(PYTHON) tools/intel_qvl.sh $(STAMPS)/intel-qvl)" \

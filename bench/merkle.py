@@ -15,10 +15,12 @@ from wattest.crypto.native import keccak_permutations
 from wattest.merkle import (
     GrowingTree,
     MerkleTree,
+    index_groups,
     sha256_root,
     verify_batch,
     verify_inclusion,
     verify_multiproof,
+    verify_multiproofs,
 )
 
 TITLE = "Merkle trees"
@@ -38,7 +40,7 @@ def measure(scale: Scale) -> Report:
     salting = cpu_seconds(runs, lambda: derive_salts(key, 1, count))
     salts = derive_salts(key, 1, count)
     building = cpu_seconds(runs, lambda: MerkleTree.build(payloads, WIDTH, salts, threads=1))
-    growing = cpu_seconds(runs, lambda: GrowingTree().append(payloads, WIDTH, salts))
+    growing = cpu_seconds(runs, lambda: GrowingTree().append(payloads, WIDTH, salts, threads=1))
     sha256 = cpu_seconds(runs, lambda: sha256_root(payloads, WIDTH))
     hashes = 2 * count - 1
     floor = cpu_seconds(max(3, runs), lambda: keccak_permutations(hashes))
@@ -53,6 +55,10 @@ def measure(scale: Scale) -> Report:
     proving_many = cpu_seconds(runs, lambda: [tree.prove_many(chosen) for chosen in drawn])
     many = [({index: tree.leaf(index) for index in chosen}, tree.prove_many(chosen)) for chosen in drawn]
     verifying_many = cpu_seconds(runs, lambda: exhaust(verify_multiproof, ((root, *each) for each in many)))
+    groups = index_groups(drawn)
+    proving_groups = cpu_seconds(runs, lambda: tree.prove_groups(groups))
+    grouped, of_groups = tree.prove_groups(groups), tree.leaves(groups.indices)
+    verifying_groups = cpu_seconds(runs, lambda: verify_multiproofs(root, of_groups, grouped, threads=1))
     path = len(proofs[0][1].path)
     everywhere = source.sample(range(count), count)
     proving_each = cpu_seconds(runs, lambda: tree.prove_each(everywhere))
@@ -77,6 +83,8 @@ def measure(scale: Scale) -> Report:
             Figure("verifications in bulk per second", "1/s", rates(count, verifying_batch)),
             Figure("multiproofs of 8 per second", "1/s", rates(multiproofs, proving_many)),
             Figure("verifications of multiproofs of 8 per second", "1/s", rates(multiproofs, verifying_many)),
+            Figure("multiproofs of 8 in bulk per second", "1/s", rates(multiproofs, proving_groups)),
+            Figure("verifications of multiproofs of 8 in bulk per second", "1/s", rates(multiproofs, verifying_groups)),
         ),
     )  # fmt: skip
 

@@ -234,6 +234,53 @@ def batch_cases() -> list[Case]:
     return cases
 
 
+def group_cases() -> list[Case]:
+    """Many multiproofs of one tree; every field wrong by one step, in the first, a middle and the last group."""
+    cases = []
+    for size, chosen in (
+        (1, [[0]]), (2, [[0], [0, 1]]), (7, [[6], [2, 6], [0, 1, 2, 3, 4, 5, 6]]), (13, [[1, 4, 5, 12], [3], [12]]),
+        (33, [[32], [0, 31, 32], [5, 6, 7], [32]]),
+    ):  # fmt: skip
+        tree = leaves_of(size)
+        root, leaves = reference.root(tree), [tree[i] for group in chosen for i in group]
+        nodes = [node for group in chosen for node in reference.multiproof(tree, group)]
+        last, before = chosen[-1], chosen[:-1]
+        trials: dict[str, tuple[bytes, int, list[list[int]], list[bytes], list[bytes]]] = {
+            "": (root, size, chosen, leaves, nodes),
+            ": another root": (flip(root), size, chosen, leaves, nodes),
+            ": first leaf flipped": (root, size, chosen, [flip(leaves[0]), *leaves[1:]], nodes),
+            ": last leaf flipped": (root, size, chosen, [*leaves[:-1], flip(leaves[-1])], nodes),
+            ": a surplus node": (root, size, chosen, leaves, [*nodes, ZERO]),
+            ": a leaf missing": (root, size, chosen, leaves[:-1], nodes),
+            ": a surplus leaf": (root, size, chosen, [*leaves, ZERO], nodes),
+            ": no group": (root, size, [], [], []),
+            ": an empty group first": (root, size, [[], *chosen], leaves, nodes),
+            ": an empty group last": (root, size, [*chosen, []], leaves, nodes),
+            ": size 0": (root, 0, chosen, leaves, nodes),
+            ": size 2**32": (root, 2**32, chosen, leaves, nodes),
+            ": last index at size": (root, size, [*before, [*last[:-1], size]], leaves, nodes),
+            ": last index repeated": (root, size, [*before, [*last, last[-1]]], [*leaves, leaves[-1]], nodes),
+        }
+        if nodes:
+            trials[": first node flipped"] = (root, size, chosen, leaves, [flip(nodes[0]), *nodes[1:]])
+            trials[": last node flipped"] = (root, size, chosen, leaves, [*nodes[:-1], flip(nodes[-1])])
+            trials[": a node missing"] = (root, size, chosen, leaves, nodes[:-1])
+        if len(chosen) > 1:
+            trials[": two groups joined"] = (root, size, [chosen[0] + chosen[1], *chosen[2:]], leaves, nodes)
+            trials[": the second group's last leaf in the third"] = (
+                root, size, [chosen[0], chosen[1][:-1], [chosen[1][-1]], *chosen[2:]], leaves, nodes,
+            )  # fmt: skip
+        for name, (claimed, count, groups, given, siblings) in trials.items():
+            outcome, position = reference.judge_groups(claimed, count, groups, given, siblings)
+            cases.append(
+                {
+                    "name": f"groups {chosen} of {size}{name}", "root": claimed, "size": count, "groups": groups,
+                    "leaves": given, "nodes": siblings, "outcome": outcome, "position": position,
+                }
+            )  # fmt: skip
+    return cases
+
+
 def growing_cases() -> list[Case]:
     """The nodes that stand at each size."""
     cases = []
@@ -301,7 +348,7 @@ def main() -> int:
     families = {
         "leaves": leaf_cases(), "trees": tree_cases(), "inclusion": inclusion_cases(),
         "multiproof": multiproof_cases(), "sha256": sha256_cases(),
-        "batch": batch_cases(), "growing": growing_cases(),
+        "batch": batch_cases(), "groups": group_cases(), "growing": growing_cases(),
     }  # fmt: skip
     changed = []
     for family, cases in families.items():

@@ -188,6 +188,36 @@ def judge_batch(
     return ACCEPTED, None
 
 
+def judge_groups(
+    expected: bytes, size: int, groups: Sequence[Sequence[int]], leaves: Sequence[bytes], nodes: Sequence[bytes]
+) -> tuple[str, int | None]:
+    """``accepted``, or the refusal's name; and the first group refused, where it is one of them."""
+    if size == 0:
+        return "EmptyTree", None
+    if size > SIZE_MAX:
+        return "TreeTooLarge", None
+    if not groups:
+        return "NoIndices", None
+    if len(leaves) != sum(len(group) for group in groups):
+        return "LeavesMismatch", None
+    rest_leaves, rest_nodes, parts = list(leaves), list(nodes), []
+    for position, group in enumerate(groups):
+        # With no leaf wrong yet, what is refused before the nodes are counted is the group's own.
+        verdict = judge_multiproof(expected, size, group, [bytes(32)] * len(group), [])
+        if verdict in {"NoIndices", "IndicesNotAscending", "IndexOutOfRange"}:
+            return verdict, position
+        count = len(multiproof_order(group, size))
+        parts.append((group, rest_leaves[: len(group)], rest_nodes[:count]))
+        rest_leaves, rest_nodes = rest_leaves[len(group) :], rest_nodes[count:]
+    if len(nodes) != sum(len(multiproof_order(group, size)) for group in groups):
+        return "NodeCountWrong", None
+    for position, part in enumerate(parts):
+        verdict = judge_multiproof(expected, size, *part)
+        if verdict != ACCEPTED:
+            return verdict, position
+    return ACCEPTED, None
+
+
 def post_order(leaves: Sequence[bytes]) -> list[bytes]:
     """The nodes over whole subtrees, each after its right child."""
     if len(leaves) == 1:

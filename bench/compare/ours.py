@@ -18,9 +18,17 @@ from contender import (
 
 from wattest.crypto import native
 from wattest.errors import VerificationError
-from wattest.merkle import MerkleTree, verify_batch, verify_inclusion
+from wattest.merkle import (
+    IndexGroups,
+    MerkleTree,
+    index_column,
+    verify_batch,
+    verify_inclusion,
+    verify_multiproofs,
+)
 
 BULK = 1 << 16
+GROUPS, GROUP_LEAVES = 1 << 13, 8
 
 
 class Build(Work):
@@ -116,6 +124,41 @@ class VerifyBulk(ProveBulk):
         return verify_batch(self.root, self.leaves, self.proofs)
 
 
+class ProveGroups(Work):
+    """One call for many multiproofs."""
+
+    items = GROUPS
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.tree = MerkleTree.build(*_buffers(n))
+        drawn = np.sort(np.array(queries(2 * GROUPS * GROUP_LEAVES, n), np.uint64).reshape(2 * GROUPS, GROUP_LEAVES))
+        apart = drawn[np.all(np.diff(drawn), axis=1)][:GROUPS]
+        require(len(apart) == GROUPS, "was asked for too small a tree")
+        ends = np.arange(GROUP_LEAVES, (GROUPS + 1) * GROUP_LEAVES, GROUP_LEAVES, np.uint64)
+        self.groups = IndexGroups(index_column(apart.reshape(-1)), index_column(ends))
+
+    def run(self) -> object:
+        return self.tree.prove_groups(self.groups)
+
+
+class VerifyGroups(ProveGroups):
+    """One call for the verification of many multiproofs."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.proofs, self.root = self.tree.prove_groups(self.groups), self.tree.root
+        self.leaves = self.tree.leaves(self.groups.indices)
+        try:
+            verify_multiproofs(self.root, altered(self.leaves), self.proofs)
+        except VerificationError:
+            return
+        require(False, "takes an altered leaf")
+
+    def run(self) -> object:
+        return verify_multiproofs(self.root, self.leaves, self.proofs)
+
+
 def _buffers(n: int) -> tuple[bytes, int, bytes]:
     payloads, salts = leaves(n)
     return payloads, PAYLOAD_BYTES, salts
@@ -126,8 +169,10 @@ WORKS: dict[str, type[Work]] = {
     "limit": Limit,
     "proofs": ProveOne,
     "proofs in bulk": ProveBulk,
+    "proofs of groups": ProveGroups,
     "verify": VerifyOne,
     "verify in bulk": VerifyBulk,
+    "verify of groups": VerifyGroups,
 }
 
 if __name__ == "__main__":

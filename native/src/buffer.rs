@@ -7,12 +7,17 @@
 
 use crate::fault::{raise, refuse_buffer};
 use pyo3::buffer::{PyBuffer, ReadOnlyCell};
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use std::ffi::OsStr;
 use std::ops::Range;
-use wattest_core::{shares::Leaves, tree, Fault, Hash, Salt, Simd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use wattest_core::batch::PROOFS_MAX;
+use wattest_core::{shares::Leaves, tree, Fault, Hash, Salt, Simd, SIZE_MAX};
+use zeroize::Zeroize;
 
 /// Bytes that stay as they are while the GIL is released.
 pub enum Buffer {
@@ -44,6 +49,33 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Buffer {
                 Ok(Self::Copied(view.to_vec(object.py())?.into_iter().map(i8::cast_unsigned).collect()))
             }
         }
+    }
+}
+
+/// Bytes that nobody should find in memory afterwards: what was copied is wiped, what was borrowed is its owner's.
+pub struct Secret(Buffer);
+
+impl std::ops::Deref for Secret {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        if let Buffer::Copied(bytes) = &mut self.0 {
+            bytes.zeroize();
+        }
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Secret {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Buffer::extract(object).map(Self)
     }
 }
 
@@ -127,7 +159,10 @@ impl Columns {
     pub fn new(py: Python<'_>, simd: Simd, payloads: Column, width: usize, salts: Column) -> PyResult<(Self, u64)> {
         let count = (salts.len() / 16) as u64;
         if !salts.len().is_multiple_of(16) {
-            let (expected, actual) = (16 * count, salts.len() as u64);
+            // As many as the payloads need, where these make whole leaves.
+            let needed = payloads.len().checked_div(width).filter(|leaves| leaves * width == payloads.len());
+            let expected = needed.map_or(16 * count, |leaves| 16 * leaves as u64);
+            let actual = salts.len() as u64;
             return Err(raise(py, &Fault::LengthWrong { what: "salts", expected, actual }));
         }
         tree::check_payloads(payloads.len() as u64, width, count).map_err(|fault| raise(py, &fault))?;
@@ -173,11 +208,64 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Indices {
             let whole = view.to_vec(py)?.into_iter().map(u64::try_from).collect::<Result<_, _>>();
             return whole.map(Self).map_err(|_| refuse_buffer(py, "an index is below zero"));
         }
-        if PyBuffer::<u8>::get(&object).is_ok() || object.is_instance_of::<PyBytes>() {
+        if object.is_instance_of::<PyBytes>() || PyMemoryView::from(&object).is_ok() {
             return Err(refuse_buffer(py, "indices are 64-bit integers"));
         }
-        Ok(Self(object.extract()?))
+        items(object, PROOFS_MAX, |maximum, actual| Fault::TooManyProofs { maximum, actual }).map(Self)
     }
+}
+
+/// Buffers in a list or another sequence.
+pub struct Buffers(pub Vec<Buffer>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Buffers {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        items(object, SIZE_MAX, |maximum, actual| Fault::TreeTooLarge { maximum, actual }).map(Self)
+    }
+}
+
+/// A file's path, as `os.fsencode` takes it.
+pub struct Place(pub PathBuf);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Place {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let encoded = py.import("os")?.call_method1("fsencode", (object,)).map_err(|error| {
+            if error.is_instance_of::<PyUnicodeEncodeError>(py) {
+                return raise(py, &Fault::StorageFailed { reason: "no file can have this name".to_owned() });
+            }
+            error
+        })?;
+        Ok(Self(OsStr::from_bytes(encoded.cast::<PyBytes>()?.as_bytes()).into()))
+    }
+}
+
+/// The items of a sequence, no more of them than it says, or `maximum`. What it says is not believed before: room is made
+/// for items that are there.
+fn items<'py, T>(
+    object: Borrowed<'_, 'py, PyAny>,
+    maximum: u64,
+    too_many: impl Fn(u64, u64) -> Fault,
+) -> PyResult<Vec<T>>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    if object.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("a text is no sequence of these"));
+    }
+    let length = object.len()?;
+    if length as u64 > maximum {
+        return Err(raise(object.py(), &too_many(maximum, length as u64)));
+    }
+    let mut taken = Vec::new();
+    for item in object.try_iter()?.take(length) {
+        taken.push(item?.extract()?);
+    }
+    Ok(taken)
 }
 
 impl Buffer {

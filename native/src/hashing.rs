@@ -1,11 +1,11 @@
 //! Single hashes and bulk salts for Python.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Secret};
 use crate::fault::raise;
 use crate::settings;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use wattest_core::{blocks, keccak, salts, NodeRule, Simd};
+use wattest_core::{blocks, keccak, salts, Fault, NodeRule, Simd, SIZE_MAX};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(keccak256, module)?)?;
@@ -43,7 +43,7 @@ fn node_hash<'py>(py: Python<'py>, left: Buffer, right: Buffer) -> PyResult<Boun
 
 #[pyfunction]
 #[pyo3(signature = (series_key, tag, count, /))]
-fn derive_salts<'py>(py: Python<'py>, series_key: Buffer, tag: u8, count: u64) -> PyResult<Bound<'py, PyBytes>> {
+fn derive_salts<'py>(py: Python<'py>, series_key: Secret, tag: u8, count: u64) -> PyResult<Bound<'py, PyBytes>> {
     salts::check_count(count).map_err(|fault| raise(py, &fault))?;
     let length = usize::try_from(count * 16)?;
     PyBytes::new_with(py, length, |out| {
@@ -52,12 +52,30 @@ fn derive_salts<'py>(py: Python<'py>, series_key: Buffer, tag: u8, count: u64) -
     })
 }
 
+/// Most permutations of one call: as many hashes as the largest tree has.
+const PERMUTATIONS_MAX: u64 = 2 * SIZE_MAX - 1;
+
+/// Permutations after which a signal is looked for: a tenth of a second or so.
+const PERMUTATIONS_EACH: u64 = 1 << 20;
+
 /// The limit that everything here is measured against: permutations in full lanes, with nothing read or written.
 #[pyfunction]
 #[pyo3(signature = (count, /))]
 fn keccak_permutations(py: Python<'_>, count: u64) -> PyResult<u64> {
     let simd = settings::simd(py)?;
-    Ok(py.detach(|| blocks::permutations(simd, count)))
+    if count > PERMUTATIONS_MAX {
+        return Err(raise(py, &Fault::TreeTooLarge { maximum: PERMUTATIONS_MAX, actual: count }));
+    }
+    let mut left = count;
+    loop {
+        let now = left.min(PERMUTATIONS_EACH);
+        let word = py.detach(|| blocks::permutations(simd, now));
+        left -= now;
+        if left == 0 {
+            return Ok(word);
+        }
+        py.check_signals()?;
+    }
 }
 
 /// The kernel of this process, then every kernel of this processor.

@@ -5,6 +5,7 @@ use crate::fault::{raise, refuse_buffer};
 use crate::settings;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use wattest_core::groups::{self, Groups};
 use wattest_core::{batch, inclusion, keccak::Keccak, multiproof, sha256, Fault, Hash};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -12,7 +13,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(verify_sha256_inclusion, module)?)?;
     module.add_function(wrap_pyfunction!(verify_multiproof, module)?)?;
     module.add_function(wrap_pyfunction!(verify_batch, module)?)?;
-    module.add_function(wrap_pyfunction!(batch_node_count, module)?)
+    module.add_function(wrap_pyfunction!(verify_multiproofs, module)?)?;
+    module.add_function(wrap_pyfunction!(batch_node_count, module)?)?;
+    module.add_function(wrap_pyfunction!(multiproof_node_count, module)?)?;
+    module.add_function(wrap_pyfunction!(split_nodes, module)?)
 }
 
 #[pyfunction]
@@ -72,7 +76,7 @@ fn verify_batch(
     indices: Indices,
     leaves: Buffer,
     nodes: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<()> {
     let (simd, threads) = (settings::simd(py)?, settings::threads(py, threads)?);
     let root = root.hash(py, "root")?;
@@ -85,6 +89,41 @@ fn verify_batch(
 #[pyo3(signature = (indices, size, /))]
 fn batch_node_count(py: Python<'_>, indices: Indices, size: u64) -> PyResult<u64> {
     batch::node_count(&indices.0, size).map_err(|fault| raise(py, &fault))
+}
+
+#[pyfunction]
+#[pyo3(signature = (root, size, indices, ends, leaves, nodes, threads=None, /))]
+#[allow(clippy::too_many_arguments)] // flat buffers side by side
+fn verify_multiproofs(
+    py: Python<'_>,
+    root: Buffer,
+    size: u64,
+    indices: Indices,
+    ends: Indices,
+    leaves: Buffer,
+    nodes: Buffer,
+    threads: Option<settings::Threads>,
+) -> PyResult<()> {
+    let (simd, threads) = (settings::simd(py)?, settings::threads(py, threads)?);
+    let root = root.hash(py, "root")?;
+    let (leaves, nodes) = (leaves.hashes(py, "leaves")?, nodes.hashes(py, "nodes")?);
+    let groups = Groups::new(&indices.0, &ends.0).map_err(|fault| raise(py, &fault))?;
+    let checked = py.detach(|| groups::verify(simd, &root, size, groups, leaves, nodes, threads));
+    checked.map_err(|fault| raise(py, &fault))
+}
+
+#[pyfunction]
+#[pyo3(signature = (indices, ends, size, /))]
+fn multiproof_node_count(py: Python<'_>, indices: Indices, ends: Indices, size: u64) -> PyResult<u64> {
+    let counted = Groups::new(&indices.0, &ends.0).and_then(|groups| groups::node_count(groups, size));
+    counted.map_err(|fault| raise(py, &fault))
+}
+
+/// Flat nodes as one `bytes` each.
+#[pyfunction]
+#[pyo3(signature = (nodes, /))]
+fn split_nodes<'py>(py: Python<'py>, nodes: Buffer) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, nodes.hashes(py, "nodes")?.iter().map(|node| PyBytes::new(py, node)))
 }
 
 /// The longest path there is, and one more, so that a longer one is seen.

@@ -1,6 +1,6 @@
 //! Series in bulk for Python: rows are flat buffers of fixed width, and every call runs without the GIL.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Secret};
 use crate::fault::raise;
 use crate::settings;
 use pyo3::exceptions::PyValueError;
@@ -46,7 +46,7 @@ fn verify_signatures<'py>(
     messages: Buffer,
     ends: Buffer,
     signatures: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let threads = settings::threads(py, threads)?;
     let algorithm = match algorithm {
@@ -68,7 +68,7 @@ fn open_device_blocks<'py>(
     py: Python<'py>,
     blocks: Buffer,
     ends: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (threads, ends) = (settings::threads(py, threads)?, places(py, &ends)?);
     let rows =
@@ -108,9 +108,9 @@ fn seal_series<'py>(
     edited: Buffer,
     previous: Buffer,
     names: Buffer,
-    series_keys: Buffer,
+    series_keys: Secret,
     expected: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
     let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);
     let count = names.len() / 32;
@@ -147,10 +147,10 @@ fn open_series<'py>(
     channel: Buffer,
     sequence: u64,
     names: Buffer,
-    series_keys: Buffer,
+    series_keys: Secret,
     blocks: Buffer,
     ends: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
     let (threads, channel) = (settings::threads(py, threads)?, channel.hash(py, "channel")?);
     let ends = places(py, &ends)?;
@@ -174,10 +174,10 @@ fn open_series<'py>(
 fn check_series<'py>(
     py: Python<'py>,
     entries: Buffer,
-    series_keys: Buffer,
+    series_keys: Secret,
     plaintexts: Buffer,
     ends: Buffer,
-    threads: Option<i64>,
+    threads: Option<settings::Threads>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (threads, simd, ends) = (settings::threads(py, threads)?, settings::simd(py)?, places(py, &ends)?);
     let entries = rows::<118>(py, &entries, "entries", ends.len())?;

@@ -1,6 +1,7 @@
 //! What the process is told from outside: `WATTEST_SIMD` and `WATTEST_THREADS`, read once, when first needed.
 
 use crate::fault::raise;
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use std::sync::OnceLock;
 use wattest_core::{shares::THREADS_MAX, Fault, Simd};
@@ -20,11 +21,34 @@ pub fn simd(py: Python<'_>) -> PyResult<Simd> {
     chosen.clone().map_err(|fault| raise(py, &fault))
 }
 
+/// A number of threads that somebody asks for, of any size.
+pub struct Threads {
+    number: Option<usize>,
+    asked: String,
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Threads {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let number = match object.extract::<i64>() {
+            Ok(number) => usize::try_from(number).ok(),
+            Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => None,
+            Err(error) => return Err(error),
+        };
+        let asked = object.to_string().chars().take(SHOWN).collect();
+        Ok(Self { number, asked })
+    }
+}
+
+/// Characters of a number that are shown.
+const SHOWN: usize = 40;
+
 /// The threads to use: as many as asked for, else as `WATTEST_THREADS` says, else one for each core of this process.
-pub fn threads(py: Python<'_>, asked: Option<i64>) -> PyResult<usize> {
+pub fn threads(py: Python<'_>, asked: Option<Threads>) -> PyResult<usize> {
     static DEFAULT: OnceLock<Result<usize, Fault>> = OnceLock::new();
     let chosen = match asked {
-        Some(asked) => checked(usize::try_from(asked).ok(), || asked.to_string()),
+        Some(Threads { number, asked }) => checked(number, || asked),
         None => DEFAULT
             .get_or_init(|| match std::env::var_os("WATTEST_THREADS") {
                 Some(told) if !told.is_empty() => {

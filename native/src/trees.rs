@@ -1,15 +1,16 @@
-//! Trees for Python: built at once, growing, or stored in a file. Proofs come out as tuples of `bytes` where they are
-//! few, as one flat `bytes` where they are many.
+//! Trees for Python: built at once, growing, or stored in a file. Nodes come out as one flat `bytes`, however many proofs
+//! they belong to.
 
-use crate::buffer::{Buffer, Column, Columns, Indices};
+use crate::buffer::{Buffer, Buffers, Column, Columns, Indices, Place};
 use crate::fault::raise;
 use crate::settings;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
-use std::path::PathBuf;
+use pyo3::types::PyBytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wattest_core::arena::Arena;
-use wattest_core::{batch, growing, inclusion, multiproof, stored, tree, Fault, Hash};
+use wattest_core::frontier::Edge;
+use wattest_core::groups::{self, Groups};
+use wattest_core::{batch, growing, inclusion, stored, tree, Fault, Hash};
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Tree>()?;
@@ -28,7 +29,13 @@ struct Tree {
 impl Tree {
     #[staticmethod]
     #[pyo3(signature = (payloads, width, salts, threads=None, /))]
-    fn build(py: Python<'_>, payloads: Column, width: usize, salts: Column, threads: Option<i64>) -> PyResult<Self> {
+    fn build(
+        py: Python<'_>,
+        payloads: Column,
+        width: usize,
+        salts: Column,
+        threads: Option<settings::Threads>,
+    ) -> PyResult<Self> {
         let (simd, threads) = (settings::simd(py)?, settings::threads(py, threads)?);
         let (columns, size) = Columns::new(py, simd, payloads, width, salts)?;
         Self::filled(py, size, |nodes| tree::build(simd, &columns, size, nodes, threads))
@@ -36,7 +43,8 @@ impl Tree {
 
     #[staticmethod]
     #[pyo3(signature = (payloads, salts, /))]
-    fn from_payloads(py: Python<'_>, payloads: Vec<Buffer>, salts: Vec<Buffer>) -> PyResult<Self> {
+    fn from_payloads(py: Python<'_>, payloads: Buffers, salts: Buffers) -> PyResult<Self> {
+        let (Buffers(payloads), Buffers(salts)) = (payloads, salts);
         let simd = settings::simd(py)?;
         if payloads.len() != salts.len() {
             let (expected, actual) = (payloads.len() as u64, salts.len() as u64);
@@ -81,9 +89,15 @@ impl Tree {
         })
     }
 
+    /// The path of an index, its nodes one after the other.
     #[pyo3(signature = (index, /))]
-    fn path<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyTuple>> {
-        tuple(py, &inclusion::path(&self.nodes, self.size, index).map_err(|fault| raise(py, &fault))?)
+    fn path<'py>(&self, py: Python<'py>, index: u64) -> PyResult<Bound<'py, PyBytes>> {
+        // A path is copied faster than the GIL is let go and taken again.
+        let count = inclusion::path_length(index, self.size).map_err(|fault| raise(py, &fault))?;
+        PyBytes::new_with(py, usize::try_from(count)?.saturating_mul(32), |out| {
+            let (nodes, _) = out.as_chunks_mut::<32>();
+            inclusion::path_into(&self.nodes, self.size, index, nodes).map_err(|fault| raise(py, &fault))
+        })
     }
 
     /// The paths of indices, one after the other.
@@ -93,10 +107,17 @@ impl Tree {
         flat(py, count, |out| batch::paths(&self.nodes, self.size, &indices.0, out))
     }
 
-    #[pyo3(signature = (indices, /))]
-    fn multiproof<'py>(&self, py: Python<'py>, indices: Indices) -> PyResult<Bound<'py, PyTuple>> {
-        let siblings = py.detach(|| multiproof::nodes(&self.nodes, self.size, &indices.0));
-        tuple(py, &siblings.map_err(|fault| raise(py, &fault))?)
+    /// The nodes of the multiproofs of groups of indices, one after the other.
+    #[pyo3(signature = (indices, ends, /))]
+    fn multiproofs<'py>(&self, py: Python<'py>, indices: Indices, ends: Indices) -> PyResult<Bound<'py, PyBytes>> {
+        let groups = Groups::new(&indices.0, &ends.0).map_err(|fault| raise(py, &fault))?;
+        let count = py.detach(|| groups::node_count(groups, self.size)).map_err(|fault| raise(py, &fault))?;
+        flat(py, count, |out| {
+            let levels = tree::Levels::new(&self.nodes, self.size)?;
+            let outside = |index| Fault::IndexOutOfRange { index, size: self.size };
+            let read = |level, position| levels.node(level, position).copied().ok_or_else(|| outside(position));
+            groups::nodes(groups, self.size, read, out)
+        })
     }
 
     /// The flat array itself.
@@ -131,12 +152,19 @@ impl GrowingTree {
         Self(Mutex::default())
     }
 
-    #[pyo3(signature = (payloads, width, salts, /))]
-    fn append(&self, py: Python<'_>, payloads: Column, width: usize, salts: Column) -> PyResult<()> {
-        let simd = settings::simd(py)?;
+    #[pyo3(signature = (payloads, width, salts, threads=None, /))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        payloads: Column,
+        width: usize,
+        salts: Column,
+        threads: Option<settings::Threads>,
+    ) -> PyResult<()> {
+        let (simd, threads) = (settings::simd(py)?, settings::threads(py, threads)?);
         let (columns, count) = Columns::new(py, simd, payloads, width, salts)?;
         // Waiting for the tree with the GIL in hand would stop the thread that has the tree.
-        let appended = py.detach(|| locked(&self.0).append(simd, &columns, count));
+        let appended = py.detach(|| locked(&self.0).append(simd, &columns, count, threads));
         appended.map_err(|fault| raise(py, &fault))
     }
 
@@ -159,8 +187,19 @@ impl GrowingTree {
             let edge = tree.edge()?;
             Ok((edge, tree.leaves(&indices.0)?, tree.paths(&indices.0)?))
         });
-        let (edge, leaves, nodes) = proved.map_err(|fault| raise(py, &fault))?;
-        Ok((edge.size(), PyBytes::new(py, &edge.root()), bytes(py, &leaves), bytes(py, &nodes)))
+        handed_out(py, proved)
+    }
+
+    /// The same for groups of indices and their multiproofs.
+    #[pyo3(signature = (indices, ends, /))]
+    fn prove_groups<'py>(&self, py: Python<'py>, indices: Indices, ends: Indices) -> PyResult<Proved<'py>> {
+        let groups = Groups::new(&indices.0, &ends.0).map_err(|fault| raise(py, &fault))?;
+        let proved = py.detach(|| {
+            let tree = locked(&self.0);
+            let (edge, nodes) = (tree.edge()?, tree.multiproofs(groups)?);
+            Ok((edge, tree.leaves(groups.indices())?, nodes))
+        });
+        handed_out(py, proved)
     }
 }
 
@@ -172,23 +211,30 @@ struct StoredTree(Mutex<stored::Stored>);
 impl StoredTree {
     #[staticmethod]
     #[pyo3(signature = (path, /))]
-    fn create(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let made = py.detach(|| stored::Stored::create(&path)).map_err(|fault| raise(py, &fault))?;
+    fn create(py: Python<'_>, path: Place) -> PyResult<Self> {
+        let made = py.detach(|| stored::Stored::create(&path.0)).map_err(|fault| raise(py, &fault))?;
         Ok(Self(Mutex::new(made)))
     }
 
     #[staticmethod]
     #[pyo3(signature = (path, writable, /))]
-    fn open(py: Python<'_>, path: PathBuf, writable: bool) -> PyResult<Self> {
-        let found = py.detach(|| stored::Stored::open(&path, writable)).map_err(|fault| raise(py, &fault))?;
+    fn open(py: Python<'_>, path: Place, writable: bool) -> PyResult<Self> {
+        let found = py.detach(|| stored::Stored::open(&path.0, writable)).map_err(|fault| raise(py, &fault))?;
         Ok(Self(Mutex::new(found)))
     }
 
-    #[pyo3(signature = (payloads, width, salts, /))]
-    fn append(&self, py: Python<'_>, payloads: Column, width: usize, salts: Column) -> PyResult<()> {
-        let simd = settings::simd(py)?;
+    #[pyo3(signature = (payloads, width, salts, threads=None, /))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        payloads: Column,
+        width: usize,
+        salts: Column,
+        threads: Option<settings::Threads>,
+    ) -> PyResult<()> {
+        let (simd, threads) = (settings::simd(py)?, settings::threads(py, threads)?);
         let (columns, count) = Columns::new(py, simd, payloads, width, salts)?;
-        let appended = py.detach(|| locked(&self.0).append(simd, &columns, count));
+        let appended = py.detach(|| locked(&self.0).append(simd, &columns, count, threads));
         appended.map_err(|fault| raise(py, &fault))
     }
 
@@ -222,8 +268,21 @@ impl StoredTree {
             let (leaves, nodes) = tree.prove(simd, &indices.0)?;
             Ok((edge, leaves, nodes))
         });
-        let (edge, leaves, nodes) = proved.map_err(|fault| raise(py, &fault))?;
-        Ok((edge.size(), PyBytes::new(py, &edge.root()), bytes(py, &leaves), bytes(py, &nodes)))
+        handed_out(py, proved)
+    }
+
+    /// The same for groups of indices and their multiproofs.
+    #[pyo3(signature = (indices, ends, /))]
+    fn prove_groups<'py>(&self, py: Python<'py>, indices: Indices, ends: Indices) -> PyResult<Proved<'py>> {
+        let simd = settings::simd(py)?;
+        let groups = Groups::new(&indices.0, &ends.0).map_err(|fault| raise(py, &fault))?;
+        let proved = py.detach(|| {
+            let tree = locked(&self.0);
+            let edge = tree.edge()?;
+            let (leaves, nodes) = tree.prove_groups(simd, groups)?;
+            Ok((edge, leaves, nodes))
+        });
+        handed_out(py, proved)
     }
 }
 
@@ -234,12 +293,10 @@ fn locked<T>(tree: &Mutex<T>) -> MutexGuard<'_, T> {
     tree.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn bytes<'py>(py: Python<'py>, nodes: &[Hash]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, nodes.as_flattened())
-}
-
-fn tuple<'py>(py: Python<'py>, nodes: &[Hash]) -> PyResult<Bound<'py, PyTuple>> {
-    PyTuple::new(py, nodes.iter().map(|node| PyBytes::new(py, node)))
+fn handed_out<'py>(py: Python<'py>, proved: Result<(Edge, Vec<Hash>, Vec<Hash>), Fault>) -> PyResult<Proved<'py>> {
+    let (edge, leaves, nodes) = proved.map_err(|fault| raise(py, &fault))?;
+    let bytes = |nodes: &[Hash]| PyBytes::new(py, nodes.as_flattened());
+    Ok((edge.size(), PyBytes::new(py, &edge.root()), bytes(&leaves), bytes(&nodes)))
 }
 
 /// A new `bytes` of nodes, filled without the GIL; nobody else holds it yet.

@@ -1,6 +1,6 @@
 //! Wrapped series keys for Python: contexts stay in here, pages come out; set-up and sealing run without the GIL.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Secret};
 use crate::fault::raise;
 use crate::series::places;
 use crate::settings;
@@ -36,7 +36,7 @@ impl ReaderContexts {
         py: Python<'_>,
         sequence: u64,
         names: Buffer,
-        series_keys: Buffer,
+        series_keys: Secret,
         readers: Buffer,
         ends: Buffer,
     ) -> PyResult<KeyWrapping> {
@@ -64,7 +64,13 @@ type Page<'py> = (Bound<'py, PyList>, Option<(usize, Bound<'py, PyBytes>)>);
 impl KeyWrapping {
     /// The entries' wrapped keys; or how many came before a reader's key that takes no secret, and that key.
     #[pyo3(signature = (start, count, threads=None, /))]
-    fn page<'py>(&self, py: Python<'py>, start: usize, count: usize, threads: Option<i64>) -> PyResult<Page<'py>> {
+    fn page<'py>(
+        &self,
+        py: Python<'py>,
+        start: usize,
+        count: usize,
+        threads: Option<settings::Threads>,
+    ) -> PyResult<Page<'py>> {
         let threads = settings::threads(py, threads)?;
         let page = py.detach(|| self.0.page(start..start.saturating_add(count), threads));
         let page = page.map_err(|fault| raise(py, &fault))?;

@@ -17,6 +17,7 @@ SCRIPTS = [
     ROOT / "tools/lock.sh",
     ROOT / "tools/forge",
     ROOT / "tools/intel_qvl.sh",
+    ROOT / "tools/sanitize.sh",
 ]
 PLAIN_TOOLS = ("bash", "env", "awk", "sort", "head", "uname")
 
@@ -37,7 +38,20 @@ def test_help_names_every_target_that_people_make() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "test-deep", "lint", "bench", "bench-quick", "vectors", "guests", "contracts", "aarch64"]
+    "target",
+    [
+        "demo",
+        "test",
+        "test-deep",
+        "lint",
+        "bench",
+        "bench-quick",
+        "vectors",
+        "guests",
+        "contracts",
+        "aarch64",
+        "sanitize",
+    ],
 )
 def test_a_target_resolves(target: str) -> None:
     done = make("--dry-run", target)
@@ -143,6 +157,14 @@ def test_scripts_are_well_formed(script: Path) -> None:
     assert script.stat().st_mode & 0o111
     assert script.read_text("utf-8").startswith("#!/usr/bin/env bash\n")
     assert subprocess.run(["bash", "-n", script], capture_output=True, check=False).returncode == 0
+
+
+def test_a_check_that_is_none_is_named() -> None:
+    run = subprocess.run(
+        [ROOT / "tools/sanitize.sh", "adress"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 7
+    assert run.stderr == "missing: a check named adress; what to do: name address or valgrind\n"
 
 
 def test_a_malformed_script_would_be_seen(tmp_path: Path) -> None:

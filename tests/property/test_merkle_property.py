@@ -15,11 +15,14 @@ from wattest.merkle import (
     InclusionRefused,
     MerkleTree,
     MultiProof,
+    MultiProofBatch,
+    index_groups,
     leaf_hash,
     sha256_inclusion,
     sha256_root,
     verify_inclusion,
     verify_multiproof,
+    verify_multiproofs,
     verify_sha256_inclusion,
 )
 
@@ -139,6 +142,42 @@ def test_mutated_multiproofs_have_the_reference_verdict(
     expected = reference.judge_multiproof(root, size, indices, [named[at] for at in indices], nodes)
     proof = MultiProof(tuple(indices), size, tuple(nodes))
     assert verdict(lambda: verify_multiproof(root, named, proof)) == expected
+
+
+@given(
+    st.integers(0, 40),
+    st.lists(st.lists(st.integers(0, 45), max_size=6), max_size=5),
+    st.lists(NODES, max_size=4),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_groups_have_the_reference_verdict(
+    size: int, groups: list[list[int]], nodes: list[bytes], genuine: bool, random: Any
+) -> None:
+    """Genuine batches of multiproofs with one part taken out, put in or changed; and arbitrary ones."""
+    _, leaves = grow([bytes((at,)) for at in range(max(size, 1))])
+    root = reference.root(leaves)
+    if genuine and size:
+        groups = [sorted({at % size for at in group}) or [0] for group in groups] or [[0]]
+        nodes = [node for group in groups for node in reference.multiproof(leaves, group)]
+        change = random.randrange(5)
+        if change == 1 and nodes:
+            del nodes[random.randrange(len(nodes))]
+        elif change == 2 and nodes:
+            nodes[random.randrange(len(nodes))] = bytes(32)
+        elif change == 3:
+            random.shuffle(random.choice(groups))
+        elif change == 4:
+            groups.insert(random.randrange(len(groups) + 1), [random.randrange(size + 2)][: random.randrange(2)])
+    given_leaves = [leaves[at] if at < len(leaves) else bytes(32) for group in groups for at in group]
+    expected, position = reference.judge_groups(root, size, groups, given_leaves, nodes)
+    batch = MultiProofBatch(index_groups(groups), size, b"".join(nodes))
+    found: tuple[str, object] = "accepted", None
+    try:
+        verify_multiproofs(root, b"".join(given_leaves), batch, threads=random.choice((1, 2)))
+    except InclusionRefused as refused:
+        found = refused.code, refused.fields.get("position")
+    assert found == (expected, position)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=60), st.integers(-1, 130))

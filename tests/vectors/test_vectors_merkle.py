@@ -17,15 +17,18 @@ from wattest.merkle import (
     InclusionRefused,
     MerkleTree,
     MultiProof,
+    MultiProofBatch,
     PayloadTooLong,
     ProofBatch,
     index_column,
+    index_groups,
     leaf_hash,
     sha256_inclusion,
     sha256_root,
     verify_batch,
     verify_inclusion,
     verify_multiproof,
+    verify_multiproofs,
     verify_sha256_inclusion,
 )
 from wattest.node.stored_tree import StoredTree
@@ -99,6 +102,23 @@ def test_batch(case: dict[str, Any]) -> None:
         with pytest.raises(InclusionRefused) as refused:
             verify_batch(bytes.fromhex(case["root"]), leaves, batch)
         assert refused.value.fields["position"] == case["position"]
+
+
+@pytest.mark.parametrize("case", cases("groups"))
+def test_groups(case: dict[str, Any]) -> None:
+    batch = MultiProofBatch(index_groups(case["groups"]), case["size"], b"".join(nodes(case, "nodes")))
+    leaves = b"".join(nodes(case, "leaves"))
+    check(case, lambda: verify_multiproofs(bytes.fromhex(case["root"]), leaves, batch))
+    if case["position"] is not None:
+        with pytest.raises(InclusionRefused) as refused:
+            verify_multiproofs(bytes.fromhex(case["root"]), leaves, batch)
+        assert refused.value.fields["position"] == case["position"]
+    if case["outcome"] == "accepted":
+        rest = leaves
+        for position, group in enumerate(case["groups"]):
+            named = dict(zip(group, (rest[at : at + 32] for at in range(0, len(rest), 32)), strict=False))
+            verify_multiproof(bytes.fromhex(case["root"]), named, batch.proof(position))
+            rest = rest[32 * len(group) :]
 
 
 @pytest.mark.parametrize("case", cases("growing"))

@@ -3,17 +3,17 @@
 //! The paths of a batch lie one after the other in the order of its indices. How long each is follows from index and
 //! size, so nothing else is stored, and indices may come in any order and more than once.
 
-use crate::blocks;
-use crate::inclusion::{check_position, check_root, inner_length, place, side_of, split, Side};
-use crate::tree::{check_nodes, check_size, level_widths};
+use crate::blocks::{self, Climb};
+use crate::inclusion::{check_position, check_root, inner_length};
+use crate::parallel;
+use crate::tree::{check_size, Levels};
 use crate::{Fault, Hash, Simd};
-use std::thread;
 
 /// Most proofs in one batch: a gibibyte of paths at the utmost.
 pub const PROOFS_MAX: u64 = 1 << 20;
 
-/// Proofs that are worth a thread.
-const PART: usize = 1024;
+/// Proofs that a thread takes at a time.
+const PART: usize = 512;
 
 /// Nodes of all paths together; refuses what no batch can be.
 pub fn node_count(indices: &[u64], size: u64) -> Result<u64, Fault> {
@@ -34,17 +34,11 @@ pub fn node_count(indices: &[u64], size: u64) -> Result<u64, Fault> {
 /// The paths of all indices out of a tree's flat array into `out`, which takes `node_count(indices, size)` nodes.
 pub fn paths(nodes: &[Hash], size: u64, indices: &[u64], out: &mut [Hash]) -> Result<(), Fault> {
     check_count(node_count(indices, size)?, out.len())?;
-    check_nodes(nodes, size)?;
-    let (mut levels, mut rest) = (Vec::with_capacity(33), nodes);
-    for width in level_widths(size) {
-        let (level, above) = split(rest, width);
-        levels.push(level);
-        rest = above;
-    }
+    let levels = Levels::new(nodes, size)?;
     let mut slots = out.iter_mut();
     for &index in indices {
-        for (level, depth) in levels.iter().zip(0u32..) {
-            if let Some(sibling) = place(level, (index >> depth) ^ 1) {
+        for depth in 0..u64::BITS - (size - 1).leading_zeros() {
+            if let Some(sibling) = levels.node(depth, (index >> depth) ^ 1) {
                 slots.by_ref().take(1).for_each(|slot| *slot = *sibling);
             }
         }
@@ -69,76 +63,41 @@ pub fn verify(
         return Err(Fault::LeavesMismatch { expected: indices.len() as u64, actual: leaves.len() as u64 });
     }
     check_count(node_count(indices, size)?, nodes.len())?;
-    let threads = threads.clamp(1, crate::shares::THREADS_MAX).min(indices.len().div_ceil(PART));
-    let part = indices.len().div_ceil(threads);
-    let mut starts = Vec::with_capacity(indices.len());
-    let mut start = 0;
-    for &index in indices {
-        starts.push(start);
-        start += length(index, size) as usize;
+    let (mut parts, mut rest, mut from) = (Vec::with_capacity(indices.len().div_ceil(PART)), nodes, 0);
+    for (indices, leaves) in indices.chunks(PART).zip(leaves.chunks(PART)) {
+        let count = indices.iter().map(|&index| length(index, size) as usize).sum::<usize>();
+        let (nodes, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        parts.push((from, indices, leaves, nodes));
+        (rest, from) = (after, from + PART as u64);
     }
-    let check = |from: usize| {
-        let to = indices.len().min(from + part);
-        let (indices, leaves, starts) = (&indices[from..to], &leaves[from..to], &starts[from..to]);
-        let reached = climb(simd, size, indices, leaves, starts, nodes);
-        let mut positions = reached.into_iter().zip(from as u64..);
-        positions
-            .try_for_each(|(reached, position)| check_root(root, reached).map_err(|fault| fault.of_proof(position)))
-    };
-    thread::scope(|scope| {
-        let rest =
-            (1..threads).map(|at| (at * part, thread::Builder::new().spawn_scoped(scope, move || check(at * part))));
-        let rest = rest.collect::<Vec<_>>();
-        let first = check(0);
-        // In order, so that the first proof refused is the one that is named.
-        rest.into_iter().fold(first, |before, (from, thread)| {
-            before.and_then(|()| match thread.map(thread::ScopedJoinHandle::join) {
-                Ok(Ok(checked)) => checked,
-                _ => check(from),
-            })
-        })
+    parallel::first_refused(parts.len(), threads, |part| {
+        let (from, indices, leaves, nodes) = parts[part];
+        match blocks::climb(simd, Climb { size, root, indices, leaves, nodes }) {
+            Some((position, reached)) => {
+                check_root(root, reached).map_err(|fault| fault.of_proof(from + position as u64))
+            }
+            None => Ok(()),
+        }
     })
 }
 
-/// The roots that checked proofs lead to, a group of lanes at a time, as many levels as the group's longest path.
-fn climb(simd: Simd, size: u64, indices: &[u64], leaves: &[Hash], starts: &[usize], nodes: &[Hash]) -> Vec<Hash> {
-    let mut reached = leaves.to_vec();
-    let lengths = indices.iter().map(|&index| length(index, size)).collect::<Vec<_>>();
-    let mut active = Vec::with_capacity(blocks::GROUP);
-    for from in (0..indices.len()).step_by(blocks::GROUP) {
-        let to = indices.len().min(from + blocks::GROUP);
-        let longest = lengths[from..to].iter().copied().max().unwrap_or(0);
-        for level in 0..longest {
-            active.clear();
-            active.extend((from..to).filter(|&at| level < lengths[at]));
-            let fill = |slot: usize, pair: &mut [u8; 64]| {
-                let at = active[slot];
-                let (left, right) = pair.split_at_mut(32);
-                let sibling = &nodes[starts[at] + level as usize];
-                let (first, second) = match side_of(indices[at], size, level) {
-                    Side::Left => (sibling, &reached[at]),
-                    Side::Right => (&reached[at], sibling),
-                };
-                left.copy_from_slice(first);
-                right.copy_from_slice(second);
-            };
-            let mut parents = [[0; 32]; blocks::GROUP];
-            blocks::pairs(simd, active.len(), fill, |slot, hash| parents[slot] = hash);
-            for (&at, parent) in active.iter().zip(parents) {
-                reached[at] = parent;
-            }
-        }
-    }
-    reached
-}
-
 /// Nodes in the path of an index that lies inside the tree.
-fn length(index: u64, size: u64) -> u32 {
+pub(crate) fn length(index: u64, size: u64) -> u32 {
     let inner = inner_length(index, size);
     inner + (index >> inner).count_ones()
 }
 
-fn check_count(expected: u64, actual: usize) -> Result<(), Fault> {
+/// Zeroed nodes; refuses what the machine does not give.
+pub(crate) fn room(count: u64) -> Result<Vec<Hash>, Fault> {
+    let refused = Fault::OutOfMemory { bytes: count.saturating_mul(32) };
+    let count = usize::try_from(count).map_err(|_| refused.clone())?;
+    let mut nodes = Vec::new();
+    nodes.try_reserve_exact(count).map_err(|_| refused)?;
+    nodes.resize(count, [0; 32]);
+    Ok(nodes)
+}
+
+pub(crate) fn check_count(expected: u64, actual: usize) -> Result<(), Fault> {
     let actual = actual as u64;
     if expected != actual {
         return Err(Fault::NodeCountWrong { expected, actual });

@@ -3,8 +3,9 @@
 //! Decided here: how messages are grouped and padded; the lanes themselves are `wattest-lanes`. In a group that does not
 //! fill every lane the others hash something that nobody reads.
 
-use crate::{Hash, Salt, LEAF_PREFIX, NODE_PREFIX};
-use wattest_lanes::{prefetch, Kernel, Simd, State, Task, BLOCK_WORDS};
+use crate::inclusion::left_sides;
+use crate::{batch, Hash, Salt, LEAF_PREFIX, NODE_PREFIX};
+use wattest_lanes::{prefetch, Digest, Kernel, Simd, State, Task, BLOCK_WORDS, DIGEST_WORDS};
 
 /// Bytes of one block.
 pub const BLOCK_BYTES: usize = 8 * BLOCK_WORDS;
@@ -14,9 +15,6 @@ pub const LEAF_HEAD: usize = 1 + size_of::<Salt>();
 
 /// Leaves between asking for a payload and reading it: more than a page.
 const AHEAD: usize = 64;
-
-/// Scattered pairs worth handing over at once: two groups of the widest lanes, one written while the other is hashed.
-pub(crate) const GROUP: usize = 16;
 
 /// Leaves `keccak256(0x00 || salt || payload)` of one width; it and the three lengths are checked by the caller.
 pub fn leaves(simd: Simd, payloads: &[u8], width: usize, salts: &[Salt], out: &mut [Hash]) {
@@ -28,9 +26,19 @@ pub fn parents(simd: Simd, below: &[Hash], above: &mut [Hash]) {
     simd.run(Parents { below, above });
 }
 
-/// The parents of scattered pairs: `fill` writes the pair of a place, left and right, and `take` gets its parent.
-pub(crate) fn pairs(simd: Simd, count: usize, fill: impl Fn(usize, &mut [u8; 64]), take: impl FnMut(usize, Hash)) {
-    simd.run(Pairs { count, fill, take });
+/// The parent of one pair of neighbours, which has nobody to share its lanes with.
+pub(crate) fn parent(simd: Simd, below: &[Hash], above: &mut [Hash]) {
+    simd.run_one(Parents { below, above });
+}
+
+/// Where one inclusion proof leads, if not to the root.
+pub(crate) fn climb_one(simd: Simd, proof: Climb<'_>) -> Option<(usize, Hash)> {
+    simd.run_one(proof)
+}
+
+/// The first inclusion proof that does not lead to the root, and where it leads.
+pub(crate) fn climb(simd: Simd, proofs: Climb<'_>) -> Option<(usize, Hash)> {
+    simd.run(proofs)
 }
 
 /// Bare permutations on full lanes, at least `count` of them: how fast this processor can be at most.
@@ -112,25 +120,69 @@ impl Task for Parents<'_> {
     }
 }
 
-struct Pairs<Fill, Take> {
-    count: usize,
-    fill: Fill,
-    take: Take,
+/// Inclusion proofs whose counts agree, to be judged.
+pub(crate) struct Climb<'a> {
+    pub(crate) size: u64,
+    pub(crate) root: &'a Hash,
+    pub(crate) indices: &'a [u64],
+    pub(crate) leaves: &'a [Hash],
+    pub(crate) nodes: &'a [Hash],
 }
 
-impl<Fill: Fn(usize, &mut [u8; 64]), Take: FnMut(usize, Hash)> Task for Pairs<Fill, Take> {
-    type Output = ();
+impl Task for Climb<'_> {
+    type Output = Option<(usize, Hash)>;
 
-    fn run<const LANES: usize>(mut self, kernel: impl Kernel<LANES>) {
+    fn run<const LANES: usize>(self, kernel: impl Kernel<LANES>) -> Self::Output {
+        const NONE: Hash = [0; 32];
         let blank = padded(NODE_PREFIX, 65);
-        let (mut pairs, mut hashes) = ([[0; 64]; LANES], [[0; 32]; LANES]);
-        for from in (0..self.count).step_by(LANES) {
-            let places = from..self.count.min(from + LANES);
-            places.clone().zip(&mut pairs).for_each(|(at, pair)| (self.fill)(at, pair));
-            kernel.hash_pairs(&blank, &pairs, &mut hashes);
-            places.zip(&hashes).for_each(|(at, hash)| (self.take)(at, *hash));
+        let mut rest = self.nodes;
+        for (group, (indices, leaves)) in self.indices.chunks(LANES).zip(self.leaves.chunks(LANES)).enumerate() {
+            let (mut paths, mut sides): ([&[Hash]; LANES], _) = ([&[]; LANES], [0_u64; LANES]);
+            let mut reached = Digest([[0; LANES]; DIGEST_WORDS]);
+            let mut longest = 0;
+            for (lane, (&index, leaf)) in indices.iter().zip(leaves).enumerate() {
+                let length = batch::length(index, self.size) as usize;
+                let (path, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                (paths[lane], rest) = (path, after);
+                sides[lane] = left_sides(index, self.size);
+                put(&mut reached, lane, leaf);
+                longest = longest.max(length);
+            }
+            for step in 0..longest {
+                let (mut left, mut active) = (0, 0);
+                let mut siblings = [&NONE; LANES];
+                for lane in 0..LANES {
+                    left |= u8::from(sides[lane] >> step & 1 == 1) << lane;
+                    active |= u8::from(step < paths[lane].len()) << lane;
+                    siblings[lane] = paths[lane].get(step).unwrap_or(&NONE);
+                }
+                kernel.climb(&blank, &mut reached, &siblings, left, active);
+            }
+            for lane in 0..indices.len() {
+                let reached = take(&reached, lane);
+                if reached != *self.root {
+                    return Some((group * LANES + lane, reached));
+                }
+            }
         }
+        None
     }
+}
+
+/// Puts a hash into a lane.
+fn put<const LANES: usize>(digest: &mut Digest<LANES>, lane: usize, hash: &Hash) {
+    for (lanes, bytes) in digest.0.iter_mut().zip(hash.as_chunks::<8>().0) {
+        lanes[lane] = u64::from_le_bytes(*bytes);
+    }
+}
+
+/// The hash in a lane.
+fn take<const LANES: usize>(digest: &Digest<LANES>, lane: usize) -> Hash {
+    let mut hash = [0; 32];
+    for (lanes, bytes) in digest.0.iter().zip(hash.as_chunks_mut::<8>().0) {
+        *bytes = lanes[lane].to_le_bytes();
+    }
+    hash
 }
 
 struct Permutations(u64);

@@ -219,7 +219,10 @@ impl Fault {
                 vec![("what", what), ("expected", Number(*expected)), ("actual", Number(*actual))]
             }
             Self::OfProof { position, fault } => {
-                let mut fields = fault.fields();
+                // Of a group whose order breaks, the place inside it has another name than the group's own.
+                let within = |name| if name == "position" { "place" } else { name };
+                let mut fields: Vec<_> =
+                    fault.fields().into_iter().map(|(name, value)| (within(name), value)).collect();
                 fields.push(("position", Number(*position)));
                 fields
             }

@@ -99,6 +99,21 @@ impl Frontier {
         Ok(())
     }
 
+    /// Takes a whole subtree of 2^level leaves in, whose nodes stand already; the nodes that it completes above itself go
+    /// to the end of `out`. The size is a multiple of the subtree's.
+    pub(crate) fn append_whole(&mut self, rule: &impl NodeRule, level: u32, root: Hash, out: &mut Vec<Hash>) {
+        let mut node = root;
+        for (place, peak) in (0u32..).zip(&mut self.peaks).skip(level as usize) {
+            if (self.size >> place) & 1 == 0 {
+                *peak = node;
+                break;
+            }
+            node = rule.node(peak, &node);
+            out.push(node);
+        }
+        self.size += 1 << level;
+    }
+
     /// The root and the right edge; refuses an empty tree.
     pub fn edge(&self, rule: &impl NodeRule) -> Result<Edge, Fault> {
         check_size(self.size)?;
@@ -123,6 +138,19 @@ impl Edge {
     /// The root of the tree.
     pub fn root(&self) -> Hash {
         self.root
+    }
+
+    /// The node at a position that a level of the tree has; `read` takes a place among the standing nodes.
+    pub fn node(
+        &self,
+        level: u32,
+        position: u64,
+        mut read: impl FnMut(u64) -> Result<Hash, Fault>,
+    ) -> Result<Hash, Fault> {
+        if position < self.size >> level {
+            return read(place(level, position));
+        }
+        Ok(self.ragged.get(level as usize).copied().unwrap_or_default())
     }
 
     /// Pushes the inclusion path of a leaf inside the tree; `read` takes a place among the standing nodes.

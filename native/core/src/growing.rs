@@ -1,12 +1,11 @@
 //! A growing tree in memory.
 
-use crate::frontier::{self, Edge, Frontier};
+use crate::frontier::{self, Edge};
+use crate::groups::{self, Groups};
 use crate::keccak::Keccak;
+use crate::pieces::{self, Appending};
 use crate::shares::Leaves;
-use crate::{batch, Fault, Hash, Simd};
-
-/// Leaves hashed before their parents: they stay in a core's cache.
-pub const PIECE: usize = 2048;
+use crate::{batch, frontier::Frontier, Fault, Hash, Simd};
 
 /// A tree that takes leaves in at its end and proves any of them at any time.
 #[derive(Clone, Debug, Default)]
@@ -21,11 +20,12 @@ impl Growing {
         self.frontier.size()
     }
 
-    /// Takes `count` leaves in.
-    pub fn append(&mut self, simd: Simd, leaves: &impl Leaves, count: u64) -> Result<(), Fault> {
+    /// Takes `count` leaves in, hashed by at most `threads` threads.
+    pub fn append(&mut self, simd: Simd, leaves: &impl Leaves, count: u64, threads: usize) -> Result<(), Fault> {
         let before = (self.frontier.clone(), self.nodes.len());
         let nodes = &mut self.nodes;
-        let appended = in_pieces(&mut self.frontier, simd, leaves, count, |made| {
+        let appending = Appending { simd, leaves, count, threads };
+        let appended = pieces::append(&mut self.frontier, &appending, |made| {
             nodes.try_reserve(made.len()).map_err(|_| Fault::OutOfMemory { bytes: 32 * made.len() as u64 })?;
             nodes.extend_from_slice(made);
             Ok(())
@@ -59,31 +59,17 @@ impl Growing {
         Ok(out)
     }
 
+    /// The multiproofs of groups of leaves, one after the other.
+    pub fn multiproofs(&self, groups: Groups<'_>) -> Result<Vec<Hash>, Fault> {
+        let edge = self.edge()?;
+        let mut out = batch::room(groups::node_count(groups, edge.size())?)?;
+        let read = |level, position| edge.node(level, position, |place| self.read(place));
+        groups::nodes(groups, edge.size(), read, &mut out)?;
+        Ok(out)
+    }
+
     fn read(&self, place: u64) -> Result<Hash, Fault> {
         let found = usize::try_from(place).ok().and_then(|place| self.nodes.get(place));
         found.copied().ok_or(Fault::IndexOutOfRange { index: place, size: self.nodes.len() as u64 })
     }
-}
-
-/// Hashes `count` leaves a piece at a time and hands the nodes that each piece completes to `keep`.
-pub(crate) fn in_pieces(
-    frontier: &mut Frontier,
-    simd: Simd,
-    leaves: &impl Leaves,
-    count: u64,
-    mut keep: impl FnMut(&[Hash]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    frontier.check_room(count)?;
-    let mut hashed = vec![[0; 32]; PIECE.min(usize::try_from(count).unwrap_or(PIECE))];
-    let (mut done, mut made) = (0, Vec::with_capacity(2 * hashed.len() + 64));
-    while done < count {
-        let left = usize::try_from(count - done).unwrap_or(PIECE).min(PIECE);
-        let piece = &mut hashed[..left];
-        leaves.hash(usize::try_from(done).unwrap_or(usize::MAX), piece)?;
-        made.clear();
-        frontier.append(&Keccak(simd), piece, &mut made)?;
-        keep(&made)?;
-        done += left as u64;
-    }
-    Ok(())
 }

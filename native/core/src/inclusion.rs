@@ -3,8 +3,8 @@
 //! Where the paths of the leaf and of the last leaf still differ, the index's bits say on which side a sibling stands;
 //! above that the leaf lies on the tree's right edge, where only left siblings exist (RFC 9162, section 2.1.3).
 
-use crate::tree::{check_nodes, check_size, level_widths};
-use crate::{Fault, Hash, NodeRule};
+use crate::tree::{check_length, check_size};
+use crate::{batch, Fault, Hash, NodeRule};
 
 /// Nodes in the inclusion path of `index` in a tree of `size`.
 pub fn path_length(index: u64, size: u64) -> Result<u64, Fault> {
@@ -13,19 +13,28 @@ pub fn path_length(index: u64, size: u64) -> Result<u64, Fault> {
     Ok(u64::from(inner) + u64::from((index >> inner).count_ones()))
 }
 
+/// The inclusion path of a leaf out of a tree's flat array into `out`, which takes `path_length(index, size)` nodes.
+pub fn path_into(nodes: &[Hash], size: u64, index: u64, out: &mut [Hash]) -> Result<(), Fault> {
+    batch::check_count(path_length(index, size)?, out.len())?;
+    let (mut slots, mut from, mut width, mut position) = (out.iter_mut(), 0, size, index);
+    while width > 1 {
+        let sibling = position ^ 1;
+        if sibling < width {
+            let found = usize::try_from(from + sibling).ok().and_then(|place| nodes.get(place));
+            if let (Some(slot), Some(sibling)) = (slots.next(), found) {
+                *slot = *sibling;
+            }
+        }
+        (from, width, position) = (from + width, width.div_ceil(2), position >> 1);
+    }
+    check_length("nodes", from + 1, nodes.len() as u64)
+}
+
 /// The inclusion path of a leaf out of a tree's flat array.
 pub fn path(nodes: &[Hash], size: u64, index: u64) -> Result<Vec<Hash>, Fault> {
-    check_position(index, size)?;
-    check_nodes(nodes, size)?;
-    let (mut siblings, mut rest, mut position) = (Vec::with_capacity(32), nodes, index);
-    for width in level_widths(size) {
-        let (level, above) = split(rest, width);
-        if let Some(sibling) = place(level, position ^ 1) {
-            siblings.push(*sibling);
-        }
-        (rest, position) = (above, position >> 1);
-    }
-    Ok(siblings)
+    let mut out = vec![[0; 32]; usize::try_from(path_length(index, size)?).unwrap_or(0)];
+    path_into(nodes, size, index, &mut out)?;
+    Ok(out)
 }
 
 /// Checks that `leaf` stands at `index` in the tree of `size` leaves under `root`.
@@ -42,11 +51,7 @@ pub fn verify(
     if expected != actual {
         return Err(Fault::PathLengthWrong { expected, actual });
     }
-    let reached = path.iter().zip(0u32..).fold(*leaf, |node, (sibling, step)| match side_of(index, size, step) {
-        Side::Left => rule.node(sibling, &node),
-        Side::Right => rule.node(&node, sibling),
-    });
-    check_root(root, reached)
+    check_root(root, rule.reached(root, size, index, leaf, path))
 }
 
 /// Refuses an index outside the tree.
@@ -66,30 +71,10 @@ pub(crate) fn check_root(expected: &Hash, actual: Hash) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A level and what lies above it.
-pub(crate) fn split(nodes: &[Hash], width: u64) -> (&[Hash], &[Hash]) {
-    let width = usize::try_from(width).unwrap_or(usize::MAX);
-    nodes.split_at_checked(width).unwrap_or((nodes, &[]))
-}
-
-/// The node at a position, if the level reaches that far.
-pub(crate) fn place(level: &[Hash], position: u64) -> Option<&Hash> {
-    level.get(usize::try_from(position).ok()?)
-}
-
-/// Where a sibling stands.
-pub(crate) enum Side {
-    Left,
-    Right,
-}
-
-/// On which side the path's node number `step` stands.
-pub(crate) fn side_of(index: u64, size: u64, step: u32) -> Side {
-    if step >= inner_length(index, size) || (index >> step) & 1 == 1 {
-        Side::Left
-    } else {
-        Side::Right
-    }
+/// Bit n is set where the path's node number n stands on the left.
+pub(crate) fn left_sides(index: u64, size: u64) -> u64 {
+    let edge = u64::MAX << inner_length(index, size).min(u64::BITS - 1);
+    index | edge
 }
 
 /// Levels on which the leaf's branch is not yet the tree's right edge.

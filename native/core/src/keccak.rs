@@ -1,10 +1,9 @@
 //! Keccak-256 as Ethereum uses it, and the salted leaf and node rule built on it.
 
-use crate::{blocks, Fault, Hash, NodeRule, Salt, LEAF_PREFIX, NODE_PREFIX, PAYLOAD_MAX};
+use crate::blocks::{self, Climb};
+use crate::{Fault, Hash, NodeRule, Salt, LEAF_PREFIX, PAYLOAD_MAX};
 use sha3::{Digest, Keccak256};
-use wattest_lanes::{Block, Scalar, Simd, BLOCK_WORDS};
-
-const NODE_BYTES: usize = 65;
+use wattest_lanes::{Scalar, Simd};
 
 /// The rule of salted trees, on the lanes it is given.
 #[derive(Clone, Copy, Debug)]
@@ -17,41 +16,22 @@ impl Keccak {
 
 impl NodeRule for Keccak {
     fn node(&self, left: &Hash, right: &Hash) -> Hash {
-        let mut preimage = [0; blocks::BLOCK_BYTES];
-        preimage[0] = NODE_PREFIX;
-        preimage[1..33].copy_from_slice(left);
-        preimage[33..NODE_BYTES].copy_from_slice(right);
-        one_block(self.0, &mut preimage, NODE_BYTES)
+        let mut parent = [[0; 32]];
+        blocks::parent(self.0, &[*left, *right], &mut parent);
+        parent[0]
     }
 
     fn pairs(&self, below: &[Hash], above: &mut [Hash]) {
         match below {
-            [left, right] => above.iter_mut().for_each(|parent| *parent = self.node(left, right)),
+            [_, _] => blocks::parent(self.0, below, above),
             _ => blocks::parents(self.0, below, above),
         }
     }
-}
 
-/// Keccak-256 of the first `length` bytes of a block that is zero after them.
-fn one_block(simd: Simd, bytes: &mut [u8; blocks::BLOCK_BYTES], length: usize) -> Hash {
-    if matches!(simd, Simd::Scalar(_)) {
-        return keccak256(&bytes[..length]);
+    fn reached(&self, root: &Hash, size: u64, index: u64, leaf: &Hash, path: &[Hash]) -> Hash {
+        blocks::climb_one(self.0, Climb { size, root, indices: &[index], leaves: &[*leaf], nodes: path })
+            .map_or(*root, |(_, reached)| reached)
     }
-    bytes[length] = 0x01;
-    bytes[blocks::BLOCK_BYTES - 1] |= 0x80;
-    let mut block = Block([[0]; BLOCK_WORDS]);
-    for ([word], bytes) in block.0.iter_mut().zip(bytes.as_chunks().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    let Some(digest) = simd.hash_one(&block) else {
-        bytes[length] = 0;
-        return keccak256(&bytes[..length]);
-    };
-    let mut hash = [0; 32];
-    for (to, [word]) in hash.as_chunks_mut().0.iter_mut().zip(digest.0) {
-        *to = word.to_le_bytes();
-    }
-    hash
 }
 
 /// Keccak-256 with the original padding (not SHA3-256).

@@ -9,10 +9,13 @@ pub mod batch;
 pub mod blocks;
 pub mod fault;
 pub mod frontier;
+pub mod groups;
 pub mod growing;
 pub mod inclusion;
 pub mod keccak;
 pub mod multiproof;
+pub mod parallel;
+pub mod pieces;
 pub mod salts;
 pub mod sha256;
 pub mod shares;
@@ -44,6 +47,16 @@ const NODE_PREFIX: u8 = 0x01;
 pub trait NodeRule: Sync {
     /// The parent of two nodes, left then right.
     fn node(&self, left: &Hash, right: &Hash) -> Hash;
+
+    /// Where a leaf's path leads, whose length fits index and size; `root` is where it should.
+    fn reached(&self, root: &Hash, size: u64, index: u64, leaf: &Hash, path: &[Hash]) -> Hash {
+        let _ = root;
+        let sides = inclusion::left_sides(index, size);
+        path.iter().zip(0u32..).fold(*leaf, |node, (sibling, step)| match sides >> step & 1 {
+            1 => self.node(sibling, &node),
+            _ => self.node(&node, sibling),
+        })
+    }
 
     /// The parents of neighbours: `above` takes `below.len() / 2` nodes. A rule with lanes overrides this.
     fn pairs(&self, below: &[Hash], above: &mut [Hash]) {

@@ -2,35 +2,35 @@
 //!
 //! Level by level from the leaves, positions ascending: a node whose sibling is known too is paired with it, one whose
 //! sibling exists takes the next node of the proof, one without a sibling moves up. What this walk needs is the proof;
-//! anything more or less is refused before a single hash is computed.
+//! anything more or less is refused before a single hash is computed. Many at once are `groups`.
 
-use crate::inclusion::{check_position, check_root, place, split};
-use crate::tree::{check_nodes, check_size, level_widths};
-use crate::{Fault, Hash, NodeRule};
+use crate::groups::Walk;
+use crate::inclusion::{check_position, check_root, inner_length};
+use crate::tree::{check_size, level_widths, Levels};
+use crate::{batch, Fault, Hash, NodeRule};
 
 /// Nodes in the multiproof of `indices` in a tree of `size`.
+///
+/// Two neighbours of the list part below the level on which they are siblings; each needs its own path up to there, and
+/// there neither needs a node for the other.
 pub fn node_count(indices: &[u64], size: u64) -> Result<u64, Fault> {
     check_indices(indices, size)?;
-    let mut count = 0;
-    climb(indices, size, |_, _| count += 1);
+    let mut count = indices.first().map_or(0, |&index| u64::from(batch::length(index, size)));
+    for pair in indices.windows(2) {
+        count = count + u64::from(siblings_below((pair[0] ^ pair[1]).ilog2(), pair[1], size)) - 1;
+    }
     Ok(count)
 }
 
 /// The multiproof's nodes out of a tree's flat array.
 pub fn nodes(tree: &[Hash], size: u64, indices: &[u64]) -> Result<Vec<Hash>, Fault> {
-    check_indices(indices, size)?;
-    check_nodes(tree, size)?;
-    let mut levels = Vec::with_capacity(33);
-    let mut rest = tree;
-    for width in level_widths(size) {
-        let (level, above) = split(rest, width);
-        levels.push(level);
-        rest = above;
-    }
-    let mut siblings = Vec::new();
-    climb(indices, size, |level, position| {
-        siblings.extend(levels.get(level).and_then(|nodes| place(nodes, position)));
-    });
+    let count = node_count(indices, size)?;
+    let levels = Levels::new(tree, size)?;
+    let mut siblings = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+    walk(&mut indices.to_vec(), size, |level, position| {
+        siblings.extend(levels.node(level, position));
+        Ok(())
+    })?;
     Ok(siblings)
 }
 
@@ -50,11 +50,10 @@ pub fn verify(
     if indices.len() != leaves.len() {
         return Err(Fault::LeavesMismatch { expected: indices.len() as u64, actual: leaves.len() as u64 });
     }
-    let expected = node_count(indices, size)?;
-    if expected != nodes.len() as u64 {
-        return Err(Fault::NodeCountWrong { expected, actual: nodes.len() as u64 });
-    }
-    check_root(root, fold(rule, size, indices, leaves, nodes))
+    batch::check_count(node_count(indices, size)?, nodes.len())?;
+    let mut walk = Walk::default();
+    walk.push(indices, leaves, nodes);
+    check_root(root, walk.climb(rule, size).first().copied().unwrap_or_default())
 }
 
 /// Refuses no index at all, an order that is not strictly ascending, and an index outside the tree.
@@ -67,55 +66,38 @@ fn check_indices(indices: &[u64], size: u64) -> Result<(), Fault> {
     check_position(last, size)
 }
 
-/// Walks the known positions to the root and tells which (level, position) the proof must supply.
-fn climb(indices: &[u64], size: u64, mut missing: impl FnMut(usize, u64)) {
-    let mut known = indices.to_vec();
-    for (level, width) in level_widths(size).enumerate() {
-        let mut parents = Vec::with_capacity(known.len());
-        let mut places = known.iter().copied().peekable();
-        while let Some(position) = places.next() {
-            let sibling = position ^ 1;
-            // Ascending order: a known sibling can only be the next one, since a left one took its right one along.
-            if places.next_if_eq(&sibling).is_none() && sibling < width {
-                missing(level, sibling);
-            }
-            parents.push(position >> 1);
-        }
-        known = parents;
+/// Siblings that a leaf's path has below a level.
+fn siblings_below(level: u32, index: u64, size: u64) -> u32 {
+    let inner = inner_length(index, size);
+    if level <= inner {
+        return level;
     }
+    inner + (index >> inner & ((1 << (level - inner)) - 1)).count_ones()
 }
 
-/// The root that checked leaves and nodes lead to: on each level the pairs first, then their parents all at once.
-fn fold(rule: &impl NodeRule, size: u64, indices: &[u64], leaves: &[Hash], nodes: &[Hash]) -> Hash {
-    let mut known: Vec<(u64, Hash)> = indices.iter().copied().zip(leaves.iter().copied()).collect();
-    let mut supply = nodes.iter();
-    let (mut children, mut parents) = (Vec::new(), Vec::new());
-    for width in level_widths(size) {
-        let mut above = Vec::with_capacity(known.len());
-        let mut places = known.iter().peekable();
-        children.clear();
-        while let Some((position, node)) = places.next() {
+/// Walks the known positions, which are overwritten, to the root; tells which (level, position) the proof must supply.
+pub(crate) fn walk(
+    known: &mut [u64],
+    size: u64,
+    mut missing: impl FnMut(u32, u64) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut count = known.len();
+    for (level, width) in (0..).zip(level_widths(size)) {
+        let (mut at, mut above) = (0, 0);
+        while at < count {
+            let position = known[at];
             let sibling = position ^ 1;
-            let other = match places.next_if(|(next, _)| *next == sibling) {
-                Some((_, right)) => Some(right),
-                None if sibling < width => supply.next(),
-                None => None,
-            };
-            match other {
-                Some(other) if position & 1 == 0 => children.extend([*node, *other]),
-                Some(other) => children.extend([*other, *node]),
-                None => {}
+            at += 1;
+            // Ascending order: a known sibling can only be the next one, since a left one took its right one along.
+            if at < count && known[at] == sibling {
+                at += 1;
+            } else if sibling < width {
+                missing(level, sibling)?;
             }
-            above.push((position >> 1, other.map_or(Some(*node), |_| None)));
+            known[above] = position >> 1;
+            above += 1;
         }
-        parents.clear();
-        parents.resize(children.len() / 2, [0; 32]);
-        rule.pairs(&children, &mut parents);
-        let mut hashed = parents.iter();
-        known = above
-            .into_iter()
-            .map(|(position, moved)| (position, moved.or_else(|| hashed.next().copied()).unwrap_or([0; 32])))
-            .collect();
+        count = above;
     }
-    known.first().map_or([0; 32], |(_, root)| *root)
+    Ok(())
 }

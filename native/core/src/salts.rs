@@ -1,8 +1,13 @@
 //! Salts in bulk: `HMAC-SHA256(series_key, tag || u32 index)[:16]`.
+//!
+//! What is made of the key on the way (the keyed state, the half of each code that is no salt) is wiped; the salts are the
+//! caller's.
 
 use crate::{Fault, Salt};
+use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 /// Most salts derived at once: 2^24 intervals are four centuries of quarter hours.
 pub const COUNT_MAX: u64 = 1 << 24;
@@ -23,11 +28,14 @@ pub fn derive(series_key: &[u8], tag: u8, out: &mut [Salt]) -> Result<(), Fault>
     }
     // The two key blocks are hashed once; every salt starts from a copy of that state.
     let keyed = Hmac::<Sha256>::new_from_slice(series_key).map_err(|_| wrong)?;
+    // One place for every code, wiped at the end; each MAC wipes its own state.
+    let mut code = Zeroizing::new([0; 32]);
     for (slot, index) in out.iter_mut().zip(0u32..) {
         let mut mac = keyed.clone();
         mac.update(&[tag]);
         mac.update(&index.to_be_bytes());
-        slot.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        mac.finalize_into((&mut *code).into());
+        slot.copy_from_slice(&code[..16]);
     }
     Ok(())
 }

@@ -5,8 +5,9 @@
 //! a file cut short under a mapping would end the process. Files are written by one process at a time, read by any.
 
 use crate::frontier::{self, Edge, Frontier};
-use crate::growing::in_pieces;
+use crate::groups::{self, Groups};
 use crate::keccak::{keccak256, Keccak};
+use crate::pieces::{self, Appending};
 use crate::shares::Leaves;
 use crate::{batch, Fault, Hash, Simd, SIZE_MAX};
 use std::collections::HashMap;
@@ -67,6 +68,10 @@ impl Stored {
 
     /// The tree in an existing file, as it was last committed.
     pub fn open(path: &Path, writable: bool) -> Result<Self, Fault> {
+        // Opening a pipe would wait for whoever writes to it.
+        if !fs::metadata(path).map_err(|error| failed(&error))?.is_file() {
+            return Err(Fault::StoredTreeMalformed { what: "it is no regular file" });
+        }
         let file = OpenOptions::new().read(true).write(writable).open(path).map_err(|error| failed(&error))?;
         if writable {
             lock(&file)?;
@@ -112,13 +117,13 @@ impl Stored {
         Ok(edge)
     }
 
-    /// Writes `count` leaves and the nodes they complete; `commit` makes them durable.
-    pub fn append(&mut self, simd: Simd, leaves: &impl Leaves, count: u64) -> Result<(), Fault> {
+    /// Writes `count` leaves and the nodes they complete, hashed by at most `threads` threads; `commit` makes them durable.
+    pub fn append(&mut self, simd: Simd, leaves: &impl Leaves, count: u64, threads: usize) -> Result<(), Fault> {
         self.check_writable()?;
         let mut next = self.frontier.clone();
         let mut at = NODES_AT + 32 * frontier::node_count(next.size());
         let file = &self.file;
-        in_pieces(&mut next, simd, leaves, count, |made| {
+        pieces::append(&mut next, &Appending { simd, leaves, count, threads }, |made| {
             file.write_all_at(made.as_flattened(), at).map_err(|error| failed(&error))?;
             at += 32 * made.len() as u64;
             Ok(())
@@ -152,19 +157,27 @@ impl Stored {
         let count = batch::node_count(indices, edge.size())?;
         let (mut leaves, mut nodes) = (Vec::with_capacity(indices.len()), Vec::new());
         nodes.try_reserve(usize::try_from(count).unwrap_or(0)).map_err(|_| Fault::OutOfMemory { bytes: 32 * count })?;
-        let mut pages = Pages { file: &self.file, end: frontier::node_count(edge.size()), kept: HashMap::new() };
+        let mut pages = Pages::new(self, &edge);
         for &index in indices {
             leaves.push(pages.read(frontier::place(0, index))?);
             edge.path(index, |place| pages.read(place), &mut nodes)?;
         }
-        let checked = batch::verify(simd, &edge.root(), edge.size(), indices, &leaves, &nodes, 1);
-        checked.map_err(|fault| match fault {
-            Fault::OfProof { fault, .. } => match *fault {
-                Fault::RootMismatch { expected, actual } => Fault::StoredTreeAltered { expected, actual },
-                other => other,
-            },
-            other => other,
-        })?;
+        batch::verify(simd, &edge.root(), edge.size(), indices, &leaves, &nodes, 1).map_err(altered)?;
+        Ok((leaves, nodes))
+    }
+
+    /// The leaves of groups and their multiproofs, one after the other, each checked against the root.
+    pub fn prove_groups(&self, simd: Simd, groups: Groups<'_>) -> Result<(Vec<Hash>, Vec<Hash>), Fault> {
+        let edge = self.edge()?;
+        let mut nodes = batch::room(groups::node_count(groups, edge.size())?)?;
+        let mut leaves = Vec::with_capacity(groups.indices().len());
+        let mut pages = Pages::new(self, &edge);
+        for &index in groups.indices() {
+            leaves.push(pages.read(frontier::place(0, index))?);
+        }
+        let read = |level, position| edge.node(level, position, |place| pages.read(place));
+        groups::nodes(groups, edge.size(), read, &mut nodes)?;
+        groups::verify(simd, &edge.root(), edge.size(), groups, &leaves, &nodes, 1).map_err(altered)?;
         Ok((leaves, nodes))
     }
 
@@ -236,6 +249,15 @@ fn read_node(file: &File, place: u64) -> Result<Hash, Fault> {
     Ok(node)
 }
 
+/// The refusal of proofs that were read from a file: what does not lead to its root was altered.
+fn altered(fault: Fault) -> Fault {
+    match fault {
+        Fault::OfProof { fault, .. } => altered(*fault),
+        Fault::RootMismatch { expected, actual } => Fault::StoredTreeAltered { expected, actual },
+        other => other,
+    }
+}
+
 /// The pages that one batch of proofs has read.
 struct Pages<'a> {
     file: &'a File,
@@ -243,7 +265,11 @@ struct Pages<'a> {
     kept: HashMap<u64, Vec<u8>>,
 }
 
-impl Pages<'_> {
+impl<'a> Pages<'a> {
+    fn new(stored: &'a Stored, edge: &Edge) -> Self {
+        Self { file: &stored.file, end: frontier::node_count(edge.size()), kept: HashMap::new() }
+    }
+
     fn read(&mut self, place: u64) -> Result<Hash, Fault> {
         const NODES: u64 = PAGE as u64 / 32;
         let page = place / NODES;

@@ -21,6 +21,35 @@ pub fn level_widths(size: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(size), |width| (*width > 1).then(|| width.div_ceil(2)))
 }
 
+/// The levels of a flat array that fits its size.
+#[derive(Clone, Debug)]
+pub struct Levels<'a>(Vec<&'a [Hash]>);
+
+impl<'a> Levels<'a> {
+    /// Refuses an array of another length than `size` needs.
+    pub fn new(nodes: &'a [Hash], size: u64) -> Result<Self, Fault> {
+        check_nodes(nodes, size)?;
+        let (mut levels, mut rest) = (Vec::with_capacity(33), nodes);
+        for width in level_widths(size) {
+            let (level, above) = split(rest, width);
+            levels.push(level);
+            rest = above;
+        }
+        Ok(Self(levels))
+    }
+
+    /// The node at a position of a level, if there is one.
+    pub fn node(&self, level: u32, position: u64) -> Option<&'a Hash> {
+        self.0.get(level as usize)?.get(usize::try_from(position).ok()?)
+    }
+}
+
+/// A level and what lies above it.
+fn split(nodes: &[Hash], width: u64) -> (&[Hash], &[Hash]) {
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
+    nodes.split_at_checked(width).unwrap_or((nodes, &[]))
+}
+
 /// Refuses a tree of no leaves or of more than the formats can count.
 pub fn check_size(size: u64) -> Result<(), Fault> {
     match size {
@@ -132,7 +161,7 @@ fn check_width(width: usize, maximum: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_length(what: &'static str, expected: u64, actual: u64) -> Result<(), Fault> {
+pub(crate) fn check_length(what: &'static str, expected: u64, actual: u64) -> Result<(), Fault> {
     if expected != actual {
         return Err(Fault::LengthWrong { what, expected, actual });
     }

@@ -1,39 +1,17 @@
 //! Every entry point over input made to break it: values or a `Fault`, never a panic, never an access out of bounds.
 //!
 //! `cargo test` runs each for a short while from fixed seeds; `WATTEST_FUZZ_SECONDS` for as long as it says, from the
-//! seeds that `WATTEST_FUZZ_SEED` starts. What fails says its seed. With a nightly compiler the same runs under a
-//! sanitizer (`RUSTFLAGS=-Zsanitizer=address`).
+//! seeds that `WATTEST_FUZZ_SEED` starts; `WATTEST_FUZZ_RUNS` allows fewer. What fails says its seed. `make sanitize` runs the same under a sanitizer and
+//! in valgrind.
 
 mod support;
 
-use std::time::{Duration, Instant};
-use support::{Columns, Random};
-use wattest_core::{batch, growing::Growing, inclusion, multiproof, shares::Leaves, stored::Stored, tree, Hash, Simd};
-
-/// Runs `target` over many seeds.
-fn fuzz(at_least: u64, target: impl Fn(&mut Random)) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let (seconds, first) = (number("WATTEST_FUZZ_SECONDS").unwrap_or(0), number("WATTEST_FUZZ_SEED").unwrap_or(1));
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let mut runs = 0;
-    while runs < at_least || Instant::now() < until {
-        let seed = first + runs;
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&mut Random(seed << 20))));
-        assert!(outcome.is_ok(), "seed {seed}");
-        runs += 1;
-    }
-    println!("{runs} runs");
-}
-
-/// A number near a limit, or any.
-fn awkward(random: &mut Random) -> u64 {
-    const LIMITS: [u64; 8] = [0, 1, 2, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 63, u64::MAX];
-    match random.below(3) {
-        0 => LIMITS[random.below(LIMITS.len())],
-        1 => LIMITS[random.below(LIMITS.len())].wrapping_add(random.next() % 5).wrapping_sub(2),
-        _ => random.next() % 40,
-    }
-}
+use support::{awkward, fuzz, Columns, Random};
+use wattest_core::groups::{self, Groups};
+use wattest_core::{
+    batch, growing::Growing, inclusion, keccak, multiproof, salts, sha256, shares::Leaves, stored::Stored, tree, Hash,
+    Simd,
+};
 
 fn hashes(random: &mut Random, most: usize) -> Vec<Hash> {
     (0..random.below(most + 1)).map(|_| random.hash()).collect()
@@ -59,6 +37,14 @@ fn small(random: &mut Random) -> (Vec<Hash>, u64, Vec<u64>) {
     (columns.nodes(), count as u64, indices)
 }
 
+/// Ascending indices inside.
+fn small_group(random: &mut Random, size: u64) -> Vec<u64> {
+    let mut indices = (0..1 + random.below(6)).map(|_| random.next() % size).collect::<Vec<_>>();
+    indices.sort_unstable();
+    indices.dedup();
+    indices
+}
+
 #[test]
 fn buffers_widths_and_counts() {
     fuzz(400, |random| {
@@ -79,7 +65,7 @@ fn buffers_widths_and_counts() {
         let mut out = vec![[0; 32]; random.below(60)];
         let _ = leaves.hash(random.below(60), &mut out);
         let mut growing = Growing::default();
-        let _ = growing.append(simd, &leaves, awkward(random).min(100_000));
+        let _ = growing.append(simd, &leaves, awkward(random).min(100_000), threads);
         let _ = tree::build_sha256(&payloads, width, &mut nodes);
     });
 }
@@ -97,6 +83,71 @@ fn proofs_of_any_shape() {
         let _ = (inclusion::path(&nodes, size, index), multiproof::nodes(&nodes, size, &indices));
         let mut out = hashes(random, 70);
         let _ = batch::paths(&nodes, size, &indices, &mut out);
+        let _ = inclusion::path_into(&nodes, size, index, &mut out);
+        let ends = (0..random.below(4)).map(|_| awkward(random)).collect::<Vec<_>>();
+        let Ok(groups) = Groups::new(&indices, &ends) else { return };
+        assert!(groups::verify(simd, &root, size, groups, &leaves, &nodes, 1 + random.below(3)).is_err());
+        let _ = groups::nodes(groups, size, |_, _| Ok([0; 32]), &mut out);
+    });
+}
+
+#[test]
+fn hashes_and_salts_of_any_length() {
+    fuzz(400, |random| {
+        let (length, key) = (random.below(1100), random.below(70));
+        let (bytes, key) = (random.bytes(length), random.bytes(key));
+        let salt = random.bytes(16).try_into().expect("16 bytes");
+        assert_eq!(keccak::leaf(&salt, &bytes).is_ok(), length <= wattest_core::PAYLOAD_MAX);
+        assert_eq!(sha256::leaf(&bytes).is_ok(), length <= wattest_core::ITEM_MAX);
+        let _ = keccak::keccak256(&bytes);
+        let mut out = vec![[0; 16]; random.below(40)];
+        assert_eq!(salts::derive(&key, 1, &mut out).is_ok(), key.len() == 32);
+        let count = awkward(random);
+        assert_eq!(salts::check_count(count).is_ok(), count <= salts::COUNT_MAX);
+    });
+}
+
+#[test]
+fn genuine_multiproofs_with_one_thing_changed() {
+    fuzz(600, |random| {
+        let (tree, size, _) = small(random);
+        let simd = simd(random);
+        let mut groups = (0..1 + random.below(5)).map(|_| small_group(random, size)).collect::<Vec<_>>();
+        let mut root = tree[tree.len() - 1];
+        let nodes = groups.iter().flat_map(|group| multiproof::nodes(&tree, size, group).expect("inside"));
+        let mut nodes = nodes.collect::<Vec<_>>();
+        let mut leaves =
+            groups.concat().iter().map(|&at| tree[usize::try_from(at).expect("small")]).collect::<Vec<_>>();
+        let judge = |groups: &[Vec<u64>], root: &Hash, leaves: &[Hash], nodes: &[Hash]| {
+            let lengths = groups.iter().map(|group| group.len() as u64);
+            let ends = lengths.scan(0, |end, length| {
+                *end += length;
+                Some(*end)
+            });
+            let (indices, ends) = (groups.concat(), ends.collect::<Vec<_>>());
+            groups::verify(simd, root, size, Groups::new(&indices, &ends).expect("ends"), leaves, nodes, 2)
+        };
+        assert_eq!(judge(&groups, &root, &leaves, &nodes), Ok(()));
+        let bit = 1 << random.below(8);
+        match random.below(6) {
+            0 => root[random.below(32)] ^= bit,
+            1 => {
+                let at = random.below(leaves.len());
+                leaves[at][random.below(32)] ^= bit;
+            }
+            2 if !nodes.is_empty() => {
+                let at = random.below(nodes.len());
+                nodes[at][random.below(32)] ^= bit;
+            }
+            3 if !nodes.is_empty() => drop(nodes.remove(random.below(nodes.len()))),
+            4 => nodes.insert(random.below(nodes.len() + 1), random.hash()),
+            _ => {
+                let at = random.below(groups.len());
+                let within = random.below(groups[at].len());
+                groups[at][within] = groups[at][within].wrapping_add(1 + random.next() % (size + 1));
+            }
+        }
+        assert!(judge(&groups, &root, &leaves, &nodes).is_err());
     });
 }
 
@@ -144,7 +195,7 @@ fn stored_trees_of_any_bytes() {
         let count = random.below(70);
         let columns = Columns::random(random, 8, count);
         let mut made = Stored::create(&path).expect("a new file");
-        made.append(simd, &columns.flat(simd), count as u64).expect("room");
+        made.append(simd, &columns.flat(simd), count as u64, 2).expect("room");
         made.commit().expect("a disk");
         drop(made);
         let mut bytes = std::fs::read(&path).expect("the file");
@@ -170,8 +221,12 @@ fn stored_trees_of_any_bytes() {
             assert!(count == 0 || leaves == columns.nodes()[..count]);
         }
         let _ = found.prove(simd, &[awkward(random)]);
+        let (indices, ends) = ([random.next() % 80, random.next() % 80, awkward(random)], [random.next() % 4, 3]);
+        if let Ok((leaves, _)) = Groups::new(&indices, &ends).and_then(|groups| found.prove_groups(simd, groups)) {
+            assert_eq!(leaves[0], columns.nodes()[usize::try_from(indices[0]).expect("inside")]);
+        }
         let more = Columns::random(random, 8, 3);
-        if found.append(simd, &more.flat(simd), 3).is_ok() {
+        if found.append(simd, &more.flat(simd), 3, 1).is_ok() {
             let _ = found.commit();
         }
     });

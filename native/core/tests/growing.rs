@@ -60,7 +60,7 @@ fn every_size_on_the_way_is_the_tree_of_that_size() {
         let mut size = 0;
         while size < 140 {
             let more = (1 + random.below(9)).min(140 - size);
-            growing.append(simd, &Tail(columns.flat(simd), size), more as u64).expect("room");
+            growing.append(simd, &Tail(columns.flat(simd), size), more as u64, 1).expect("room");
             size += more;
             let whole = prefix(&columns, size).nodes();
             assert_eq!(growing.edge().expect("leaves").root(), whole[whole.len() - 1], "size {size}");
@@ -78,14 +78,14 @@ fn pieces_are_no_different() {
     let whole = columns.nodes();
     let simd = Simd::best();
     let mut growing = Growing::default();
-    growing.append(simd, &Tail(columns.flat(simd), 0), 4999).expect("room");
-    growing.append(simd, &Tail(columns.flat(simd), 4999), 0).expect("nothing");
-    growing.append(simd, &Tail(columns.flat(simd), 4999), 9001 - 4999).expect("room");
+    growing.append(simd, &Tail(columns.flat(simd), 0), 4999, 2).expect("room");
+    growing.append(simd, &Tail(columns.flat(simd), 4999), 0, 2).expect("nothing");
+    growing.append(simd, &Tail(columns.flat(simd), 4999), 9001 - 4999, 3).expect("room");
     assert_eq!(growing.edge().expect("leaves").root(), whole[whole.len() - 1]);
     // A refused append leaves the tree as it was.
-    assert!(growing.append(simd, &Tail(columns.flat(simd), 0), 9002).is_err());
+    assert!(growing.append(simd, &Tail(columns.flat(simd), 0), 9002, 2).is_err());
     assert_eq!((growing.size(), growing.edge().expect("leaves").root()), (9001, whole[whole.len() - 1]));
-    let refused = growing.append(simd, &Tail(columns.flat(simd), 0), wattest_core::SIZE_MAX);
+    let refused = growing.append(simd, &Tail(columns.flat(simd), 0), wattest_core::SIZE_MAX, 2);
     assert_eq!(refused.expect_err("too many").name(), "TreeTooLarge");
 }
 
@@ -100,15 +100,15 @@ fn a_stored_tree_is_found_again_and_goes_on() {
     assert_eq!(Stored::create(&folder.file()).expect_err("it exists"), Fault::StoredTreeExists);
     assert_eq!(Stored::open(&folder.file(), true).expect_err("it is held"), Fault::StoredTreeBusy);
     assert_eq!(Stored::open(&folder.file(), false).expect("an empty tree").size(), 0);
-    made.append(simd, &Tail(columns.flat(simd), 0), 300).expect("room");
+    made.append(simd, &Tail(columns.flat(simd), 0), 300, 1).expect("room");
     made.commit().expect("a disk");
-    made.append(simd, &Tail(columns.flat(simd), 300), 111).expect("room");
+    made.append(simd, &Tail(columns.flat(simd), 300), 111, 1).expect("room");
     assert_eq!((made.size(), made.committed_size()), (411, 300));
     drop(made);
 
     let mut again = Stored::open(&folder.file(), true).expect("a tree");
     assert_eq!((again.size(), again.committed_size()), (300, 300));
-    again.append(simd, &Tail(columns.flat(simd), 300), 400).expect("room");
+    again.append(simd, &Tail(columns.flat(simd), 300), 400, 2).expect("room");
     again.commit().expect("a disk");
     drop(again);
     let mut reader = Stored::open(&folder.file(), false).expect("a tree");
@@ -116,7 +116,7 @@ fn a_stored_tree_is_found_again_and_goes_on() {
     let (leaves, nodes) = reader.prove(simd, &indices).expect("proofs");
     assert_eq!(nodes, paths(&whole, 700, &indices));
     assert_eq!(leaves, indices.iter().map(|&at| whole[usize::try_from(at).expect("small")]).collect::<Vec<_>>());
-    assert_eq!(reader.append(simd, &columns.flat(simd), 1), Err(Fault::StoredTreeReadOnly));
+    assert_eq!(reader.append(simd, &columns.flat(simd), 1, 1), Err(Fault::StoredTreeReadOnly));
     assert_eq!(reader.commit(), Err(Fault::StoredTreeReadOnly));
     assert_eq!(reader.prove(simd, &[700]).expect_err("outside").name(), "IndexOutOfRange");
 }
@@ -127,7 +127,7 @@ fn truncated_and_altered_files_are_refused() {
     let columns = Columns::random(&mut Random(10), 24, 77);
     let (simd, nodes) = (Simd::best(), columns.nodes());
     let mut made = Stored::create(&folder.file()).expect("a new file");
-    made.append(simd, &columns.flat(simd), 77).expect("room");
+    made.append(simd, &columns.flat(simd), 77, 1).expect("room");
     made.commit().expect("a disk");
     drop(made);
     let good = fs::read(folder.file()).expect("the file");
@@ -172,7 +172,7 @@ fn a_file_changed_while_open_is_refused_and_harms_nobody() {
     let columns = Columns::random(&mut Random(11), 24, 5000);
     let simd = Simd::best();
     let mut made = Stored::create(&folder.file()).expect("a new file");
-    made.append(simd, &columns.flat(simd), 5000).expect("room");
+    made.append(simd, &columns.flat(simd), 5000, 2).expect("room");
     made.commit().expect("a disk");
     assert!(made.prove(simd, &[4000]).is_ok());
     let file = OpenOptions::new().write(true).open(folder.file()).expect("the file");
@@ -188,7 +188,7 @@ fn the_header_is_as_written_down() {
     let columns = Columns::random(&mut Random(12), 24, 3);
     let simd = Simd::best();
     let mut made = Stored::create(&folder.file()).expect("a new file");
-    made.append(simd, &columns.flat(simd), 3).expect("room");
+    made.append(simd, &columns.flat(simd), 3, 1).expect("room");
     made.commit().expect("a disk");
     let (bytes, nodes) = (fs::read(folder.file()).expect("the file"), columns.nodes());
     let mut header = b"wattest-tree\0\0\0\0\x01\x01\0\0\0\0\0\x20".to_vec();

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::path::Path;
 use wattest_core::frontier::Frontier;
+use wattest_core::groups::{self, Groups};
 use wattest_core::{
     batch, inclusion, keccak, keccak::Keccak, multiproof, salts, sha256, tree, Fault, Hash, Salt, Simd,
 };
@@ -119,6 +120,29 @@ fn batches() {
         let (leaves, nodes) = (list(&case["leaves"], array::<32>), list(&case["nodes"], array::<32>));
         for simd in Simd::available() {
             let outcome = batch::verify(simd, &root, size, &indices, &leaves, &nodes, 2);
+            let position = match &outcome {
+                Err(Fault::OfProof { position, .. }) => Some(*position),
+                _ => None,
+            };
+            assert_eq!(position, case["position"].as_u64(), "{}", case["name"]);
+            judged(&case, outcome);
+        }
+    }
+}
+
+#[test]
+fn groups_of_leaves() {
+    for case in cases("merkle/groups") {
+        let (groups, size) = (list(&case["groups"], |group| list(group, number)), number(&case["size"]));
+        let (leaves, nodes) = (list(&case["leaves"], array::<32>), list(&case["nodes"], array::<32>));
+        let ends = groups.iter().scan(0, |end, group| {
+            *end += group.len() as u64;
+            Some(*end)
+        });
+        let (indices, ends) = (groups.concat(), ends.collect::<Vec<_>>());
+        let groups = Groups::new(&indices, &ends).expect("ends that ascend");
+        for simd in Simd::available() {
+            let outcome = groups::verify(simd, &array(&case["root"]), size, groups, &leaves, &nodes, 2);
             let position = match &outcome {
                 Err(Fault::OfProof { position, .. }) => Some(*position),
                 _ => None,

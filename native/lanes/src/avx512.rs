@@ -3,7 +3,8 @@
 use crate::rounds::permute;
 use crate::{Block, Digest, Kernel, State, BLOCK_WORDS};
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_storeu_si256, _mm512_castsi512_si256, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    __m256i, __m512i, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_castsi256_si512, _mm512_castsi512_si256,
+    _mm512_extracti64x4_epi64, _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mask_blend_epi64,
     _mm512_maskz_loadu_epi8, _mm512_or_si512, _mm512_permutex2var_epi64, _mm512_rol_epi64, _mm512_set1_epi64,
     _mm512_setr_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2, _mm512_slli_epi64, _mm512_srli_epi64,
     _mm512_storeu_si512, _mm512_ternarylogic_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
@@ -34,6 +35,11 @@ impl Kernel<8> for Avx512 {
     fn hash_rows(self, blank: &[u64; BLOCK_WORDS], heads: &[[u8; 16]; 8], rows: &[&[u8]; 8], out: &mut [[u8; 32]; 8]) {
         // SAFETY: `detect` made `self`, so the processor has AVX-512 F and BW.
         unsafe { hash_rows(blank, heads, rows, out) }
+    }
+
+    fn climb(self, blank: &[u64; BLOCK_WORDS], nodes: &mut Digest<8>, siblings: &[&[u8; 32]; 8], left: u8, active: u8) {
+        // SAFETY: `detect` made `self`, so the processor has AVX-512 F and BW.
+        unsafe { climb(blank, nodes, siblings, left, active) }
     }
 
     fn permute(self, state: &mut State<8>) {
@@ -96,6 +102,50 @@ fn hash_rows(blank: &[u64; BLOCK_WORDS], heads: &[[u8; 16]; 8], rows: &[&[u8]; 8
     pad(&mut a, blank);
     permute!(a);
     store_digests([a[0], a[1], a[2], a[3]], out);
+}
+
+/// Nodes stay in the order of words from step to step; only the siblings are turned over.
+#[target_feature(enable = "avx512f")]
+fn climb(blank: &[u64; BLOCK_WORDS], nodes: &mut Digest<8>, siblings: &[&[u8; 32]; 8], left: u8, active: u8) {
+    let sibling = four_columns(siblings);
+    let [n0, n1, n2, n3] = &nodes.0;
+    let node = [load(n0), load(n1), load(n2), load(n3)];
+    let mut p = [_mm512_setzero_si512(); 8];
+    for at in 0..4 {
+        p[at] = _mm512_mask_blend_epi64(left, node[at], sibling[at]);
+        p[4 + at] = _mm512_mask_blend_epi64(left, sibling[at], node[at]);
+    }
+    let mut a = [_mm512_setzero_si512(); 25];
+    a[0] = _mm512_slli_epi64::<8>(p[0]);
+    for at in 1..8 {
+        a[at] = join(p[at - 1], p[at]);
+    }
+    a[8] = _mm512_srli_epi64::<56>(p[7]);
+    pad(&mut a, blank);
+    permute!(a);
+    for ((lanes, before), word) in nodes.0.iter_mut().zip(node).zip(a) {
+        store(lanes, _mm512_mask_blend_epi64(active, before, word));
+    }
+}
+
+/// The four words of every lane's hash, word by word.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four_columns(hashes: &[&[u8; 32]; 8]) -> [__m512i; 4] {
+    let two = |at: usize| {
+        let (low, high) = (load_half(hashes[at]), load_half(hashes[at + 1]));
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+    };
+    let (r0, r1, r2, r3) = (two(0), two(2), two(4), two(6));
+    let (first, last) = (_mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13), _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15));
+    let (a, b) = (_mm512_permutex2var_epi64(r0, first, r1), _mm512_permutex2var_epi64(r2, first, r3));
+    let (c, d) = (_mm512_permutex2var_epi64(r0, last, r1), _mm512_permutex2var_epi64(r2, last, r3));
+    [
+        _mm512_shuffle_i64x2::<0x44>(a, b),
+        _mm512_shuffle_i64x2::<0xee>(a, b),
+        _mm512_shuffle_i64x2::<0x44>(c, d),
+        _mm512_shuffle_i64x2::<0xee>(c, d),
+    ]
 }
 
 /// The words of a message from the words of its input: one byte later.
@@ -178,6 +228,13 @@ fn load_bytes(bytes: &[u8]) -> __m512i {
     let mask = if bytes.len() < 64 { (1 << bytes.len()) - 1 } else { u64::MAX };
     // SAFETY: the mask names no byte beyond the slice, and a byte that is not named is not read.
     unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_half(hash: &[u8; 32]) -> __m256i {
+    // SAFETY: the reference covers 32 readable bytes; this load asks for no alignment.
+    unsafe { _mm256_loadu_si256(hash.as_ptr().cast()) }
 }
 
 #[inline]

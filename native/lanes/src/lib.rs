@@ -77,6 +77,21 @@ pub trait Kernel<const LANES: usize>: Copy + Send + Sync {
         rows::hash_rows(self, blank, heads, rows, out);
     }
 
+    /// One step up in every lane: Keccak-256 of a byte, the lane's node and its sibling, written over the node.
+    ///
+    /// Bit n of `left` says that lane n's sibling stands on the left; a lane without its bit in `active` keeps its node.
+    #[inline]
+    fn climb(
+        self,
+        blank: &[u64; BLOCK_WORDS],
+        nodes: &mut Digest<LANES>,
+        siblings: &[&[u8; 32]; LANES],
+        left: u8,
+        active: u8,
+    ) {
+        rows::climb(self, blank, nodes, siblings, left, active);
+    }
+
     /// The bare permutation: what the hardware can do at most.
     fn permute(self, state: &mut State<LANES>);
 }

@@ -56,6 +56,49 @@ pub(crate) fn hash_rows<const LANES: usize>(
     finish(kernel, &block, out);
 }
 
+/// Takes every lane's node one level up. Sides are chosen by masks: of random indices no branch could be foreseen.
+#[inline(always)]
+pub(crate) fn climb<const LANES: usize>(
+    kernel: impl Kernel<LANES>,
+    blank: &[u64; BLOCK_WORDS],
+    nodes: &mut Digest<LANES>,
+    siblings: &[&[u8; 32]; LANES],
+    left: u8,
+    active: u8,
+) {
+    let mut block = blank_block(blank);
+    for (lane, sibling) in siblings.iter().enumerate() {
+        let swap = mask(left, lane);
+        let mut words = [0; 8];
+        let (first, second) = words.split_at_mut(4);
+        let pairs = nodes.0.iter().map(|lanes| lanes[lane]).zip(sibling.as_chunks::<8>().0);
+        for ((node, sibling), (first, second)) in pairs.zip(first.iter_mut().zip(second)) {
+            let sibling = u64::from_le_bytes(*sibling);
+            let differing = (node ^ sibling) & swap;
+            (*first, *second) = (node ^ differing, sibling ^ differing);
+        }
+        let mut before = 0;
+        for (lanes, word) in block.0.iter_mut().zip(words) {
+            lanes[lane] |= word << 8 | before >> 56;
+            before = word;
+        }
+        block.0[8][lane] |= before >> 56;
+    }
+    let mut digests = Digest([[0; LANES]; 4]);
+    kernel.hash(&block, &mut digests);
+    for (lanes, hashed) in nodes.0.iter_mut().zip(&digests.0) {
+        for (lane, (node, hashed)) in lanes.iter_mut().zip(hashed).enumerate() {
+            *node ^= (*node ^ hashed) & mask(active, lane);
+        }
+    }
+}
+
+/// All ones if the lane's bit is set, else zero.
+#[inline(always)]
+fn mask(bits: u8, lane: usize) -> u64 {
+    0_u64.wrapping_sub(u64::from(bits >> lane & 1))
+}
+
 /// The first eight bytes as a word; missing ones are zero.
 #[inline(always)]
 fn word(bytes: &[u8]) -> u64 {

@@ -73,21 +73,14 @@ impl Simd {
         }
     }
 
-    /// Keccak-256 of one block in the registers of this kernel, where that is faster than in general ones; else None.
+    /// Hands a kernel of one lane to `task`, in the registers that are fastest for a single state on this processor.
     #[inline]
-    pub fn hash_one(self, block: &crate::Block<1>) -> Option<crate::Digest<1>> {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => crate::Avx512One::detect().map(|kernel| {
-                let mut digest = crate::Digest([[0]; crate::DIGEST_WORDS]);
-                kernel.hash(block, &mut digest);
-                digest
-            }),
-            _ => {
-                let _ = block;
-                None
-            }
+    pub fn run_one<T: Task>(self, task: T) -> T::Output {
+        #[cfg(target_arch = "x86_64")]
+        if let (Self::Avx512(_), Some(kernel)) = (self, crate::Avx512One::detect()) {
+            return task.run(kernel);
         }
+        task.run(Scalar)
     }
 
     /// Hands the kernel itself to `task`, which is so compiled once for each number of lanes.

@@ -18,6 +18,7 @@ pub mod wrap;
 
 pub use rows::{Checked, Opened, Previous, Sealed};
 
+use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use wattest_core::Hash;
@@ -40,12 +41,14 @@ pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
     hasher.finalize().into()
 }
 
-/// HMAC-SHA256 over parts; a key of any length.
+/// HMAC-SHA256 over parts; a key of any length. The keyed state is wiped, the code is the caller's to wipe.
 pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Hash {
     // The constructor refuses no length: the error is of a trait that other algorithms share.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     for part in parts {
         mac.update(part);
     }
-    mac.finalize().into_bytes().into()
+    let mut code = [0; 32];
+    mac.finalize_into((&mut code).into());
+    code
 }

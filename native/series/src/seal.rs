@@ -1,10 +1,14 @@
 //! A series from edited records to ciphertext: tree, entry, block, encryption (docs/spec/entries.md, sealed-blocks.md).
+//!
+//! Record salts and block keys are wiped as soon as they were used. The cipher's own key schedule is ring's, which does not
+//! wipe it.
 
 use crate::device_block::u64_at;
 use crate::rows::{Opened, Previous, Sealed, HOLDS};
 use crate::{hmac_sha256, parallel, sha256, DEVICE_RECORD, INTERVAL_RECORD};
 use ring::aead::{Aad, LessSafeKey, Nonce, UnboundKey, AES_256_GCM};
 use wattest_core::{salts, tree, Hash, Simd};
+use zeroize::Zeroizing;
 
 /// The guest dropped or added a measured record.
 pub const MISEDITED: u8 = 1;
@@ -102,7 +106,8 @@ fn seal_one(batch: Batch<'_>, series: &Series<'_>, row: &mut Sealed, block: &mut
 /// What a block of a batch is encrypted under, and what its ciphertext is bound to.
 pub(crate) fn block_cipher(batch: Batch<'_>, name: &Hash, key: &Hash) -> Option<(LessSafeKey, Aad<Vec<u8>>)> {
     let context = [DOMAIN, batch.channel, &batch.sequence.to_be_bytes(), name].concat();
-    let key = UnboundKey::new(&AES_256_GCM, &hmac_sha256(key, &[BLOCK_KEY])).ok()?;
+    let key = Zeroizing::new(hmac_sha256(key, &[BLOCK_KEY]));
+    let key = UnboundKey::new(&AES_256_GCM, &key[..]).ok()?;
     Some((LessSafeKey::new(key), Aad::from(context)))
 }
 
@@ -114,7 +119,7 @@ pub(crate) fn block_nonce() -> Nonce {
 /// The root of a series: the salted tree over its interval records.
 pub(crate) fn series_root(simd: Simd, key: &Hash, records: &[u8]) -> Option<Hash> {
     let count = records.len() / INTERVAL_RECORD;
-    let mut salts = vec![[0; 16]; count];
+    let mut salts = Zeroizing::new(vec![[0; 16]; count]);
     salts::derive(key, RECORD_SALTS, &mut salts).ok()?;
     let mut nodes = vec![[0; 32]; usize::try_from(tree::node_count(count as u64).ok()?).ok()?];
     let leaves = tree::Flat::new(simd, records, INTERVAL_RECORD, &salts).ok()?;

@@ -18,6 +18,13 @@ from wattest.merkle.errors import (
     TreeInputInvalid,
     TreeTooLarge,
 )
+from wattest.merkle.groups import (
+    IndexGroups,
+    MultiProofBatch,
+    ProvedGroups,
+    index_groups,
+    verify_multiproofs,
+)
 from wattest.merkle.growing import GrowingTree
 from wattest.merkle.hashes import HASH_BYTES, PAYLOAD_MAX_BYTES, SALT_BYTES, SIZE_MAX, leaf_hash, node_hash
 from wattest.merkle.proofs import InclusionProof, MultiProof, verify_inclusion, verify_multiproof
@@ -30,11 +37,13 @@ __all__ = [
     "HASH_BYTES",
     "InclusionProof",
     "InclusionRefused",
+    "IndexGroups",
     "IndexOutOfRange",
     "IndicesNotAscending",
     "LeavesMismatch",
     "MerkleTree",
     "MultiProof",
+    "MultiProofBatch",
     "NoIndices",
     "NodeCountWrong",
     "PAYLOAD_MAX_BYTES",
@@ -43,6 +52,7 @@ __all__ = [
     "PayloadTooLong",
     "ProofBatch",
     "ProofMalformed",
+    "ProvedGroups",
     "ProvedLeaves",
     "RootMismatch",
     "SALT_BYTES",
@@ -52,6 +62,7 @@ __all__ = [
     "TreeInputInvalid",
     "TreeTooLarge",
     "index_column",
+    "index_groups",
     "leaf_hash",
     "node_hash",
     "sha256_inclusion",
@@ -59,5 +70,6 @@ __all__ = [
     "verify_batch",
     "verify_inclusion",
     "verify_multiproof",
+    "verify_multiproofs",
     "verify_sha256_inclusion",
 ]

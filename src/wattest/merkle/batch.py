@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
 from wattest.merkle.errors import ProofMalformed, TreeInputInvalid, refusal
 from wattest.merkle.hashes import HASH_BYTES
-from wattest.merkle.proofs import InclusionProof
+from wattest.merkle.proofs import made_inclusion
 from wattest.units import U64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typing_extensions import Buffer
+
+    from wattest.merkle.proofs import InclusionProof
 
 PROOFS_MAX = 2**20
 INDEX_BYTES = 8
@@ -69,8 +72,7 @@ class ProofBatch:
             stop = start + native.batch_node_count(self.indices[position : position + 1], self.size)
         except native.Fault as fault:
             raise refusal(fault) from None
-        path = tuple(self.nodes[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(start, stop))
-        return InclusionProof(self.indices[position], self.size, path)
+        return made_inclusion(self.indices[position], self.size, self.nodes[start * HASH_BYTES : stop * HASH_BYTES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,9 @@ def index_column(indices: Buffer | Iterable[int]) -> memoryview:
         view = memoryview(indices)  # type: ignore[arg-type]
     except TypeError:
         try:
-            return memoryview(array("Q", indices).tobytes()).cast("Q")  # type: ignore[arg-type]
+            # One more than a batch holds is refused as too many, so that what never ends does not fill the memory.
+            few = islice(indices, PROOFS_MAX + 1)  # type: ignore[arg-type]
+            return memoryview(array("Q", few).tobytes()).cast("Q")
         except (TypeError, OverflowError, ValueError):
             raise TreeInputInvalid("indices are unsigned 64-bit integers") from None
     # A negative number reads as one above every size, and is refused as such.

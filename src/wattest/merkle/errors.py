@@ -98,12 +98,19 @@ _SETTINGS: dict[str, tuple[type[ConfigError], str]] = {
 }
 
 
+_HINTS = {
+    "BufferRefused": "hand over bytes or a C-contiguous buffer of bytes (numpy: ascontiguousarray(x).view('u1'))",
+    "OutOfMemory": "build smaller trees, or a tree in a file (StoredTree)",
+    "TooManyProofs": "ask in several calls",
+}
+
+
 def refusal(fault: native.Fault) -> WattestError:
     """The error for a fault met while verifying."""
     name, message, fields = fault.args
     if name in _SETTINGS:
         return _setting(fault)
-    return _REFUSALS.get(name, InclusionRefused)(message, hint=None, **fields)
+    return _REFUSALS.get(name, InclusionRefused)(message, hint=_HINTS.get(name), **fields)
 
 
 def unusable(fault: native.Fault) -> WattestError:
@@ -112,7 +119,7 @@ def unusable(fault: native.Fault) -> WattestError:
     if name in _SETTINGS:
         return _setting(fault)
     kind = PayloadTooLong if name == "PayloadTooLong" else TreeInputInvalid
-    return kind(message, hint=None, fault=name, **fields)
+    return kind(message, hint=_HINTS.get(name), fault=name, **fields)
 
 
 def _setting(fault: native.Fault) -> WattestError:

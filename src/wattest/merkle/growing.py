@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from wattest.crypto import native
 from wattest.merkle.batch import ProofBatch, ProvedLeaves, index_column
 from wattest.merkle.errors import unusable
+from wattest.merkle.groups import MultiProofBatch, ProvedGroups, ascending, index_groups, only_proof
+from wattest.merkle.proofs import made_inclusion
 from wattest.merkle.tree import check_width
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from wattest.merkle.proofs import InclusionProof
+    from wattest.merkle.groups import IndexGroups
+    from wattest.merkle.proofs import InclusionProof, MultiProof
 
 
 class GrowingTree:
@@ -46,17 +49,19 @@ class GrowingTree:
         except native.Fault as fault:
             raise unusable(fault) from None
 
-    def append(self, payloads: Buffer, width: int, salts: Buffer) -> None:
+    def append(self, payloads: Buffer, width: int, salts: Buffer, *, threads: int | None = None) -> None:
         """Takes leaves in, as ``MerkleTree.build`` does; all of them or, if refused, none.
 
-        Costs two hashes a leaf and at most 32 more, whatever the size; the GIL is released.
+        Costs two hashes a leaf and at most 32 more, whatever the size. ``threads`` is as for ``MerkleTree.build``: each
+        takes half a mebibyte meanwhile; the GIL is released.
 
         Raises:
             TreeInputInvalid: as ``MerkleTree.build``, but no leaves are no error; more than 2**32 - 1 in all.
+            ConfigError: ``ThreadsInvalid``, ``SimdUnavailable``.
         """
         check_width(width)
         try:
-            self._tree.append(payloads, width, salts)
+            self._tree.append(payloads, width, salts, threads)
         except native.Fault as fault:
             raise unusable(fault) from None
 
@@ -66,7 +71,8 @@ class GrowingTree:
         Raises:
             TreeInputInvalid: an index outside the tree.
         """
-        return self.prove_each((index,)).proofs.proof(0)
+        proved = self.prove_each((index,)).proofs
+        return made_inclusion(proved.indices[0], proved.size, proved.nodes)
 
     def prove_each(self, indices: Buffer | Iterable[int]) -> ProvedLeaves:
         """Root, leaves and a proof for each index, all of one moment; indices in any order, at most 2**20.
@@ -80,6 +86,29 @@ class GrowingTree:
         except native.Fault as fault:
             raise unusable(fault) from None
         return ProvedLeaves(root, leaves, ProofBatch(column, size, nodes))
+
+    def prove_many(self, indices: Iterable[int]) -> MultiProof:
+        """One multiproof of several leaves of the tree as it is now; indices in any order, repeated ones count once.
+
+        Raises:
+            TreeInputInvalid: no index, too many, or one outside the tree.
+        """
+        return only_proof(self.prove_groups((ascending(indices),)).proofs)
+
+    def prove_groups(self, groups: IndexGroups | Iterable[Buffer | Iterable[int]]) -> ProvedGroups:
+        """Root, leaves and a multiproof for each group of leaves, all of one moment.
+
+        Each group is strictly ascending; at most 2**20 indices in all.
+
+        Raises:
+            TreeInputInvalid: as ``MerkleTree.prove_groups``.
+        """
+        wanted = index_groups(groups)
+        try:
+            size, root, leaves, nodes = self._tree.prove_groups(wanted.indices, wanted.ends)
+        except native.Fault as fault:
+            raise unusable(fault) from None
+        return ProvedGroups(root, leaves, MultiProofBatch(wanted, size, nodes))
 
     def __repr__(self) -> str:
         return f"GrowingTree(size={self.size})"

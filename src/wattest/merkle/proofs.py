@@ -16,14 +16,34 @@ from wattest.merkle.hashes import HASH_BYTES, SIZE_MAX
 from wattest.units import U64_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PATH_MAX_NODES = 32
 MULTIPROOF_MAX_INDICES = 2**20
 
 
+class _Made:
+    """Where a proof that the core made keeps its parts, the nodes one after the other, until somebody asks for one."""
+
+    __slots__ = ("_made",)
+
+    _made: tuple[object, int, bytes]
+
+    if not TYPE_CHECKING:  # a checker would take it for any name
+
+        def __getattr__(self, name):
+            # Reached only for what is not set: a field of a proof that the core made, asked for the first time.
+            fields = type(self).__match_args__
+            if name not in fields:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            *numbers, nodes = self._made
+            for field, value in zip(fields, (*numbers, native.split_nodes(nodes)), strict=True):
+                object.__setattr__(self, field, value)
+            return getattr(self, name)
+
+
 @dataclass(frozen=True, slots=True)
-class InclusionProof:
+class InclusionProof(_Made):
     """Where one leaf stands: its index, the tree's size, and the siblings from the leaf up (32 bytes each).
 
     Raises:
@@ -40,7 +60,7 @@ class InclusionProof:
 
 
 @dataclass(frozen=True, slots=True)
-class MultiProof:
+class MultiProof(_Made):
     """Where several leaves stand: strictly ascending indices, the tree's size, and the missing siblings in walk order.
 
     Raises:
@@ -59,6 +79,29 @@ class MultiProof:
             )
         _check_unsigned(self.size, *self.indices)
         _check_nodes(self.nodes, PATH_MAX_NODES * max(1, len(self.indices)))
+
+
+_new = object.__new__
+# What sets the slot past the guard of a frozen class, for an object that nobody else has yet.
+_set_made: Callable[[_Made, tuple[object, int, bytes]], None] = vars(_Made)["_made"].__set__
+
+
+def made_inclusion(index: int, size: int, nodes: bytes) -> InclusionProof:
+    """The proof whose path the core has just made: ``nodes`` are its siblings, 32 bytes each, one after the other.
+
+    Nothing is checked again, so what comes from elsewhere does not belong here. The fields are set when one is first
+    asked for.
+    """
+    proof = _new(InclusionProof)
+    _set_made(proof, (index, size, nodes))
+    return proof
+
+
+def made_multiproof(indices: tuple[int, ...], size: int, nodes: bytes) -> MultiProof:
+    """The multiproof that the core has just made, as ``made_inclusion``."""
+    proof = _new(MultiProof)
+    _set_made(proof, (indices, size, nodes))
+    return proof
 
 
 def verify_inclusion(root: bytes, leaf: bytes, proof: InclusionProof) -> None:

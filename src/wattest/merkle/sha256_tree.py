@@ -37,7 +37,7 @@ def sha256_inclusion(items: Buffer, width: int, index: int) -> InclusionProof:
     """
     tree = _build(items, width)
     check_index(index, tree.size)
-    return InclusionProof(index, tree.size, tree.path(index))
+    return InclusionProof(index, tree.size, native.split_nodes(tree.path(index)))
 
 
 def verify_sha256_inclusion(root: bytes, item: bytes, proof: InclusionProof) -> None:
@@ -55,7 +55,7 @@ def verify_sha256_inclusion(root: bytes, item: bytes, proof: InclusionProof) -> 
 
 
 def _build(items: Buffer, width: int) -> native.Tree:
-    if not 0 <= width < 2**32:
+    if not 1 <= width < 2**32:
         raise TreeInputInvalid("an item's width is 1 to 1,024 bytes", expected="1..1024", actual=width)
     try:
         return native.Tree.build_sha256(items, width)

@@ -6,17 +6,21 @@ nodes themselves stay in the native core.
 
 from __future__ import annotations
 
+from operator import index as op_index
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
 from wattest.merkle.batch import ProofBatch, index_column
 from wattest.merkle.errors import TreeInputInvalid, unusable
-from wattest.merkle.proofs import InclusionProof, MultiProof
+from wattest.merkle.groups import IndexGroups, MultiProofBatch, ascending, index_groups, only_proof
+from wattest.merkle.proofs import InclusionProof, made_inclusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from typing_extensions import Buffer
+
+    from wattest.merkle.proofs import MultiProof
 
 
 class MerkleTree:
@@ -95,8 +99,12 @@ class MerkleTree:
         Raises:
             TreeInputInvalid: an index outside the tree.
         """
-        check_index(index, self.size)
-        return InclusionProof(index, self.size, self._tree.path(index))
+        try:
+            nodes = self._tree.path(index)
+        except (native.Fault, OverflowError):
+            check_index(index, self.size)
+            raise
+        return made_inclusion(index if type(index) is int else op_index(index), self.size, nodes)
 
     def prove_each(self, indices: Buffer | Iterable[int]) -> ProofBatch:
         """An inclusion proof for each index, in flat buffers; indices in any order, at most 2**20.
@@ -116,14 +124,27 @@ class MerkleTree:
         """One multiproof of several leaves; indices in any order, repeated ones count once.
 
         Raises:
-            TreeInputInvalid: no index, or one outside the tree.
+            TreeInputInvalid: no index, too many, or one outside the tree.
         """
-        ascending = tuple(sorted(set(indices)))
-        if not ascending:
-            raise TreeInputInvalid("a multiproof needs at least one leaf index")
-        check_index(ascending[0], self.size)
-        check_index(ascending[-1], self.size)
-        return MultiProof(ascending, self.size, self._tree.multiproof(ascending))
+        ordered = ascending(indices)
+        check_index(ordered[0], self.size)
+        check_index(ordered[-1], self.size)
+        return only_proof(self.prove_groups((ordered,)))
+
+    def prove_groups(self, groups: IndexGroups | Iterable[Buffer | Iterable[int]]) -> MultiProofBatch:
+        """A multiproof for each group of leaves, in flat buffers; each group strictly ascending, at most 2**20 in all.
+
+        A group is what ``prove_each`` takes; ``IndexGroups`` are two columns. The GIL is released.
+
+        Raises:
+            TreeInputInvalid: no group, an empty one, one out of order, too many indices, one outside the tree, a buffer
+                of other items.
+        """
+        wanted = index_groups(groups)
+        try:
+            return MultiProofBatch(wanted, self.size, self._tree.multiproofs(wanted.indices, wanted.ends))
+        except native.Fault as fault:
+            raise unusable(fault) from None
 
     def __repr__(self) -> str:
         return f"MerkleTree(size={self.size}, root={self.root.hex()})"
@@ -136,6 +157,6 @@ def check_index(index: int, size: int) -> None:
 
 
 def check_width(width: int) -> None:
-    """Refuses a width that is no small number; the core knows the exact limits."""
-    if not 0 <= width < 2**32:
+    """Refuses a width that is no small number; the core knows the upper limit."""
+    if not 1 <= width < 2**32:
         raise TreeInputInvalid("a payload's width is 1 to 118 bytes", expected="1..118", actual=width)

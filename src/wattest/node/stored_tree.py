@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from wattest.crypto import native
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError
-from wattest.merkle import ProofBatch, ProvedLeaves, index_column
+from wattest.merkle import MultiProofBatch, ProofBatch, ProvedGroups, ProvedLeaves, index_column, index_groups
 from wattest.merkle.errors import unusable
+from wattest.merkle.groups import ascending, only_proof
+from wattest.merkle.proofs import made_inclusion
 from wattest.merkle.tree import check_width
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from wattest.errors import WattestError
-    from wattest.merkle import InclusionProof
+    from wattest.merkle import InclusionProof, IndexGroups, MultiProof
 
 
 class StoredTreeMalformed(InputError):
@@ -129,11 +131,12 @@ class StoredTree:
         except native.Fault as fault:
             raise _refused(fault) from None
 
-    def append(self, payloads: Buffer, width: int, salts: Buffer) -> None:
-        """Writes leaves, as ``MerkleTree.build`` takes them; durable once ``commit`` returns.
+    def append(self, payloads: Buffer, width: int, salts: Buffer, *, threads: int | None = None) -> None:
+        """Writes leaves, as ``MerkleTree.build`` takes them, on as many threads; durable once ``commit`` returns.
 
         Raises:
             TreeInputInvalid: as ``MerkleTree.build``, but no leaves are no error; more than 2**32 - 1 in all.
+            ConfigError: ``ThreadsInvalid``, ``SimdUnavailable``.
             StoredTreeReadOnly: it was opened for reading.
             StoredTreeBusy: another process opened it, of which this one is a fork.
             StorageFailed: the disk is full, or failed; the tree is as it was. A commit failed before.
@@ -141,7 +144,7 @@ class StoredTree:
         check_width(width)
         self._check_writer()
         try:
-            self._tree.append(payloads, width, salts)
+            self._tree.append(payloads, width, salts, threads)
         except native.Fault as fault:
             raise _refused(fault) from None
 
@@ -168,7 +171,8 @@ class StoredTree:
             TreeInputInvalid: an index outside the tree.
             StoredTreeMalformed, StoredTreeAltered: the file was cut short or altered since.
         """
-        return self.prove_each((index,)).proofs.proof(0)
+        proved = self.prove_each((index,)).proofs
+        return made_inclusion(proved.indices[0], proved.size, proved.nodes)
 
     def prove_each(self, indices: Buffer | Iterable[int]) -> ProvedLeaves:
         """Root, leaves and a proof for each index, all of one moment and checked; at most 2**20 indices in any order.
@@ -184,6 +188,31 @@ class StoredTree:
         except native.Fault as fault:
             raise _refused(fault) from None
         return ProvedLeaves(root, leaves, ProofBatch(column, size, nodes))
+
+    def prove_many(self, indices: Iterable[int]) -> MultiProof:
+        """One multiproof of several leaves of the tree as it is now; indices in any order, repeated ones count once.
+
+        Raises:
+            TreeInputInvalid: no index, too many, or one outside the tree.
+            StoredTreeMalformed, StoredTreeAltered, StorageFailed: as ``prove_each``.
+        """
+        return only_proof(self.prove_groups((ascending(indices),)).proofs)
+
+    def prove_groups(self, groups: IndexGroups | Iterable[Buffer | Iterable[int]]) -> ProvedGroups:
+        """Root, leaves and a multiproof for each group of leaves, all of one moment and checked.
+
+        Each group is strictly ascending; at most 2**20 indices in all.
+
+        Raises:
+            TreeInputInvalid: as ``MerkleTree.prove_groups``.
+            StoredTreeMalformed, StoredTreeAltered, StorageFailed: as ``prove_each``.
+        """
+        wanted = index_groups(groups)
+        try:
+            size, root, leaves, nodes = self._tree.prove_groups(wanted.indices, wanted.ends)
+        except native.Fault as fault:
+            raise _refused(fault) from None
+        return ProvedGroups(root, leaves, MultiProofBatch(wanted, size, nodes))
 
     def _check_writer(self) -> None:
         if os.getpid() != self._opened_by:  # the lock came along in the fork: it does not keep two writers apart

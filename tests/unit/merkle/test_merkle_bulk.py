@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from array import array
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,15 @@ def test_threads_and_buffers_change_nothing(threads: int | None) -> None:
         assert MerkleTree.build(payloads, WIDTH, SALTS, threads=threads).root == TREE.root
 
 
-@pytest.mark.parametrize("threads", [0, -1, 257, 2**62])
+@pytest.mark.parametrize("threads", [0, -1, 257, 2**62, 2**70, -(2**70)])
 def test_no_number_of_threads(threads: int) -> None:
     with pytest.raises(ThreadsInvalid) as refused:
         MerkleTree.build(PAYLOADS, WIDTH, SALTS, threads=threads)
     assert refused.value.fields == {"asked": str(threads), "maximum": 256}
     with pytest.raises(ThreadsInvalid):
         verify_batch(TREE.root, TREE.leaves([1]), TREE.prove_each([1]), threads=threads)
+    with pytest.raises(ThreadsInvalid):
+        GrowingTree().append(PAYLOADS, WIDTH, SALTS, threads=threads)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +75,25 @@ def test_no_number_of_threads(threads: int) -> None:
     ids=["stride", "reversed", "columns first", "u16", "float", "records", "unaligned u64", "array", "view"],
 )
 def test_strange_buffers_are_refused(strange: Any) -> None:
-    with pytest.raises(TreeInputInvalid):
+    with pytest.raises(TreeInputInvalid) as refused:
         MerkleTree.build(strange, WIDTH, SALTS)
+    assert "C-contiguous" in str(refused.value.hint)
     with pytest.raises(TreeInputInvalid):
         GrowingTree().append(strange, WIDTH, SALTS)
+
+
+def test_what_salts_should_have_been_follows_from_the_payloads() -> None:
+    with pytest.raises(TreeInputInvalid) as refused:
+        MerkleTree.build(PAYLOADS, WIDTH, SALTS[:-1])
+    assert refused.value.fields["expected"] == 16 * COUNT
+    for width in (0, -1, 2**70):
+        with pytest.raises(TreeInputInvalid, match="width is 1 to 118 bytes"):
+            MerkleTree.build(PAYLOADS, width, SALTS)
+
+
+def test_an_index_may_be_numpy_s() -> None:
+    assert TREE.prove(np.int64(7)) == TREE.prove(7)  # type: ignore[arg-type]  # as prove_each takes them
+    assert type(TREE.prove(np.uint64(7)).index) is int  # type: ignore[arg-type]  # as prove_each takes them
 
 
 def test_an_unaligned_buffer_of_bytes_is_as_good_as_any() -> None:
@@ -173,6 +191,8 @@ def test_a_batch_is_its_single_proofs() -> None:
         [None],
         5,
         np.zeros(2**20 + 1, np.uint64),
+        range(2**62),
+        repeat(0),
     ],
     ids=repr,
 )
@@ -237,6 +257,23 @@ def test_a_growing_tree_is_the_tree_of_each_size() -> None:
         with pytest.raises(TreeInputInvalid):
             growing.append(payloads, width, salts)
     assert (growing.size, growing.root) == (size, before)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 5, 256])
+def test_threads_fill_a_growing_tree(threads: int | None) -> None:
+    """Pieces begin in the middle of one another's, and the payloads are somebody else's memory."""
+    growing, size = GrowingTree(), 0
+    columns = np.frombuffer(PAYLOADS, np.uint8).copy()
+    for more in (1000, 1048, 4096, 1, 13_000, COUNT - 19_145):
+        payloads = columns[size * WIDTH : (size + more) * WIDTH]
+        growing.append(payloads, WIDTH, SALTS[size * 16 : (size + more) * 16], threads=threads)
+        size += more
+        built = MerkleTree.build(PAYLOADS[: size * WIDTH], WIDTH, SALTS[: size * 16])
+        assert (growing.size, growing.root) == (size, built.root)
+        chosen = [0, size - 1, size // 2, 999, 5]
+        chosen = [at for at in chosen if at < size]
+        assert growing.prove_each(chosen).proofs == built.prove_each(chosen)
+    assert growing.root == TREE.root
 
 
 def test_threads_share_a_growing_tree() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattest.errors import InputError, VerificationError, WattestError
-from wattest.merkle import MerkleTree, TreeInputInvalid, verify_batch, verify_inclusion
+from wattest.merkle import MerkleTree, TreeInputInvalid, verify_batch, verify_inclusion, verify_multiproofs
 from wattest.node.stored_tree import (
     StorageFailed,
     StoredTree,
@@ -68,6 +68,44 @@ def test_a_tree_is_found_again_and_goes_on(path: Path) -> None:
     assert (proved.root, proved.leaves, proved.proofs) == (BUILT.root, BUILT.leaves(chosen), BUILT.prove_each(chosen))
     verify_batch(BUILT.root, proved.leaves, proved.proofs)
     verify_inclusion(BUILT.root, BUILT.leaf(7), again.prove(7))
+
+
+@pytest.mark.parametrize("threads", [1, 3, 256])
+def test_threads_write_the_same_file(tmp_path: Path, threads: int) -> None:
+    size = 20_000
+    payloads, salts = SOURCE.bytes(size * WIDTH), SOURCE.bytes(size * 16)
+    tree, alone = StoredTree.create(tmp_path / "threads"), StoredTree.create(tmp_path / "alone")
+    for start, stop in ((0, 700), (700, 7000), (7000, size)):
+        part = payloads[start * WIDTH : stop * WIDTH], WIDTH, salts[start * 16 : stop * 16]
+        tree.append(*part, threads=threads)
+        alone.append(*part, threads=1)
+        assert tree.root == alone.root == MerkleTree.build(payloads[: stop * WIDTH], WIDTH, salts[: stop * 16]).root
+    tree.commit()
+    alone.commit()
+    assert (tmp_path / "threads").read_bytes()[8192:] == (tmp_path / "alone").read_bytes()[8192:]
+
+
+def test_multiproofs_are_those_of_a_built_tree(whole: Path) -> None:
+    tree, groups = StoredTree.open(whole), [[0, 5, 999], [511, 512], [7]]
+    proved = tree.prove_groups(groups)
+    assert (proved.root, proved.proofs) == (BUILT.root, BUILT.prove_groups(groups))
+    assert proved.leaves == BUILT.leaves([index for group in groups for index in group])
+    verify_multiproofs(BUILT.root, proved.leaves, proved.proofs)
+    assert tree.prove_many([9, 3, 9]) == BUILT.prove_many([3, 9])
+    for refused in ([], [[]], [[1, 0]], [[COUNT]]):
+        with pytest.raises(TreeInputInvalid):
+            tree.prove_groups(refused)
+
+
+def test_an_altered_node_is_never_passed_on_in_a_multiproof(whole: Path) -> None:
+    data = bytearray(whole.read_bytes())
+    data[8192 + 32 * 18] ^= 1  # leaf 10, the sibling of leaf 11
+    whole.write_bytes(data)
+    tree = StoredTree.open(whole)
+    assert tree.prove_groups([[900, 901]]).proofs == BUILT.prove_groups([[900, 901]])
+    for group in ([10], [11], [10, 11, 900]):
+        with pytest.raises(StoredTreeAltered):
+            tree.prove_groups([[900], group])
 
 
 def test_who_may_write(whole: Path) -> None:
@@ -189,6 +227,14 @@ def test_places_that_are_none(tmp_path: Path) -> None:
         assert not refused.value.retryable
     with pytest.raises(WattestError):
         StoredTree.open(tmp_path)
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer
+    with pytest.raises(StoredTreeMalformed, match="no regular file"):
+        StoredTree.open(tmp_path / "pipe")
+    (tmp_path / "pipe").unlink()
+    for name in ("\ud800", "\0", "x" * 5000):
+        for of in (StoredTree.create, StoredTree.open):
+            with pytest.raises(StorageFailed):
+                of(tmp_path / name)
     tree = StoredTree.create(tmp_path / "tree")
     assert [found.name for found in tmp_path.iterdir()] == ["tree"]
     for refused_index in (0, -1, 2**70):

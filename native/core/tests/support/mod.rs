@@ -1,6 +1,7 @@
 //! What several test files share: numbers that look random and are the same on every run, and small trees.
 #![allow(dead_code)]
 
+use std::time::{Duration, Instant};
 use wattest_core::{keccak::Keccak, tree, Hash, Salt, Simd};
 
 /// The rule that hashes node by node.
@@ -62,5 +63,31 @@ impl Columns {
         let leaves = self.payloads.chunks(self.width).zip(self.salts.iter().copied());
         tree::build_unequal(Simd::named("scalar").expect("always there"), leaves, &mut nodes).expect("payloads");
         nodes
+    }
+}
+
+/// Runs `target` over many seeds.
+pub fn fuzz(at_least: u64, target: impl Fn(&mut Random)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let (seconds, first) = (number("WATTEST_FUZZ_SECONDS").unwrap_or(0), number("WATTEST_FUZZ_SEED").unwrap_or(1));
+    let at_least = number("WATTEST_FUZZ_RUNS").map_or(at_least, |most| at_least.min(most));
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut runs = 0;
+    while runs < at_least || Instant::now() < until {
+        let seed = first + runs;
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&mut Random(seed << 20))));
+        assert!(outcome.is_ok(), "seed {seed}");
+        runs += 1;
+    }
+    println!("{runs} runs");
+}
+
+/// A number near a limit, or any.
+pub fn awkward(random: &mut Random) -> u64 {
+    const LIMITS: [u64; 8] = [0, 1, 2, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 63, u64::MAX];
+    match random.below(3) {
+        0 => LIMITS[random.below(LIMITS.len())],
+        1 => LIMITS[random.below(LIMITS.len())].wrapping_add(random.next() % 5).wrapping_sub(2),
+        _ => random.next() % 40,
     }
 }
