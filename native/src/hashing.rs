@@ -12,6 +12,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leaf_hash, module)?)?;
     module.add_function(wrap_pyfunction!(node_hash, module)?)?;
     module.add_function(wrap_pyfunction!(derive_salts, module)?)?;
+    module.add_function(wrap_pyfunction!(key_salts, module)?)?;
     module.add_function(wrap_pyfunction!(keccak_permutations, module)?)?;
     module.add_function(wrap_pyfunction!(simd_kernels, module)?)
 }
@@ -49,6 +50,17 @@ fn derive_salts<'py>(py: Python<'py>, series_key: Secret, tag: u8, count: u64) -
     PyBytes::new_with(py, length, |out| {
         let (slots, _) = out.as_chunks_mut::<16>();
         py.detach(|| salts::derive(&series_key, tag, slots)).map_err(|fault| raise(py, &fault))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (series_keys, tag, /))]
+fn key_salts<'py>(py: Python<'py>, series_keys: Secret, tag: u8) -> PyResult<Bound<'py, PyBytes>> {
+    let keys = series_keys.hashes(py, "series_keys")?;
+    PyBytes::new_with(py, 16 * keys.len(), |out| {
+        let (slots, _) = out.as_chunks_mut::<16>();
+        py.detach(|| salts::of_keys(keys, tag, slots));
+        Ok(())
     })
 }
 

@@ -87,6 +87,7 @@ GENUINE: dict[str, Callable[[Path], tuple[Any, ...]]] = {
     "leaf_hash": lambda _: (SALTS[:16], PAYLOADS[:WIDTH]),
     "node_hash": lambda _: (HASH, KEY),
     "derive_salts": lambda _: (KEY, 1, 9),
+    "key_salts": lambda _: (HASH + KEY, 2),
     "keccak_permutations": lambda _: (100,),
     "simd_kernels": lambda _: (),
     "verify_inclusion": lambda _: (TREE.root, TREE.leaf(3), 3, SIZE, native.split_nodes(TREE.path(3))),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,15 @@ from wattest.metering.readers.public_key import MalformedPublicKey, parse_public
 from wattest.metering.readers.recognise import read_meter_file
 from wattest.metering.reading import MalformedMeterFile, parse_decimal, plain, to_milliwatt_hours
 from wattest.metering.records import make_device_records, parse_device_records, parse_interval_records
+from wattest.metering.series import (
+    MalformedSeries,
+    entry_salt,
+    entry_salts,
+    state_payload,
+    state_payloads,
+    state_salt,
+    state_salts,
+)
 from wattest.metering.series_block import parse_series_block, verify_series_block
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "metering"
@@ -161,3 +171,28 @@ def test_a_signed_block_holds_and_any_changed_byte_breaks_it(steps: list[tuple[i
     except (InputError, VerificationError):
         return
     raise AssertionError("a changed byte went unnoticed")
+
+
+@given(st.lists(st.tuples(st.binary(min_size=32, max_size=32), *[st.integers(0, 2**64 - 1)] * 3), max_size=20))
+def test_salts_and_states_of_many_are_those_of_each(meters: list[tuple[bytes, int, int, int]]) -> None:
+    keys = [key for key, *_ in meters]
+    assert entry_salts(keys) == b"".join(entry_salt(key) for key in keys)
+    assert state_salts(keys) == b"".join(state_salt(key) for key in keys)
+    assert state_payloads(keys, [tuple(numbers) for _, *numbers in meters]) == b"".join(
+        state_payload(*meter) for meter in meters
+    )
+
+
+def test_many_refuse_what_one_refuses() -> None:
+    for refused in (
+        lambda: entry_salts([bytes(32), bytes(31)]),
+        lambda: state_salts([bytes(33)]),
+        lambda: state_payloads([bytes(31)], [(0, 0, 0)]),
+        lambda: state_payloads([bytes(31), bytes(33)], [(0, 0, 0)] * 2),
+        lambda: state_payloads([bytes(32)], [(0, -1, 0)]),
+        lambda: state_payloads([bytes(32)], [(0, 0, 2**64)]),
+        lambda: state_payloads([bytes(32)], [(0, 0, 0), (0, 0, 0)]),
+        lambda: state_payloads([bytes(32), bytes(32)], [(7, 7, 7)]),
+    ):
+        with pytest.raises(MalformedSeries):
+            refused()

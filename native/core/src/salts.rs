@@ -1,9 +1,10 @@
-//! Salts in bulk: `HMAC-SHA256(series_key, tag || u32 index)[:16]`.
+//! Salts in bulk: `HMAC-SHA256(series_key, tag || u32 index)[:16]` for the records of one series, and
+//! `HMAC-SHA256(series_key, tag)[:16]` for what many series have one of.
 //!
 //! What is made of the key on the way (the keyed state, the half of each code that is no salt) is wiped; the salts are the
 //! caller's.
 
-use crate::{Fault, Salt};
+use crate::{Fault, Hash, Salt};
 use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -38,4 +39,16 @@ pub fn derive(series_key: &[u8], tag: u8, out: &mut [Salt]) -> Result<(), Fault>
         slot.copy_from_slice(&code[..16]);
     }
     Ok(())
+}
+
+/// Fills `out` with one salt for each of as many series keys.
+pub fn of_keys(series_keys: &[Hash], tag: u8, out: &mut [Salt]) {
+    let mut code = Zeroizing::new([0; 32]);
+    for (slot, key) in out.iter_mut().zip(series_keys) {
+        // The constructor refuses no length: the error is of a trait that other algorithms share.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return };
+        mac.update(&[tag]);
+        mac.finalize_into((&mut *code).into());
+        slot.copy_from_slice(&code[..16]);
+    }
 }

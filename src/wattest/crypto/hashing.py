@@ -58,6 +58,20 @@ def derive_salts(series_key: Buffer, tag: int, count: int) -> bytes:
         raise _refused(fault) from None
 
 
+def key_salts(series_keys: Buffer, tag: int) -> bytes:
+    """``HMAC-SHA256(series_key, u8 tag)[:16]`` for each of many keys, 32 bytes each in one flat buffer.
+
+    Raises:
+        BufferRefused: keys of another length in all, a tag that is no byte.
+    """
+    if not 0 <= tag <= 0xFF:
+        raise BufferRefused("a salt's tag is one byte", expected="0..255", actual=tag)
+    try:
+        return native.key_salts(series_keys, tag)
+    except native.Fault as fault:
+        raise _refused(fault) from None
+
+
 def _refused(fault: native.Fault) -> BufferRefused:
     _, message, fields = fault.args
     return BufferRefused(message, hint="pass bytes, or a contiguous buffer of single bytes", **fields)

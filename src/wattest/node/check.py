@@ -20,7 +20,7 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
-from wattest.metering.series import STATE_BYTES, entry_salt, state_payload, state_salt
+from wattest.metering.series import STATE_BYTES, entry_salt, entry_salts, state_payloads, state_salts
 from wattest.metering.series_block import PreviousState
 from wattest.node.check_entries import OpenedEntry, ServedBatch, check_entries
 from wattest.node.finding import Finding, inconsistent, withheld
@@ -132,20 +132,20 @@ def _check_order(opened: Mapping[int, OpenedEntry], findings: list[Finding]) -> 
 
 def _check_root(header: BatchHeader, opened: Mapping[int, OpenedEntry], findings: list[Finding]) -> None:
     ordered = [opened[at] for at in range(header.entry_count)]
-    salts = b"".join(entry_salt(entry.series_key) for entry in ordered)
+    salts = entry_salts([entry.series_key for entry in ordered])
     root = MerkleTree.build(b"".join(entry.payload for entry in ordered), ENTRY_BYTES, salts).root
     if root != header.root:
         findings.append(inconsistent("RootMismatch", "the entries do not lead to the header's root"))
 
 
 def _check_state(header: BatchHeader, opened: Mapping[int, OpenedEntry], findings: list[Finding]) -> None:
-    leaves: list[bytes] = []
-    for at in range(header.entry_count):
-        stands = opened[at].after or PreviousState(0, 0, 0)
-        registers = (stands.last_interval_end, stands.import_register, stands.export_register)
-        leaves.append(state_payload(opened[at].name, *registers))
-    salts = b"".join(state_salt(opened[at].series_key) for at in range(header.entry_count))
-    if MerkleTree.build(b"".join(leaves), STATE_BYTES, salts).root != header.state:
+    ordered = [opened[at] for at in range(header.entry_count)]
+    states = [entry.after or PreviousState(0, 0, 0) for entry in ordered]
+    leaves = state_payloads(
+        [entry.name for entry in ordered],
+        [(state.last_interval_end, state.import_register, state.export_register) for state in states],
+    )
+    if MerkleTree.build(leaves, STATE_BYTES, state_salts([entry.series_key for entry in ordered])).root != header.state:
         findings.append(inconsistent("StateMismatch", "the meters' states do not lead to the header's state root"))
 
 

@@ -28,7 +28,7 @@ from wattest.enclave.measured.release import Head, require_head, require_same_jo
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.merkle import MerkleTree
 from wattest.metering.entry import ENTRY_BYTES
-from wattest.metering.series import SALT_BYTES, entry_salt
+from wattest.metering.series import entry_salts
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.header import MAX_ENTRIES, BatchHeader
 from wattest.protocol.series_columns import SealedRun
@@ -207,7 +207,7 @@ class BatchBuilder:
 
     def _header(self, roots: Roots) -> BatchHeader:
         payloads = b"".join(entry for entry in self._entries if entry is not None)
-        salts = b"".join(entry_salt(key) for key in self._keys)
+        salts = entry_salts(self._keys)
         manifest = BundleManifest(
             self.job.channel, self.job.period_start, self.job.period_end, tuple(self._ciphertexts)
         )
@@ -243,7 +243,7 @@ class BatchBuilder:
         span = range(start, end)
         return {
             "entries": b"".join(self._entries[index] or b"" for index in span),
-            "salts": b"".join(entry_salt(self._keys[index])[:SALT_BYTES] for index in span),
+            "salts": entry_salts(self._keys[start:end]),
             "blocks": [self._late.get(index) for index in span],
             "results": [self._results.get(index, b"") for index in span],
             "readers": [b"".join(self._readers[index]) for index in span],

@@ -34,7 +34,7 @@ from wattest.metering.device_block import DeviceBlock, parse_device_block, verif
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
 from wattest.metering.records import INTERVAL_RECORD
-from wattest.metering.series import STATE_BYTES, build_series_tree, state_payload, state_salt
+from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads, state_salts
 from wattest.metering.series_block import PreviousState, SeriesBlock
 from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import edit_series, last_measured
@@ -134,11 +134,9 @@ class SealSession:
             )
         self._index_of = {member.public_key: index for index, member in enumerate(self._members)}
         before = self.builder.before.meters
+        standing = zip(*(before[name].tolist() for name in ("end", "import_register", "export_register")), strict=True)
         self._previous = {
-            row["meter"].tobytes(): PreviousState(
-                int(row["end"]), int(row["import_register"]), int(row["export_register"])
-            )
-            for row in before
+            meter: PreviousState(*numbers) for meter, numbers in zip(before["meter"].tolist(), standing, strict=True)
         }
         self._after = dict(self._previous)
 
@@ -167,15 +165,16 @@ class SealSession:
                 self._absent(index, member)
         keys = [self.builder.series_key(index) for index in range(len(self._members))]
         states = [self._after.get(meter_key_id(member.public_key)) for member in self._members]
-        payloads = b"".join(
-            state_payload(name, state.last_interval_end, state.import_register, state.export_register)
-            if state is not None
-            else state_payload(name, 0, 0, 0)
-            for name, state in zip(self.builder.names, states, strict=True)
+        payloads = state_payloads(
+            self.builder.names,
+            [
+                (state.last_interval_end, state.import_register, state.export_register) if state else (0, 0, 0)
+                for state in states
+            ],
         )
         roots = Roots(
             roster=roster_root(self.builder.names, [member.public_key for member in self._members]),
-            state=MerkleTree.build(payloads, STATE_BYTES, b"".join(state_salt(key) for key in keys)).root,
+            state=MerkleTree.build(payloads, STATE_BYTES, state_salts(keys)).root,
         )
         return self.builder.finish(roots, Standing(self._meters()))
 
