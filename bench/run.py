@@ -31,6 +31,7 @@ from report import Run, markdown, put_between_markers
 BENCHMARKS = (
     "sealing",
     "checking",
+    "serving",
     "imports",
     "gas",
     "node",
