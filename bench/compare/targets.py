@@ -61,12 +61,10 @@ TARGETS = {
     ),
     "proofs": (
         Target("proofs in bulk", "wattest, in bulk", "", 1e6),
-        Target("multiproofs of 8 in bulk", "wattest, multiproofs in bulk", "", 0.3e6),
         Target("one proof, as fast as the best peer", "wattest", "*", 1.5),
     ),
     "verify": (
         Target("verified in bulk", "wattest, in bulk", "", 0.7e6),
-        Target("multiproofs of 8 verified in bulk", "wattest, multiproofs in bulk", "", 0.1e6),
         Target("one verified, as fast as the best peer", "wattest", "*", 1.3),
     ),
 }
