@@ -1,5 +1,8 @@
 """Contenders in processes of their own, taking turns: A B C A B C, so that a busy machine meets all of them alike.
 
+Those that use one core run on the same one in a round, and in the next round on the next: what else runs on a core
+slows some kinds of code to half and others not at all.
+
 A contender that is not installed ends the benchmark with ``PeerMissing``; none is ever left out. Before anything is
 timed each contender has shown that it refuses an altered input, and contenders that build the same tree must come to
 the same root.
@@ -128,6 +131,10 @@ class Process:
         """Do the work once; of work in pieces, the piece ``turn``."""
         return self._ask({"op": "run", "turn": turn})
 
+    def settle_on(self, cores: set[int]) -> None:
+        """Let its main thread, and every thread that it starts from now on, run on these cores alone."""
+        os.sched_setaffinity(self._process.pid, cores)
+
     @property
     def peak_mib(self) -> float:
         """Largest resident size so far."""
@@ -180,8 +187,9 @@ def compete(work: str, contenders: Sequence[Contender], n: int, rounds: int, uni
             progress.advance()
         answers: list[list[dict[str, Any]]] = [[] for _ in processes]
         joules: list[list[float]] = [[] for _ in processes]
-        for _ in range(rounds):
+        for number in range(rounds):
             for at, process in enumerate(processes):
+                process.settle_on(_cores(process.contender, number))
                 begun = energy.now_uj()
                 answer = process.run()
                 answers[at].append(answer)
@@ -209,6 +217,12 @@ def compete(work: str, contenders: Sequence[Contender], n: int, rounds: int, uni
         ]  # fmt: skip
     ours = next(row for row, contender in zip(rows, contenders, strict=True) if contender.reference)
     return [row.compared(ours) for row in rows]
+
+
+def _cores(contender: Contender, number: int) -> set[int]:
+    """Where a contender runs in a round: all that use one core on the same, since cores have different neighbours."""
+    cores = sorted(os.sched_getaffinity(0))
+    return set(cores) if contender.clock != "processor" else {cores[number % len(cores)]}
 
 
 def _require_one_root(processes: Sequence[Process], answers: Sequence[Sequence[dict[str, Any]]]) -> None:
