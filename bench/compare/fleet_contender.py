@@ -22,7 +22,7 @@ from compare.contender import Timed, Work, octets, serve
 
 sys.path.insert(0, str(TEST_SUPPORT))
 
-from enclave_community import DAY_S, FIRST_DAY, Community
+from enclave_community import Community
 
 from wattest.enclave.host.client import ChainHead, SealJob
 from wattest.enclave.host.process import EnclaveProcess
@@ -30,6 +30,7 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree, node_hash
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import pseudonym
+from wattest.units import SECONDS_PER_DAY
 
 SHARD_ENTRIES = 1 << 20
 ENTRY_BYTES, SALT_BYTES = 118, 16
@@ -92,27 +93,27 @@ class Tree(Work):
 
 
 class FleetCommunity(Community):
-    """A piece of the fleet as one channel's members, with the keys of their own."""
+    """A piece of the fleet as the members of a channel that nobody had before, with keys of their own."""
 
-    def __init__(self, fleet: Fleet, first: int, count: int) -> None:
-        super().__init__(count, name=f"fleet {first}")
+    def __init__(self, fleet: Fleet, first: int, count: int, turn: int) -> None:
+        super().__init__(count, name=f"fleet {first}, turn {turn}")
         self.fleet, self.first = fleet, first
 
-    def day_job(self, day: int, head: ChainHead) -> SealJob:
+    def first_day(self) -> SealJob:
         """The piece's day, every block signed by its meter."""
-        start = FIRST_DAY + day * DAY_S
-        records = self.fleet.records(self.first, self.count, day)
+        records = self.fleet.records(self.first, self.count, DAY)
+        start = int(records["start"][0, 0])
         for member, meter in zip(records, self.meters, strict=True):
             member["pseudonym"] = np.frombuffer(pseudonym(meter.public_key), np.uint8)
         blocks = [
-            sign_device_block(meter, start, start + DAY_S, member).to_bytes()
+            sign_device_block(meter, start, start + SECONDS_PER_DAY, member).to_bytes()
             for member, meter in zip(records, self.meters, strict=True)
         ]
-        return SealJob(head, start, start + DAY_S, self.members, self.meter_keys, blocks)
+        return SealJob(ChainHead(), start, start + SECONDS_PER_DAY, self.members, self.meter_keys, blocks)
 
 
 class Seal(Work):
-    """A batch of at most 10,000 series of a channel of their own; a fleet that is one batch goes on to its next day."""
+    """A batch of at most 10,000 series, at every size the first of its channel: its readers' contexts are set up."""
 
     def __init__(self, n: int) -> None:
         super().__init__(n)
@@ -121,36 +122,24 @@ class Seal(Work):
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-bench-")))
         platform = SimulatedPlatform.create(folder / "platform", int(time.time()))
         self.process = self._stack.enter_context(EnclaveProcess(platform, folder / "state", request_timeout_s=600))
-        self._at: tuple[int, FleetCommunity, ChainHead, int] | None = None
         warming = Community(WARMING_SERIES, name="warming")  # an enclave's first batch loads and compiles
         self.process.client.create_identity(warming.binding(), warming.channel)
         self.process.client.seal_batch(warming.seal_job(0))
 
-    def _community(self) -> tuple[FleetCommunity, ChainHead, int]:
-        first, count = piece_of(self.turn, self.n, SEAL_SERIES)
-        if self._at is not None and self._at[0] == first:
-            _, community, head, day = self._at
-            return community, head, day + 1
-        community = FleetCommunity(self.fleet, first, count)
-        self.process.client.create_identity(community.binding(), community.channel)
-        return community, ChainHead(), 0
-
     def run(self) -> object:
-        community, head, day = self._community()
-        job = community.day_job(day, head)
+        community = FleetCommunity(self.fleet, *piece_of(self.turn, self.n, SEAL_SERIES), self.turn)
+        self.process.client.create_identity(community.binding(), community.channel)
+        job = community.first_day()
         process_id = self.process.process_id
         assert process_id is not None
         begun = time.perf_counter(), time.process_time() + process_cpu_seconds(process_id)
-        batch = self.process.client.seal_batch(job)
-        found = Timed(
+        self.process.client.seal_batch(job)
+        return Timed(
             community.count * QUARTERS,
             time.perf_counter() - begun[0],
             time.process_time() + process_cpu_seconds(process_id) - begun[1],
             process_peak_mebibytes(process_id),
         )
-        first = piece_of(self.turn, self.n, SEAL_SERIES)[0]
-        self._at = first, community, community.head(batch), day
-        return found
 
 
 WORKS: dict[str, type[Work]] = {"generate": Generate, "tree": Tree, "seal": Seal}

@@ -59,7 +59,8 @@ GROWTHS = {
     ),
     "seal": Growth(
         "a day of a fleet, signed blocks to signed headers and wrapped keys", "ns/reading",
-        "every series of the fleet, in batches of up to 10,000, through one enclave; signing by meters not counted",
+        "every series of the fleet, in batches of up to 10,000 through one enclave, each the first of its channel, "
+        "which sets up a context for each reader; signing by meters not counted",
         (10**3, 10**4, 10**5, DAY_OF_A_HUNDRED_MILLION), (10**2, 10**3), SEAL_SERIES, flat_from=10**4,
     ),
 }  # fmt: skip
