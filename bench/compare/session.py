@@ -20,7 +20,7 @@ from compare.page import page
 from compare.rows import Row, row_from_json
 from compare.runner import NotABenchmark, Run
 from compare.suites import BENCHMARKS, works
-from wattest.chain.files import write_atomically
+from wattest.chain.files import DiskFailed, write_atomically
 
 FORMAT = "wattest/bench/1"
 _MAX_BYTES = 16 << 20
@@ -48,7 +48,13 @@ def measure(name: str, *, quick: bool, out: Path, resume: bool) -> Outcome:
     """Measure every piece of one benchmark."""
     if name not in BENCHMARKS:
         raise NotABenchmark("there is no such benchmark", actual=name, expected=", ".join(BENCHMARKS))
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskFailed(
+            "the folder for the results cannot be made", retryable=False, path=out, cause=str(error),
+            hint="name another one with --out",
+        ) from error  # fmt: skip
     json_path, page_path = out / f"{name}.json", out / f"{name}.html"
     facts = machine_facts()
     facts["load before"] = f"{os.getloadavg()[0]:.1f} on {facts['cores']} cores"

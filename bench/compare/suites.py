@@ -23,7 +23,7 @@ from wattest.crypto import native
 MRKLE, PYMERKLE, SHA3 = "python:mrkle", "python:pymerkle", "python:sha3"
 LEAVES, QUICK_LEAVES = 1_000_000, 50_000
 ROUNDS, QUICK_ROUNDS = 6, 2
-CHAIN_LANES, CHAIN_ROUNDS = 400, 15
+CHAIN_LANES, CHAIN_ROUNDS = 400, 9
 ONE_THREAD = {"WATTEST_THREADS": "1"}
 _FEWER = "measured at a tenth of the leaves"
 

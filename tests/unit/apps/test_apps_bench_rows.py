@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from wattest.apps.cli import bench as command
 from wattest.apps.cli.bench import NAMES, bench
+from wattest.chain.files import DiskFailed
 from wattest.errors import InputError
 from wattest.merkle import MerkleTree
 from wattest.units import SECONDS_PER_DAY
@@ -67,6 +68,13 @@ def test_names_are_the_same_everywhere() -> None:
     assert CliRunner().invoke(bench, ["no-such"]).exit_code == 2
     with pytest.raises(NotABenchmark):
         session.measure("no-such", quick=True, out=Path("/nowhere"), resume=False)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DiskFailed) as caught:
+        session.measure("merkle", quick=True, out=tmp_path / "file" / "out", resume=False)
+    assert caught.value.fields["path"] == tmp_path / "file" / "out"
 
 
 def test_a_missing_peer_ends_the_benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
