@@ -8,6 +8,7 @@ piece that is measured is kept in a file at once: a run that was cut short goes 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,12 +20,12 @@ from typing import Any
 from compare.fleet_contender import PIECE, SEAL_SERIES, SHARD_ENTRIES, pieces
 from compare.progress import Progress
 from compare.rows import STATED_WATTS, Row
-from compare.runner import Contender, NotABenchmark, Process, Run, python
+from compare.runner import ONE_THREAD, Contender, NotABenchmark, Process, Run, python
 from wattest.chain.files import write_atomically
 
 FLAT = 0.10
 TURNS_LEAST = 9
-MOST_GENERATED = 40
+MOST_GENERATED, TREE_PASSES = 40, 4
 DAY_OF_A_HUNDRED_MILLION = 1_041_667
 """Meters whose day of 96 quarter hours is 10^8 readings."""
 
@@ -41,21 +42,24 @@ class Growth:
     piece: int
     most_turns: int = 0
     flat_from: int = 0
+    passes: int = 1
+    uses_one_core: bool = False
 
     def turns(self, n: int) -> int:
-        """Pieces that are measured at a size: all of them, but at least a few."""
-        count = max(pieces(n, self.piece), TURNS_LEAST)
+        """Turns that a size has: all its pieces so many times over, but at least a few."""
+        count = max(self.passes * pieces(n, self.piece), self.passes * TURNS_LEAST)
         return min(count, self.most_turns) if self.most_turns else count
 
 
 GROWTHS = {
     "generate": Growth(
         "a day of a fleet, generated", "ns/reading", f"at most {MOST_GENERATED} pieces of 10,000 meters",
-        (10**4, 10**5, 10**6, 10**7), (10**3, 10**4), PIECE, MOST_GENERATED,
+        (10**4, 10**5, 10**6, 10**7), (10**3, 10**4), PIECE, MOST_GENERATED, uses_one_core=True,
     ),
     "tree": Growth(
-        "batch tree in shards of 2^20 entries", "ns/entry", "entries of 118 bytes, salted",
-        (10**4, 10**5, 10**6, 10**7), (10**4, 10**5), SHARD_ENTRIES, flat_from=10**4,
+        "batch tree in shards of 2^20 entries", "ns/entry", "entries of 118 bytes, salted; one thread",
+        (10**4, 10**5, 10**6, 10**7), (10**4, 10**5), SHARD_ENTRIES, flat_from=10**4, passes=TREE_PASSES,
+        uses_one_core=True,
     ),
     "seal": Growth(
         "a day of a fleet, signed blocks to signed headers and wrapped keys", "ns/reading",
@@ -90,12 +94,16 @@ def growth_rows(kind: str, run: Run) -> list[Row]:
     with ExitStack() as stack:
         processes: dict[int, Process] = {}
         progress = stack.enter_context(Progress(f"fleet: {kind}", sum(turns.values())))
-        for n, turn in schedule(turns):
+        cores = sorted(os.sched_getaffinity(0))
+        for step, (n, turn) in enumerate(schedule(turns)):
             if (n, turn) not in kept.answers:
                 if n not in processes:
-                    contender = Contender(str(n), python("fleet_contender.py"), kind)
+                    environment = ONE_THREAD if growth.uses_one_core else {}
+                    contender = Contender(str(n), python("fleet_contender.py"), kind, environment=environment)
                     processes[n] = stack.enter_context(Process(contender, n))
                     processes[n].prepare()
+                if growth.uses_one_core:  # sizes that follow each other share a core, and every size has every core
+                    processes[n].settle_on({cores[step // len(turns) % len(cores)]})
                 answer = processes[n].run(turn)
                 kept.keep(n, turn, {**answer, "peak_mib": max(answer["peak_mib"], processes[n].peak_mib)})
             progress.advance()

@@ -29,6 +29,7 @@ from wattest.errors import ConfigError, InputError, TransportError, Verification
 FOLDER = Path(__file__).resolve().parent
 NODE_MODULES = FOLDER.parent / "node_modules"
 PIP_HINT = "pip install 'wattest[bench]', or in a checkout make setup-bench"
+ONE_THREAD = {"WATTEST_THREADS": "1"}
 NPM_HINT = "npm ci in the folder bench of the checkout, or make setup-bench"
 
 

@@ -15,7 +15,7 @@ from compare.chain_commits import commit_rows
 from compare.contract_gas import gas_rows
 from compare.fleet_rows import fleet_work
 from compare.rows import Row
-from compare.runner import Contender, Run, compete, node, python
+from compare.runner import ONE_THREAD, Contender, Run, compete, node, python
 from compare.seal_rows import seal_work
 from compare.targets import TARGETS, judged
 from wattest.crypto import native
@@ -24,7 +24,6 @@ MRKLE, PYMERKLE, SHA3 = "python:mrkle", "python:pymerkle", "python:sha3"
 LEAVES, QUICK_LEAVES = 1_000_000, 50_000
 ROUNDS, QUICK_ROUNDS = 6, 2
 CHAIN_LANES, CHAIN_ROUNDS = 400, 9
-ONE_THREAD = {"WATTEST_THREADS": "1"}
 _FEWER = "measured at a tenth of the leaves"
 
 
