@@ -61,6 +61,8 @@ def rfc9162_root(roots: list[bytes]) -> bytes:
 class Generate(Work):
     """A day of a piece of the fleet, made and dropped."""
 
+    is_in_pieces = True
+
     def __init__(self, n: int) -> None:
         super().__init__(n)
         self.fleet = Fleet(n)
@@ -74,6 +76,8 @@ class Generate(Work):
 
 class Tree(Work):
     """A shard of the batch tree; a small tree is built several times, so that the clock has something to count."""
+
+    is_in_pieces = True
 
     def __init__(self, n: int) -> None:
         super().__init__(n)
@@ -114,6 +118,8 @@ class FleetCommunity(Community):
 
 class Seal(Work):
     """A batch of at most 10,000 series, at every size the first of its channel: its readers' contexts are set up."""
+
+    is_in_pieces = True
 
     def __init__(self, n: int) -> None:
         super().__init__(n)

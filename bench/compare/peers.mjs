@@ -119,19 +119,25 @@ async function chainsafe() {
 }
 
 const works = await { merkletreejs, openzeppelin, chainsafe }[process.argv[2]]();
+const SHORT_S = 1; // as in contender.py: a run that takes less is done once before the clock starts
 let work;
+let lastWall = SHORT_S;
 for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line);
   let answer = { ready: true };
   if (asked.op === "prepare") {
     work = works[asked.work](inputs(asked.n));
   } else {
+    if (lastWall < SHORT_S) {
+      work.run();
+    }
     globalThis.gc?.();
     const cpu = process.cpuUsage();
     const begun = process.hrtime.bigint();
     const result = work.run();
     const wall = Number(process.hrtime.bigint() - begun) / 1e9;
     const used = process.cpuUsage(cpu);
+    lastWall = wall;
     answer = { wall_s: wall, cpu_s: (used.user + used.system) / 1e6, items: work.items, check: "", kept: Boolean(result) };
   }
   process.stdout.write(JSON.stringify(answer) + "\n");

@@ -35,6 +35,8 @@ MESSAGE_BYTES = 106
 class Seal(Work):
     """From signed device blocks to the signed header, and on to every series' key wrapped for its readers."""
 
+    is_in_pieces = True
+
     def __init__(self, n: int) -> None:
         super().__init__(n)
         self.community = Community(n, name=f"bench {n}")
