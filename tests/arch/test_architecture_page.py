@@ -1,92 +1,96 @@
-"""The names on the architecture page are the code's: every room is listed, every name it gives is there."""
+"""The pages on architecture say what is there: rooms as the sources have them, floors as linted, names that exist."""
 
 from __future__ import annotations
 
-import builtins
-import importlib
-import inspect
+import ast
+import importlib.util
 import pkgutil
 import re
 import tomllib
 from functools import cache
 from pathlib import Path
-
-import pytest
+from types import ModuleType
 
 import wattest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-NAME = re.compile(r"`\.?([A-Za-z_][\w.]*)[^`]*`")
-OTHERS = {  # names on the page that are not wattest's own
-    *("os.urandom", "records.view", "tobytes", "deployment.json", "settle", "config"),
-}
-
-
-def sections() -> dict[str, str]:
-    """Room name to what the page says of it."""
-    parts = re.split(r"^### (\w+)\n", PAGE.split("## Rooms and their public names")[1], flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+PACKAGE = ROOT / "src" / "wattest"
+NAME = re.compile(r"`([a-z_][\w.]*\.\w+)[^`]*`")
+ROOMS = {found.name for found in pkgutil.iter_modules(wattest.__path__)}
 
 
 @cache
-def known(room: str) -> frozenset[str]:
-    """Every name that a room's modules, classes and functions have."""
-    package = importlib.import_module(f"wattest.{room}")
-    modules = {package.__name__: package}
-    for found in pkgutil.walk_packages(getattr(package, "__path__", []), f"{package.__name__}."):
-        if not found.name.endswith("__main__"):
-            modules[found.name] = importlib.import_module(found.name)
-    names: set[str] = {part for name in modules for part in name.split(".")}
-    for module in modules.values():
-        for name, value in vars(module).items():
-            names.add(name)
-            if inspect.isclass(value):
-                names |= set(dir(value)) | set(getattr(value, "__dataclass_fields__", {}))
-            elif inspect.isfunction(value):
-                names |= set(inspect.signature(value).parameters)
-    return frozenset(names)
+def maker() -> ModuleType:
+    """The tool that writes docs/rooms.md."""
+    spec = importlib.util.spec_from_file_location("make_rooms_page", ROOT / "tools" / "make_rooms_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def strangers(room: str, text: str) -> set[str]:
-    """Names in a room's text that neither the room nor a room named with them has."""
-    wrong = set()
-    for name in NAME.findall(text):
-        parts = name.removeprefix("wattest.").rstrip(".").split(".")
-        home = parts[0] if parts[0] in ROOMS and len(parts) > 1 else room
-        if name not in OTHERS and not all(part in known(home) | set(dir(builtins)) | {home} for part in parts):
-            wrong.add(name)
-    return wrong
+def is_there(dotted: str) -> bool:
+    """Whether ``room.module``, ``room.module.name`` or ``room.module.Class.name`` is in the sources."""
+    parts = dotted.split(".")
+    place = PACKAGE
+    while parts and (place / parts[0]).is_dir():
+        place /= parts.pop(0)
+    if parts and (place / f"{parts[0]}.py").is_file():
+        place /= f"{parts.pop(0)}.py"
+    elif parts:
+        place /= "__init__.py"
+    if not parts:
+        return True
+    body: list[ast.stmt] = ast.parse(place.read_text("utf-8")).body if place.is_file() else []
+    for part in parts:
+        found = [node for node in body if part in names_of(node)]
+        if not found:
+            return False
+        body = found[0].body if isinstance(found[0], ast.ClassDef) else []
+    return True
 
 
-ROOMS = {found.name for found in pkgutil.iter_modules(wattest.__path__) if found.ispkg}
+def names_of(node: ast.stmt) -> set[str]:
+    """What a statement of a module or class defines or brings in."""
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        return {node.name}
+    if isinstance(node, ast.AnnAssign):
+        return {node.target.id} if isinstance(node.target, ast.Name) else set()
+    if isinstance(node, ast.Assign):
+        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name for alias in node.names}
+    return set()
 
 
-def test_every_room_has_a_section() -> None:
-    assert set(sections()) == ROOMS
+def test_the_page_on_rooms_is_what_the_sources_give() -> None:
+    made = maker().page()
+    assert (ROOT / "docs" / "rooms.md").read_text("utf-8") == made, "run tools/make_rooms_page.py"
+    assert set(re.findall(r"^## (\w+)$", made, re.MULTILINE)) == ROOMS
 
 
-@pytest.mark.parametrize("room", sorted(sections()))
-def test_a_room_s_names_are_there(room: str) -> None:
-    text = re.sub(r"`[a-z_]+/[^`]*`", "", sections()[room])  # paths are checked with the other links
-    assert len(NAME.findall(text)) >= 5
-    assert not strangers(room, text)
+def test_a_file_s_names_and_sentence_are_taken_from_it() -> None:
+    tree = ast.parse('"""Keeps ``x``.\n\nMore."""\nclass A: ...\ndef f(): ...\ndef _g(): ...\n')
+    assert maker().summary(tree) == "Keeps `x`."
+    assert maker().public_names(tree) == ["A", "f"]
+
+
+def test_names_on_the_page_are_there() -> None:
+    named = [name for name in NAME.findall(PAGE) if name.split(".")[0] in ROOMS]
+    assert len(named) >= 20
+    assert {name.split(".")[0] for name in named} >= {"metering", "workload", "enclave", "chain", "receipt"}
+    assert not [name for name in named if not is_there(name)]
 
 
 def test_a_wrong_name_would_be_seen() -> None:
-    assert strangers("merkle", "`MerkleTree.build(x)` and `MerkleBush`, `tree.MerkleShrub`") == {
-        "MerkleBush",
-        "tree.MerkleShrub",
-    }
-    assert strangers("enclave", "`protocol.bundle` and `protocol.bundles`") == {"protocol.bundles"}
-
-
-def test_one_reading_s_way_goes_through_modules_that_are_there() -> None:
-    way = PAGE.split("## One reading's way")[1].split("\n## ")[0]
-    named = [name for name in NAME.findall(way) if name.split(".")[0] in ROOMS and "." in name]
-    assert len(named) >= 20
-    assert {name.split(".")[0] for name in named} >= {"metering", "workload", "enclave", "node", "chain", "receipt"}
-    assert not [name for name in named if strangers(name.split(".")[0], f"`{name}`")]
+    assert is_there("merkle.tree.MerkleTree.build")
+    assert is_there("enclave.host.client")
+    assert is_there("merkle.MerkleTree")
+    assert not is_there("merkle.tree.MerkleShrub")
+    assert not is_there("merkle.trees")
+    assert not is_there("merkle.tree.MerkleTree.fell")
 
 
 def test_the_floors_on_the_page_are_those_that_are_linted() -> None:
