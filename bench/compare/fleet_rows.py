@@ -21,7 +21,7 @@ from compare.fleet_contender import PIECE, SEAL_SERIES, SHARD_ENTRIES, pieces
 from compare.progress import Progress
 from compare.rows import STATED_WATTS, Row
 from compare.runner import ONE_THREAD, Contender, NotABenchmark, Process, Run, python
-from wattest.chain.files import write_atomically
+from wattest.io.files import write_atomically
 
 FLAT = 0.10
 TURNS_LEAST = 9

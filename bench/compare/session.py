@@ -20,7 +20,7 @@ from compare.page import page
 from compare.rows import Row, row_from_json
 from compare.runner import NotABenchmark, Run
 from compare.suites import BENCHMARKS, works
-from wattest.chain.files import DiskFailed, write_atomically
+from wattest.io.files import DiskFailed, write_atomically
 
 FORMAT = "wattest/bench/1"
 _MAX_BYTES = 16 << 20

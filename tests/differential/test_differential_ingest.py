@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from wattest.crypto.p256 import ORDER, P256PrivateKey
 from wattest.errors import InputError, VerificationError, WattestError
+from wattest.io.crash_points import CrashPoints
 from wattest.metering.device_block import (
     DeviceBlock,
     device_block_digest,
@@ -24,7 +25,6 @@ from wattest.metering.device_block import (
 )
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import make_device_records
-from wattest.node.faults import FaultPoints
 from wattest.node.ingest import (
     MAX_INBOX_FILE_BYTES,
     Duty,
@@ -206,7 +206,7 @@ def test_an_inbox_sets_aside_what_the_plain_way_refuses(tmp_path: Path) -> None:
     bodies = [body for name, body in blocks().items() if name not in {"over the limit", "another of meter 0"}]
     files = {inbox.put(CHANNEL.id, body).stem: body for body in bodies}
     with closing(opened(tmp_path / "columns")) as columns, closing(opened(tmp_path / "plain")) as plain:
-        kept_now, refused = inbox.take_in(columns, DUTY, FaultPoints())
+        kept_now, refused = inbox.take_in(columns, DUTY, CrashPoints())
         outcomes = plainly(plain, [files[name] for name in sorted(files)])
         assert kept_now == outcomes.count(True)
         assert told(refused) == told([one for one in outcomes if isinstance(one, WattestError)])

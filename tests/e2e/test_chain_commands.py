@@ -13,8 +13,8 @@ from quote_world import DAY, MEASUREMENT, SIGNER, WORKLOAD, QuoteWorld, build_wo
 
 from wattest.apps.cli import run
 from wattest.chain.anvil import Anvil
-from wattest.chain.files import write_key_file
 from wattest.enclave.simulator.collateral import CollateralOptions
+from wattest.io.files import write_key_file
 from wattest.node.chain_collateral import stored_life
 from wattest.protocol.channel_policy import CollateralKind
 from wattest.protocol.dcap_errors import CollateralRevoked, EnclaveUnwanted

@@ -23,14 +23,14 @@ from node_community import (
 
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.chain.signer import LocalSigner
+from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
 from wattest.node.bundle import BundleStore
-from wattest.node.faults import FAULT_VARIABLE, OPERATOR_FAULT_POINTS
 from wattest.node.ingest import Duty, Inbox
 from wattest.node.store import OperatorStore, StoredState
 
 pytestmark = pytest.mark.e2e
-SEALING_POINTS = OPERATOR_FAULT_POINTS[: OPERATOR_FAULT_POINTS.index("challenge.noted")]
-LATER_POINTS = OPERATOR_FAULT_POINTS[len(SEALING_POINTS) :]
+SEALING_POINTS = OPERATOR_CRASH_POINTS[: OPERATOR_CRASH_POINTS.index("challenge.noted")]
+LATER_POINTS = OPERATOR_CRASH_POINTS[len(SEALING_POINTS) :]
 AMONG_CHANNELS = (
     "block.kept:2",
     "batch.collected",

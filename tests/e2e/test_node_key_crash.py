@@ -22,17 +22,17 @@ from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
 from wattest.node.appraiser import Appraiser
 from wattest.node.appraiser_service import AppraiserServer
-from wattest.node.faults import FAULT_VARIABLE, KEY_FAULT_POINTS
 from wattest.node.ingest import Inbox
 from wattest.node.key_life import KeyState
 from wattest.node.store import OperatorStore
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
-_SENT = KEY_FAULT_POINTS.index("registration.mined")
-ROTATION_POINTS = (*KEY_FAULT_POINTS[:_SENT], "transaction.recorded", *KEY_FAULT_POINTS[_SENT:])
+_SENT = KEY_CRASH_POINTS.index("registration.mined")
+ROTATION_POINTS = (*KEY_CRASH_POINTS[:_SENT], "transaction.recorded", *KEY_CRASH_POINTS[_SENT:])
 """With the hand-over that the channel's manager allowed, so that every point is reached."""
 RENEWAL_POINTS = ("registration.proven", "registration.prepared", "transaction.recorded", "registration.mined")
 

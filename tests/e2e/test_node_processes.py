@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, write_operator_files
 
-from wattest.chain.files import write_key_file
 from wattest.chain.signer import LocalSigner
+from wattest.io.files import write_key_file
 from wattest.node.remote import OperatorRemote
 
 pytestmark = pytest.mark.e2e

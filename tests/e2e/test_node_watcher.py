@@ -21,8 +21,8 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.io.crash_points import WATCHER_CRASH_POINTS, CrashPoints
 from wattest.node.bundle import BundleStore
-from wattest.node.faults import WATCHER_FAULT_POINTS, FaultPoints
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.remote import OperatorRemote, RemoteSettings, Withheld
@@ -66,7 +66,7 @@ class Stage:
         self.remotes[signer.address] = OperatorRemote(server.url, RemoteSettings(max_attempts=2))
         return operator
 
-    def watcher(self, faults: FaultPoints | None = None, remotes: dict[bytes, OperatorRemote] | None = None) -> Watcher:
+    def watcher(self, faults: CrashPoints | None = None, remotes: dict[bytes, OperatorRemote] | None = None) -> Watcher:
         signer = LocalSigner(b"\x77" * 32)
         if os.getpid() == self.process_id:  # a forked child's Popen believes that anvil ended
             self.community.anvil.fund(signer.address, ETHER)
@@ -338,7 +338,7 @@ POINTS = ("commit.noted", "batch.judged", "transaction.recorded", "action.mined"
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_watcher_acts_once(stage: Stage, point: str) -> None:
     """The watcher is killed in a forked process; another takes over its database."""
-    assert set(POINTS) == set(WATCHER_FAULT_POINTS)
+    assert set(POINTS) == set(WATCHER_CRASH_POINTS)
     hidden = frozenset({1})
     operator = stage.operator(
         "withholding", LocalSigner(stage.community.operator_key), UnsafeBehaviour(withheld=hidden),
@@ -352,7 +352,7 @@ def test_killed_watcher_acts_once(stage: Stage, point: str) -> None:
         child = os.fork()
         if child == 0:
             try:
-                watcher = stage.watcher(FaultPoints(point))
+                watcher = stage.watcher(CrashPoints(point))
                 watcher.step().raise_first()
             except BaseException:  # noqa: BLE001 - the child must not go on as a test
                 traceback.print_exc()

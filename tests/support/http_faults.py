@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from wattest.node.http_exchange import HttpAnswer, HttpPeer
+from wattest.io.http_exchange import HttpAnswer, HttpPeer
 
 Fault = Callable[[HttpAnswer], Iterator[bytes]]
 

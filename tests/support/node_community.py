@@ -21,7 +21,6 @@ from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import ContractAddresses, deploy_all
-from wattest.chain.files import write_key_file
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -31,6 +30,7 @@ from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.io.files import write_key_file
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records

@@ -13,11 +13,11 @@ from typing import Any
 
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
-from wattest.chain.files import read_key_file
 from wattest.chain.pipeline import MAX_IN_FLIGHT
 from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
+from wattest.io.files import read_key_file
 from wattest.node.carry_over import CarryTerms
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.key_life import KeySettings

@@ -29,9 +29,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from wattest.chain.files import DiskFailed, write_atomically
 from wattest.chain.rpc import ChainUnreachable, JsonRpc
 from wattest.errors import ConfigError, InputError, TransportError
+from wattest.io.files import DiskFailed, write_atomically
 from wattest.units import U64_MAX
 
 DEFAULT_CHAIN_ID = 31_337

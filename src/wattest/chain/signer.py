@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from wattest.chain.files import KeyFileInvalid, read_key_file
 from wattest.crypto.errors import KeyMaterialInvalid
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.io.files import KeyFileInvalid, read_key_file
 
 TRANSACTION_TYPE = b"\x02"
 _EMPTY_LIST = b"\xc0"

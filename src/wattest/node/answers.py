@@ -11,8 +11,8 @@ from wattest.chain.client import TransactionRequest
 from wattest.chain.referee import Referee
 from wattest.chain.signer import LocalSigner
 from wattest.errors import WattestError
+from wattest.io.crash_points import CrashPoints
 from wattest.node.batch_tree import BatchTrees
-from wattest.node.faults import FaultPoints
 from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
@@ -31,7 +31,7 @@ class Answers:
         store: OperatorStore,
         referee: Referee,
         signer: LocalSigner,
-        faults: FaultPoints,
+        faults: CrashPoints,
         *,
         withheld: frozenset[int] = frozenset(),
         in_flight: int = IN_FLIGHT,

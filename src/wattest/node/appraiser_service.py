@@ -23,9 +23,9 @@ from wattest.chain.client import ChainClient
 from wattest.crypto.json_text import load_json
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
+from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
+from wattest.io.server_thread import ServerThread
 from wattest.node.appraiser import Appraiser, RegistrationRequest
-from wattest.node.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
-from wattest.node.server_thread import ServerThread
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.report_data import KeyBinding
 from wattest.protocol.verdict import EvidenceVerdict, parse_verdict

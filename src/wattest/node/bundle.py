@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from wattest.chain.files import DiskFailed
 from wattest.errors import InputError
+from wattest.io.files import DiskFailed
 from wattest.node.car import CID_BYTES, CarLimits, CarReader, Section, verify_block, write_car
 from wattest.protocol.bundle import CID_PREFIX
 

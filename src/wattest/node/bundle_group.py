@@ -18,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from wattest.chain.files import DiskFailed, fsync_folder
 from wattest.crypto.hashing import sha256
+from wattest.io.crash_points import CrashPoints
+from wattest.io.files import DiskFailed, fsync_folder
 from wattest.node.bundle import BundleStore
 from wattest.node.car import write_car
-from wattest.node.faults import FaultPoints
 
 MOST_BUNDLES = 128
 """Bundles of one group: each holds a file open."""
@@ -34,9 +34,9 @@ _numbers = count()
 class BundleGroup:
     """Bundles on their way into a store; a context manager that drops what was not stored."""
 
-    def __init__(self, bundles: BundleStore, faults: FaultPoints | None = None) -> None:
+    def __init__(self, bundles: BundleStore, faults: CrashPoints | None = None) -> None:
         self._bundles = bundles
-        self._faults = faults or FaultPoints()
+        self._faults = faults or CrashPoints()
         self._files: dict[bytes, BinaryIO] = {}
         self._known: set[bytes] = set()
 

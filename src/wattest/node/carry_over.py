@@ -18,7 +18,7 @@ from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.peer import PeerLost, PeerMismatch, give, hand_over, take
 from wattest.enclave.measured.errors import PeerMisspoke, TlsFailed
 from wattest.errors import TransportError, WattestError
-from wattest.node.peer_listener import connect
+from wattest.io.peer_listener import connect
 from wattest.protocol.hand_over_permit import SignedPermit
 
 CONNECT_TIMEOUT_S = 30.0

@@ -18,7 +18,7 @@ from pathlib import Path
 from wattest.attestation.collateral_succession import is_same, verify_succession
 from wattest.attestation.endorsements import Endorsements, parse_endorsements
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, CollateralMalformed
-from wattest.chain.files import DiskFailed, write_atomically
+from wattest.io.files import DiskFailed, write_atomically
 
 
 class CollateralFile:

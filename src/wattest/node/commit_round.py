@@ -15,8 +15,8 @@ from wattest.chain.client import Receipt, TransactionRequest
 from wattest.chain.referee import CommittedBatch, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.errors import TransportError, WattestError
+from wattest.io.crash_points import CrashPoints
 from wattest.node.batch_state import StoredBatch, StoredState
-from wattest.node.faults import FaultPoints
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import StepReport
@@ -39,7 +39,7 @@ class CommitRound:
         store: OperatorStore,
         referee: Referee,
         signer: LocalSigner,
-        faults: FaultPoints,
+        faults: CrashPoints,
         *,
         keys: KeyKeeper | None = None,
         in_flight: int = IN_FLIGHT,

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 
 from wattest.chain.client import SentTransaction
 from wattest.errors import ConfigError, TransportError
-from wattest.node.faults import FaultPoints
+from wattest.io.crash_points import CrashPoints
 
 BUSY_TIMEOUT_MS = 5_000
 
@@ -166,9 +166,9 @@ class Database:
 class SqliteJournal:
     """The transaction journal of ``chain.client`` in a node's own database."""
 
-    def __init__(self, database: Database, faults: FaultPoints | None = None) -> None:
+    def __init__(self, database: Database, faults: CrashPoints | None = None) -> None:
         self._database = database
-        self._faults = faults or FaultPoints()
+        self._faults = faults or CrashPoints()
 
     def find(self, sender: bytes, intent: str) -> Sequence[SentTransaction]:
         """Every broadcast of this intent, oldest first."""

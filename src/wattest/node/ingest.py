@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from wattest.chain.files import write_atomically
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError, VerificationError, WattestError
+from wattest.io.crash_points import CrashPoints
+from wattest.io.files import write_atomically
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
-from wattest.node.faults import FaultPoints
 from wattest.node.store import OperatorStore
 from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.member_list import SignedMemberList
@@ -204,7 +204,7 @@ class Inbox:
                 raise InboxFull("too many blocks wait", expected=MAX_INBOX_FILES, hint="try again later")
             self._room[folder] = room - 1
 
-    def take_in(self, store: OperatorStore, duty: Duty, faults: FaultPoints) -> tuple[int, list[WattestError]]:
+    def take_in(self, store: OperatorStore, duty: Duty, faults: CrashPoints) -> tuple[int, list[WattestError]]:
         """Move every waiting block of a channel into the store; how many were new, and why others were refused."""
         folder = self.folder / duty.channel.id.hex()
         paths = sorted(folder.glob("*.block")) if folder.is_dir() else []

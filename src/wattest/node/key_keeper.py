@@ -23,12 +23,12 @@ from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
+from wattest.io.crash_points import CrashPoints
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.batch_state import StoredBatch, StoredState
 from wattest.node.carry_over import AWAITING, CarryOver
 from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import EnclaveSlots
-from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty
 from wattest.node.key_life import Cause, EnclaveKey, ExpiryWarning, KeySettings, KeyState, halvings, urgency_of
 from wattest.node.key_standing import (
@@ -103,7 +103,7 @@ class KeyKeeper:
         orders: OrderBox | None = None,
         carry_over: CarryOver | None = None,
         outlook: CollateralOutlook | None = None,
-        faults: FaultPoints | None = None,
+        faults: CrashPoints | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or KeySettings()
@@ -118,7 +118,7 @@ class KeyKeeper:
         self._orders = orders
         self._carry_over = carry_over
         self._outlook = outlook
-        self._faults = faults or FaultPoints()
+        self._faults = faults or CrashPoints()
         self._clock = clock
         self._retries: dict[bytes, _Retry] = {}
         self._warned: dict[bytes, int] = {}

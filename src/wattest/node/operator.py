@@ -23,6 +23,7 @@ from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
 from wattest.errors import ConfigError, WattestError
+from wattest.io.crash_points import CrashPoints
 from wattest.metering.meter import meter_key_id
 from wattest.node.answers import OPEN, Answers
 from wattest.node.bundle import BundleStore
@@ -30,7 +31,6 @@ from wattest.node.bundle_group import BundleGroup, remove_unfinished
 from wattest.node.commit_round import CommitRound, Failures
 from wattest.node.due import Due, Heads
 from wattest.node.event_log import EventFollower
-from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Duty, Inbox, keep_block, keep_blocks
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.many_sent import IN_FLIGHT
@@ -87,7 +87,7 @@ class Operator:
         *,
         duties: Sequence[Duty] = (),
         settings: OperatorSettings | None = None,
-        faults: FaultPoints | None = None,
+        faults: CrashPoints | None = None,
         keys: KeyKeeper | None = None,
         standby: Replicator | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -104,7 +104,7 @@ class Operator:
         self.standby = standby
         self._enclave = enclave
         self._clock = clock
-        self._faults = faults or FaultPoints()
+        self._faults = faults or CrashPoints()
         self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
         self._heads: Heads = {}
         self._answers = Answers(

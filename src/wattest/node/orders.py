@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wattest.chain.files import write_atomically
 from wattest.errors import InputError, TransportError
+from wattest.io.files import write_atomically
 from wattest.node.key_life import Cause
 from wattest.node.key_store import KeyStore
 

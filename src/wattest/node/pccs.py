@@ -30,7 +30,7 @@ from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.platform_model import PlatformModel
 from wattest.attestation.roots import TrustRoot
 from wattest.errors import ConfigError, TransportError
-from wattest.node.http_exchange import AnswerTooLarge, DeadlinePassed, HttpAnswer, HttpPeer
+from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpAnswer, HttpPeer
 from wattest.node.pccs_wire import (
     CHAIN_FIELDS,
     JSON_TYPE,

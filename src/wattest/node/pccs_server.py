@@ -22,6 +22,7 @@ from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, parse_fmspc
 from wattest.errors import TransportError
+from wattest.io.server_thread import ServerThread
 from wattest.node.pccs_wire import (
     CHAIN_FIELDS,
     JSON_TYPE,
@@ -30,7 +31,6 @@ from wattest.node.pccs_wire import (
     encode_chain_field,
     encode_signed_statement,
 )
-from wattest.node.server_thread import ServerThread
 
 Source = Callable[[int], Sequence[Endorsements]]
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, InputError, TransportError
+from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.node.bundle import Bundle
 from wattest.node.car import CarLimits, CarReader
-from wattest.node.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.bundle import MAX_MANIFEST_BYTES
 from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header

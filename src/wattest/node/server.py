@@ -19,10 +19,10 @@ from aiohttp import web
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
+from wattest.io.server_thread import ServerThread
 from wattest.node.batch_tree import BatchTrees
 from wattest.node.bundle import BlockIndexInvalid, BundleStore
 from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, Inbox, InboxFull, verify_member_block
-from wattest.node.server_thread import ServerThread
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
 
 FORMAT = "wattest/operator/1"

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wattest.chain.files import write_atomically
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.peer import give, take
 from wattest.errors import TransportError, WattestError
+from wattest.io.files import write_atomically
+from wattest.io.peer_listener import CONVERSATION_S, PeerListener, connect, ending
 from wattest.node.carry_over import CarryTerms
-from wattest.node.peer_listener import CONVERSATION_S, PeerListener, connect, ending
 
 CONNECT_TIMEOUT_S = 10.0
 FIRST_PAUSE_S = 5.0

@@ -19,10 +19,10 @@ from typing import Any
 from wattest.attestation.evidence import parse_evidence
 from wattest.crypto.hashing import sha256
 from wattest.errors import ProtocolError, VerificationError
+from wattest.io.crash_points import CrashPoints
 from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 from wattest.node.entry_rows import EntryRows
-from wattest.node.faults import FaultPoints
 from wattest.node.key_store import KEY_TABLES, KeyStore
 from wattest.protocol.batch import BatchRecord
 from wattest.protocol.header import BatchHeader
@@ -99,7 +99,7 @@ class UnknownStoredBatch(ProtocolError):
 class OperatorStore:
     """The operator's database; open it once to write (``read_only`` False), as often as needed to read."""
 
-    def __init__(self, path: Path, *, read_only: bool = False, faults: FaultPoints | None = None) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, faults: CrashPoints | None = None) -> None:
         self.database = Database(path, MIGRATIONS, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = Cursors(self.database)

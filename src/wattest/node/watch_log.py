@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wattest.io.crash_points import CrashPoints
 from wattest.metering.series_block import PreviousState
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
-from wattest.node.faults import FaultPoints
 
 MIGRATIONS = (
     JOURNAL_TABLE
@@ -71,7 +71,7 @@ class Action:
 class WatchLog:
     """The watcher's database."""
 
-    def __init__(self, path: Path, *, faults: FaultPoints | None = None) -> None:
+    def __init__(self, path: Path, *, faults: CrashPoints | None = None) -> None:
         self.database = Database(path, MIGRATIONS)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = Cursors(self.database)

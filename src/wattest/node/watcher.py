@@ -26,11 +26,11 @@ from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
+from wattest.io.crash_points import CrashPoints
 from wattest.node.car import BlockDigestMismatch
 from wattest.node.check import Judgement, check_batch
 from wattest.node.check_entries import ServedBatch
 from wattest.node.event_log import EventFollower
-from wattest.node.faults import FaultPoints
 from wattest.node.finding import Finding, FindingKind
 from wattest.node.remote import OperatorRemote, OperatorUnreachable
 from wattest.node.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
@@ -94,7 +94,7 @@ class Watcher:
         remotes: Mapping[bytes, OperatorRemote],
         *,
         settings: WatcherSettings | None = None,
-        faults: FaultPoints | None = None,
+        faults: CrashPoints | None = None,
         accept_registration: Callable[[BatchHeader, bytes], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -105,7 +105,7 @@ class Watcher:
         self.settings = settings or WatcherSettings()
         self._reader = reader
         self._remotes = dict(remotes)
-        self._faults = faults or FaultPoints()
+        self._faults = faults or CrashPoints()
         self._accept_registration = accept_registration
         self._clock = clock
         self._follower = EventFollower(referee, log.cursors, "referee")

@@ -19,9 +19,9 @@ from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.jobs import PeerSettings, WitnessJob, WitnessOutcome
 from wattest.enclave.host.peer import ask_witness, serve_witness
 from wattest.errors import ProtocolError, TransportError, VerificationError, WattestError
+from wattest.io.peer_listener import PeerListener, connect, ending
 from wattest.merkle import MerkleTree
 from wattest.node.bundle import BundleStore
-from wattest.node.peer_listener import PeerListener, connect, ending
 from wattest.node.store import OperatorStore, StoredState
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.witness_verdict import recover_witness

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from wattest.apps.cli import bench as command
 from wattest.apps.cli.bench import NAMES, bench
-from wattest.chain.files import DiskFailed
 from wattest.errors import InputError
+from wattest.io.files import DiskFailed
 from wattest.merkle import MerkleTree
 from wattest.units import SECONDS_PER_DAY
 

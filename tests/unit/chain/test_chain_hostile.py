@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 
 from wattest.chain.abi import ContractAbi, ContractReverted, UnexpectedContractAnswer, load_abi
 from wattest.chain.client import ChainClient
-from wattest.chain.files import (
+from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.rpc import JsonRpc
+from wattest.chain.signer import LocalSigner
+from wattest.errors import ConfigError, InputError, ProtocolError, TransportError
+from wattest.io.files import (
     DiskFailed,
     KeyFileExposed,
     KeyFileInvalid,
@@ -22,10 +26,6 @@ from wattest.chain.files import (
     write_atomically,
     write_key_file,
 )
-from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.rpc import JsonRpc
-from wattest.chain.signer import LocalSigner
-from wattest.errors import ConfigError, InputError, ProtocolError, TransportError
 from wattest.merkle import errors as merkle_errors
 from wattest.protocol import errors as refusals
 from wattest.protocol.verdict import VERDICT_FIELDS

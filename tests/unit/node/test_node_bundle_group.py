@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from wattest.chain.files import DiskFailed
+from wattest.io.crash_points import CrashPoints
+from wattest.io.files import DiskFailed
 from wattest.node import bundle_group
 from wattest.node.bundle import BundleStore
 from wattest.node.bundle_group import MOST_BUNDLES, BundleGroup, remove_unfinished
-from wattest.node.faults import FaultPoints
 
 MANIFESTS = [f"manifest {number}".encode() for number in range(5)]
 BLOCKS = [b"one", b"two"]
 
 
-class Said(FaultPoints):
+class Said(CrashPoints):
     """Keeps what was reached, and how many bundles had their names then."""
 
     def __init__(self, bundles: BundleStore, events: list[str]) -> None:

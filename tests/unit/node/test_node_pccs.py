@@ -43,13 +43,13 @@ from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.platform_model import PlatformModel, model_of
 from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.roots import TrustRoot, intel_root, parse_root
-from wattest.chain.files import DiskFailed
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ConfigError, WattestError
+from wattest.io.files import DiskFailed
+from wattest.io.http_exchange import HttpAnswer
 from wattest.node.collateral_file import CollateralFile
-from wattest.node.http_exchange import HttpAnswer
 from wattest.node.pccs import (
     CollateralNotServed,
     CollateralService,

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from wattest.enclave.host.client import ChainHead
 from wattest.errors import TransportError
-from wattest.node import peer_listener
+from wattest.io import peer_listener
+from wattest.io.peer_listener import ConversationTooLong, ListenerNotStarted
 from wattest.node.carry_over import CarryTerms
-from wattest.node.peer_listener import ConversationTooLong, ListenerNotStarted
 from wattest.node.standby import (
     Replica,
     ReplicaFile,

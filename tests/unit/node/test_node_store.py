@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from wattest.chain.client import SentTransaction
+from wattest.io.crash_points import CrashPoints, UnknownCrashPoint
 from wattest.node.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
 from wattest.node.due import NextStep, decide
-from wattest.node.faults import FaultPoints, UnknownFaultPoint
 from wattest.node.operator import OperatorSettings, UnsafeWithholding
 from wattest.node.store import (
     MIGRATIONS,
@@ -193,12 +193,12 @@ def test_decisions_follow_from_state_and_chain_time(store: OperatorStore) -> Non
 def test_unsafe_switches() -> None:
     with pytest.raises(UnsafeWithholding):
         OperatorSettings(production=True, unsafe_withheld=frozenset({1}))
-    with pytest.raises(UnknownFaultPoint):
-        FaultPoints("nowhere")
-    with pytest.raises(UnknownFaultPoint):
-        FaultPoints.unsafe_from_environment({"WATTEST_UNSAFE_FAULT": "batch.final:x"})
-    FaultPoints.unsafe_from_environment({}).reach("batch.final")
-    FaultPoints("batch.final", 2).reach("batch.final")
+    with pytest.raises(UnknownCrashPoint):
+        CrashPoints("nowhere")
+    with pytest.raises(UnknownCrashPoint):
+        CrashPoints.unsafe_from_environment({"WATTEST_UNSAFE_FAULT": "batch.final:x"})
+    CrashPoints.unsafe_from_environment({}).reach("batch.final")
+    CrashPoints("batch.final", 2).reach("batch.final")
 
 
 def test_a_transaction_inside_another_is_all_or_nothing(store: OperatorStore) -> None:

@@ -14,7 +14,8 @@ import pytest
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.jobs import PeerSettings, WitnessJob, WitnessOutcome
 from wattest.errors import WattestError
-from wattest.node import peer_listener, witness_service
+from wattest.io import peer_listener
+from wattest.node import witness_service
 from wattest.node.witness_service import VerdictUnsigned, WitnessServer, WitnessUnreachable, ask
 from wattest.protocol.eip712 import Domain
 from wattest.protocol.witness_verdict import WitnessVerdict, sign_witness_verdict

@@ -68,7 +68,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _disk_failed(error: OSError) -> WattestError:
-    from wattest.chain.files import DiskFailed
+    from wattest.io.files import DiskFailed
 
     return DiskFailed(
         f"a file could not be written or read: {error.strerror}",

@@ -17,8 +17,8 @@ from wattest.apps.node_files import read_appraiser_file
 from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
-from wattest.chain.files import read_key_file, write_key_file
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.io.files import read_key_file, write_key_file
 from wattest.node.appraiser import Appraiser
 from wattest.node.appraiser_service import AppraiserServer
 from wattest.workload.configuration import EngineConfiguration

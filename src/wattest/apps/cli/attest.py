@@ -31,9 +31,9 @@ from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.result import AppraisalResult
-from wattest.chain.files import read_key_file
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, InputError
+from wattest.io.files import read_key_file
 
 _REPORT_DATA = re.compile(r"[0-9a-f]{128}\Z")
 

@@ -16,9 +16,9 @@ import click
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.apps.node_files import SettingInvalid
 from wattest.attestation.policy import AppraisalPolicy, parse_policy
-from wattest.chain.files import read_key_file
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import VerificationError
+from wattest.io.files import read_key_file
 from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.receipt.deployment import parse_deployment

@@ -34,14 +34,14 @@ from wattest.apps.node_files import read_operator_file
 from wattest.apps.service import print_line, run_steps
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
-from wattest.chain.files import write_key_file
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
+from wattest.io.crash_points import CrashPoints
+from wattest.io.files import write_key_file
 from wattest.node.bundle import BundleStore
 from wattest.node.carry_over import CarryOver
 from wattest.node.enclave_slots import ProcessSlots
-from wattest.node.faults import FaultPoints
 from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.operator import Operator, OperatorSettings
@@ -80,7 +80,7 @@ def new_key(file: Path) -> None:
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """Ingest, seal, store, commit and answer until Ctrl-C; one JSON line for each thing done."""
     settings = read_operator_file(config_path)
-    faults = FaultPoints.unsafe_from_environment(os.environ) if faulty else FaultPoints()
+    faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
     signer = LocalSigner.from_file(settings.key_file)
     deployment = settings.deployment
     with SteadyStack() as stack:

@@ -17,11 +17,11 @@ from wattest.apps.service import print_line, run_steps
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
-from wattest.chain.files import read_key_file, write_key_file
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import WattestError
-from wattest.node.faults import FaultPoints
+from wattest.io.crash_points import CrashPoints
+from wattest.io.files import read_key_file, write_key_file
 from wattest.node.registration_check import RegistrationAppraiser
 from wattest.node.remote import OperatorRemote
 from wattest.node.watch_log import WatchLog
@@ -67,7 +67,7 @@ def new_reader_key(file: Path) -> None:
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """Follow, fetch, check, challenge and prove until Ctrl-C; one JSON line for each verdict and transaction."""
     settings = read_watcher_file(config_path)
-    faults = FaultPoints.unsafe_from_environment(os.environ) if faulty else FaultPoints()
+    faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
     signer = LocalSigner.from_file(settings.key_file)
     reader = ReaderPrivateKey.from_seed(read_key_file(settings.reader_key_file))
     deployment = settings.deployment

@@ -20,9 +20,9 @@ from typing import Any
 
 from wattest.apps.embedded import Account
 from wattest.chain.anvil import END_WITH_PARENT
-from wattest.chain.files import write_key_file
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import TransportError
+from wattest.io.files import write_key_file
 
 STEP_S = 0.2
 PATIENCE_S = 60.0

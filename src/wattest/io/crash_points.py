@@ -14,7 +14,7 @@ from wattest.errors import ConfigError
 
 FAULT_VARIABLE = "WATTEST_UNSAFE_FAULT"
 
-OPERATOR_FAULT_POINTS = (
+OPERATOR_CRASH_POINTS = (
     "block.kept",  # a device block is in the database, its file still in the inbox
     "batch.collected",
     "batch.sealing",
@@ -32,7 +32,7 @@ OPERATOR_FAULT_POINTS = (
     "answer.mined",
     "batch.final",
 )
-KEY_FAULT_POINTS = (
+KEY_CRASH_POINTS = (
     "key.created",  # made inside, not noted: the next start removes its slot
     "key.noted",
     "key.carried",  # the enclave before gave its state; only where the manager allows it
@@ -44,7 +44,7 @@ KEY_FAULT_POINTS = (
     "revocation.mined",
     "key.revoked",
 )
-WATCHER_FAULT_POINTS = (
+WATCHER_CRASH_POINTS = (
     "commit.noted",
     "batch.judged",
     "transaction.recorded",
@@ -53,28 +53,28 @@ WATCHER_FAULT_POINTS = (
 )
 
 
-class UnknownFaultPoint(ConfigError):
+class UnknownCrashPoint(ConfigError):
     """A fault point that no node has."""
 
 
-class FaultPoints:
+class CrashPoints:
     """Does nothing, or kills this process the n-th time that one point is reached."""
 
     def __init__(self, point: str | None = None, occurrence: int = 1) -> None:
-        if point is not None and point not in {*OPERATOR_FAULT_POINTS, *KEY_FAULT_POINTS, *WATCHER_FAULT_POINTS}:
-            raise UnknownFaultPoint("no such fault point", actual=point, hint="see wattest.node.faults")
+        if point is not None and point not in {*OPERATOR_CRASH_POINTS, *KEY_CRASH_POINTS, *WATCHER_CRASH_POINTS}:
+            raise UnknownCrashPoint("no such fault point", actual=point, hint="see wattest.io.crash_points")
         self._point = point
         self._left = occurrence
 
     @classmethod
-    def unsafe_from_environment(cls, environment: Mapping[str, str]) -> FaultPoints:
+    def unsafe_from_environment(cls, environment: Mapping[str, str]) -> CrashPoints:
         """Armed by WATTEST_UNSAFE_FAULT=point[:occurrence]; call it only where a development switch was given."""
         text = environment.get(FAULT_VARIABLE)
         if not text:
             return cls()
         point, _, occurrence = text.partition(":")
         if occurrence and not occurrence.isdecimal():
-            raise UnknownFaultPoint("an occurrence is a number", actual=text)
+            raise UnknownCrashPoint("an occurrence is a number", actual=text)
         return cls(point, int(occurrence or 1))
 
     def reach(self, point: str) -> None:
