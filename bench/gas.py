@@ -17,8 +17,8 @@ from gas_world import GasWorld, Operator, octets
 from measure import Figure, Report, Scale, Table, run_alone
 
 from wattest.apps.embedded import PARAMETERS
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.header import BatchHeader, sign_header
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.header import BatchHeader, sign_header
 
 TITLE = "Gas"
 ABOUT = (

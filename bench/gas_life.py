@@ -12,11 +12,11 @@ from gas_world import ENTRY_BYTES, ETHER, MINUTE_S, ZERO, Entries, GasWorld, Ope
 from wattest.chain.referee import CommittedHeader
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.messages.channel import ChannelKind
+from wattest.messages.header import sign_header
 from wattest.metering.entry import EntryKind, SeriesEntry, StatementEntry
 from wattest.protocol.batch import BatchState
 from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.header import sign_header
 from wattest.protocol.payouts import DistributionTerms, citations_root, distribution_id, payout_job_id, payout_result
 from wattest.settlement.payout import Payout, PayoutTree
 from wattest.units import SECONDS_PER_DAY

@@ -25,10 +25,10 @@ from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.merkle import MerkleTree
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.evidence_verdict import EvidenceVerdict, sign_verdict
+from wattest.messages.header import BatchHeader, sign_header
 from wattest.protocol.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.header import BatchHeader, sign_header
-from wattest.protocol.verdict import EvidenceVerdict, sign_verdict
 from wattest.units import SECONDS_PER_DAY
 
 FIRST_PERIOD = 20_001 * SECONDS_PER_DAY

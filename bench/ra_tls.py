@@ -19,11 +19,11 @@ from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.measured.errors import TlsFailed
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, sign_permit
-from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.protocol.report_data import KeyBinding
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, sign_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
+from wattest.messages.report_data import KeyBinding
 
 TITLE = "Enclave to enclave"
 ABOUT = (

@@ -12,11 +12,11 @@ from pathlib import Path
 from measure import Figure, Report, Scale, cpu_seconds, run_alone, scaled
 
 from wattest.merkle import MerkleTree
+from wattest.messages.header import BatchHeader
 from wattest.node.batch_tree import BatchTrees
 from wattest.node.bundle import BundleStore
 from wattest.node.bundle_group import BundleGroup
 from wattest.node.store import OperatorStore, StoredBatch
-from wattest.protocol.header import BatchHeader
 
 TITLE = "Serving one entry"
 ABOUT = (

@@ -22,7 +22,7 @@ from wattest.chain.abi import load_abi
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.channel_policy import AllowedStatus, ChannelPolicy, TcbStatus
+from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, TcbStatus
 
 OUT = Path(__file__).parent / "dcap" / "verifier.json"
 NOW = 1_790_000_000

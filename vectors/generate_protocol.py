@@ -13,13 +13,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import HEADER_FIELDS, BatchHeader, sign_header
-from wattest.protocol.member_list import Member, MemberList, roster_root, sign_member_list
-from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict, Revocation, sign_verdict
+from wattest.messages.header import HEADER_FIELDS, BatchHeader, sign_header
+from wattest.messages.member_list import Member, MemberList, roster_root, sign_member_list
+from wattest.messages.report_data import KeyBinding, report_data
 from wattest.protocol.stake import StakeModel, base_stake, required_stake
-from wattest.protocol.verdict import VERDICT_FIELDS, EvidenceVerdict, Revocation, sign_verdict
 
 HERE = Path(__file__).parent / "protocol"
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

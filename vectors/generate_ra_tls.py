@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from wattest.attestation.formats.tagged_evidence import Claims, claims_report_data, encode_tagged_evidence
 from wattest.attestation.ra_tls import public_key_info
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, sign_permit
-from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.protocol.witness_verdict import WitnessVerdict, sign_witness_verdict
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
+from wattest.messages.witness_verdict import WitnessVerdict, sign_witness_verdict
 
 HERE = Path(__file__).parent / "ra_tls"
 

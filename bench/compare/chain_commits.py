@@ -30,10 +30,10 @@ from wattest.chain.signer import LocalSigner, UnsignedTransaction
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import TransportError
+from wattest.messages.channel import ChannelKind
+from wattest.messages.header import BatchHeader, sign_header
 from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
 from wattest.protocol.batch import EMPTY_RECORD, BatchRecord
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.header import BatchHeader, sign_header
 
 ACCOUNTS = 8
 IN_FLIGHT = DEFAULT_IN_FLIGHT

@@ -20,7 +20,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "wattest"
 
-PURE_ROOMS = ("units", "errors", "config", "crypto", "merkle", "metering", "workload", "protocol", "settlement")
+PURE_ROOMS = (
+    "units",
+    "errors",
+    "config",
+    "crypto",
+    "merkle",
+    "metering",
+    "workload",
+    "messages",
+    "protocol",
+    "settlement",
+)
 PURE_ROOMS += ("attestation", "receipt")
 IMPURE_MODULES = {
     *("socket", "ssl", "http", "urllib", "aiohttp", "web3", "asyncio", "select", "selectors", "smtplib", "ftplib"),
@@ -30,12 +41,13 @@ IMPURE_MODULES = {
 IMPURE_CALLS = {"now", "utcnow", "today", "urandom", "monotonic", "perf_counter", "getrandbits", "token_bytes", "open"}
 READS_OWN_DATA = {"attestation/roots.py", "workload/guests.py"}  # importlib.resources: data of the package itself
 
-MEASURED_ROOMS = {"enclave", "attestation", "workload", "metering", "merkle", "crypto", "protocol", "units", "errors"}
-MEASURED_PROTOCOL = {
-    *("bundle", "channel", "edited_series", "eip712", "errors", "fields", "header", "member_list", "report_data"),
-    *("checked_columns", "series_columns", "wrapped_keys"),
-    *("settlement_terms", "statement", "hand_over_permit", "peer_policy", "witness_verdict"),
+MEASURED_ROOMS = {"enclave", "attestation", "workload", "metering", "merkle", "crypto", "messages", "protocol"}
+MEASURED_ROOMS |= {"units", "errors"}
+MEASURED_MESSAGES = {
+    *("channel", "eip712", "fields", "header", "member_list", "report_data", "settlement_terms", "hand_over_permit"),
+    *("peer_policy", "witness_verdict"),
 }
+MEASURED_PROTOCOL = {"bundle", "edited_series", "checked_columns", "series_columns", "wrapped_keys", "statement"}
 MEASURED_ATTESTATION = {
     *("appraisal", "endorsements", "evidence", "faults", "formats", "policy", "policy_table", "ra_tls", "result"),
     *("collateral_age", "collateral_signers", "roots", "verification"),
@@ -93,6 +105,8 @@ def test_measured_code_reaches_only_its_rooms() -> None:
     assert rooms <= MEASURED_ROOMS
     assert {"workload", "crypto", "merkle"} <= rooms  # the walk found something
     assert not {module for module in reached if re.match(r"wattest\.enclave\.(host|simulator)", module)}
+    messages = {module.split(".")[2] for module in reached if module.startswith("wattest.messages.")}
+    assert messages <= MEASURED_MESSAGES, "say in docs/architecture.md what else is measured, then here"
     protocol = {module.split(".")[2] for module in reached if module.startswith("wattest.protocol.")}
     assert protocol <= MEASURED_PROTOCOL, "say in docs/architecture.md what else is measured, then here"
     attestation = {module.split(".")[2] for module in reached if module.startswith("wattest.attestation.")}

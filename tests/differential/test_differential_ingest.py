@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from wattest.crypto.p256 import ORDER, P256PrivateKey
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.member_list import Member, MemberList, SignedMemberList
 from wattest.metering.device_block import (
     DeviceBlock,
     device_block_digest,
@@ -36,8 +38,6 @@ from wattest.node.ingest import (
     verify_member_block,
 )
 from wattest.node.store import OperatorStore
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.member_list import Member, MemberList, SignedMemberList
 
 EPOCH_S = 3_600
 FIRST = 1_760_000_400 // EPOCH_S * EPOCH_S

@@ -14,8 +14,8 @@ from protocol_chain import ChainExecutor
 from protocol_scenarios import DAY, PARAMETERS, Player, TwinExecutor
 
 from wattest.chain.anvil import Anvil
+from wattest.messages.eip712 import Domain
 from wattest.protocol.challenge import ChallengeState
-from wattest.protocol.eip712 import Domain
 
 START = 1_780_272_000
 STEPS = 60

@@ -15,8 +15,8 @@ from wattest.apps.cli import run
 from wattest.chain.anvil import Anvil
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.io.files import write_key_file
+from wattest.messages.channel_policy import CollateralKind
 from wattest.node.chain_collateral import stored_life
-from wattest.protocol.channel_policy import CollateralKind
 from wattest.protocol.dcap_errors import CollateralRevoked, EnclaveUnwanted
 from wattest.receipt.deployment import Deployment
 

@@ -29,9 +29,9 @@ from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.errors import InputError
+from wattest.messages.evidence_verdict import Revocation
 from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
 from wattest.protocol.errors import KeyNeverRegistered
-from wattest.protocol.verdict import Revocation
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)

@@ -37,10 +37,10 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
+from wattest.messages.channel_policy import TcbStatus
+from wattest.messages.report_data import report_data
 from wattest.protocol import dcap_errors as quotes
 from wattest.protocol import errors as refusals
-from wattest.protocol.channel_policy import TcbStatus
-from wattest.protocol.report_data import report_data
 
 pytestmark = pytest.mark.e2e
 START = 1_800_000_000

@@ -15,7 +15,7 @@ from wattest.chain.anvil import Anvil
 from wattest.chain.deploy import ContractAddresses, Contracts, ContractsUnrelated, deploy_all
 from wattest.chain.view import RpcChainView
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
+from wattest.messages.channel import ChannelIdentity, ChannelKind
 
 pytestmark = pytest.mark.e2e
 

@@ -21,7 +21,7 @@ from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.launch import PRODUCT, SIGNER, DeviceService
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.messages.report_data import KeyBinding, report_data
 
 pytestmark = pytest.mark.e2e
 NOW = 1_790_000_000

@@ -30,8 +30,8 @@ from wattest.enclave.simulator.launch import DeviceService
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
-from wattest.protocol.hand_over_permit import PermitKind, PermitRefused, SignedPermit
-from wattest.protocol.witness_verdict import recover_witness
+from wattest.messages.hand_over_permit import PermitKind, PermitRefused, SignedPermit
+from wattest.messages.witness_verdict import recover_witness
 
 pytestmark = pytest.mark.e2e
 

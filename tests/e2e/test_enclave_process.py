@@ -40,7 +40,7 @@ from wattest.enclave.simulator.launch import launch_attributes, unsafe_open_seal
 from wattest.enclave.simulator.measurement import Measurement, measure
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
-from wattest.protocol.report_data import report_data
+from wattest.messages.report_data import report_data
 
 pytestmark = pytest.mark.e2e
 

@@ -20,6 +20,9 @@ from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.collateral import CollateralOptions
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.header import BatchHeader
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import Inbox
@@ -27,10 +30,7 @@ from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registration_check import EvidenceNotServed, RegistrationAppraiser
 from wattest.node.store import OperatorStore
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
 from wattest.protocol.dcap_errors import DCAP_REVERTS
-from wattest.protocol.header import BatchHeader
-from wattest.protocol.report_data import KeyBinding
 
 pytestmark = pytest.mark.e2e
 

@@ -29,14 +29,14 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.node.appraiser import Appraiser
 from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.ingest import keep_block
 from wattest.node.key_standing import sealing_workload
 from wattest.node.remote import OperatorRemote
 from wattest.node.store import OperatorStore
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, sign_permit
-from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
 
 pytestmark = pytest.mark.e2e
 COMMAND = [sys.executable, "-m", "wattest.apps.cli", "operator"]

@@ -22,6 +22,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import WATCHER_CRASH_POINTS, CrashPoints
+from wattest.messages.member_list import sign_member_list
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
@@ -31,7 +32,6 @@ from wattest.node.store import OperatorStore
 from wattest.node.watch_log import WatchLog
 from wattest.node.watcher import Watcher
 from wattest.protocol.challenge import SlashCause
-from wattest.protocol.member_list import sign_member_list
 
 pytestmark = pytest.mark.e2e
 ONE_TRY = RemoteSettings(max_attempts=1)

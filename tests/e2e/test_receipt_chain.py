@@ -22,9 +22,9 @@ from wattest.chain.view import chain_view
 from wattest.config import ChainConfig
 from wattest.enclave.host.client import SealedBatch
 from wattest.merkle import MerkleTree
+from wattest.messages.channel import ChannelKind
+from wattest.messages.eip712 import Domain
 from wattest.protocol.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.eip712 import Domain
 from wattest.protocol.parameters import ChannelParameters
 from wattest.protocol.payouts import DistributionTerms, distribution_id, payout_job_id
 from wattest.receipt.deployment import Deployment, DistributionEntry

@@ -29,10 +29,10 @@ from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki, pem_chain
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import trust_domain_report
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.appraiser_service import request_body
 from wattest.node.pccs_wire import Item, SignedStatement, encode_signed_statement
-from wattest.protocol.report_data import KeyBinding
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_790_000_000

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import HEADER_BYTES, parse_header
-from wattest.protocol.member_list import parse_signed_member_list, verify_member_list
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import parse_verdict
+from wattest.messages.header import HEADER_BYTES, parse_header
+from wattest.messages.member_list import parse_signed_member_list, verify_member_list
 from wattest.protocol.stake import (
     StakeInvalid,
     StakeModel,
@@ -24,7 +25,6 @@ from wattest.protocol.stake import (
     required_deposit,
     required_stake,
 )
-from wattest.protocol.verdict import parse_verdict
 
 VECTORS = Path(__file__).parents[2] / "vectors/protocol"
 MEMBERS = json.loads((VECTORS / "member_list.json").read_text())

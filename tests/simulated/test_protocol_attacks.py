@@ -12,8 +12,8 @@ from protocol_chain import ChainExecutor
 from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, Player, TwinExecutor, address_of
 
 from wattest.chain.anvil import Anvil
+from wattest.messages.eip712 import Domain
 from wattest.protocol.challenge import ChallengeState
-from wattest.protocol.eip712 import Domain
 
 START = 1_780_272_000
 BATCHES = 20

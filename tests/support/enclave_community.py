@@ -29,14 +29,14 @@ from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.service import Service
 from wattest.enclave.simulator.launch import DeviceService
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.member_list import Member, MemberList, SignedMemberList, sign_member_list
+from wattest.messages.report_data import KeyBinding
+from wattest.messages.settlement_terms import SettlementTerms, SignedTerms, sign_terms
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.member_list import Member, MemberList, SignedMemberList, sign_member_list
-from wattest.protocol.report_data import KeyBinding
-from wattest.protocol.settlement_terms import SettlementTerms, SignedTerms, sign_terms
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.tariff import Tariff
 

@@ -16,9 +16,9 @@ from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.peer_calls import PeerStep
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, sign_permit
-from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, sign_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 
 NOW = 1_750_000_000
 UNTIL = NOW + 7 * 86_400

@@ -17,16 +17,16 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import JsonRpc
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.member_list import MemberList, sign_member_list
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import Duty, Inbox, MemberKeys
 from wattest.node.many_sent import IN_FLIGHT
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.store import OperatorStore, StoredState
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.member_list import MemberList, sign_member_list
 from wattest.protocol.parameters import ChannelParameters
-from wattest.protocol.report_data import KeyBinding
 
 
 def add_channels(

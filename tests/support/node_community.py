@@ -31,16 +31,16 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.io.files import write_key_file
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.member_list import Member, MemberList, sign_member_list
+from wattest.messages.report_data import KeyBinding
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.quote_registrar import QuoteRegistrar
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.member_list import Member, MemberList, sign_member_list
 from wattest.protocol.parameters import ChannelParameters
-from wattest.protocol.report_data import KeyBinding
 from wattest.receipt.deployment import Deployment
 
 EPOCH_S = 86_400

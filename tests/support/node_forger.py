@@ -12,6 +12,9 @@ from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import SealedBatch
 from wattest.merkle import MerkleTree
+from wattest.messages.evidence_verdict import sign_verdict
+from wattest.messages.header import BatchHeader, sign_header
+from wattest.messages.member_list import roster_root
 from wattest.metering.device_block import parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
@@ -19,9 +22,6 @@ from wattest.metering.series import build_series_tree, entry_salt, state_payload
 from wattest.metering.series_block import SeriesBlock
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
-from wattest.protocol.header import BatchHeader, sign_header
-from wattest.protocol.member_list import roster_root
-from wattest.protocol.verdict import sign_verdict
 from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest

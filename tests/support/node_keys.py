@@ -20,6 +20,10 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import TransportError
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.node.appraiser import Appraiser, RegistrationRequest
 from wattest.node.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.node.bundle import BundleStore
@@ -37,10 +41,6 @@ from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import QuorumRegistrar, Registrar, VerdictSource
 from wattest.node.step_report import StepReport
 from wattest.node.store import OperatorStore
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, sign_permit
-from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.protocol.verdict import EvidenceVerdict
 
 DAY = 86_400
 UNTIL = 2_000_000_000

@@ -9,7 +9,7 @@ from protocol_scenarios import ACCOUNTS, APPRAISERS, THRESHOLD, WORKLOAD, TwinEx
 
 from wattest.chain.abi import ContractReverted, load_abi
 from wattest.chain.anvil import Anvil
-from wattest.protocol.eip712 import Domain
+from wattest.messages.eip712 import Domain
 
 GAS_PRICE = 10**10
 

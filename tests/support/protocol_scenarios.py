@@ -15,11 +15,12 @@ from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import WattestError
 from wattest.merkle import MerkleTree
+from wattest.messages.channel import ChannelKind, channel_id
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation, sign_verdict
+from wattest.messages.header import BatchHeader, sign_header
 from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion
 from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.channel import ChannelKind, channel_id
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import BatchHeader, sign_header
 from wattest.protocol.parameters import ChannelParameters
 from wattest.protocol.referee import (
     Call,
@@ -50,7 +51,6 @@ from wattest.protocol.registry import (
     apply_revoke,
     apply_revoke_with_evidence,
 )
-from wattest.protocol.verdict import EvidenceVerdict, Revocation, sign_verdict
 
 DAY = 86_400
 PARAMETERS = ChannelParameters(

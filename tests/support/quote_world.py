@@ -22,13 +22,13 @@ from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.channel_policy import ChannelPolicy
+from wattest.messages.report_data import KeyBinding, report_data
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import Proven
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.channel_policy import ChannelPolicy
 from wattest.protocol.parameters import ChannelParameters
-from wattest.protocol.report_data import KeyBinding, report_data
 
 ETHER = 10**18
 DAY = 86_400

@@ -16,14 +16,14 @@ from wattest.attestation.roots import parse_root
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import ChainHead, Identity, SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.eip712 import Domain
+from wattest.messages.header import BatchHeader
+from wattest.messages.report_data import KeyBinding
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.protocol.batch import BatchState
 from wattest.protocol.bundle import open_block
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import BatchHeader
-from wattest.protocol.report_data import KeyBinding
 from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.receipt.build import (
     BatchPieces,

@@ -15,12 +15,12 @@ from wattest.chain.abi import load_abi
 from wattest.chain.anvil import Anvil
 from wattest.errors import WattestError
 from wattest.merkle import InclusionProof, MerkleTree
+from wattest.messages.channel import ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.fields import uint_word
+from wattest.messages.header import BatchHeader, sign_header
 from wattest.metering.entry import EntryKind, StatementEntry
 from wattest.protocol.batch import EMPTY_RECORD, BatchCitation, BatchRecord, BatchState, EntryInclusion
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.fields import uint_word
-from wattest.protocol.header import BatchHeader, sign_header
 from wattest.protocol.payouts import (
     Distribution,
     DistributionTerms,

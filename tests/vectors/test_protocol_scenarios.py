@@ -12,7 +12,7 @@ from protocol_chain import ChainExecutor
 from protocol_scenarios import Player, TwinExecutor
 
 from wattest.chain.anvil import Anvil
-from wattest.protocol.eip712 import Domain
+from wattest.messages.eip712 import Domain
 from wattest.protocol.errors import REVERTS
 
 SCENARIOS = json.loads((Path(__file__).parents[2] / "vectors/protocol/scenarios.json").read_text())

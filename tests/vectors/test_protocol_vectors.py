@@ -13,19 +13,9 @@ import pytest
 
 from wattest.crypto.errors import SignatureInvalid
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.fields import FieldInvalid
-from wattest.protocol.header import HEADER_FIELDS, BatchHeader, parse_header, recover_header_signer
-from wattest.protocol.member_list import (
-    MemberListUnsigned,
-    parse_signed_member_list,
-    roster_root,
-    verify_member_list,
-)
-from wattest.protocol.report_data import KeyBinding, report_data
-from wattest.protocol.stake import StakeModel, base_stake, required_stake
-from wattest.protocol.verdict import (
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import (
     VERDICT_FIELDS,
     EvidenceVerdict,
     Revocation,
@@ -33,6 +23,16 @@ from wattest.protocol.verdict import (
     parse_verdict,
     verify_quorum,
 )
+from wattest.messages.fields import FieldInvalid
+from wattest.messages.header import HEADER_FIELDS, BatchHeader, parse_header, recover_header_signer
+from wattest.messages.member_list import (
+    MemberListUnsigned,
+    parse_signed_member_list,
+    roster_root,
+    verify_member_list,
+)
+from wattest.messages.report_data import KeyBinding, report_data
+from wattest.protocol.stake import StakeModel, base_stake, required_stake
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 HEADER = json.loads((VECTORS / "protocol/header.json").read_text())

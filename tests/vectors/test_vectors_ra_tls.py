@@ -15,9 +15,9 @@ from wattest.attestation.formats.tagged_evidence import (
     parse_tagged_evidence,
 )
 from wattest.errors import VerificationError
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.hand_over_permit import (
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.hand_over_permit import (
     HandOverPermit,
     PermitInvalid,
     PermitKind,
@@ -27,8 +27,8 @@ from wattest.protocol.hand_over_permit import (
     verify_ends,
     verify_permit,
 )
-from wattest.protocol.peer_policy import PeerPolicy, PeerPolicyUnsigned, verify_peer_policy
-from wattest.protocol.witness_verdict import DrawnEntriesInvalid, WitnessVerdict, recover_witness
+from wattest.messages.peer_policy import PeerPolicy, PeerPolicyUnsigned, verify_peer_policy
+from wattest.messages.witness_verdict import DrawnEntriesInvalid, WitnessVerdict, recover_witness
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 EVIDENCE: dict[str, Any] = json.loads((VECTORS / "ra_tls" / "tagged_evidence.json").read_text())

@@ -23,11 +23,11 @@ from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import EnclaveClient, Identity
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
-from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.parameters import ChannelParameters
-from wattest.protocol.report_data import KeyBinding
-from wattest.protocol.verdict import EvidenceVerdict
 from wattest.units import SECONDS_PER_DAY
 
 WEI_PER_ETHER = 10**18

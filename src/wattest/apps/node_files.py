@@ -18,6 +18,8 @@ from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
 from wattest.io.files import read_key_file
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
+from wattest.messages.member_list import parse_signed_member_list
 from wattest.node.carry_over import CarryTerms
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.key_life import KeySettings
@@ -26,8 +28,6 @@ from wattest.node.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
 from wattest.node.pccs_wire import ServiceKind
 from wattest.node.standby import StandbyTerms
 from wattest.node.witness_service import WitnessTerms
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
-from wattest.protocol.member_list import parse_signed_member_list
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.units import SECONDS_PER_DAY
 

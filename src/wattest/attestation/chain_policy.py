@@ -22,7 +22,7 @@ from wattest.attestation.roots import TrustRoot
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
-from wattest.protocol.channel_policy import NO_END, AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
+from wattest.messages.channel_policy import NO_END, AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
 from wattest.units import SECONDS_PER_DAY
 
 DEFAULT_REGISTRATION_S = 30 * SECONDS_PER_DAY

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from wattest.attestation.appraisal import Expectation
-from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.messages.report_data import KeyBinding, report_data
 
 MAX_ALTERNATIVES = 4_096
 

@@ -3,7 +3,7 @@
 Decided here: the certificate's form, how it is read, and what makes a peer's certificate good: within its dates, its
 signature its own key's, its key the claims' key, its claims the quote's, its nonce the one that was asked for, and the
 quote accepted by the policy. Not decided here: that the peer holds the private key (TLS shows it), whose policy it is
-(``protocol.peer_policy``) and what is then said (``enclave.measured``). Invariants: every refusal has a code and a
+(``messages.peer_policy``) and what is then said (``enclave.measured``). Invariants: every refusal has a code and a
 sentence; nothing is accepted without all of the above. Specification: docs/spec/ra-tls.md; RFC 5280.
 """
 

@@ -1,7 +1,7 @@
 """The attestation result (RFC 9334): what an appraisal found, and how it is shown.
 
 Decided here: the result's fields, its JSON form, and the 32 bytes that name a measurement. Not decided here: what is
-accepted (``appraisal``), and how an appraiser signs it (``protocol.verdict``).
+accepted (``appraisal``), and how an appraiser signs it (``messages.evidence_verdict``).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from wattest.attestation.roots import TrustRoot
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.signer import LocalSigner
-from wattest.protocol.channel_policy import CollateralKind
+from wattest.messages.channel_policy import CollateralKind
 from wattest.protocol.dcap_errors import CollateralNotNewer
 
 LIST_STEP = 400

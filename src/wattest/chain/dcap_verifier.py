@@ -15,7 +15,7 @@ from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.collateral_registry import CollateralRegistry
 from wattest.chain.signer import LocalSigner
-from wattest.protocol.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, PolicyHead, TcbStatus
+from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, PolicyHead, TcbStatus
 
 
 @dataclass(frozen=True, slots=True)

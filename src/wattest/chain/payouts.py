@@ -15,8 +15,8 @@ from typing import Any
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.signer import LocalSigner
+from wattest.messages.header import BatchHeader
 from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.payouts import DistributionTerms
 
 

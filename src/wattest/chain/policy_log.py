@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from wattest.chain.dcap_verifier import PolicyChange
-from wattest.protocol.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
+from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
 
 
 def logged_policy_in_force(changes: Sequence[PolicyChange]) -> ChannelPolicy | None:

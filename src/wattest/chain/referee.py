@@ -18,11 +18,11 @@ from wattest.chain.abi import UnexpectedContractAnswer, load_abi
 from wattest.chain.client import ChainClient, Log, Receipt, Reorganised, TransactionRequest
 from wattest.chain.signer import LocalSigner
 from wattest.errors import InputError
+from wattest.messages.channel import ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.header import HEADER_BYTES, BatchHeader, parse_header
 from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
 from wattest.protocol.challenge import ChallengeState, DirectedChallenge, EvidenceOpening, SlashCause
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import HEADER_BYTES, BatchHeader, parse_header
 from wattest.protocol.operator import OperatorExtra, OperatorHead, OperatorState
 from wattest.protocol.parameters import ChannelParameters
 
@@ -145,7 +145,7 @@ class Referee:
     def create_channel(
         self, signer: LocalSigner, kind: ChannelKind, salt: bytes, parameters: ChannelParameters
     ) -> Receipt:
-        """Create the channel whose manager is the signer; its id is ``protocol.channel.channel_id``."""
+        """Create the channel whose manager is the signer; its id is ``messages.channel.channel_id``."""
         return self._send(signer, "createChannel", kind, salt, parameters)
 
     def queue_parameters(self, signer: LocalSigner, channel: bytes, parameters: ChannelParameters) -> Receipt:

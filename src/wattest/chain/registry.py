@@ -17,9 +17,9 @@ from wattest.chain.abi import AbiEvent, UnexpectedContractAnswer, load_abi
 from wattest.chain.client import Block, ChainClient, Log, Receipt, Reorganised
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.hashing import keccak256
-from wattest.protocol.eip712 import Domain
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation
 from wattest.protocol.registry import Binding
-from wattest.protocol.verdict import EvidenceVerdict, Revocation
 
 SIGNATURE_BYTES = 65
 

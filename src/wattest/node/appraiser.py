@@ -19,9 +19,9 @@ from wattest.attestation.policy import parse_policy
 from wattest.attestation.result import AppraisalResult, EvidenceRefused
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.report_data import KeyBinding, report_data
-from wattest.protocol.verdict import EvidenceVerdict, sign_verdict
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict, sign_verdict
+from wattest.messages.report_data import KeyBinding, report_data
 from wattest.units import SECONDS_PER_DAY
 
 DEFAULT_REGISTRATION_S = 30 * SECONDS_PER_DAY

@@ -25,10 +25,10 @@ from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.io.server_thread import ServerThread
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict, parse_verdict
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import Appraiser, RegistrationRequest
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.report_data import KeyBinding
-from wattest.protocol.verdict import EvidenceVerdict, parse_verdict
 
 FORMAT = "wattest/appraiser/1"
 PATH = "/v1/verdicts"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from wattest.messages.header import BatchHeader, parse_header
 from wattest.protocol.batch import BatchRecord, BatchState
-from wattest.protocol.header import BatchHeader, parse_header
 
 
 class StoredState(Enum):

@@ -19,7 +19,7 @@ from wattest.enclave.host.peer import PeerLost, PeerMismatch, give, hand_over, t
 from wattest.enclave.measured.errors import PeerMisspoke, TlsFailed
 from wattest.errors import TransportError, WattestError
 from wattest.io.peer_listener import connect
-from wattest.protocol.hand_over_permit import SignedPermit
+from wattest.messages.hand_over_permit import SignedPermit
 
 CONNECT_TIMEOUT_S = 30.0
 AWAITING = "awaiting"

@@ -19,7 +19,7 @@ from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.chain.collateral_registry import CollateralRegistry, StoredAuthority, StoredSigner, StoredStatement
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.errors import ProtocolError
-from wattest.protocol.channel_policy import CollateralKind
+from wattest.messages.channel_policy import CollateralKind
 
 HINT = "anyone may bring it: wattest chain collateral publish"
 

@@ -19,6 +19,7 @@ from wattest.crypto.hashing import sha256
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
+from wattest.messages.header import BatchHeader
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
 from wattest.metering.series import STATE_BYTES, entry_salt, entry_salts, state_payloads, state_salts
 from wattest.metering.series_block import PreviousState
@@ -26,7 +27,6 @@ from wattest.node.check_entries import OpenedEntry, ServedBatch, check_entries
 from wattest.node.finding import Finding, inconsistent, withheld
 from wattest.protocol.batch import EntryInclusion
 from wattest.protocol.bundle import parse_manifest
-from wattest.protocol.header import BatchHeader
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32

@@ -18,6 +18,8 @@ from wattest.crypto import native
 from wattest.crypto.hashing import sha256
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError, WattestError
+from wattest.messages.header import BatchHeader
+from wattest.messages.member_list import SignedMemberList
 from wattest.metering.device_block import DeviceSignatureInvalid
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_entry
 from wattest.metering.series_block import (
@@ -39,8 +41,6 @@ from wattest.protocol.checked_columns import (
     runs_of_blocks,
 )
 from wattest.protocol.edited_series import EditingMismatch, last_measured, verify_edited
-from wattest.protocol.header import BatchHeader
-from wattest.protocol.member_list import SignedMemberList
 from wattest.protocol.statement import is_payout_entry, verify_payout_block
 from wattest.protocol.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest

@@ -19,11 +19,11 @@ from wattest.crypto.hashing import sha256
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import write_atomically
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.member_list import SignedMemberList
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
 from wattest.node.store import OperatorStore
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.member_list import SignedMemberList
 from wattest.protocol.series_columns import open_device_blocks
 
 MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024

@@ -24,6 +24,8 @@ from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.batch_state import StoredBatch, StoredState
 from wattest.node.carry_over import AWAITING, CarryOver
@@ -45,9 +47,7 @@ from wattest.node.registrar import Registrar
 from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
 from wattest.protocol import errors as refusals
-from wattest.protocol.channel import ChannelIdentity
 from wattest.protocol.registry import Binding
-from wattest.protocol.report_data import KeyBinding
 
 _S, _K = StoredState, KeyState
 _UNSIGNED = frozenset({_S.COLLECTED, _S.SEALING})

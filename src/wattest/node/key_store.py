@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from wattest.errors import ProtocolError
+from wattest.messages.evidence_verdict import EvidenceVerdict, parse_verdict
 from wattest.node.batch_state import StoredBatch
 from wattest.node.database import Database
 from wattest.node.key_life import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
-from wattest.protocol.verdict import EvidenceVerdict, parse_verdict
 
 KEY_TABLES = """
 CREATE TABLE enclave_key (

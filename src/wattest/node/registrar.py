@@ -14,9 +14,9 @@ from typing import Protocol
 
 from wattest.attestation.result import EvidenceRefused
 from wattest.errors import TransportError, VerificationError
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.node.appraiser import RegistrationRequest
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.verdict import EvidenceVerdict
 
 
 class AppraisersDisagree(VerificationError):

@@ -18,10 +18,10 @@ from wattest.attestation.roots import TrustRoot
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.hashing import sha256
 from wattest.errors import TransportError, VerificationError
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.header import BatchHeader
+from wattest.messages.report_data import KeyBinding, report_data
 from wattest.node.remote import OperatorRemote, OperatorUnreachable, Withheld
-from wattest.protocol.header import BatchHeader
-from wattest.protocol.report_data import KeyBinding, report_data
-from wattest.protocol.verdict import EvidenceVerdict
 
 
 class EvidenceNotServed(VerificationError):

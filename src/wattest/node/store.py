@@ -20,12 +20,12 @@ from wattest.attestation.evidence import parse_evidence
 from wattest.crypto.hashing import sha256
 from wattest.errors import ProtocolError, VerificationError
 from wattest.io.crash_points import CrashPoints
+from wattest.messages.header import BatchHeader
 from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 from wattest.node.entry_rows import EntryRows
 from wattest.node.key_store import KEY_TABLES, KeyStore
 from wattest.protocol.batch import BatchRecord
-from wattest.protocol.header import BatchHeader
 
 __all__ = [
     "MIGRATIONS",

@@ -27,6 +27,8 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
+from wattest.messages.header import BatchHeader, parse_header
+from wattest.messages.member_list import SignedMemberList, parse_signed_member_list, verify_member_list
 from wattest.node.car import BlockDigestMismatch
 from wattest.node.check import Judgement, check_batch
 from wattest.node.check_entries import ServedBatch
@@ -38,8 +40,6 @@ from wattest.node.watch_log import Action, WatchLog
 from wattest.protocol import errors as refusals
 from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion, verify_entry_inclusion
 from wattest.protocol.challenge import ChallengeState
-from wattest.protocol.header import BatchHeader, parse_header
-from wattest.protocol.member_list import SignedMemberList, parse_signed_member_list, verify_member_list
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

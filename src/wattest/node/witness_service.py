@@ -21,10 +21,10 @@ from wattest.enclave.host.peer import ask_witness, serve_witness
 from wattest.errors import ProtocolError, TransportError, VerificationError, WattestError
 from wattest.io.peer_listener import PeerListener, connect, ending
 from wattest.merkle import MerkleTree
+from wattest.messages.eip712 import Domain
+from wattest.messages.witness_verdict import recover_witness
 from wattest.node.bundle import BundleStore
 from wattest.node.store import OperatorStore, StoredState
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.witness_verdict import recover_witness
 
 CONNECT_TIMEOUT_S = 30.0
 _PAUSE_S = 0.2

@@ -19,8 +19,8 @@ import numpy as np
 from wattest.crypto import aead, canonical
 from wattest.crypto.hashing import hmac_sha256, sha256
 from wattest.errors import InputError
-from wattest.protocol.fields import WORD, require_bytes, require_uint
-from wattest.protocol.header import MAX_ENTRIES
+from wattest.messages.fields import WORD, require_bytes, require_uint
+from wattest.messages.header import MAX_ENTRIES
 
 MANIFEST_VERSION = "1"
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024 + 64

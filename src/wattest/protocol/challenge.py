@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from wattest.crypto.hashing import sha256
-from wattest.protocol.fields import WORD, require_bytes
+from wattest.messages.fields import WORD, require_bytes
 
 
 class ChallengeState(IntEnum):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from wattest.protocol.channel import ChannelKind
+from wattest.messages.channel import ChannelKind
+from wattest.messages.fields import require_uint, uint_word
 from wattest.protocol.errors import ParameterOutOfRange
-from wattest.protocol.fields import require_uint, uint_word
 from wattest.units import SECONDS_PER_DAY
 
 MIN_EPOCH_S = 60

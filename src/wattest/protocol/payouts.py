@@ -13,6 +13,17 @@ from dataclasses import dataclass, field, fields, replace
 
 from wattest.crypto.hashing import keccak256
 from wattest.merkle import InclusionProof, leaf_hash, sha256_root, verify_inclusion
+from wattest.messages.fields import (
+    ADDRESS_BYTES,
+    WORD,
+    ZERO_ADDRESS,
+    ZERO_WORD,
+    address_word,
+    require_bytes,
+    require_uint,
+    uint_word,
+)
+from wattest.messages.header import BatchHeader
 from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.protocol.errors import (
     ActivationDelayRunning,
@@ -38,17 +49,6 @@ from wattest.protocol.errors import (
     TotalExceeded,
     UnknownDistribution,
 )
-from wattest.protocol.fields import (
-    ADDRESS_BYTES,
-    WORD,
-    ZERO_ADDRESS,
-    ZERO_WORD,
-    address_word,
-    require_bytes,
-    require_uint,
-    uint_word,
-)
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.referee import Call, RefereeState, batch_is_final
 from wattest.protocol.referee.challenges import require_entry
 from wattest.protocol.referee.state import put, require_header

@@ -15,7 +15,9 @@ from itertools import pairwise
 
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import WattestError
-from wattest.protocol.eip712 import Domain
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import MAX_APPRAISERS, EvidenceVerdict, Revocation
+from wattest.messages.fields import ZERO_ADDRESS, ZERO_WORD
 from wattest.protocol.errors import (
     AppraiserSetInvalid,
     AppraisersNotAscending,
@@ -34,8 +36,6 @@ from wattest.protocol.errors import (
     VerdictIncomplete,
     VerdictNotNewer,
 )
-from wattest.protocol.fields import ZERO_ADDRESS, ZERO_WORD
-from wattest.protocol.verdict import MAX_APPRAISERS, EvidenceVerdict, Revocation
 
 SIGNATURE_BYTES = 65
 Binding = tuple[bytes, bytes, bytes]  # referee, channel, operator

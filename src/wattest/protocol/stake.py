@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wattest.errors import InputError
-from wattest.protocol.fields import require_uint
-from wattest.protocol.header import MAX_ENTRIES
+from wattest.messages.fields import require_uint
+from wattest.messages.header import MAX_ENTRIES
 
 MAX_DRAWN = 1024
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from wattest.crypto.hashing import derive_salts, hmac_sha256, keccak256, sha256
 from wattest.errors import VerificationError
 from wattest.merkle import MerkleTree
+from wattest.messages.fields import ZERO_WORD, uint_word
 from wattest.metering.entry import StatementEntry
 from wattest.metering.series_block import SeriesBlock
-from wattest.protocol.fields import ZERO_WORD, uint_word
 from wattest.workload.statement import Payout, parse_payouts
 
 PAYOUT_JOB_TAG = b"wattest/payout/1"

@@ -15,7 +15,7 @@ import numpy as np
 
 from wattest.crypto import hpke, native
 from wattest.crypto.errors import BufferRefused, PublicKeyInvalid
-from wattest.protocol.fields import WORD, require_bytes, require_uint
+from wattest.messages.fields import WORD, require_bytes, require_uint
 
 WRAPPED_BYTES = hpke.ENC_BYTES + WORD + hpke.TAG_BYTES
 """``enc`` 32, ciphertext 32, tag 16."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError
 from wattest.merkle import MerkleTree, sha256_inclusion
+from wattest.messages.eip712 import Domain
+from wattest.messages.header import BatchHeader, recover_header_signer
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.protocol.bundle import parse_manifest
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import BatchHeader, recover_header_signer
 from wattest.protocol.statement import payout_job_id
 from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, StatementPart, parse_receipt
 from wattest.settlement.payout import PayoutTree

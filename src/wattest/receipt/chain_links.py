@@ -15,10 +15,10 @@ from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import TrustRoot, parse_root
+from wattest.messages.evidence_verdict import verify_quorum
+from wattest.messages.header import BatchHeader, recover_header_signer
+from wattest.messages.report_data import KeyBinding, report_data
 from wattest.protocol.batch import BatchState
-from wattest.protocol.header import BatchHeader, recover_header_signer
-from wattest.protocol.report_data import KeyBinding, report_data
-from wattest.protocol.verdict import verify_quorum
 from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 
 from wattest.crypto.canonical import encode, parse
 from wattest.errors import InputError
-from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.fields import require_bytes, require_uint
+from wattest.messages.channel import ChannelIdentity, parse_channel_kind
+from wattest.messages.eip712 import Domain
+from wattest.messages.fields import require_bytes, require_uint
 from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, show
 
 DEPLOYMENT_VERSION = 1

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from wattest.crypto.hashing import sha256
 from wattest.merkle import InclusionProof, leaf_hash, verify_inclusion, verify_sha256_inclusion
+from wattest.messages.channel import ChannelKind
 from wattest.metering.device_block import verify_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
@@ -23,7 +24,6 @@ from wattest.metering.series_block import (
     verify_series_block,
 )
 from wattest.protocol.bundle import BundleManifest, seal_block
-from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import last_measured, verify_edited
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require

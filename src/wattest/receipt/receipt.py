@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from wattest.crypto.canonical import encode, parse
 from wattest.errors import InputError
-from wattest.protocol.fields import ADDRESS_BYTES, WORD
-from wattest.protocol.header import HEADER_FIELDS, MAX_ENTRIES, BatchHeader
-from wattest.protocol.verdict import VERDICT_FIELDS, EvidenceVerdict
+from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict
+from wattest.messages.fields import ADDRESS_BYTES, WORD
+from wattest.messages.header import HEADER_FIELDS, MAX_ENTRIES, BatchHeader
 from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, read_text, show
 
 RECEIPT_VERSION = 1

@@ -13,12 +13,12 @@ import numpy as np
 
 from wattest.crypto.hashing import sha256
 from wattest.merkle import InclusionProof, leaf_hash, verify_inclusion
+from wattest.messages.channel import ChannelKind
+from wattest.messages.fields import WORD
 from wattest.metering.entry import EntryKind, StatementEntry, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series_block import parse_series_block, verify_series_block
-from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import GRID_S
-from wattest.protocol.fields import WORD
 from wattest.protocol.payouts import citations_root, payout_leaf
 from wattest.protocol.statement import STATEMENT_INPUT_TAG, payout_job_id, payout_result
 from wattest.receipt.deployment import Deployment, DistributionEntry

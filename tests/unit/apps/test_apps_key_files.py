@@ -16,14 +16,14 @@ from wattest.apps.node_files import (
 )
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import ConfigError, InputError
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.hand_over_permit import PermitKind
+from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.metering.meter import meter_key_commitment
 from wattest.node.key_life import KeySettings
 from wattest.node.pccs import ServiceSettings
 from wattest.node.pccs_wire import ServiceKind
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.hand_over_permit import PermitKind
-from wattest.protocol.member_list import Member, MemberList, sign_member_list
 from wattest.receipt.deployment import Deployment
 
 A = b"\x0a" * 20

@@ -13,9 +13,9 @@ import pytest
 from wattest.apps.cli import run
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.files import write_key_file
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, verify_permit
-from wattest.protocol.peer_policy import PeerPolicy, verify_peer_policy
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, verify_permit
+from wattest.messages.peer_policy import PeerPolicy, verify_peer_policy
 from wattest.receipt.deployment import Deployment
 
 SECRET = b"\x07" * 32

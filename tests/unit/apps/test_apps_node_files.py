@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wattest.apps.node_files import FileMissing, SettingInvalid, read_operator_file, read_watcher_file
 from wattest.errors import ConfigError, InputError
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
+from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
 
 A, ROOT = b"\x0a" * 20, b"root"

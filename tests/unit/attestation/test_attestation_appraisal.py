@@ -21,7 +21,7 @@ from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import QuotingEnclave
-from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.messages.report_data import KeyBinding, report_data
 
 NOW = 1_790_000_000  # 2026-09-21
 DAY = 86_400

@@ -20,7 +20,7 @@ from wattest.attestation.policy import parse_policy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions
-from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.messages.report_data import KeyBinding, report_data
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "spec" / "appraisal-policy.md").read_text("utf-8")

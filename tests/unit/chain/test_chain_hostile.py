@@ -27,8 +27,8 @@ from wattest.io.files import (
     write_key_file,
 )
 from wattest.merkle import errors as merkle_errors
+from wattest.messages.evidence_verdict import VERDICT_FIELDS
 from wattest.protocol import errors as refusals
-from wattest.protocol.verdict import VERDICT_FIELDS
 
 LIBRARY_ERRORS = {
     "InvalidShortString",

@@ -7,7 +7,7 @@ from typing import Any
 
 from wattest.chain.dcap_verifier import PolicyChange
 from wattest.chain.policy_log import logged_policy_in_force, logged_queued_policy
-from wattest.protocol.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
+from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
 
 ROOT, PROGRAM, VENDOR, VEE, SETTLE = (bytes([at]) * 32 for at in range(1, 6))
 BY_PROGRAM = EnclaveReference(ROOT, PROGRAM, bytes(32), 0, 0, VEE, 99)

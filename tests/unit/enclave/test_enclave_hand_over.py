@@ -29,10 +29,10 @@ from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.sealed_state import MAX_PREDECESSORS
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.hand_over_permit import PermitKind, PermitRefused, SignedPermit
 from wattest.metering.series_block import parse_series_block
 from wattest.protocol.bundle import open_block
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.hand_over_permit import PermitKind, PermitRefused, SignedPermit
 from wattest.protocol.wrapped_keys import unwrap_series_key
 
 Platforms = tuple[SimulatedPlatform, SimulatedPlatform]

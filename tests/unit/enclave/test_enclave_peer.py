@@ -36,8 +36,8 @@ from wattest.enclave.measured.errors import (
 from wattest.enclave.measured.tls import TlsEndpoint
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
-from wattest.protocol.hand_over_permit import PermitKind
-from wattest.protocol.peer_policy import PeerPolicyUnsigned
+from wattest.messages.hand_over_permit import PermitKind
+from wattest.messages.peer_policy import PeerPolicyUnsigned
 
 Platforms = tuple[SimulatedPlatform, SimulatedPlatform]
 Pair = tuple[LocalEnclave, LocalEnclave]

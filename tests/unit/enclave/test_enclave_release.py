@@ -26,7 +26,7 @@ from wattest.enclave.measured.release import sign_and_seal
 from wattest.enclave.measured.sealed_state import STATE_PURPOSE, Standing, open_state, seal_state
 from wattest.enclave.simulator.launch import sealing_key, unsafe_open_sealed_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.header import HEADER_BYTES, sign_header
+from wattest.messages.header import HEADER_BYTES, sign_header
 
 
 def state_file(folder: Path, community: Community) -> Path:

@@ -25,6 +25,8 @@ from wattest.enclave.measured.errors import (
 )
 from wattest.errors import WattestError
 from wattest.merkle import MerkleTree
+from wattest.messages.header import recover_header_signer
+from wattest.messages.member_list import roster_root, sign_member_list
 from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_series_entry
 from wattest.metering.meter import blinded_meter, meter_key_id
@@ -32,8 +34,6 @@ from wattest.metering.series import STATE_BYTES, entry_salt, state_payload, stat
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
 from wattest.protocol.bundle import open_block, parse_manifest
 from wattest.protocol.edited_series import EditingMismatch, verify_edited
-from wattest.protocol.header import recover_header_signer
-from wattest.protocol.member_list import roster_root, sign_member_list
 from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest

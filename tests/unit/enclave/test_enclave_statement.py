@@ -25,13 +25,13 @@ from wattest.enclave.measured.errors import (
 )
 from wattest.errors import WattestError
 from wattest.merkle import MerkleTree, sha256_root
+from wattest.messages.header import recover_header_signer, sign_header
 from wattest.metering.device_block import parse_device_block
 from wattest.metering.entry import EntryKind, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block
 from wattest.protocol.bundle import open_block
-from wattest.protocol.header import recover_header_signer, sign_header
 from wattest.protocol.payouts import payout_job_id, payout_result
 from wattest.protocol.statement import (
     PayoutBlockMismatch,
@@ -245,7 +245,7 @@ def _change_header(job: StatementJob) -> StatementJob:
 
 
 def _foreign_signature(job: StatementJob) -> StatementJob:
-    from wattest.protocol.eip712 import Domain
+    from wattest.messages.eip712 import Domain
 
     first, *rest = _cited(job)
     stranger = Secp256k1PrivateKey.from_seed(secret("stranger"))

@@ -11,7 +11,7 @@ from enclave_community import Community, LocalEnclave, secret
 from wattest.enclave.host.client import ChainHead
 from wattest.enclave.measured.errors import HeadMismatch, RequestInvalid
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.protocol.header import recover_header_signer
+from wattest.messages.header import recover_header_signer
 
 
 def test_a_new_key_continues_a_scheduled_channel(

@@ -12,9 +12,9 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import Identity, SealedBatch, StatementJob
 from wattest.enclave.measured.errors import TermsRefused
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.settlement_terms import (
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.settlement_terms import (
     SettlementTerms,
     SignedTerms,
     TermsInvalid,

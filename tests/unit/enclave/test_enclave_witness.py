@@ -24,12 +24,12 @@ from wattest.enclave.measured.errors import IdentityUnknown, PeerMisspoke, Phase
 from wattest.enclave.measured.witness import Witness, Work, judge
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
+from wattest.messages.header import sign_header
+from wattest.messages.witness_verdict import recover_witness
 from wattest.metering.entry import ENTRY_BYTES, SeriesEntry
 from wattest.metering.series import build_series_tree, entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block
 from wattest.protocol.bundle import open_block
-from wattest.protocol.header import sign_header
-from wattest.protocol.witness_verdict import recover_witness
 from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.engine import EngineConfiguration, Guest
 from wattest.workload.guests import load_guest

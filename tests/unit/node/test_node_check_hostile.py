@@ -20,6 +20,7 @@ from wattest.crypto.hashing import sha256
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
+from wattest.messages.header import BatchHeader
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import device_block_of, parse_series_block
@@ -30,7 +31,6 @@ from wattest.node.finding import FindingKind
 from wattest.protocol.bundle import BundleManifest, open_block, seal_block
 from wattest.protocol.challenge import EvidenceOpening
 from wattest.protocol.checked_columns import CheckedRun
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest

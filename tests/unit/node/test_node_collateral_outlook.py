@@ -13,10 +13,10 @@ from wattest.chain.collateral_registry import StoredAuthority, StoredSigner, Sto
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import TransportError
+from wattest.messages.channel_policy import CollateralKind
 from wattest.node.chain_collateral import ChainCollateralUnusable, StoredLife, stored_life
 from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.key_store import PreparedRegistration
-from wattest.protocol.channel_policy import CollateralKind
 
 NOW, DAY = 1_790_000_000, 86_400
 PLATFORM = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW))

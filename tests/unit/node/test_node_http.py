@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError
 from wattest.merkle import MerkleTree
+from wattest.messages.header import BatchHeader
 from wattest.node import server as server_module
 from wattest.node.bundle import BundleStore
 from wattest.node.bundle_group import BundleGroup
@@ -26,7 +27,6 @@ from wattest.node.remote import MalformedAnswer, OperatorRemote, OperatorUnreach
 from wattest.node.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
 from wattest.node.store import OperatorStore, StoredState
 from wattest.protocol.batch import verify_entry_inclusion
-from wattest.protocol.header import BatchHeader
 
 CHANNEL, OPERATOR, READER = b"\xc1" * 32, b"\x0a" * 20, b"\x0e" * 32
 PAYLOADS = [bytes([1, 1]) + bytes([at]) * 116 for at in range(3)]

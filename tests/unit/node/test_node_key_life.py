@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.errors import ConfigError, WattestError
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.header import BatchHeader
 from wattest.node.database import DatabaseFailed
 from wattest.node.key_life import (
     NEXT_KEY_STATES,
@@ -25,8 +27,6 @@ from wattest.node.key_life import (
 from wattest.node.key_store import PREPARED, REGISTERED, VOID, WrongKeyState
 from wattest.node.orders import OrderBox, OrderUnreadable
 from wattest.node.store import OperatorStore, StoredState
-from wattest.protocol.header import BatchHeader
-from wattest.protocol.verdict import EvidenceVerdict
 
 DAY = 86_400
 C, ZERO = b"\xc1" * 32, bytes(32)

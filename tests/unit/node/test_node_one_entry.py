@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from wattest.merkle import MerkleTree
+from wattest.messages.header import BatchHeader
 from wattest.node import bundle
 from wattest.node.batch_tree import RUN_ENTRIES, BatchEntryAltered, BatchTrees
 from wattest.node.bundle import BlockIndexInvalid, BundleMissing, BundleStore
@@ -16,7 +17,6 @@ from wattest.node.bundle_group import BundleGroup
 from wattest.node.car import BlockDigestMismatch
 from wattest.node.store import OperatorStore, StoredBatch
 from wattest.protocol.batch import EntryInclusion, verify_entry_inclusion
-from wattest.protocol.header import BatchHeader
 
 C, ZERO = b"\xc1" * 32, bytes(32)
 

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from wattest.attestation.result import EvidenceRefused
 from wattest.errors import InputError, TransportError, WattestError
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.appraiser_service import (
     MAX_REQUEST_BYTES,
@@ -21,9 +24,6 @@ from wattest.node.appraiser_service import (
     request_body,
 )
 from wattest.node.registrar import AppraisersDisagree, QuorumRegistrar, QuorumUnreachable
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.report_data import KeyBinding
-from wattest.protocol.verdict import EvidenceVerdict
 
 REQUEST = RegistrationRequest(
     KeyBinding(31_337, b"\x01" * 20, b"\x02" * 32, b"\x03" * 20, b"\x04" * 32),

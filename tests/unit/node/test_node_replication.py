@@ -17,6 +17,7 @@ from wattest.enclave.host.client import ChainHead
 from wattest.errors import TransportError
 from wattest.io import peer_listener
 from wattest.io.peer_listener import ConversationTooLong, ListenerNotStarted
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.node.carry_over import CarryTerms
 from wattest.node.standby import (
     Replica,
@@ -25,7 +26,6 @@ from wattest.node.standby import (
     StandbyListener,
     StandbyTerms,
 )
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 
 CHANNEL = b"\x01" * 32
 PERMIT = HandOverPermit(CHANNEL, bytes(20), PermitKind.STANDBY, bytes(32), bytes(32), bytes(32), 2**32)

@@ -11,6 +11,7 @@ import pytest
 
 from wattest.chain.client import SentTransaction
 from wattest.io.crash_points import CrashPoints, UnknownCrashPoint
+from wattest.messages.header import BatchHeader
 from wattest.node.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
 from wattest.node.due import NextStep, decide
 from wattest.node.operator import OperatorSettings, UnsafeWithholding
@@ -25,7 +26,6 @@ from wattest.node.store import (
     WrongBatchState,
 )
 from wattest.protocol.batch import BatchRecord, BatchState
-from wattest.protocol.header import BatchHeader
 
 C, ZERO = b"\xc1" * 32, bytes(32)
 HEADER = BatchHeader(C, b"\x0a" * 20, 1, ZERO, 0, 900, ZERO, 1, ZERO, ZERO, ZERO, ZERO, b"\x0c" * 32, ZERO, ZERO)

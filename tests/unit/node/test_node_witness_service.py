@@ -15,10 +15,10 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.jobs import PeerSettings, WitnessJob, WitnessOutcome
 from wattest.errors import WattestError
 from wattest.io import peer_listener
+from wattest.messages.eip712 import Domain
+from wattest.messages.witness_verdict import WitnessVerdict, sign_witness_verdict
 from wattest.node import witness_service
 from wattest.node.witness_service import VerdictUnsigned, WitnessServer, WitnessUnreachable, ask
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.witness_verdict import WitnessVerdict, sign_witness_verdict
 
 DOMAIN = Domain(31_337, b"\x0a" * 20)
 KEY, OTHER = (Secp256k1PrivateKey.from_seed(bytes([each]) * 32) for each in (1, 2))

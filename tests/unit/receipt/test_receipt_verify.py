@@ -10,8 +10,8 @@ import pytest
 from receipt_world import NOW, POSTED, FakeChain, World
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.messages.header import sign_header
 from wattest.protocol.batch import BatchState
-from wattest.protocol.header import sign_header
 from wattest.receipt.build import PieceMissing, build_receipt
 from wattest.receipt.chain_view import RegistrationView
 from wattest.receipt.deployment import Deployment

@@ -20,7 +20,7 @@ from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.policy_log import logged_policy_in_force, logged_queued_policy
 from wattest.chain.signer import LocalSigner
 from wattest.errors import InputError, ProtocolError
-from wattest.protocol.channel_policy import ChannelPolicy, TcbStatus
+from wattest.messages.channel_policy import ChannelPolicy, TcbStatus
 from wattest.protocol.dcap_errors import PolicyMissing, PolicyNotQueued
 from wattest.units import SECONDS_PER_DAY
 

@@ -93,7 +93,7 @@ def shine(folder: Path, text: str, console: Console, stack: ExitStack) -> Outcom
     from wattest.crypto.hashing import keccak256
     from wattest.enclave.host.process import EnclaveProcess
     from wattest.enclave.simulator.platform import SimulatedPlatform
-    from wattest.protocol.channel import ChannelIdentity, ChannelKind
+    from wattest.messages.channel import ChannelIdentity, ChannelKind
 
     now = int(time.time()) - 3_600  # a chain's blocks must not run ahead of the wall clock
     status = stack.enter_context(console.status("starting a local chain"))

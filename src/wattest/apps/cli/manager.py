@@ -1,7 +1,7 @@
 """``wattest manager``: sign as a channel's manager what its enclaves must not take from a host.
 
 Decided here: what is asked for, and the table that is printed for the operator's file. Not decided here: the messages
-(``protocol.peer_policy``, ``protocol.hand_over_permit``) and what enclaves make of them (docs/spec/ra-tls.md).
+(``messages.peer_policy``, ``messages.hand_over_permit``) and what enclaves make of them (docs/spec/ra-tls.md).
 Invariant: nothing is signed for another channel than the key's own, or over a policy that would refuse both enclaves.
 """
 
@@ -19,8 +19,8 @@ from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import VerificationError
 from wattest.io.files import read_key_file
-from wattest.protocol.hand_over_permit import HandOverPermit, PermitKind, sign_permit
-from wattest.protocol.peer_policy import PeerPolicy, sign_peer_policy
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.receipt.deployment import parse_deployment
 from wattest.units import SECONDS_PER_DAY
 

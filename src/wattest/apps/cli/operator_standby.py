@@ -24,13 +24,13 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
+from wattest.messages.report_data import KeyBinding
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Duty
 from wattest.node.key_life import EnclaveKey
 from wattest.node.standby import Replica, ReplicaFile, StandbyListener, StandbyTerms
 from wattest.node.store import OperatorStore
 from wattest.node.take_over import NothingReplicated, fetch_silence, take_over
-from wattest.protocol.report_data import KeyBinding
 
 _CONFIG = click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."

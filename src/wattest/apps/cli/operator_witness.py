@@ -23,6 +23,7 @@ from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.jobs import WitnessOutcome
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, WattestError
+from wattest.messages.witness_verdict import MAX_DRAWN
 from wattest.node.bundle import BundleStore
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.key_keeper import KeyKeeper
@@ -30,7 +31,6 @@ from wattest.node.key_life import KeyState
 from wattest.node.step_report import OperatorStopped
 from wattest.node.store import OperatorStore
 from wattest.node.witness_service import WitnessServer, ask, witness_job
-from wattest.protocol.witness_verdict import MAX_DRAWN
 
 
 class WitnessDesk:

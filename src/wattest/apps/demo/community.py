@@ -15,12 +15,12 @@ from wattest.apps.demo.households import Households
 from wattest.apps.embedded import Account
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.p256 import P256PrivateKey
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.eip712 import Domain
+from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.node.ingest import Duty, MemberKeys
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.member_list import Member, MemberList, sign_member_list
 from wattest.units import SECONDS_PER_DAY
 
 

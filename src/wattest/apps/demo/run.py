@@ -29,7 +29,7 @@ from wattest.apps.demo.watching import WatcherProcess
 from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.chain.referee import SlashedBatch
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
+from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
 from wattest.units import SECONDS_PER_DAY
 

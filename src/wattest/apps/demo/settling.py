@@ -17,15 +17,15 @@ from wattest.apps.demo.result import HouseholdBill, QuarterHour
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.embedded import EmbeddedDeployment
 from wattest.enclave.host.client import CitedBatch, SealedBatch, StatementJob
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.header import BatchHeader
+from wattest.messages.settlement_terms import SettlementTerms, sign_terms
 from wattest.metering.meter import meter_key_id
 from wattest.node.batch_tree import entry_inclusion
 from wattest.node.store import StoredBatch
 from wattest.protocol.batch import BatchCitation
 from wattest.protocol.bundle import open_block
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.payouts import DistributionTerms, distribution_id
-from wattest.protocol.settlement_terms import SettlementTerms, sign_terms
 from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.receipt.build import (
     BatchPieces,

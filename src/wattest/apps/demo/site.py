@@ -23,13 +23,13 @@ from wattest.chain.referee import Referee
 from wattest.enclave.host.client import Description, EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.channel import ChannelIdentity
 from wattest.node.bundle import BundleStore
 from wattest.node.ingest import Duty, Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.remote import OperatorRemote
 from wattest.node.server import OperatorServer, UnsafeBehaviour
 from wattest.node.store import OperatorStore
-from wattest.protocol.channel import ChannelIdentity
 
 DEPOSIT_ETHER = 40
 

@@ -17,6 +17,8 @@ from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
 from wattest.enclave.simulator.launch import unsafe_open_sealed_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
+from wattest.messages.header import BatchHeader, sign_header
+from wattest.messages.member_list import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
@@ -24,8 +26,6 @@ from wattest.metering.series import build_series_tree, entry_salt, state_payload
 from wattest.metering.series_block import SeriesBlock
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
-from wattest.protocol.header import BatchHeader, sign_header
-from wattest.protocol.member_list import roster_root
 from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR
 from wattest.workload.configuration import EngineConfiguration

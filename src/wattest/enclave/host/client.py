@@ -37,10 +37,10 @@ from wattest.enclave.measured.errors import FrameMalformed
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.wire import encode_request, parse_reply, receive_frame, send_frame
 from wattest.errors import TransportError, VerificationError
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.header import HEADER_BYTES, parse_header
+from wattest.messages.report_data import KeyBinding
 from wattest.protocol.bundle import BundleManifest
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.header import HEADER_BYTES, parse_header
-from wattest.protocol.report_data import KeyBinding
 
 __all__ = [
     "ChainHead",

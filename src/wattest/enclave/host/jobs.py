@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wattest.protocol.header import BatchHeader
-from wattest.protocol.witness_verdict import WitnessVerdict
+from wattest.messages.header import BatchHeader
+from wattest.messages.witness_verdict import WitnessVerdict
 
 if TYPE_CHECKING:
-    from wattest.protocol.member_list import SignedMemberList
-    from wattest.protocol.settlement_terms import SignedTerms
+    from wattest.messages.member_list import SignedMemberList
+    from wattest.messages.settlement_terms import SignedTerms
 
 ZERO_DIGEST = bytes(32)
 
@@ -208,7 +208,7 @@ class PeerSettings:
     """What an enclave needs from its host to believe another one of its channel.
 
     ``policy`` is the appraisal policy's bytes and ``roots`` certificates (DER), both as the channel's manager signed
-    them until ``valid_until`` (``protocol.peer_policy``); ``endorsements`` is the collateral (dcap-qvl's JSON) of this
+    them until ``valid_until`` (``messages.peer_policy``); ``endorsements`` is the collateral (dcap-qvl's JSON) of this
     enclave's own platform, which the other end appraises it by; ``now`` is the time in unix seconds.
     """
 

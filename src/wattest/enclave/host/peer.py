@@ -23,8 +23,8 @@ from wattest.enclave.measured.errors import PeerMisspoke
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.wire import receive_frame, send_frame
 from wattest.errors import InputError, ProtocolError, TransportError, WattestError
-from wattest.protocol.hand_over_permit import SignedPermit
-from wattest.protocol.witness_verdict import MAX_DRAWN, WitnessVerdict
+from wattest.messages.hand_over_permit import SignedPermit
+from wattest.messages.witness_verdict import MAX_DRAWN, WitnessVerdict
 
 HELLO_VERSION = 1
 MAX_HELLO_BYTES = MAX_COLLATERAL_BYTES + 4_096

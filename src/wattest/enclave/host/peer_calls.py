@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob
 from wattest.enclave.measured.peer_service import MAX_RELAY_BYTES
 from wattest.enclave.measured.schema import Fields
-from wattest.protocol.hand_over_permit import SignedPermit
+from wattest.messages.hand_over_permit import SignedPermit
 
 
 @dataclass(frozen=True, slots=True)

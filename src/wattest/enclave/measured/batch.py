@@ -27,10 +27,10 @@ from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head, require_head, require_same_job, sign_and_seal
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.merkle import MerkleTree
+from wattest.messages.header import MAX_ENTRIES, BatchHeader
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.metering.series import entry_salts
 from wattest.protocol.bundle import BundleManifest, seal_block
-from wattest.protocol.header import MAX_ENTRIES, BatchHeader
 from wattest.protocol.series_columns import SealedRun
 from wattest.protocol.wrapped_keys import KeyWrapping
 

@@ -1,7 +1,7 @@
 """Hands a channel's state over to a successor, or keeps a standby's replica current.
 
 Decided here: who may ask for what, what crosses, and in which order both ends seal. Not decided here: who the peer is
-(``peer``) and whether it may (``protocol.hand_over_permit``). Invariants: no signing key ever crosses; a giver seals
+(``peer``) and whether it may (``messages.hand_over_permit``). Invariants: no signing key ever crosses; a giver seals
 that it signs no next batch, and for whom, before the first byte leaves, and later gives the same state to the same
 successor only; a taker signs nothing before it has sealed what it took.
 Source: docs/spec/ra-tls.md, sections "Hand-over" and "Standby".
@@ -27,7 +27,7 @@ from wattest.enclave.measured.sealed_state import (
     standing_map,
 )
 from wattest.enclave.measured.wire import MAX_FRAME_BYTES
-from wattest.protocol.hand_over_permit import PermitKind, SignedPermit, verify_ends, verify_permit
+from wattest.messages.hand_over_permit import PermitKind, SignedPermit, verify_ends, verify_permit
 
 ADDRESS_BYTES = 20
 

@@ -26,9 +26,9 @@ from wattest.enclave.measured.errors import (
     RequestInvalid,
 )
 from wattest.enclave.measured.sealed_state import STORAGE_PURPOSE, Phase, SealedState, StateStore, require_active
-from wattest.protocol.channel import ChannelIdentity, ChannelKind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.report_data import KeyBinding, report_data
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.report_data import KeyBinding, report_data
 from wattest.protocol.wrapped_keys import ReaderContexts
 
 FIRST_LIGHT_DOMAIN = b"wattest/first-light/1"

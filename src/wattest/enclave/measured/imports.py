@@ -22,6 +22,7 @@ from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.sealed_state import PendingBatch
 from wattest.errors import InputError, VerificationError
+from wattest.messages.channel import ChannelKind
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
 from wattest.metering.meter import blinded_meter
@@ -30,7 +31,6 @@ from wattest.metering.readers.recognise import read_meter_files
 from wattest.metering.reading import ImportedFile
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import SeriesBlock, telegrams_evidence
-from wattest.protocol.channel import ChannelKind
 from wattest.workload.engine import Guest
 
 

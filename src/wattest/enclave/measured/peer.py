@@ -36,7 +36,7 @@ from wattest.enclave.measured.sealed_state import SealedState
 from wattest.enclave.measured.tls import TlsEndpoint
 from wattest.enclave.measured.wire import LENGTH_BYTES, MAX_FRAME_BYTES
 from wattest.errors import InputError
-from wattest.protocol.peer_policy import PeerPolicy, verify_peer_policy
+from wattest.messages.peer_policy import PeerPolicy, verify_peer_policy
 
 NONCE_BYTES = 32
 MAX_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z

@@ -22,9 +22,9 @@ from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import SealedState
 from wattest.enclave.measured.witness import Asker, Witness, Work, open_work
 from wattest.errors import WattestError
-from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
-from wattest.protocol.hand_over_permit import HandOverPermit, SignedPermit, parse_permit_kind
-from wattest.protocol.report_data import KeyBinding
+from wattest.messages.channel import ChannelIdentity, parse_channel_kind
+from wattest.messages.hand_over_permit import HandOverPermit, SignedPermit, parse_permit_kind
+from wattest.messages.report_data import KeyBinding
 from wattest.workload.engine import Guest
 
 MAX_ROOTS = 8

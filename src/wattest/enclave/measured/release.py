@@ -15,7 +15,7 @@ from wattest.enclave.measured.errors import HeadMismatch, JobConflict
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.sealed_state import PendingBatch, SealedState, Standing, require_active
-from wattest.protocol.header import BatchHeader, sign_header
+from wattest.messages.header import BatchHeader, sign_header
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,21 +30,21 @@ from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.sealed_state import METER_STATE, MeterStates, PendingBatch, SealedState, Standing
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree
-from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
-from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence_digest
-from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
-from wattest.metering.records import INTERVAL_RECORD
-from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads, state_salts
-from wattest.metering.series_block import PreviousState, SeriesBlock
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.edited_series import edit_series, last_measured
-from wattest.protocol.member_list import (
+from wattest.messages.channel import ChannelKind
+from wattest.messages.member_list import (
     Member,
     SignedMemberList,
     parse_signed_member_list,
     roster_root,
     verify_member_list,
 )
+from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
+from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence_digest
+from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
+from wattest.metering.records import INTERVAL_RECORD
+from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads, state_salts
+from wattest.metering.series_block import PreviousState, SeriesBlock
+from wattest.protocol.edited_series import edit_series, last_measured
 from wattest.protocol.series_columns import (
     PREVIOUS,
     edit_in_columns,

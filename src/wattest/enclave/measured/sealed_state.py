@@ -26,9 +26,9 @@ from wattest.enclave.measured.errors import PhaseRefused, SealedStateInvalid, St
 from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.schema import Fields
 from wattest.errors import InputError
-from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
-from wattest.protocol.eip712 import Domain
-from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
+from wattest.messages.channel import ChannelIdentity, parse_channel_kind
+from wattest.messages.eip712 import Domain
+from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 
 STATE_VERSION = 3
 STATE_PURPOSE = b"state"

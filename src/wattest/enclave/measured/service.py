@@ -27,8 +27,8 @@ from wattest.enclave.measured.seal import SealSession
 from wattest.enclave.measured.sealed_state import STATE_PURPOSE, SealedState, StateStore
 from wattest.enclave.measured.statement import StatementSession
 from wattest.errors import WattestError
+from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, parse_header
 from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES
-from wattest.protocol.header import HEADER_BYTES, MAX_ENTRIES, parse_header
 from wattest.protocol.wrapped_keys import WRAPPED_BYTES
 from wattest.workload.engine import ENGINE_VERSION, EngineConfiguration
 from wattest.workload.guests import load_guest

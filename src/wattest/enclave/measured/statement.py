@@ -32,18 +32,18 @@ from wattest.enclave.measured.seal import NO_RECORDS, read_members, readers_of
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
+from wattest.messages.channel import ChannelKind
+from wattest.messages.header import BatchHeader, recover_header_signer
+from wattest.messages.member_list import parse_signed_member_list
+from wattest.messages.settlement_terms import SettlementTerms, SignedTerms, verify_terms
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.metering.records import Records
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
 from wattest.protocol.bundle import open_block
-from wattest.protocol.channel import ChannelKind
 from wattest.protocol.checked_columns import check_blocks, runs_of_blocks
 from wattest.protocol.edited_series import GRID_S
-from wattest.protocol.header import BatchHeader, recover_header_signer
-from wattest.protocol.member_list import parse_signed_member_list
-from wattest.protocol.settlement_terms import SettlementTerms, SignedTerms, verify_terms
 from wattest.protocol.statement import bill_blinding, commit_payouts, payout_job_id, statement_input
 from wattest.protocol.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest, Limits

@@ -18,14 +18,14 @@ from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import SealedState, require_active
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MultiProof, leaf_hash, verify_multiproof
+from wattest.messages.header import HEADER_BYTES, BatchHeader, parse_header, recover_header_signer
+from wattest.messages.witness_verdict import MAX_DRAWN, WitnessVerdict, recover_witness, sign_witness_verdict
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
 from wattest.protocol.bundle import open_block
 from wattest.protocol.checked_columns import check_plaintexts, edited_again, runs_of_blocks
 from wattest.protocol.edited_series import verify_edited
-from wattest.protocol.header import HEADER_BYTES, BatchHeader, parse_header, recover_header_signer
-from wattest.protocol.witness_verdict import MAX_DRAWN, WitnessVerdict, recover_witness, sign_witness_verdict
 from wattest.protocol.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener
 from wattest.workload.engine import Guest
 

@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import WattestError
+from wattest.messages.channel import ChannelKind
+from wattest.messages.fields import ZERO_WORD
+from wattest.messages.header import MAX_ENTRIES, BatchHeader
 from wattest.protocol.batch import BatchRecord, BatchState, is_final
-from wattest.protocol.channel import ChannelKind
 from wattest.protocol.errors import (
     BatchNotFinal,
     CommitDeadlinePassed,
@@ -31,8 +33,6 @@ from wattest.protocol.errors import (
     SequenceMismatch,
     UnknownBatch,
 )
-from wattest.protocol.fields import ZERO_WORD
-from wattest.protocol.header import MAX_ENTRIES, BatchHeader
 from wattest.protocol.operator import OperatorEvent
 from wattest.protocol.referee.channels import require_channel, roster_count_at
 from wattest.protocol.referee.ledger import step

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wattest.messages.header import BatchHeader
 from wattest.protocol.batch import (
     ENTRY_BYTES,
     BatchRecord,
@@ -29,7 +30,6 @@ from wattest.protocol.errors import (
     EntryLengthInvalid,
     UnknownChallenge,
 )
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.referee.ledger import slash_batch
 from wattest.protocol.referee.state import (
     BatchKey,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wattest.protocol.channel import ChannelKind, channel_id
+from wattest.messages.channel import ChannelKind, channel_id
+from wattest.messages.header import MAX_ENTRIES
 from wattest.protocol.errors import (
     ChannelExists,
     NoParametersQueued,
@@ -20,7 +21,6 @@ from wattest.protocol.errors import (
     TimelockRunning,
     UnknownChannel,
 )
-from wattest.protocol.header import MAX_ENTRIES
 from wattest.protocol.parameters import PARAMETER_TIMELOCK_S, ChannelParameters, require_in_range
 from wattest.protocol.referee.state import Call, ChannelRecord, RefereeState, put
 

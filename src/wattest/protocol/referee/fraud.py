@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from wattest.crypto.p256 import verify_digest
 from wattest.errors import WattestError
+from wattest.messages.header import BatchHeader
 from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
 from wattest.protocol.challenge import EvidenceOpening
 from wattest.protocol.errors import (
@@ -22,7 +23,6 @@ from wattest.protocol.errors import (
     NotEquivocation,
     SignersDiffer,
 )
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.referee.batches import batch_is_final, recover_signer
 from wattest.protocol.referee.challenges import require_entry
 from wattest.protocol.referee.channels import require_channel

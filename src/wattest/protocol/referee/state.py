@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from wattest.messages.channel import ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.fields import ADDRESS_BYTES, ZERO_WORD, require_bytes, require_uint
+from wattest.messages.header import BatchHeader
 from wattest.protocol.batch import BatchRecord
 from wattest.protocol.challenge import ChallengeState, DirectedChallenge
-from wattest.protocol.channel import ChannelKind
-from wattest.protocol.eip712 import Domain
 from wattest.protocol.errors import HeaderMismatch, UnknownBatch
-from wattest.protocol.fields import ADDRESS_BYTES, ZERO_WORD, require_bytes, require_uint
-from wattest.protocol.header import BatchHeader
 from wattest.protocol.operator import OperatorExtra, OperatorHead
 from wattest.protocol.parameters import ChannelParameters
 

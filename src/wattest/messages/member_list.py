@@ -19,9 +19,9 @@ from wattest.crypto.hashing import keccak256, sha256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import sha256_root
-from wattest.protocol.channel import ChannelIdentity, parse_channel_kind
-from wattest.protocol.eip712 import Domain, type_hash, typed_data_digest
-from wattest.protocol.fields import WORD, ZERO_WORD, require_bytes, require_uint, uint_word
+from wattest.messages.channel import ChannelIdentity, parse_channel_kind
+from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
+from wattest.messages.fields import WORD, ZERO_WORD, require_bytes, require_uint, uint_word
 
 MAX_MEMBERS = 1 << 20
 MAX_WATCHERS = 64

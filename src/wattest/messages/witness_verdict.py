@@ -15,8 +15,8 @@ from itertools import pairwise
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import InputError
-from wattest.protocol.eip712 import Domain, type_hash, typed_data_digest
-from wattest.protocol.fields import WORD, require_bytes, require_uint, uint_word
+from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
+from wattest.messages.fields import WORD, require_bytes, require_uint, uint_word
 
 WITNESS_VERDICT_TYPE = "WitnessVerdict(bytes32 header,bytes32 seed,bytes32 entries,bool ok)"
 MAX_DRAWN = 64

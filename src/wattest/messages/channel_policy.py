@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from wattest.protocol.fields import WORD, require_bytes, require_uint
+from wattest.messages.fields import WORD, require_bytes, require_uint
 
 NO_END = 2**64 - 1
 

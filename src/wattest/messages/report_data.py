@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wattest.crypto.hashing import keccak256
-from wattest.protocol.fields import ADDRESS_BYTES, WORD, address_word, require_bytes, require_uint, uint_word
+from wattest.messages.fields import ADDRESS_BYTES, WORD, address_word, require_bytes, require_uint, uint_word
 
 ENCLAVE_KEY_TAG = keccak256(b"wattest/enclave-key/1")
 REPORT_DATA_BYTES = 64

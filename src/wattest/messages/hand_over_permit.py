@@ -14,9 +14,9 @@ from enum import IntEnum
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.eip712 import Domain, type_hash, typed_data_digest
-from wattest.protocol.fields import ADDRESS_BYTES, WORD, address_word, require_bytes, require_uint, uint_word
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
+from wattest.messages.fields import ADDRESS_BYTES, WORD, address_word, require_bytes, require_uint, uint_word
 
 SIGNATURE_BYTES = 65
 HAND_OVER_PERMIT_TYPE = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from wattest.crypto.hashing import keccak256
-from wattest.protocol.fields import ADDRESS_BYTES, WORD, FieldInvalid, address_word, require_bytes, uint_word
+from wattest.messages.fields import ADDRESS_BYTES, WORD, FieldInvalid, address_word, require_bytes, uint_word
 
 CHANNEL_TAG = keccak256(b"wattest/channel/1")
 

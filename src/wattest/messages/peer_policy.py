@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from wattest.crypto.hashing import keccak256, sha256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import VerificationError
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.eip712 import Domain, type_hash, typed_data_digest
-from wattest.protocol.fields import WORD, require_bytes, require_uint, uint_word
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
+from wattest.messages.fields import WORD, require_bytes, require_uint, uint_word
 
 PEER_POLICY_TYPE = "PeerPolicy(bytes32 channel,bytes32 policy,bytes32 roots,uint64 validUntil)"
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import VerificationError
-from wattest.protocol.eip712 import Domain, type_hash, typed_data_digest
-from wattest.protocol.fields import (
+from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
+from wattest.messages.fields import (
     ADDRESS_BYTES,
     WORD,
     FieldInvalid,

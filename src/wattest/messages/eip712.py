@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from wattest.crypto.hashing import keccak256
-from wattest.protocol.fields import ADDRESS_BYTES, address_word, require_bytes, require_uint, uint_word
+from wattest.messages.fields import ADDRESS_BYTES, address_word, require_bytes, require_uint, uint_word
 
 DOMAIN_NAME = "wattest"
 DOMAIN_VERSION = "1"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from wattest.crypto.hashing import keccak256, sha256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.channel import ChannelIdentity
-from wattest.protocol.eip712 import Domain, type_hash, typed_data_digest
-from wattest.protocol.fields import ADDRESS_BYTES, WORD, require_bytes, require_uint, uint_word
-from wattest.protocol.member_list import MemberList
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
+from wattest.messages.fields import ADDRESS_BYTES, WORD, require_bytes, require_uint, uint_word
+from wattest.messages.member_list import MemberList
 
 SIGNATURE_BYTES = 65
 SETTLEMENT_TERMS_TYPE = (
