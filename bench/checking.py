@@ -28,10 +28,10 @@ from wattest.metering.series_block import device_block_of, parse_series_block, v
 from wattest.node import check_entries
 from wattest.node.check import check_batch
 from wattest.node.check_entries import ServedBatch
-from wattest.protocol.bundle import open_block
-from wattest.protocol.checked_columns import CHECKED, CheckedRun, check_blocks, edited_again, runs_of_blocks
-from wattest.protocol.edited_series import verify_edited
-from wattest.protocol.wrapped_keys import SeriesKeyOpener
+from wattest.sealing.bundle import open_block
+from wattest.sealing.checked_columns import CHECKED, CheckedRun, check_blocks, edited_again, runs_of_blocks
+from wattest.sealing.edited_series import verify_edited
+from wattest.sealing.wrapped_keys import SeriesKeyOpener
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

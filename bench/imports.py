@@ -34,7 +34,7 @@ from wattest.metering.readers.recognise import read_meter_files
 from wattest.metering.reading import MalformedMeterFile
 from wattest.metering.series import build_series_tree, entry_salt
 from wattest.metering.series_block import SeriesBlock, telegrams_evidence
-from wattest.protocol.bundle import seal_block
+from wattest.sealing.bundle import seal_block
 
 TITLE = "Imports"
 ABOUT = (

@@ -37,9 +37,9 @@ from wattest.enclave.measured.schema import Fields
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.records import INTERVAL_RECORD
-from wattest.protocol.bundle import seal_block
-from wattest.protocol.edited_series import edit_series
-from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
+from wattest.sealing.bundle import seal_block
+from wattest.sealing.edited_series import edit_series
+from wattest.sealing.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wattest.node.bundle import Bundle
-from wattest.protocol.bundle import cid_text
+from wattest.sealing.bundle import cid_text
 
 OUT = Path(__file__).parent / "bundle" / "bundle.json"
 HEADER_AT, ROOT_AT = 1, 59  # after the header's length; the root section

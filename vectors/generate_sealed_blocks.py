@@ -13,8 +13,8 @@ from pathlib import Path
 import crypto_reference as reference
 
 from wattest.metering.meter import statement_job_id
-from wattest.protocol.bundle import BundleManifest, cid_text, seal_block
-from wattest.protocol.statement import (
+from wattest.sealing.bundle import BundleManifest, cid_text, seal_block
+from wattest.sealing.statement_block import (
     bill_blinding,
     commit_payouts,
     payout_job_id,

@@ -29,8 +29,8 @@ from wattest.metering.entry import EntryKind, SeriesEntry, StatementEntry, evide
 from wattest.metering.meter import meter_key_id
 from wattest.metering.records import INTERVAL_RECORD, MAX_RECORDS, is_estimated
 from wattest.metering.series_block import PreviousState, SeriesBlock, device_block_of
-from wattest.protocol import checked_columns
-from wattest.protocol.checked_columns import (
+from wattest.sealing import checked_columns
+from wattest.sealing.checked_columns import (
     CHECKED,
     MAX_RUN_SERIES,
     MAX_SIGNED_CIPHERTEXT_BYTES,
@@ -40,7 +40,7 @@ from wattest.protocol.checked_columns import (
     edited_again,
     runs_of_blocks,
 )
-from wattest.protocol.edited_series import last_measured
+from wattest.sealing.edited_series import last_measured
 from wattest.workload.engine import Limits
 
 METERS = [Meter(number) for number in range(6)]

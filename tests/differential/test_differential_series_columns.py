@@ -23,10 +23,10 @@ from wattest.metering.meter import meter_key_id, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import PreviousState, SeriesBlock
-from wattest.protocol import series_columns
-from wattest.protocol.bundle import seal_block
-from wattest.protocol.edited_series import edit_series, last_measured
-from wattest.protocol.series_columns import (
+from wattest.sealing import series_columns
+from wattest.sealing.bundle import seal_block
+from wattest.sealing.edited_series import edit_series, last_measured
+from wattest.sealing.series_columns import (
     PREVIOUS,
     OpenedBlocks,
     edit_in_columns,

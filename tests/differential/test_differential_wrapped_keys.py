@@ -14,8 +14,8 @@ from wattest.crypto import native
 from wattest.crypto.errors import AuthenticationFailed, BufferRefused, PublicKeyInvalid
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError
-from wattest.protocol import wrapped_keys
-from wattest.protocol.wrapped_keys import (
+from wattest.sealing import wrapped_keys
+from wattest.sealing.wrapped_keys import (
     MAX_CONTEXTS,
     WRAPPED_BYTES,
     ReaderContexts,

@@ -28,9 +28,9 @@ from wattest.metering.series_block import (
     parse_series_block,
     verify_series_block,
 )
-from wattest.protocol.bundle import seal_block
-from wattest.protocol.checked_columns import check_blocks, edited_again
-from wattest.protocol.edited_series import edit_series, verify_edited
+from wattest.sealing.bundle import seal_block
+from wattest.sealing.checked_columns import check_blocks, edited_again
+from wattest.sealing.edited_series import edit_series, verify_edited
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest

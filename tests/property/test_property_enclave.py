@@ -16,7 +16,7 @@ from wattest.enclave.measured.errors import FrameMalformed
 from wattest.enclave.measured.sealed_state import SealedState, open_state, seal_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import InputError, ProtocolError, VerificationError, WattestError
-from wattest.protocol.bundle import BundleManifest, parse_manifest
+from wattest.sealing.bundle import BundleManifest, parse_manifest
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64 - 1) | st.binary(max_size=80) | st.text(max_size=40),

@@ -20,9 +20,9 @@ from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
 from wattest.metering.series import build_series_tree, entry_salt, state_payload, state_salt
 from wattest.metering.series_block import SeriesBlock
-from wattest.protocol.bundle import BundleManifest, seal_block
-from wattest.protocol.edited_series import edit_series, last_measured
-from wattest.protocol.wrapped_keys import wrap_series_key, wrapping_context
+from wattest.sealing.bundle import BundleManifest, seal_block
+from wattest.sealing.edited_series import edit_series, last_measured
+from wattest.sealing.wrapped_keys import wrap_series_key, wrapping_context
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

@@ -23,8 +23,6 @@ from wattest.messages.report_data import KeyBinding
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.protocol.batch import BatchState
-from wattest.protocol.bundle import open_block
-from wattest.protocol.wrapped_keys import unwrap_series_key
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -36,6 +34,8 @@ from wattest.receipt.build import (
 from wattest.receipt.chain_view import CommittedBatchView, PayoutRootView, RegistrationView
 from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.receipt import Receipt, RegistrationPart
+from wattest.sealing.bundle import open_block
+from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.bill import parse_bill
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest

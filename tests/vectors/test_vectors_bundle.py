@@ -12,7 +12,7 @@ import pytest
 import wattest.node.car as car
 from wattest.errors import WattestError
 from wattest.node.bundle import Bundle, parse_bundle
-from wattest.protocol.bundle import cid_text, parse_cid_text
+from wattest.sealing.bundle import cid_text, parse_cid_text
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 FILE: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "bundle" / "bundle.json").read_text())

@@ -13,8 +13,8 @@ import pytest
 from wattest.crypto.errors import AuthenticationFailed, BufferRefused
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.bundle import open_block, parse_manifest, seal_block
-from wattest.protocol.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener, unwrap_series_key
+from wattest.sealing.bundle import open_block, parse_manifest, seal_block
+from wattest.sealing.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener, unwrap_series_key
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(check_sealed_blocks.__file__).parent / "sealed_blocks" / "sealed_blocks.json").read_text()

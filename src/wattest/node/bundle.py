@@ -23,7 +23,7 @@ from typing import BinaryIO, TypeAlias
 from wattest.errors import InputError
 from wattest.io.files import DiskFailed
 from wattest.node.car import CID_BYTES, CarLimits, CarReader, Section, verify_block, write_car
-from wattest.protocol.bundle import CID_PREFIX
+from wattest.sealing.bundle import CID_PREFIX
 
 MOST_PLACES = 1 << 21
 """Blocks whose places are remembered: two of the largest bundles, 24 MiB."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from wattest.errors import InputError, VerificationError
-from wattest.protocol.bundle import CID_PREFIX
+from wattest.sealing.bundle import CID_PREFIX
 
 DIGEST_BYTES = 32
 CID_BYTES = len(CID_PREFIX) + DIGEST_BYTES

@@ -26,7 +26,7 @@ from wattest.metering.series_block import PreviousState
 from wattest.node.check_entries import OpenedEntry, ServedBatch, check_entries
 from wattest.node.finding import Finding, inconsistent, withheld
 from wattest.protocol.batch import EntryInclusion
-from wattest.protocol.bundle import parse_manifest
+from wattest.sealing.bundle import parse_manifest
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32

@@ -30,9 +30,9 @@ from wattest.metering.series_block import (
     verify_series_block,
 )
 from wattest.node.finding import Finding, FindingKind, inconsistent, withheld
-from wattest.protocol.bundle import open_block
 from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.checked_columns import (
+from wattest.sealing.bundle import open_block
+from wattest.sealing.checked_columns import (
     MAX_RUN_SERIES,
     MAX_SIGNED_CIPHERTEXT_BYTES,
     CheckedRun,
@@ -40,9 +40,9 @@ from wattest.protocol.checked_columns import (
     edited_again,
     runs_of_blocks,
 )
-from wattest.protocol.edited_series import EditingMismatch, last_measured, verify_edited
-from wattest.protocol.statement import is_payout_entry, verify_payout_block
-from wattest.protocol.wrapped_keys import SeriesKeyOpener
+from wattest.sealing.edited_series import EditingMismatch, last_measured, verify_edited
+from wattest.sealing.statement_block import is_payout_entry, verify_payout_block
+from wattest.sealing.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest
 
 MIN_RUN_SERIES = 16

@@ -24,7 +24,7 @@ from wattest.messages.member_list import SignedMemberList
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
 from wattest.node.store import OperatorStore
-from wattest.protocol.series_columns import open_device_blocks
+from wattest.sealing.series_columns import open_device_blocks
 
 MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024
 MAX_INBOX_FILES = 100_000

@@ -21,7 +21,7 @@ from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, pars
 from wattest.node.bundle import Bundle
 from wattest.node.car import CarLimits, CarReader
 from wattest.protocol.batch import EntryInclusion
-from wattest.protocol.bundle import MAX_MANIFEST_BYTES
+from wattest.sealing.bundle import MAX_MANIFEST_BYTES
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024

@@ -52,8 +52,8 @@ from wattest.protocol.errors import (
 from wattest.protocol.referee import Call, RefereeState, batch_is_final
 from wattest.protocol.referee.challenges import require_entry
 from wattest.protocol.referee.state import put, require_header
-from wattest.protocol.statement import payout_job_id as payout_job_id  # noqa: PLC0414 - part of this face
-from wattest.protocol.statement import payout_result as payout_result  # noqa: PLC0414
+from wattest.sealing.statement_block import payout_job_id as payout_job_id  # noqa: PLC0414 - part of this face
+from wattest.sealing.statement_block import payout_result as payout_result  # noqa: PLC0414
 from wattest.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")

@@ -16,9 +16,9 @@ from wattest.merkle import MerkleTree, sha256_inclusion
 from wattest.messages.eip712 import Domain
 from wattest.messages.header import BatchHeader, recover_header_signer
 from wattest.metering.meter import blinded_meter, statement_job_id
-from wattest.protocol.bundle import parse_manifest
-from wattest.protocol.statement import payout_job_id
 from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, StatementPart, parse_receipt
+from wattest.sealing.bundle import parse_manifest
+from wattest.sealing.statement_block import payout_job_id
 from wattest.settlement.payout import PayoutTree
 from wattest.workload.statement import Payout
 

@@ -23,11 +23,11 @@ from wattest.metering.series_block import (
     parse_series_block,
     verify_series_block,
 )
-from wattest.protocol.bundle import BundleManifest, seal_block
-from wattest.protocol.edited_series import last_measured, verify_edited
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.receipt import Day, Inclusion, Receipt
+from wattest.sealing.bundle import BundleManifest, seal_block
+from wattest.sealing.edited_series import last_measured, verify_edited
 from wattest.workload.configuration import EngineConfiguration, workload_digest
 from wattest.workload.guests import GuestName, load_guest, load_guest_bytes
 

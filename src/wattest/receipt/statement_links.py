@@ -18,13 +18,13 @@ from wattest.messages.fields import WORD
 from wattest.metering.entry import EntryKind, StatementEntry, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series_block import parse_series_block, verify_series_block
-from wattest.protocol.edited_series import GRID_S
 from wattest.protocol.payouts import citations_root, payout_leaf
-from wattest.protocol.statement import STATEMENT_INPUT_TAG, payout_job_id, payout_result
 from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.metering_links import blocks_of, known_workload, verify_placed
 from wattest.receipt.receipt import PayoutPart, Receipt
+from wattest.sealing.edited_series import GRID_S
+from wattest.sealing.statement_block import STATEMENT_INPUT_TAG, payout_job_id, payout_result
 from wattest.settlement.bill import Bill, parse_bill, verify_bill
 from wattest.settlement.tariff import parse_tariff
 

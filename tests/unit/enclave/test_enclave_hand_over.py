@@ -32,8 +32,8 @@ from wattest.errors import WattestError
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.hand_over_permit import PermitKind, PermitRefused, SignedPermit
 from wattest.metering.series_block import parse_series_block
-from wattest.protocol.bundle import open_block
-from wattest.protocol.wrapped_keys import unwrap_series_key
+from wattest.sealing.bundle import open_block
+from wattest.sealing.wrapped_keys import unwrap_series_key
 
 Platforms = tuple[SimulatedPlatform, SimulatedPlatform]
 COMMUNITY = Community(3)

@@ -17,8 +17,8 @@ from wattest.metering.meter import blinded_meter
 from wattest.metering.readers import ocmf_envelope
 from wattest.metering.readers.signature_batch import Check
 from wattest.metering.series_block import parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block
-from wattest.protocol.wrapped_keys import unwrap_series_key
+from wattest.sealing.bundle import open_block
+from wattest.sealing.wrapped_keys import unwrap_series_key
 
 SESSIONS = charging_sessions(2, FIRST_DAY, FIRST_DAY + DAY_S)
 CSV = b"start,import_kwh,export_kwh\n2024-10-04T00:00:00Z,0.25,0\n2024-10-04T00:15:00Z,0.5,0.125\n"

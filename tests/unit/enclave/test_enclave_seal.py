@@ -32,9 +32,9 @@ from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_series_entry
 from wattest.metering.meter import blinded_meter, meter_key_id
 from wattest.metering.series import STATE_BYTES, entry_salt, state_payload, state_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block, parse_manifest
-from wattest.protocol.edited_series import EditingMismatch, verify_edited
-from wattest.protocol.wrapped_keys import unwrap_series_key
+from wattest.sealing.bundle import open_block, parse_manifest
+from wattest.sealing.edited_series import EditingMismatch, verify_edited
+from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

@@ -31,15 +31,15 @@ from wattest.metering.entry import EntryKind, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block
-from wattest.protocol.bundle import open_block
 from wattest.protocol.payouts import payout_job_id, payout_result
-from wattest.protocol.statement import (
+from wattest.sealing.bundle import open_block
+from wattest.sealing.statement_block import (
     PayoutBlockMismatch,
     bill_blinding,
     is_payout_entry,
     verify_payout_block,
 )
-from wattest.protocol.wrapped_keys import unwrap_series_key
+from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.statement import settle
 from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts

@@ -40,7 +40,7 @@ from wattest.errors import TransportError, VerificationError
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.header import HEADER_BYTES, parse_header
 from wattest.messages.report_data import KeyBinding
-from wattest.protocol.bundle import BundleManifest
+from wattest.sealing.bundle import BundleManifest
 
 __all__ = [
     "ChainHead",

@@ -30,9 +30,9 @@ from wattest.merkle import MerkleTree
 from wattest.messages.header import MAX_ENTRIES, BatchHeader
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.metering.series import entry_salts
-from wattest.protocol.bundle import BundleManifest, seal_block
-from wattest.protocol.series_columns import SealedRun
-from wattest.protocol.wrapped_keys import KeyWrapping
+from wattest.sealing.bundle import BundleManifest, seal_block
+from wattest.sealing.series_columns import SealedRun
+from wattest.sealing.wrapped_keys import KeyWrapping
 
 SERIES_KEY_BYTES = 32
 ZERO = bytes(32)

@@ -29,7 +29,7 @@ from wattest.enclave.measured.sealed_state import STORAGE_PURPOSE, Phase, Sealed
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.protocol.wrapped_keys import ReaderContexts
+from wattest.sealing.wrapped_keys import ReaderContexts
 
 FIRST_LIGHT_DOMAIN = b"wattest/first-light/1"
 MAX_TEXT = 4_096

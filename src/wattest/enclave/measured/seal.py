@@ -1,7 +1,7 @@
 """Seals one period of a scheduled channel: member list, device blocks, series, batch.
 
 Decided here: what is checked before a series counts, and what an absent meter leaves. Not decided here: the batch
-around it (``batch``), editing (``protocol.edited_series``). Invariants: whose meters count is what the channel's
+around it (``batch``), editing (``sealing.edited_series``). Invariants: whose meters count is what the channel's
 manager signed, and every member has an entry; one block that fails fails the job, by the member's index, and nothing is
 signed; no Python object lives per reading.
 Source: docs/spec/enclave-socket.md, methods ``seal.*``; docs/spec/sealed-blocks.md.
@@ -44,8 +44,8 @@ from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_ke
 from wattest.metering.records import INTERVAL_RECORD
 from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads, state_salts
 from wattest.metering.series_block import PreviousState, SeriesBlock
-from wattest.protocol.edited_series import edit_series, last_measured
-from wattest.protocol.series_columns import (
+from wattest.sealing.edited_series import edit_series, last_measured
+from wattest.sealing.series_columns import (
     PREVIOUS,
     edit_in_columns,
     open_device_blocks,

@@ -29,7 +29,7 @@ from wattest.enclave.measured.statement import StatementSession
 from wattest.errors import WattestError
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, parse_header
 from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES
-from wattest.protocol.wrapped_keys import WRAPPED_BYTES
+from wattest.sealing.wrapped_keys import WRAPPED_BYTES
 from wattest.workload.engine import ENGINE_VERSION, EngineConfiguration
 from wattest.workload.guests import load_guest
 from wattest.workload.statement import MAX_PREVIOUS_PAYOUTS, PAYOUT_BYTES

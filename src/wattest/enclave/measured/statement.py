@@ -41,11 +41,11 @@ from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.metering.records import Records
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block
-from wattest.protocol.checked_columns import check_blocks, runs_of_blocks
-from wattest.protocol.edited_series import GRID_S
-from wattest.protocol.statement import bill_blinding, commit_payouts, payout_job_id, statement_input
-from wattest.protocol.wrapped_keys import SeriesKeyOpener
+from wattest.sealing.bundle import open_block
+from wattest.sealing.checked_columns import check_blocks, runs_of_blocks
+from wattest.sealing.edited_series import GRID_S
+from wattest.sealing.statement_block import bill_blinding, commit_payouts, payout_job_id, statement_input
+from wattest.sealing.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest, Limits
 from wattest.workload.statement import (
     MAX_CELLS,

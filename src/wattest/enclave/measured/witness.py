@@ -23,10 +23,10 @@ from wattest.messages.witness_verdict import MAX_DRAWN, WitnessVerdict, recover_
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
-from wattest.protocol.bundle import open_block
-from wattest.protocol.checked_columns import check_plaintexts, edited_again, runs_of_blocks
-from wattest.protocol.edited_series import verify_edited
-from wattest.protocol.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener
+from wattest.sealing.bundle import open_block
+from wattest.sealing.checked_columns import check_plaintexts, edited_again, runs_of_blocks
+from wattest.sealing.edited_series import verify_edited
+from wattest.sealing.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener
 from wattest.workload.engine import Guest
 
 MAX_WORK_BYTES = 48 * 1024 * 1024

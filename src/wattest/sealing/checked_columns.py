@@ -20,7 +20,7 @@ from wattest.crypto.aead import TAG_BYTES
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.metering.records import INTERVAL_RECORD, INTERVAL_RECORD_BYTES, MAX_RECORDS, Records
 from wattest.metering.series_block import PreviousState
-from wattest.protocol.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
+from wattest.sealing.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
 from wattest.workload.engine import Guest
 from wattest.workload.failures import GuestFailure
 from wattest.workload.vee import MAX_VEE_RECORDS

@@ -20,7 +20,7 @@ from wattest.crypto import native
 from wattest.crypto.errors import BufferRefused
 from wattest.metering.device_block import DEVICE_BLOCK_FRAME_BYTES
 from wattest.metering.records import DEVICE_RECORD_BYTES
-from wattest.protocol.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
+from wattest.sealing.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
 from wattest.units import U32_MAX
 from wattest.workload.engine import Guest
 from wattest.workload.vee import MAX_VEE_JOBS, MAX_VEE_RECORDS

@@ -1,0 +1,1 @@
+"""From signed blocks to sealed series: columns, what a bundle says, blocks' encryption, keys wrapped for readers."""
