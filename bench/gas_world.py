@@ -28,7 +28,7 @@ from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.evidence_verdict import EvidenceVerdict, sign_verdict
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.protocol.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
 from wattest.units import SECONDS_PER_DAY
 
 FIRST_PERIOD = 20_001 * SECONDS_PER_DAY

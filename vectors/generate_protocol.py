@@ -19,7 +19,7 @@ from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict, R
 from wattest.messages.header import HEADER_FIELDS, BatchHeader, sign_header
 from wattest.messages.member_list import Member, MemberList, roster_root, sign_member_list
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.protocol.stake import StakeModel, base_stake, required_stake
+from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 HERE = Path(__file__).parent / "protocol"
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

@@ -33,7 +33,7 @@ from wattest.errors import TransportError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.header import BatchHeader, sign_header
 from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
-from wattest.protocol.batch import EMPTY_RECORD, BatchRecord
+from wattest.twin.batch import EMPTY_RECORD, BatchRecord
 
 ACCOUNTS = 8
 IN_FLIGHT = DEFAULT_IN_FLIGHT

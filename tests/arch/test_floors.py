@@ -79,7 +79,7 @@ def test_every_contract_is_kept() -> None:
         ("merkle/tree.py", "import wattest.metering.records", "Floors"),
         ("chain/rpc.py", "import wattest.enclave.host.client", "Floors"),
         ("enclave/measured/seal.py", "import wattest.settlement.share_reader", "Measured code"),
-        ("protocol/stake.py", "import time", "Receipt and below"),
+        ("twin/stake.py", "import time", "Receipt and below"),
         ("workload/engine.py", "import secrets", "Receipt and below"),
     ],
 )

@@ -14,7 +14,7 @@ from wattest.chain.abi import load_abi
 from wattest.chain.signer import LocalSigner, UnsignedTransaction
 from wattest.crypto.hashing import keccak256
 from wattest.messages.header import BatchHeader
-from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
+from wattest.twin.batch import BatchRecord, BatchState, EntryInclusion
 
 WORD, ADDRESS = st.binary(min_size=32, max_size=32), st.binary(min_size=20, max_size=20)
 U64 = st.integers(0, 2**64 - 1)

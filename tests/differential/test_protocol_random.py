@@ -15,7 +15,7 @@ from protocol_scenarios import DAY, PARAMETERS, Player, TwinExecutor
 
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain
-from wattest.protocol.challenge import ChallengeState
+from wattest.twin.challenge import ChallengeState
 
 START = 1_780_272_000
 STEPS = 60

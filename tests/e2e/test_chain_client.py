@@ -18,7 +18,7 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
-from wattest.protocol.errors import AppraiserSetInvalid, KeyNeverRegistered
+from wattest.twin.errors import AppraiserSetInvalid, KeyNeverRegistered
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)

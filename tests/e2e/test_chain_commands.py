@@ -17,8 +17,8 @@ from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.io.files import write_key_file
 from wattest.messages.channel_policy import CollateralKind
 from wattest.node.chain_collateral import stored_life
-from wattest.protocol.dcap_errors import CollateralRevoked, EnclaveUnwanted
 from wattest.receipt.deployment import Deployment
+from wattest.twin.dcap_errors import CollateralRevoked, EnclaveUnwanted
 
 pytestmark = pytest.mark.e2e
 HARDENING = CollateralOptions(tcb_status="SWHardeningNeeded", advisories=("INTEL-SA-00615",))

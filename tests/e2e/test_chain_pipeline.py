@@ -31,7 +31,7 @@ from wattest.config import ChainConfig
 from wattest.errors import InputError
 from wattest.messages.evidence_verdict import Revocation
 from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
-from wattest.protocol.errors import KeyNeverRegistered
+from wattest.twin.errors import KeyNeverRegistered
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)

@@ -39,8 +39,8 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.messages.channel_policy import TcbStatus
 from wattest.messages.report_data import report_data
-from wattest.protocol import dcap_errors as quotes
-from wattest.protocol import errors as refusals
+from wattest.twin import dcap_errors as quotes
+from wattest.twin import errors as refusals
 
 pytestmark = pytest.mark.e2e
 START = 1_800_000_000

@@ -30,7 +30,7 @@ from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registration_check import EvidenceNotServed, RegistrationAppraiser
 from wattest.node.store import OperatorStore
-from wattest.protocol.dcap_errors import DCAP_REVERTS
+from wattest.twin.dcap_errors import DCAP_REVERTS
 
 pytestmark = pytest.mark.e2e
 

@@ -23,8 +23,8 @@ from wattest.node.registration_check import RegistrationAppraiser
 from wattest.node.remote import OperatorRemote
 from wattest.node.server import OperatorServer
 from wattest.node.store import StoredBatch, StoredState
-from wattest.protocol import errors as refusals
-from wattest.protocol.batch import EMPTY_RECORD
+from wattest.twin import errors as refusals
+from wattest.twin.batch import EMPTY_RECORD
 
 pytestmark = pytest.mark.e2e
 

@@ -31,7 +31,7 @@ from wattest.node.server import OperatorServer, UnsafeBehaviour
 from wattest.node.store import OperatorStore
 from wattest.node.watch_log import WatchLog
 from wattest.node.watcher import Watcher
-from wattest.protocol.challenge import SlashCause
+from wattest.twin.challenge import SlashCause
 
 pytestmark = pytest.mark.e2e
 ONE_TRY = RemoteSettings(max_attempts=1)

@@ -24,13 +24,13 @@ from wattest.enclave.host.client import SealedBatch
 from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain
-from wattest.protocol.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
-from wattest.protocol.parameters import ChannelParameters
-from wattest.protocol.payouts import DistributionTerms, distribution_id, payout_job_id
 from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.link import LinkStatus
 from wattest.receipt.receipt import Receipt
 from wattest.receipt.verify import ChainMismatch, exit_code, verify_receipt
+from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.parameters import ChannelParameters
+from wattest.twin.payouts import DistributionTerms, distribution_id, payout_job_id
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)

@@ -16,7 +16,7 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import parse_verdict
 from wattest.messages.header import HEADER_BYTES, parse_header
 from wattest.messages.member_list import parse_signed_member_list, verify_member_list
-from wattest.protocol.stake import (
+from wattest.twin.stake import (
     StakeInvalid,
     StakeModel,
     base_stake,

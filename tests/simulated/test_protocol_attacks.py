@@ -13,7 +13,7 @@ from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, Player, TwinExecuto
 
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain
-from wattest.protocol.challenge import ChallengeState
+from wattest.twin.challenge import ChallengeState
 
 START = 1_780_272_000
 BATCHES = 20

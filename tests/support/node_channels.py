@@ -26,7 +26,7 @@ from wattest.node.ingest import Duty, Inbox, MemberKeys
 from wattest.node.many_sent import IN_FLIGHT
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.store import OperatorStore, StoredState
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.parameters import ChannelParameters
 
 
 def add_channels(

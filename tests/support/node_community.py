@@ -40,8 +40,8 @@ from wattest.metering.records import make_device_records
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.quote_registrar import QuoteRegistrar
-from wattest.protocol.parameters import ChannelParameters
 from wattest.receipt.deployment import Deployment
+from wattest.twin.parameters import ChannelParameters
 
 EPOCH_S = 86_400
 COMMIT_DEADLINE_S = 7_200

@@ -19,10 +19,10 @@ from wattest.messages.channel import ChannelKind, channel_id
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation, sign_verdict
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion
-from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.parameters import ChannelParameters
-from wattest.protocol.referee import (
+from wattest.twin.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion
+from wattest.twin.challenge import EvidenceOpening
+from wattest.twin.parameters import ChannelParameters
+from wattest.twin.referee import (
     Call,
     RefereeState,
     apply_answer,
@@ -43,7 +43,7 @@ from wattest.protocol.referee import (
     apply_withdraw,
     apply_withdraw_owed,
 )
-from wattest.protocol.registry import (
+from wattest.twin.registry import (
     AppraiserQuorum,
     RegistryState,
     active_key,

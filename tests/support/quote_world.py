@@ -28,7 +28,7 @@ from wattest.messages.report_data import KeyBinding, report_data
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import Proven
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.parameters import ChannelParameters
 
 ETHER = 10**18
 DAY = 86_400

@@ -22,7 +22,6 @@ from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
-from wattest.protocol.batch import BatchState
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -37,6 +36,7 @@ from wattest.receipt.receipt import Receipt, RegistrationPart
 from wattest.sealing.bundle import open_block
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.bill import parse_bill
+from wattest.twin.batch import BatchState
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 from wattest.workload.statement import parse_payouts

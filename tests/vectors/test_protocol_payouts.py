@@ -20,8 +20,8 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.fields import uint_word
 from wattest.messages.header import BatchHeader, sign_header
 from wattest.metering.entry import EntryKind, StatementEntry
-from wattest.protocol.batch import EMPTY_RECORD, BatchCitation, BatchRecord, BatchState, EntryInclusion
-from wattest.protocol.payouts import (
+from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, BatchState, EntryInclusion
+from wattest.twin.payouts import (
     Distribution,
     DistributionTerms,
     PayoutsState,
@@ -38,7 +38,7 @@ from wattest.protocol.payouts import (
     payout_job_id,
     payout_result,
 )
-from wattest.protocol.referee import Call
+from wattest.twin.referee import Call
 
 START = 1_780_272_000
 DELAY = 3_600

@@ -13,7 +13,7 @@ from protocol_scenarios import Player, TwinExecutor
 
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain
-from wattest.protocol.errors import REVERTS
+from wattest.twin.errors import REVERTS
 
 SCENARIOS = json.loads((Path(__file__).parents[2] / "vectors/protocol/scenarios.json").read_text())
 START = 1_780_272_000

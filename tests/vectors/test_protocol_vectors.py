@@ -1,4 +1,4 @@
-"""wattest.protocol against vectors/protocol, and those against an independent check."""
+"""Messages and the contracts' twin against vectors/protocol, and those against an independent check."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from wattest.messages.member_list import (
     verify_member_list,
 )
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.protocol.stake import StakeModel, base_stake, required_stake
+from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 HEADER = json.loads((VECTORS / "protocol/header.json").read_text())

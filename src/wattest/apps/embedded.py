@@ -27,7 +27,7 @@ from wattest.messages.channel import ChannelIdentity
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.parameters import ChannelParameters
 from wattest.units import SECONDS_PER_DAY
 
 WEI_PER_ETHER = 10**18
@@ -51,7 +51,7 @@ PARAMETERS = ChannelParameters(
     answer_gas_cap_wei=WEI_PER_ETHER // 200,
 )
 """The protocol's default windows of a scheduled channel. The stake is a round number: a real one follows from what a
-channel's entries can gain (``protocol.stake``)."""
+channel's entries can gain (``twin.stake``)."""
 OPEN_PARAMETERS = replace(PARAMETERS, epoch_s=0, commit_deadline_s=0)
 """The same for an open channel, which has no schedule."""
 

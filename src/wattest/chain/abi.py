@@ -146,7 +146,7 @@ class ContractAbi:
         return next((known[selector] for known in errors if selector in known), None)
 
     def error_from(self, data: bytes) -> ProtocolError:
-        """The exception for revert data: the class in ``wattest.protocol.errors`` with the custom error's name."""
+        """The exception for revert data: the class in ``wattest.twin.errors`` with the custom error's name."""
         signature = self._errors.get(data[:4]) or self._callees_error(data[:4])
         if signature is not None:
             values = self._decode(signature.name, signature.input_types, data[4:])
@@ -205,8 +205,8 @@ def load_abi(name: str) -> ContractAbi:
 
 
 def _protocol_error(signature: _Signature, values: Sequence[Any]) -> ProtocolError:
-    from wattest.protocol.dcap_errors import DCAP_REVERTS
-    from wattest.protocol.errors import REVERTS
+    from wattest.twin.dcap_errors import DCAP_REVERTS
+    from wattest.twin.errors import REVERTS
 
     kind = REVERTS.get(signature.name) or DCAP_REVERTS.get(signature.name)
     if kind is not None and len(kind.arguments) == len(values):

@@ -22,7 +22,7 @@ from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.signer import LocalSigner
 from wattest.messages.channel_policy import CollateralKind
-from wattest.protocol.dcap_errors import CollateralNotNewer
+from wattest.twin.dcap_errors import CollateralNotNewer
 
 LIST_STEP = 400
 """Entries of a revocation list stored by one transaction: about 25k gas each, within the limit of a transaction."""
@@ -78,7 +78,7 @@ class CollateralRegistry:
         """Bring what the contract does not have yet; parts that are not newer are passed over.
 
         Certificates go first, then revocation lists, then what signers say. Raises: CollateralMalformed; the contract's
-        errors (``protocol.dcap_errors``).
+        errors (``twin.dcap_errors``).
         """
         parts = _parts(root, collateral)
         top = parts.root_id

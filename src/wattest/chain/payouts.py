@@ -16,8 +16,8 @@ from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.signer import LocalSigner
 from wattest.messages.header import BatchHeader
-from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
-from wattest.protocol.payouts import DistributionTerms
+from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.payouts import DistributionTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Payouts:
     def create_distribution(
         self, signer: LocalSigner, salt: bytes, terms: DistributionTerms, *, intent: str | None = None
     ) -> Receipt:
-        """Create the distribution ``protocol.payouts.distribution_id(signer.address, salt)``."""
+        """Create the distribution ``twin.payouts.distribution_id(signer.address, salt)``."""
         return self._send(signer, "createDistribution", salt, terms, intent=intent)
 
     def fund(self, signer: LocalSigner, distribution: bytes, amount: int, *, intent: str | None = None) -> Receipt:

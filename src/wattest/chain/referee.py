@@ -1,6 +1,6 @@
 """The Referee contract with protocol types: channels, deposits, commits, challenges, fraud proofs, and its log.
 
-Decided here: how each function and event maps to protocol values. Not decided here: the rules (``protocol.referee`` is
+Decided here: how each function and event maps to protocol values. Not decided here: the rules (``twin.referee`` is
 their twin), when to act (``node``). Invariant: a header is believed to be the one that was committed only when its
 digest is the one in the log.
 
@@ -21,10 +21,10 @@ from wattest.errors import InputError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.header import HEADER_BYTES, BatchHeader, parse_header
-from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
-from wattest.protocol.challenge import ChallengeState, DirectedChallenge, EvidenceOpening, SlashCause
-from wattest.protocol.operator import OperatorExtra, OperatorHead, OperatorState
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.batch import BatchRecord, BatchState, EntryInclusion
+from wattest.twin.challenge import ChallengeState, DirectedChallenge, EvidenceOpening, SlashCause
+from wattest.twin.operator import OperatorExtra, OperatorHead, OperatorState
+from wattest.twin.parameters import ChannelParameters
 
 SIGNATURE_BYTES = 65
 COMMIT_GAS_LIMIT = 100_000

@@ -19,7 +19,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.crypto.hashing import keccak256
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation
-from wattest.protocol.registry import Binding
+from wattest.twin.registry import Binding
 
 SIGNATURE_BYTES = 65
 

@@ -12,8 +12,8 @@ from wattest.chain.abi import AbiEvent, ContractAbi
 from wattest.chain.client import ChainClient, Log
 from wattest.chain.deploy import AddressBook, Contracts
 from wattest.config import ChainConfig
-from wattest.protocol.batch import BatchState
 from wattest.receipt.chain_view import ChainView, CommittedBatchView, PayoutRootView, RegistrationView
+from wattest.twin.batch import BatchState
 
 
 class RpcChainView:

@@ -16,7 +16,7 @@ from wattest.node.batch_tree import BatchTrees
 from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
-from wattest.protocol.challenge import ChallengeState
+from wattest.twin.challenge import ChallengeState
 
 OPEN = "open"
 Demand = tuple[bytes, int, int]

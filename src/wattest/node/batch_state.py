@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from wattest.messages.header import BatchHeader, parse_header
-from wattest.protocol.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchRecord, BatchState
 
 
 class StoredState(Enum):

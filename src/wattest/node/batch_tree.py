@@ -18,7 +18,7 @@ from wattest.merkle import MerkleTree, ProvedLeaves, leaf_hash
 from wattest.metering.entry import ENTRY_BYTES
 from wattest.node.store import OperatorStore, StoredBatch
 from wattest.node.stored_tree import StoredTree, StoredTreeAltered, StoredTreeMalformed, StoredTreeTruncated
-from wattest.protocol.batch import EntryInclusion
+from wattest.twin.batch import EntryInclusion
 
 RUN_ENTRIES = 1 << 14
 

@@ -25,8 +25,8 @@ from wattest.metering.series import STATE_BYTES, entry_salt, entry_salts, state_
 from wattest.metering.series_block import PreviousState
 from wattest.node.check_entries import OpenedEntry, ServedBatch, check_entries
 from wattest.node.finding import Finding, inconsistent, withheld
-from wattest.protocol.batch import EntryInclusion
 from wattest.sealing.bundle import parse_manifest
+from wattest.twin.batch import EntryInclusion
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32

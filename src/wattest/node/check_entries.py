@@ -2,7 +2,7 @@
 
 Decided here: what is said of an entry that is not served, does not open, or does not hold, and how the work is spread
 over runs and cores. Not decided here: what makes a batch of entries (``check``), any rule of a series
-(``metering.series_block``, ``protocol``). Invariants: what holds in columns is taken from there, whatever does not goes
+(``metering.series_block``, ``sealing``). Invariants: what holds in columns is taken from there, whatever does not goes
 the plain way, which says why; findings and their order are those of the plain way alone; what is held at once is
 bounded by runs, not by the batch.
 """
@@ -30,7 +30,6 @@ from wattest.metering.series_block import (
     verify_series_block,
 )
 from wattest.node.finding import Finding, FindingKind, inconsistent, withheld
-from wattest.protocol.challenge import EvidenceOpening
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import (
     MAX_RUN_SERIES,
@@ -43,6 +42,7 @@ from wattest.sealing.checked_columns import (
 from wattest.sealing.edited_series import EditingMismatch, last_measured, verify_edited
 from wattest.sealing.statement_block import is_payout_entry, verify_payout_block
 from wattest.sealing.wrapped_keys import SeriesKeyOpener
+from wattest.twin.challenge import EvidenceOpening
 from wattest.workload.engine import Guest
 
 MIN_RUN_SERIES = 16

@@ -21,9 +21,9 @@ from wattest.node.key_keeper import KeyKeeper
 from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import StepReport
 from wattest.node.store import OperatorStore, SecondHeader
-from wattest.protocol import errors as refusals
-from wattest.protocol.batch import EMPTY_RECORD, BatchRecord
-from wattest.protocol.operator import OperatorHead
+from wattest.twin import errors as refusals
+from wattest.twin.batch import EMPTY_RECORD, BatchRecord
+from wattest.twin.operator import OperatorHead
 
 _S = StoredState
 _READY = (_S.STORED, _S.COMMITTING)

@@ -17,7 +17,7 @@ from wattest.node.ingest import Duty
 from wattest.node.key_keeper import KeyKeeper
 from wattest.node.step_report import OperatorStopped
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
-from wattest.protocol.operator import OperatorHead, OperatorState
+from wattest.twin.operator import OperatorHead, OperatorState
 
 Heads = Mapping[bytes, tuple[ChannelHead, OperatorHead]]
 """What the chain says of channels and of the operator in them, by channel id."""

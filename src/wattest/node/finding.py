@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from wattest.protocol.challenge import EvidenceOpening
+from wattest.twin.challenge import EvidenceOpening
 
 
 class FindingKind(Enum):

@@ -46,8 +46,8 @@ from wattest.node.orders import OrderBox
 from wattest.node.registrar import Registrar
 from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
 from wattest.node.store import OperatorStore
-from wattest.protocol import errors as refusals
-from wattest.protocol.registry import Binding
+from wattest.twin import errors as refusals
+from wattest.twin.registry import Binding
 
 _S, _K = StoredState, KeyState
 _UNSIGNED = frozenset({_S.COLLECTED, _S.SEALING})

@@ -37,8 +37,8 @@ from wattest.node.many_sent import IN_FLIGHT
 from wattest.node.standby import Replicator
 from wattest.node.step_report import OperatorStopped, StepReport
 from wattest.node.store import OperatorStore, StoredBatch, StoredState
-from wattest.protocol.batch import BatchRecord
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.batch import BatchRecord
+from wattest.twin.parameters import ChannelParameters
 
 LONGEST_PREPARATION_S = 60.0
 """How long channels are sealed before what is ready is committed: little beside a commit deadline of hours."""

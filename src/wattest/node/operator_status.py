@@ -19,7 +19,7 @@ from wattest.node.key_store import AbandonedBatch
 from wattest.node.orders import OrderBox
 from wattest.node.standby import Replica
 from wattest.node.store import OperatorStore
-from wattest.protocol.operator import OperatorState
+from wattest.twin.operator import OperatorState
 from wattest.units import SECONDS_PER_DAY
 
 _ENDED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})

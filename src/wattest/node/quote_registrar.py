@@ -19,7 +19,7 @@ from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
 from wattest.node.chain_collateral import stored_life
 from wattest.node.registrar import Proven
-from wattest.protocol.dcap_errors import PolicyMissing
+from wattest.twin.dcap_errors import PolicyMissing
 
 
 class QuoteRegistrar:

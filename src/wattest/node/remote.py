@@ -20,8 +20,8 @@ from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 from wattest.node.bundle import Bundle
 from wattest.node.car import CarLimits, CarReader
-from wattest.protocol.batch import EntryInclusion
 from wattest.sealing.bundle import MAX_MANIFEST_BYTES
+from wattest.twin.batch import EntryInclusion
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024

@@ -25,7 +25,7 @@ from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stor
 from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 from wattest.node.entry_rows import EntryRows
 from wattest.node.key_store import KEY_TABLES, KeyStore
-from wattest.protocol.batch import BatchRecord
+from wattest.twin.batch import BatchRecord
 
 __all__ = [
     "MIGRATIONS",

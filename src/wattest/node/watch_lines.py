@@ -10,8 +10,8 @@ from typing import Any
 
 from wattest.chain.referee import CommittedBatch
 from wattest.node.finding import Finding, FindingKind
-from wattest.protocol.batch import EntryInclusion
-from wattest.protocol.challenge import EvidenceOpening
+from wattest.twin.batch import EntryInclusion
+from wattest.twin.challenge import EvidenceOpening
 
 VERDICT_FORMAT = "wattest/verdict/1"
 

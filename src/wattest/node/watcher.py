@@ -37,9 +37,9 @@ from wattest.node.finding import Finding, FindingKind
 from wattest.node.remote import OperatorRemote, OperatorUnreachable
 from wattest.node.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
 from wattest.node.watch_log import Action, WatchLog
-from wattest.protocol import errors as refusals
-from wattest.protocol.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion, verify_entry_inclusion
-from wattest.protocol.challenge import ChallengeState
+from wattest.twin import errors as refusals
+from wattest.twin.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion, verify_entry_inclusion
+from wattest.twin.challenge import ChallengeState
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

@@ -18,12 +18,12 @@ from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.messages.evidence_verdict import verify_quorum
 from wattest.messages.header import BatchHeader, recover_header_signer
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.protocol.batch import BatchState
 from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.receipt import Receipt, RegistrationPart
 from wattest.receipt.statement_links import distribution_of, owed_payout
+from wattest.twin.batch import BatchState
 
 NO_CHAIN = "needs the chain: pass the address of a node with --rpc"
 

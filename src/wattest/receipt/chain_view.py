@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wattest.protocol.batch import BatchState
+from wattest.twin.batch import BatchState
 
 
 @dataclass(frozen=True, slots=True)

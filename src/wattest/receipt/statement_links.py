@@ -18,7 +18,6 @@ from wattest.messages.fields import WORD
 from wattest.metering.entry import EntryKind, StatementEntry, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series_block import parse_series_block, verify_series_block
-from wattest.protocol.payouts import citations_root, payout_leaf
 from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.metering_links import blocks_of, known_workload, verify_placed
@@ -27,6 +26,7 @@ from wattest.sealing.edited_series import GRID_S
 from wattest.sealing.statement_block import STATEMENT_INPUT_TAG, payout_job_id, payout_result
 from wattest.settlement.bill import Bill, parse_bill, verify_bill
 from wattest.settlement.tariff import parse_tariff
+from wattest.twin.payouts import citations_root, payout_leaf
 
 MAX_INTERVALS = 2**17
 

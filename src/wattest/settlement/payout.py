@@ -1,7 +1,7 @@
 """Payouts: the cumulative list, its tree, and what the payout entry commits to.
 
 Decided here: how a statement's list becomes a root and a claim. Not decided here: when a root is active and who has
-claimed (``protocol`` and the contract). docs/spec/settlement.md, "Payouts"
+claimed (``twin.payouts`` and the contract). docs/spec/settlement.md, "Payouts"
 """
 
 from __future__ import annotations

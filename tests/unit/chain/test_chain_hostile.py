@@ -28,7 +28,7 @@ from wattest.io.files import (
 )
 from wattest.merkle import errors as merkle_errors
 from wattest.messages.evidence_verdict import VERDICT_FIELDS
-from wattest.protocol import errors as refusals
+from wattest.twin import errors as refusals
 
 LIBRARY_ERRORS = {
     "InvalidShortString",

@@ -31,7 +31,6 @@ from wattest.metering.entry import EntryKind, parse_statement_entry
 from wattest.metering.meter import statement_job_id
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block
-from wattest.protocol.payouts import payout_job_id, payout_result
 from wattest.sealing.bundle import open_block
 from wattest.sealing.statement_block import (
     PayoutBlockMismatch,
@@ -42,6 +41,7 @@ from wattest.sealing.statement_block import (
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.statement import settle
+from wattest.twin.payouts import payout_job_id, payout_result
 from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts
 
 CSV = b"start,import_kwh,export_kwh\n2024-10-04T00:00:00Z,0.25,0\n"

@@ -28,10 +28,10 @@ from wattest.node import check_entries
 from wattest.node.check import Judgement, check_batch
 from wattest.node.check_entries import ServedBatch
 from wattest.node.finding import FindingKind
-from wattest.protocol.challenge import EvidenceOpening
 from wattest.sealing.bundle import BundleManifest, open_block, seal_block
 from wattest.sealing.checked_columns import CheckedRun
 from wattest.sealing.wrapped_keys import unwrap_series_key
+from wattest.twin.challenge import EvidenceOpening
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest

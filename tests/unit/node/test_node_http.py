@@ -26,7 +26,7 @@ from wattest.node.ingest import Inbox
 from wattest.node.remote import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.node.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
 from wattest.node.store import OperatorStore, StoredState
-from wattest.protocol.batch import verify_entry_inclusion
+from wattest.twin.batch import verify_entry_inclusion
 
 CHANNEL, OPERATOR, READER = b"\xc1" * 32, b"\x0a" * 20, b"\x0e" * 32
 PAYLOADS = [bytes([1, 1]) + bytes([at]) * 116 for at in range(3)]

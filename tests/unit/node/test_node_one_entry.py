@@ -16,7 +16,7 @@ from wattest.node.bundle import BlockIndexInvalid, BundleMissing, BundleStore
 from wattest.node.bundle_group import BundleGroup
 from wattest.node.car import BlockDigestMismatch
 from wattest.node.store import OperatorStore, StoredBatch
-from wattest.protocol.batch import EntryInclusion, verify_entry_inclusion
+from wattest.twin.batch import EntryInclusion, verify_entry_inclusion
 
 C, ZERO = b"\xc1" * 32, bytes(32)
 

@@ -25,7 +25,7 @@ from wattest.node.store import (
     UnknownStoredBatch,
     WrongBatchState,
 )
-from wattest.protocol.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchRecord, BatchState
 
 C, ZERO = b"\xc1" * 32, bytes(32)
 HEADER = BatchHeader(C, b"\x0a" * 20, 1, ZERO, 0, 900, ZERO, 1, ZERO, ZERO, ZERO, ZERO, b"\x0c" * 32, ZERO, ZERO)

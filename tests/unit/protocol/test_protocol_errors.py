@@ -8,8 +8,8 @@ from pathlib import Path
 
 import wattest.merkle as merkle
 from wattest.errors import ProtocolError, VerificationError
-from wattest.protocol.dcap_errors import DCAP_REVERTS
-from wattest.protocol.errors import REVERTS, BondTooSmall, UnknownBatch
+from wattest.twin.dcap_errors import DCAP_REVERTS
+from wattest.twin.errors import REVERTS, BondTooSmall, UnknownBatch
 
 SOURCES = Path(__file__).parents[3] / "contracts/src"
 ERROR = re.compile(r"^\s*error\s+(\w+)\(([^)]*)\)\s*;", re.MULTILINE)

@@ -11,13 +11,13 @@ from receipt_world import NOW, POSTED, FakeChain, World
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.header import sign_header
-from wattest.protocol.batch import BatchState
 from wattest.receipt.build import PieceMissing, build_receipt
 from wattest.receipt.chain_view import RegistrationView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import Link, LinkStatus
 from wattest.receipt.receipt import Receipt, RegistrationPart, parse_receipt
 from wattest.receipt.verify import ChainMismatch, exit_code, verify_receipt
+from wattest.twin.batch import BatchState
 
 NAMES = [
     "deployment",

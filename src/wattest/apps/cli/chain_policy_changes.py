@@ -21,7 +21,7 @@ from wattest.chain.policy_log import logged_policy_in_force, logged_queued_polic
 from wattest.chain.signer import LocalSigner
 from wattest.errors import InputError, ProtocolError
 from wattest.messages.channel_policy import ChannelPolicy, TcbStatus
-from wattest.protocol.dcap_errors import PolicyMissing, PolicyNotQueued
+from wattest.twin.dcap_errors import PolicyMissing, PolicyNotQueued
 from wattest.units import SECONDS_PER_DAY
 
 

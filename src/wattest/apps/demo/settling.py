@@ -23,8 +23,6 @@ from wattest.messages.settlement_terms import SettlementTerms, sign_terms
 from wattest.metering.meter import meter_key_id
 from wattest.node.batch_tree import entry_inclusion
 from wattest.node.store import StoredBatch
-from wattest.protocol.batch import BatchCitation
-from wattest.protocol.payouts import DistributionTerms, distribution_id
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -38,6 +36,8 @@ from wattest.receipt.receipt import RegistrationPart
 from wattest.sealing.bundle import open_block
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement import AllocationKey, Bill, PayoutTree, Tariff, parse_bill
+from wattest.twin.batch import BatchCitation
+from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import QUARTER_HOUR_S, SECONDS_PER_DAY
 from wattest.workload.statement import parse_payouts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wattest.messages.header import BatchHeader
-from wattest.protocol.batch import (
+from wattest.twin.batch import (
     ENTRY_BYTES,
     BatchRecord,
     BatchState,
@@ -16,8 +16,8 @@ from wattest.protocol.batch import (
     challenge_window_end,
     verify_entry_inclusion,
 )
-from wattest.protocol.challenge import TRANSITIONS, ChallengeEvent, ChallengeState, DirectedChallenge
-from wattest.protocol.errors import (
+from wattest.twin.challenge import TRANSITIONS, ChallengeEvent, ChallengeState, DirectedChallenge
+from wattest.twin.errors import (
     AnswerWindowClosed,
     AnswerWindowOpen,
     BatchAlreadySlashed,
@@ -30,8 +30,8 @@ from wattest.protocol.errors import (
     EntryLengthInvalid,
     UnknownChallenge,
 )
-from wattest.protocol.referee.ledger import slash_batch
-from wattest.protocol.referee.state import (
+from wattest.twin.referee.ledger import slash_batch
+from wattest.twin.referee.state import (
     BatchKey,
     Call,
     RefereeState,

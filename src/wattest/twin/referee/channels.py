@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from wattest.messages.channel import ChannelKind, channel_id
 from wattest.messages.header import MAX_ENTRIES
-from wattest.protocol.errors import (
+from wattest.twin.errors import (
     ChannelExists,
     NoParametersQueued,
     NotManager,
@@ -21,8 +21,8 @@ from wattest.protocol.errors import (
     TimelockRunning,
     UnknownChannel,
 )
-from wattest.protocol.parameters import PARAMETER_TIMELOCK_S, ChannelParameters, require_in_range
-from wattest.protocol.referee.state import Call, ChannelRecord, RefereeState, put
+from wattest.twin.parameters import PARAMETER_TIMELOCK_S, ChannelParameters, require_in_range
+from wattest.twin.referee.state import Call, ChannelRecord, RefereeState, put
 
 _MAX_ROSTER_FROM = 2**40 - 1
 

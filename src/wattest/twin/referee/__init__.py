@@ -6,9 +6,9 @@ and refuse the same calls, with the same error and the same state after (``vecto
 against both).
 """
 
-from wattest.protocol.referee.batches import apply_commit, apply_release, batch_is_final
-from wattest.protocol.referee.challenges import apply_answer, apply_challenge, apply_expire, apply_refund, bond_for
-from wattest.protocol.referee.channels import (
+from wattest.twin.referee.batches import apply_commit, apply_release, batch_is_final
+from wattest.twin.referee.challenges import apply_answer, apply_challenge, apply_expire, apply_refund, bond_for
+from wattest.twin.referee.channels import (
     apply_apply_parameters,
     apply_cancel_parameters,
     apply_create_channel,
@@ -16,9 +16,9 @@ from wattest.protocol.referee.channels import (
     apply_set_roster_count,
     roster_count_at,
 )
-from wattest.protocol.referee.fraud import apply_equivocation, apply_invalid_evidence
-from wattest.protocol.referee.ledger import apply_deposit, apply_request_exit, apply_withdraw, apply_withdraw_owed
-from wattest.protocol.referee.state import Call, ChannelRecord, RefereeState
+from wattest.twin.referee.fraud import apply_equivocation, apply_invalid_evidence
+from wattest.twin.referee.ledger import apply_deposit, apply_request_exit, apply_withdraw, apply_withdraw_owed
+from wattest.twin.referee.state import Call, ChannelRecord, RefereeState
 
 __all__ = [
     "Call",

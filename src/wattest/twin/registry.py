@@ -18,7 +18,7 @@ from wattest.errors import WattestError
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import MAX_APPRAISERS, EvidenceVerdict, Revocation
 from wattest.messages.fields import ZERO_ADDRESS, ZERO_WORD
-from wattest.protocol.errors import (
+from wattest.twin.errors import (
     AppraiserSetInvalid,
     AppraisersNotAscending,
     AppraiserUnknown,

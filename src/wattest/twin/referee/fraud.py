@@ -10,9 +10,9 @@ from dataclasses import replace
 from wattest.crypto.p256 import verify_digest
 from wattest.errors import WattestError
 from wattest.messages.header import BatchHeader
-from wattest.protocol.batch import BatchRecord, BatchState, EntryInclusion
-from wattest.protocol.challenge import EvidenceOpening
-from wattest.protocol.errors import (
+from wattest.twin.batch import BatchRecord, BatchState, EntryInclusion
+from wattest.twin.challenge import EvidenceOpening
+from wattest.twin.errors import (
     AlreadyConvicted,
     BatchAlreadyFinal,
     BatchAlreadySlashed,
@@ -23,12 +23,12 @@ from wattest.protocol.errors import (
     NotEquivocation,
     SignersDiffer,
 )
-from wattest.protocol.referee.batches import batch_is_final, recover_signer
-from wattest.protocol.referee.challenges import require_entry
-from wattest.protocol.referee.channels import require_channel
-from wattest.protocol.referee.ledger import ban, fine, slash_batch
-from wattest.protocol.referee.state import Call, RefereeState, require_header, require_record
-from wattest.protocol.registry import RegistryState, was_registered
+from wattest.twin.referee.batches import batch_is_final, recover_signer
+from wattest.twin.referee.challenges import require_entry
+from wattest.twin.referee.channels import require_channel
+from wattest.twin.referee.ledger import ban, fine, slash_batch
+from wattest.twin.referee.state import Call, RefereeState, require_header, require_record
+from wattest.twin.registry import RegistryState, was_registered
 
 SIGNED_BLOCK_KIND = 1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 from wattest.messages.channel import ChannelKind
 from wattest.messages.fields import require_uint, uint_word
-from wattest.protocol.errors import ParameterOutOfRange
+from wattest.twin.errors import ParameterOutOfRange
 from wattest.units import SECONDS_PER_DAY
 
 MIN_EPOCH_S = 60

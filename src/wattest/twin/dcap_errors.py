@@ -8,7 +8,7 @@ test compares them).
 
 from __future__ import annotations
 
-from wattest.protocol.errors import Reverted
+from wattest.twin.errors import Reverted
 
 # Quote verifier and policies
 

@@ -13,8 +13,8 @@ from wattest.errors import WattestError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.fields import ZERO_WORD
 from wattest.messages.header import MAX_ENTRIES, BatchHeader
-from wattest.protocol.batch import BatchRecord, BatchState, is_final
-from wattest.protocol.errors import (
+from wattest.twin.batch import BatchRecord, BatchState, is_final
+from wattest.twin.errors import (
     BatchNotFinal,
     CommitDeadlinePassed,
     EnclaveKeyNotActive,
@@ -33,11 +33,11 @@ from wattest.protocol.errors import (
     SequenceMismatch,
     UnknownBatch,
 )
-from wattest.protocol.operator import OperatorEvent
-from wattest.protocol.referee.channels import require_channel, roster_count_at
-from wattest.protocol.referee.ledger import step
-from wattest.protocol.referee.state import BatchKey, Call, ChannelRecord, RefereeState, put, require_record
-from wattest.protocol.registry import RegistryState, active_key
+from wattest.twin.operator import OperatorEvent
+from wattest.twin.referee.channels import require_channel, roster_count_at
+from wattest.twin.referee.ledger import step
+from wattest.twin.referee.state import BatchKey, Call, ChannelRecord, RefereeState, put, require_record
+from wattest.twin.registry import RegistryState, active_key
 
 _MAX_EXPOSURE_WEI = 2**88 - 1
 

@@ -24,8 +24,10 @@ from wattest.messages.fields import (
     uint_word,
 )
 from wattest.messages.header import BatchHeader
-from wattest.protocol.batch import BatchCitation, BatchRecord, EntryInclusion
-from wattest.protocol.errors import (
+from wattest.sealing.statement_block import payout_job_id as payout_job_id  # noqa: PLC0414 - part of this face
+from wattest.sealing.statement_block import payout_result as payout_result  # noqa: PLC0414
+from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.errors import (
     ActivationDelayRunning,
     BatchNotFinal,
     CitationCountOutOfRange,
@@ -49,11 +51,9 @@ from wattest.protocol.errors import (
     TotalExceeded,
     UnknownDistribution,
 )
-from wattest.protocol.referee import Call, RefereeState, batch_is_final
-from wattest.protocol.referee.challenges import require_entry
-from wattest.protocol.referee.state import put, require_header
-from wattest.sealing.statement_block import payout_job_id as payout_job_id  # noqa: PLC0414 - part of this face
-from wattest.sealing.statement_block import payout_result as payout_result  # noqa: PLC0414
+from wattest.twin.referee import Call, RefereeState, batch_is_final
+from wattest.twin.referee.challenges import require_entry
+from wattest.twin.referee.state import put, require_header
 from wattest.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wattest.protocol.batch import BatchRecord
-from wattest.protocol.errors import (
+from wattest.twin.batch import BatchRecord
+from wattest.twin.errors import (
     BatchesUnreleased,
     DepositTooLarge,
     ExitDelayRunning,
@@ -16,9 +16,9 @@ from wattest.protocol.errors import (
     WrongOperatorState,
     ZeroValue,
 )
-from wattest.protocol.operator import TRANSITIONS, OperatorEvent, OperatorState
-from wattest.protocol.referee.channels import require_channel
-from wattest.protocol.referee.state import BatchKey, Call, RefereeState, burn, owe, put
+from wattest.twin.operator import TRANSITIONS, OperatorEvent, OperatorState
+from wattest.twin.referee.channels import require_channel
+from wattest.twin.referee.state import BatchKey, Call, RefereeState, burn, owe, put
 
 _MAX_DEPOSIT_WEI = 2**96 - 1
 

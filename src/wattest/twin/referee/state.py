@@ -14,11 +14,11 @@ from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.fields import ADDRESS_BYTES, ZERO_WORD, require_bytes, require_uint
 from wattest.messages.header import BatchHeader
-from wattest.protocol.batch import BatchRecord
-from wattest.protocol.challenge import ChallengeState, DirectedChallenge
-from wattest.protocol.errors import HeaderMismatch, UnknownBatch
-from wattest.protocol.operator import OperatorExtra, OperatorHead
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.batch import BatchRecord
+from wattest.twin.challenge import ChallengeState, DirectedChallenge
+from wattest.twin.errors import HeaderMismatch, UnknownBatch
+from wattest.twin.operator import OperatorExtra, OperatorHead
+from wattest.twin.parameters import ChannelParameters
 
 BURN_ADDRESS = bytes.fromhex("000000000000000000000000000000000000dead")
 

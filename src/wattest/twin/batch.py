@@ -14,7 +14,7 @@ from enum import Enum, IntEnum
 from wattest.crypto.hashing import keccak256
 from wattest.merkle import InclusionProof, leaf_hash, verify_inclusion
 from wattest.messages.fields import ADDRESS_BYTES, WORD, ZERO_WORD, FieldInvalid, require_bytes, require_uint, uint_word
-from wattest.protocol.parameters import ChannelParameters
+from wattest.twin.parameters import ChannelParameters
 
 ENTRY_BYTES = 118
 SALT_BYTES = 16
