@@ -22,13 +22,13 @@ from node_keys import KeyRig
 
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
-from wattest.node.bundle import BundleStore
 from wattest.node.check import check_batch
 from wattest.node.check_entries import ServedBatch
 from wattest.node.ingest import Inbox
-from wattest.node.key_life import Cause
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.store import OperatorStore
+from wattest.store.bundle_store import BundleStore
+from wattest.store.enclave_key import Cause
+from wattest.store.operator_store import OperatorStore
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest

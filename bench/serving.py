@@ -13,10 +13,10 @@ from measure import Figure, Report, Scale, cpu_seconds, run_alone, scaled
 
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
-from wattest.node.batch_tree import BatchTrees
-from wattest.node.bundle import BundleStore
-from wattest.node.bundle_group import BundleGroup
-from wattest.node.store import OperatorStore, StoredBatch
+from wattest.store.batch_tree import BatchTrees
+from wattest.store.bundle_group import BundleGroup
+from wattest.store.bundle_store import BundleStore
+from wattest.store.operator_store import OperatorStore, StoredBatch
 
 TITLE = "Serving one entry"
 ABOUT = (

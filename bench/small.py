@@ -35,10 +35,10 @@ def measure(scale: Scale) -> Report:
 
     from wattest.chain.signer import LocalSigner
     from wattest.enclave.simulator import measurement
-    from wattest.node.bundle import BundleStore
     from wattest.node.ingest import Inbox
     from wattest.node.operator import Operator, OperatorSettings
-    from wattest.node.store import OperatorStore
+    from wattest.store.bundle_store import BundleStore
+    from wattest.store.operator_store import OperatorStore
 
     every_core = os.sched_getaffinity(0)
     figures: list[Figure] = []

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from wattest.node.bundle import Bundle
 from wattest.sealing.bundle import cid_text
+from wattest.store.bundle_store import Bundle
 
 OUT = Path(__file__).parent / "bundle" / "bundle.json"
 HEADER_AT, ROOT_AT = 1, 59  # after the header's length; the root section

@@ -32,7 +32,7 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import TransportError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
+from wattest.store.database import JOURNAL_TABLE, Database, SqliteJournal
 from wattest.twin.batch import EMPTY_RECORD, BatchRecord
 
 ACCOUNTS = 8

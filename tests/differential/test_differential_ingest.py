@@ -27,17 +27,9 @@ from wattest.metering.device_block import (
 )
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import make_device_records
-from wattest.node.ingest import (
-    MAX_INBOX_FILE_BYTES,
-    Duty,
-    ForeignMeter,
-    Inbox,
-    MemberKeys,
-    keep_block,
-    keep_blocks,
-    verify_member_block,
-)
-from wattest.node.store import OperatorStore
+from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Inbox, keep_block, keep_blocks, verify_member_block
+from wattest.store.duty import Duty, ForeignMeter, MemberKeys
+from wattest.store.operator_store import OperatorStore
 
 EPOCH_S = 3_600
 FIRST = 1_760_000_400 // EPOCH_S * EPOCH_S

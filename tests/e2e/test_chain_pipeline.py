@@ -30,7 +30,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.errors import InputError
 from wattest.messages.evidence_verdict import Revocation
-from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
+from wattest.store.database import JOURNAL_TABLE, Database, SqliteJournal
 from wattest.twin.errors import KeyNeverRegistered
 
 pytestmark = pytest.mark.e2e
@@ -227,7 +227,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from wattest.chain import sending
-from wattest.node.database import JOURNAL_TABLE, Database, SqliteJournal
+from wattest.store.database import JOURNAL_TABLE, Database, SqliteJournal
 from test_chain_pipeline import ChainClient, AT_ONCE, LocalSigner, pay
 url, folder, key, step, at = sys.argv[1:]
 journal = SqliteJournal(Database(Path(folder) / "journal.sqlite", [JOURNAL_TABLE]))

@@ -24,12 +24,12 @@ from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
-from wattest.node.bundle import BundleStore
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registration_check import EvidenceNotServed, RegistrationAppraiser
-from wattest.node.store import OperatorStore
+from wattest.store.bundle_store import BundleStore
+from wattest.store.operator_store import OperatorStore
 from wattest.twin.dcap_errors import DCAP_REVERTS
 
 pytestmark = pytest.mark.e2e

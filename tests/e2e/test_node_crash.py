@@ -24,9 +24,10 @@ from node_community import (
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.chain.signer import LocalSigner
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
-from wattest.node.bundle import BundleStore
-from wattest.node.ingest import Duty, Inbox
-from wattest.node.store import OperatorStore, StoredState
+from wattest.node.ingest import Inbox
+from wattest.store.bundle_store import BundleStore
+from wattest.store.duty import Duty
+from wattest.store.operator_store import OperatorStore, StoredState
 
 pytestmark = pytest.mark.e2e
 SEALING_POINTS = OPERATOR_CRASH_POINTS[: OPERATOR_CRASH_POINTS.index("challenge.noted")]

@@ -17,9 +17,9 @@ from wattest.chain.referee import ClosedChallenge
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ImportItem, ImportJob
 from wattest.errors import TransportError
-from wattest.node.ingest import Duty
 from wattest.node.operator import LONGEST_PREPARATION_S
-from wattest.node.store import StoredState
+from wattest.store.duty import Duty
+from wattest.store.operator_store import StoredState
 
 pytestmark = pytest.mark.e2e
 CHANNELS = 10

@@ -26,8 +26,8 @@ from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
 from wattest.node.appraiser import Appraiser
 from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.ingest import Inbox
-from wattest.node.key_life import KeyState
-from wattest.node.store import OperatorStore
+from wattest.store.enclave_key import KeyState
+from wattest.store.operator_store import OperatorStore
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]

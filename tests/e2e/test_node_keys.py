@@ -18,11 +18,12 @@ from wattest.enclave.host.client import SealJob
 from wattest.enclave.measured.errors import HeadMismatch
 from wattest.errors import TransportError
 from wattest.node.carry_over import CarryOver
-from wattest.node.key_life import Cause, KeyState, Urgency
+from wattest.node.key_life import Urgency
 from wattest.node.registration_check import RegistrationAppraiser
-from wattest.node.remote import OperatorRemote
 from wattest.node.server import OperatorServer
-from wattest.node.store import StoredBatch, StoredState
+from wattest.store.enclave_key import Cause, KeyState
+from wattest.store.operator_store import StoredBatch, StoredState
+from wattest.store.remote_operator import OperatorRemote
 from wattest.twin import errors as refusals
 from wattest.twin.batch import EMPTY_RECORD
 

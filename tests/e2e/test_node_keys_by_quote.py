@@ -16,8 +16,8 @@ from node_keys import DAY, KeyRig
 from wattest.attestation.roots import parse_root
 from wattest.chain.signer import LocalSigner
 from wattest.node.ingest import keep_block
-from wattest.node.key_life import Cause, KeyState
-from wattest.node.store import OperatorStore
+from wattest.store.enclave_key import Cause, KeyState
+from wattest.store.operator_store import OperatorStore
 
 pytestmark = pytest.mark.e2e
 

@@ -24,10 +24,11 @@ from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
 from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock
-from wattest.node.bundle import BundleStore
-from wattest.node.ingest import ForeignMeter, Inbox, PeriodMismatch
+from wattest.node.ingest import Inbox, PeriodMismatch
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.store import BlockConflict, OperatorStore, StoredState
+from wattest.store.bundle_store import BundleStore
+from wattest.store.duty import ForeignMeter
+from wattest.store.operator_store import BlockConflict, OperatorStore, StoredState
 
 pytestmark = pytest.mark.e2e
 

@@ -16,7 +16,7 @@ from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_commun
 
 from wattest.chain.signer import LocalSigner
 from wattest.io.files import write_key_file
-from wattest.node.remote import OperatorRemote
+from wattest.store.remote_operator import OperatorRemote
 
 pytestmark = pytest.mark.e2e
 CLI = [sys.executable, "-m", "wattest.apps.cli"]

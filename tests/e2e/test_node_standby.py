@@ -35,8 +35,8 @@ from wattest.node.appraiser import Appraiser
 from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.ingest import keep_block
 from wattest.node.key_standing import sealing_workload
-from wattest.node.remote import OperatorRemote
-from wattest.node.store import OperatorStore
+from wattest.store.operator_store import OperatorStore
+from wattest.store.remote_operator import OperatorRemote
 
 pytestmark = pytest.mark.e2e
 COMMAND = [sys.executable, "-m", "wattest.apps.cli", "operator"]

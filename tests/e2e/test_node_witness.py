@@ -35,7 +35,7 @@ from wattest.messages.witness_verdict import WitnessVerdict, recover_witness
 from wattest.node.appraiser import Appraiser
 from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.key_standing import sealing_workload
-from wattest.node.remote import OperatorRemote
+from wattest.store.remote_operator import OperatorRemote
 
 pytestmark = pytest.mark.e2e
 COMMAND = [sys.executable, "-m", "wattest.apps.cli", "operator"]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.errors import InputError, VerificationError
-from wattest.node.bundle import BlockIndexInvalid, Bundle, BundleMissing, BundleStore, parse_bundle
-from wattest.node.bundle_group import BundleGroup
-from wattest.node.car import BlockDigestMismatch, CarLimits, CarTooLarge
 from wattest.sealing.bundle import ManifestInvalid, cid_text, cid_texts, parse_cid_text
+from wattest.store.bundle_group import BundleGroup
+from wattest.store.bundle_store import BlockIndexInvalid, Bundle, BundleMissing, BundleStore, parse_bundle
+from wattest.store.car import BlockDigestMismatch, CarLimits, CarTooLarge
 
 BLOCKS = st.lists(st.binary(max_size=300), max_size=6).map(tuple)
 

@@ -13,8 +13,8 @@ import wattest.chain.pipeline as pipeline_module
 import wattest.chain.sending as sending_module
 from wattest.chain.abi import ContractAbi
 from wattest.chain.client import ChainClient, Receipt, TransactionRequest
+from wattest.chain.many_sent import outcomes
 from wattest.chain.rpc import ChainUnreachable
-from wattest.node.many_sent import outcomes
 
 PLAIN = ContractAbi("Plain", ())
 ACTIONS = st.lists(st.sampled_from(["mine", "empty", "drop", "refuse", "reorganise", "silent"]), max_size=20)

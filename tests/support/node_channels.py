@@ -12,6 +12,7 @@ from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, 
 
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
+from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import JsonRpc
@@ -21,11 +22,11 @@ from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
-from wattest.node.bundle import BundleStore
-from wattest.node.ingest import Duty, Inbox, MemberKeys
-from wattest.node.many_sent import IN_FLIGHT
+from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.store import OperatorStore, StoredState
+from wattest.store.bundle_store import BundleStore
+from wattest.store.duty import Duty, MemberKeys
+from wattest.store.operator_store import OperatorStore, StoredState
 from wattest.twin.parameters import ChannelParameters
 
 

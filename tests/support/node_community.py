@@ -38,9 +38,9 @@ from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
-from wattest.node.ingest import Duty, MemberKeys
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.receipt.deployment import Deployment
+from wattest.store.duty import Duty, MemberKeys
 from wattest.twin.parameters import ChannelParameters
 
 EPOCH_S = 86_400

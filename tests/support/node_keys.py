@@ -26,21 +26,22 @@ from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_p
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.node.appraiser import Appraiser, RegistrationRequest
 from wattest.node.appraiser_service import AppraiserServer, RemoteAppraiser
-from wattest.node.bundle import BundleStore
 from wattest.node.carry_over import CarryOver, CarryTerms
 from wattest.node.chain_collateral import StoredLife, registered_life
 from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper
-from wattest.node.key_life import KeySettings, KeyState
+from wattest.node.key_life import KeySettings
 from wattest.node.key_standing import sealing_workload
-from wattest.node.key_store import PreparedRegistration
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import QuorumRegistrar, Registrar, VerdictSource
 from wattest.node.step_report import StepReport
-from wattest.node.store import OperatorStore
+from wattest.store.bundle_store import BundleStore
+from wattest.store.enclave_key import KeyState
+from wattest.store.key_store import PreparedRegistration
+from wattest.store.operator_store import OperatorStore
 
 DAY = 86_400
 UNTIL = 2_000_000_000

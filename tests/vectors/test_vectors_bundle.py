@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-import wattest.node.car as car
+import wattest.store.car as car
 from wattest.errors import WattestError
-from wattest.node.bundle import Bundle, parse_bundle
 from wattest.sealing.bundle import cid_text, parse_cid_text
+from wattest.store.bundle_store import Bundle, parse_bundle
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 FILE: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "bundle" / "bundle.json").read_text())

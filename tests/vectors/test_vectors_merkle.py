@@ -31,7 +31,7 @@ from wattest.merkle import (
     verify_multiproofs,
     verify_sha256_inclusion,
 )
-from wattest.node.stored_tree import StoredTree
+from wattest.store.stored_tree import StoredTree
 
 FOLDER = Path(__file__).resolve().parents[2] / "vectors"
 

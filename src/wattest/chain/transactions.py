@@ -1,7 +1,7 @@
 """What a chain hands out, what is asked of it, and where sent transactions are remembered: values and a small port.
 
 Decided here: their shape. Not decided here: how they are fetched (``client``), sent (``sending``) or waited for
-(``pipeline``), how a node keeps its journal on disk (``node.database``).
+(``pipeline``), how a node keeps its journal on disk (``store.database``).
 """
 
 from __future__ import annotations

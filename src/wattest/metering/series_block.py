@@ -1,8 +1,8 @@
 """Series block: the plaintext of one bundle block, with all that a reader needs to check an entry again.
 
 Decided here: the block's bytes, and what ``verify_series_block`` proves from them. Not decided here: how blocks are
-encrypted and stored (``node.bundle``), whether ``vee`` ran right (a reader runs the guest again on ``signed_part`` and
-``previous``), or whether a result was computed right. docs/spec/entries.md
+encrypted and stored (``store.bundle_store``), whether ``vee`` ran right (a reader runs the guest again on
+``signed_part`` and ``previous``), or whether a result was computed right. docs/spec/entries.md
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ that cannot be answered keeps no other from its answer; an answer has one intent
 from __future__ import annotations
 
 from wattest.chain.client import TransactionRequest
+from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.referee import Referee
 from wattest.chain.signer import LocalSigner
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
-from wattest.node.batch_tree import BatchTrees
-from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import OperatorStopped, StepReport
-from wattest.node.store import OperatorStore
+from wattest.store.batch_tree import BatchTrees
+from wattest.store.operator_store import OperatorStore
 from wattest.twin.challenge import ChallengeState
 
 OPEN = "open"

@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from wattest.chain.client import Receipt, TransactionRequest
+from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.referee import CommittedBatch, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
-from wattest.node.batch_state import StoredBatch, StoredState
 from wattest.node.key_keeper import KeyKeeper
-from wattest.node.many_sent import IN_FLIGHT, outcomes
 from wattest.node.step_report import StepReport
-from wattest.node.store import OperatorStore, SecondHeader
+from wattest.store.batch_state import StoredBatch, StoredState
+from wattest.store.operator_store import OperatorStore, SecondHeader
 from wattest.twin import errors as refusals
 from wattest.twin.batch import EMPTY_RECORD, BatchRecord
 from wattest.twin.operator import OperatorHead

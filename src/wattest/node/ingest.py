@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import write_atomically
-from wattest.messages.channel import ChannelIdentity
-from wattest.messages.member_list import SignedMemberList
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
-from wattest.node.store import OperatorStore
 from wattest.sealing.series_columns import open_device_blocks
+from wattest.store.duty import Duty, ForeignMeter
+from wattest.store.operator_store import OperatorStore
 
 MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024
 MAX_INBOX_FILES = 100_000
@@ -32,10 +29,6 @@ BLOCKS_PER_COUNT = 1_000
 BLOCKS_PER_TRANSACTION = 512
 BYTES_AT_ONCE = 32 * 1024 * 1024
 """Of blocks in memory together, before the last of them."""
-
-
-class ForeignMeter(VerificationError):
-    """A block of a meter that is no member of the channel in its period."""
 
 
 class PeriodMismatch(VerificationError):
@@ -48,45 +41,6 @@ class BlockTooLarge(InputError):
 
 class InboxFull(InputError):
     """More files wait than the inbox may hold."""
-
-
-@dataclass(frozen=True)
-class MemberKeys:
-    """A signed member list with the meter keys behind its commitments, in the members' order."""
-
-    members: SignedMemberList
-    meter_keys: Sequence[bytes] = field(repr=False)
-
-    @cached_property
-    def public_keys(self) -> frozenset[bytes]:
-        """The members' meter public keys."""
-        return frozenset(member.public_key for member in self.members.member_list.members)
-
-
-@dataclass(frozen=True, slots=True)
-class Duty:
-    """One scheduled channel that an operator serves: its period length and its member lists, oldest first."""
-
-    channel: ChannelIdentity
-    epoch_s: int
-    first_period_start: int
-    member_lists: tuple[MemberKeys, ...]
-
-    def members_at(self, period_start: int) -> MemberKeys:
-        """The newest list that is valid for the period; raises ``ForeignMeter`` when none is."""
-        valid = [keys for keys in self.member_lists if keys.members.member_list.valid_from <= period_start]
-        if not valid:
-            raise ForeignMeter("no member list holds for this period", period_start=period_start)
-        return max(valid, key=lambda keys: keys.members.member_list.valid_from)
-
-    def has_member(self, public_key: bytes, period_start: int) -> bool:
-        """Whether a meter belongs to the channel in the period; raises ``ForeignMeter`` when no list holds for it."""
-        return public_key in self.members_at(period_start).public_keys
-
-    def period_of(self, timestamp_s: int) -> tuple[int, int]:
-        """The period that holds a moment, half-open."""
-        start = timestamp_s - timestamp_s % self.epoch_s
-        return start, start + self.epoch_s
 
 
 def keep_block(store: OperatorStore, duty: Duty, body: bytes) -> bool:

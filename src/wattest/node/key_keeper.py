@@ -27,12 +27,10 @@ from wattest.io.crash_points import CrashPoints
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
-from wattest.node.batch_state import StoredBatch, StoredState
 from wattest.node.carry_over import AWAITING, CarryOver
 from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import EnclaveSlots
-from wattest.node.ingest import Duty
-from wattest.node.key_life import Cause, EnclaveKey, ExpiryWarning, KeySettings, KeyState, halvings, urgency_of
+from wattest.node.key_life import ExpiryWarning, KeySettings, halvings, urgency_of
 from wattest.node.key_standing import (
     EnclaveKeyExpiring,
     Standing,
@@ -41,11 +39,14 @@ from wattest.node.key_standing import (
     registered_workload,
     sealing_workload,
 )
-from wattest.node.key_store import REGISTERED, VOID, PreparedRegistration
 from wattest.node.orders import OrderBox
 from wattest.node.registrar import Registrar
 from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
-from wattest.node.store import OperatorStore
+from wattest.store.batch_state import StoredBatch, StoredState
+from wattest.store.duty import Duty
+from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
+from wattest.store.key_store import REGISTERED, VOID, PreparedRegistration
+from wattest.store.operator_store import OperatorStore
 from wattest.twin import errors as refusals
 from wattest.twin.registry import Binding
 

@@ -1,75 +1,17 @@
-"""The life of an operator's enclave keys: states, which may follow which, and when a registration is renewed.
+"""The life of an operator's enclave keys: when a registration is renewed, and how loud a warning is.
 
-Decided here: the transition table, how long before the expiry a renewal starts, how loud the warning is. Not decided
-here: what is done about it (``key_keeper``), how it is kept (``key_store``), what the registry allows. All times are
+Decided here: how long before the expiry a renewal starts, and what is said until then. Not decided here: which state
+follows which (``store.enclave_key``), what is done about it (``key_keeper``), what the registry allows. All times are
 chain times, unix seconds. docs/spec/lifecycles.md, section "Enclave key, as its operator keeps it"
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from wattest.errors import ConfigError
 from wattest.units import SECONDS_PER_DAY
-
-
-class KeyState(Enum):
-    """How far an enclave key is in its life."""
-
-    CREATED = "created"
-    ACTIVE = "active"
-    RETIRED = "retired"
-    REVOKED = "revoked"
-
-
-_K = KeyState
-NEXT_KEY_STATES: Mapping[KeyState, frozenset[KeyState]] = {
-    _K.CREATED: frozenset({_K.ACTIVE, _K.REVOKED}),
-    _K.ACTIVE: frozenset({_K.RETIRED, _K.REVOKED}),
-    _K.RETIRED: frozenset({_K.REVOKED}),
-    _K.REVOKED: frozenset(),
-}
-
-
-class Cause(Enum):
-    """Why a key was made."""
-
-    FIRST = "first"
-    PLANNED = "planned"
-    MISSED = "missed"  # a sealed batch missed its deadline
-    REVOKED = "revoked"
-    LOST = "lost"  # the enclave's state is gone, rolled back, forked or does not open
-    UPGRADE = "upgrade"
-    TAKE_OVER = "take_over"  # a standby's, whose primary is dead
-
-    @property
-    def carries(self) -> bool:
-        """Whether the enclave before may still give its state: not when it is lost, or not to be believed."""
-        return self in {Cause.PLANNED, Cause.MISSED, Cause.UPGRADE}
-
-    @property
-    def waits(self) -> bool:
-        """Whether a batch that is being sealed is waited for: only where its enclave can still seal it."""
-        return self is Cause.PLANNED
-
-
-@dataclass(frozen=True, slots=True)
-class EnclaveKey:
-    """One key: in which slot its enclave's state lies, its 20-byte address, the chain's head that it started at.
-
-    ``carried``: it takes over the state of the enclave before, instead of starting with none.
-    """
-
-    channel: bytes
-    slot: int
-    address: bytes
-    state: KeyState
-    cause: Cause
-    start: tuple[int, bytes]
-    created_at: int
-    carried: bool = False
 
 
 class Urgency(Enum):

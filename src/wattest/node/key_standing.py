@@ -14,9 +14,9 @@ from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import ProtocolError
-from wattest.node.batch_state import StoredBatch
 from wattest.node.key_life import KeySettings
-from wattest.node.key_store import KeyStore
+from wattest.store.batch_state import StoredBatch
+from wattest.store.key_store import KeyStore
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from wattest.chain.client import ChainClient
+from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
@@ -26,17 +27,17 @@ from wattest.errors import ConfigError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.metering.meter import meter_key_id
 from wattest.node.answers import OPEN, Answers
-from wattest.node.bundle import BundleStore
-from wattest.node.bundle_group import BundleGroup, remove_unfinished
 from wattest.node.commit_round import CommitRound, Failures
 from wattest.node.due import Due, Heads
-from wattest.node.event_log import EventFollower
-from wattest.node.ingest import Duty, Inbox, keep_block, keep_blocks
+from wattest.node.ingest import Inbox, keep_block, keep_blocks
 from wattest.node.key_keeper import KeyKeeper
-from wattest.node.many_sent import IN_FLIGHT
 from wattest.node.standby import Replicator
 from wattest.node.step_report import OperatorStopped, StepReport
-from wattest.node.store import OperatorStore, StoredBatch, StoredState
+from wattest.store.bundle_group import BundleGroup, remove_unfinished
+from wattest.store.bundle_store import BundleStore
+from wattest.store.duty import Duty
+from wattest.store.event_log import EventFollower
+from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
 from wattest.twin.batch import BatchRecord
 from wattest.twin.parameters import ChannelParameters
 

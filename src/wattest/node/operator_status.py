@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.node.batch_state import StoredState
-from wattest.node.ingest import Duty
-from wattest.node.key_life import KeySettings, KeyState, halvings, urgency_of
+from wattest.node.key_life import KeySettings, halvings, urgency_of
 from wattest.node.key_standing import fetch_standing, registered_workload
-from wattest.node.key_store import AbandonedBatch
 from wattest.node.orders import OrderBox
 from wattest.node.standby import Replica
-from wattest.node.store import OperatorStore
+from wattest.store.batch_state import StoredState
+from wattest.store.duty import Duty
+from wattest.store.enclave_key import KeyState
+from wattest.store.key_store import AbandonedBatch
+from wattest.store.operator_store import OperatorStore
 from wattest.twin.operator import OperatorState
 from wattest.units import SECONDS_PER_DAY
 

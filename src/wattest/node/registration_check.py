@@ -21,7 +21,7 @@ from wattest.errors import TransportError, VerificationError
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.node.remote import OperatorRemote, OperatorUnreachable, Withheld
+from wattest.store.remote_operator import OperatorRemote, OperatorUnreachable, Withheld
 
 
 class EvidenceNotServed(VerificationError):

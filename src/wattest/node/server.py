@@ -20,10 +20,11 @@ from aiohttp import web
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
 from wattest.io.server_thread import ServerThread
-from wattest.node.batch_tree import BatchTrees
-from wattest.node.bundle import BlockIndexInvalid, BundleStore
-from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Duty, Inbox, InboxFull, verify_member_block
-from wattest.node.store import OperatorStore, StoredBatch, StoredState
+from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Inbox, InboxFull, verify_member_block
+from wattest.store.batch_tree import BatchTrees
+from wattest.store.bundle_store import BlockIndexInvalid, BundleStore
+from wattest.store.duty import Duty
+from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
 
 FORMAT = "wattest/operator/1"
 MAX_LISTED = 1_000

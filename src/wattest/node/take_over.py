@@ -13,10 +13,10 @@ from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ProtocolError
-from wattest.node.ingest import Duty
-from wattest.node.key_life import Cause, EnclaveKey, KeyState
 from wattest.node.key_standing import sealing_workload
-from wattest.node.store import OperatorStore
+from wattest.store.duty import Duty
+from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
+from wattest.store.operator_store import OperatorStore
 
 PRIMARY_SLOT = 1
 """Where the primary's key stands in this host's books; its enclave is on the other host."""

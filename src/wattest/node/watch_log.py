@@ -14,7 +14,7 @@ from typing import Any
 
 from wattest.io.crash_points import CrashPoints
 from wattest.metering.series_block import PreviousState
-from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 
 MIGRATIONS = (
     JOURNAL_TABLE

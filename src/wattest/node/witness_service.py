@@ -23,8 +23,8 @@ from wattest.io.peer_listener import PeerListener, connect, ending
 from wattest.merkle import MerkleTree
 from wattest.messages.eip712 import Domain
 from wattest.messages.witness_verdict import recover_witness
-from wattest.node.bundle import BundleStore
-from wattest.node.store import OperatorStore, StoredState
+from wattest.store.bundle_store import BundleStore
+from wattest.store.operator_store import OperatorStore, StoredState
 
 CONNECT_TIMEOUT_S = 30.0
 _PAUSE_S = 0.2

@@ -1,10 +1,9 @@
 """What a reader of a bundle needs: the manifest, and how a block is encrypted.
 
 Decided here: the manifest's fields and one encoding, CIDs as text, block encryption. Not decided here: the CAR file
-(``node.bundle``), what a block says (``metering.series_block``), where series keys come from (the enclave) and how they
-reach a reader (``wrapped_keys``). Invariants: ``content_id`` fixes every block and their order; a block opens only as
-the entry it is.
-Source: docs/spec/sealed-blocks.md.
+(``store.bundle_store``), what a block says (``metering.series_block``), where series keys come from (the enclave) and
+how they reach a reader (``wrapped_keys``). Invariants: ``content_id`` fixes every block and their order; a block opens
+only as the entry it is. Source: docs/spec/sealed-blocks.md.
 """
 
 from __future__ import annotations

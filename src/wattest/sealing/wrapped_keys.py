@@ -2,8 +2,8 @@
 
 Decided here: a context's ``info``, a message's number and associated data; how a reader opens many keys; the enclave's
 face of the core, which wraps a page at once. Not decided here: which readers an entry has (the enclave), where wrapped
-keys lie (``node.store``). Invariant: one (context, number) never encrypts two keys. The core sees to it for the enclave
-(``native/series/src/wrap.rs`` has the argument), ascending numbers for the plain rule, ``wrap_series_key``.
+keys lie (``store.operator_store``). Invariant: one (context, number) never encrypts two keys. The core sees to it for
+the enclave (``native/series/src/wrap.rs`` has the argument), ascending numbers for the plain rule, ``wrap_series_key``.
 Source: docs/spec/sealed-blocks.md, section "Wrapped keys"; ADR 19.
 """
 

@@ -10,9 +10,9 @@ import pytest
 
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import DiskFailed
-from wattest.node import bundle_group
-from wattest.node.bundle import BundleStore
-from wattest.node.bundle_group import MOST_BUNDLES, BundleGroup, remove_unfinished
+from wattest.store import bundle_group
+from wattest.store.bundle_group import MOST_BUNDLES, BundleGroup, remove_unfinished
+from wattest.store.bundle_store import BundleStore
 
 MANIFESTS = [f"manifest {number}".encode() for number in range(5)]
 BLOCKS = [b"one", b"two"]

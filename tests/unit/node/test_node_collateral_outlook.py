@@ -16,7 +16,7 @@ from wattest.errors import TransportError
 from wattest.messages.channel_policy import CollateralKind
 from wattest.node.chain_collateral import ChainCollateralUnusable, StoredLife, stored_life
 from wattest.node.collateral_outlook import CollateralOutlook
-from wattest.node.key_store import PreparedRegistration
+from wattest.store.key_store import PreparedRegistration
 
 NOW, DAY = 1_790_000_000, 86_400
 PLATFORM = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW))

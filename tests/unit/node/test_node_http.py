@@ -20,12 +20,12 @@ from wattest.errors import ConfigError, InputError, TransportError, Verification
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
 from wattest.node import server as server_module
-from wattest.node.bundle import BundleStore
-from wattest.node.bundle_group import BundleGroup
 from wattest.node.ingest import Inbox
-from wattest.node.remote import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.node.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
-from wattest.node.store import OperatorStore, StoredState
+from wattest.store.bundle_group import BundleGroup
+from wattest.store.bundle_store import BundleStore
+from wattest.store.operator_store import OperatorStore, StoredState
+from wattest.store.remote_operator import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.twin.batch import verify_entry_inclusion
 
 CHANNEL, OPERATOR, READER = b"\xc1" * 32, b"\x0a" * 20, b"\x0e" * 32

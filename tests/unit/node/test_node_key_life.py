@@ -13,20 +13,12 @@ from hypothesis import strategies as st
 from wattest.errors import ConfigError, WattestError
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
-from wattest.node.database import DatabaseFailed
-from wattest.node.key_life import (
-    NEXT_KEY_STATES,
-    Cause,
-    EnclaveKey,
-    KeySettings,
-    KeyState,
-    Urgency,
-    halvings,
-    urgency_of,
-)
-from wattest.node.key_store import PREPARED, REGISTERED, VOID, WrongKeyState
+from wattest.node.key_life import KeySettings, Urgency, halvings, urgency_of
 from wattest.node.orders import OrderBox, OrderUnreadable
-from wattest.node.store import OperatorStore, StoredState
+from wattest.store.database import DatabaseFailed
+from wattest.store.enclave_key import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
+from wattest.store.key_store import PREPARED, REGISTERED, VOID, WrongKeyState
+from wattest.store.operator_store import OperatorStore, StoredState
 
 DAY = 86_400
 C, ZERO = b"\xc1" * 32, bytes(32)

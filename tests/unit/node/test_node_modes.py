@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from wattest.node.ingest import Inbox
-from wattest.node.store import OperatorStore
 from wattest.node.watch_log import WatchLog
+from wattest.store.operator_store import OperatorStore
 
 
 @pytest.fixture(autouse=True)

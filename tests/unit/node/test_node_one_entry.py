@@ -10,12 +10,12 @@ import pytest
 
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
-from wattest.node import bundle
-from wattest.node.batch_tree import RUN_ENTRIES, BatchEntryAltered, BatchTrees
-from wattest.node.bundle import BlockIndexInvalid, BundleMissing, BundleStore
-from wattest.node.bundle_group import BundleGroup
-from wattest.node.car import BlockDigestMismatch
-from wattest.node.store import OperatorStore, StoredBatch
+from wattest.store import bundle_store as bundle
+from wattest.store.batch_tree import RUN_ENTRIES, BatchEntryAltered, BatchTrees
+from wattest.store.bundle_group import BundleGroup
+from wattest.store.bundle_store import BlockIndexInvalid, BundleMissing, BundleStore
+from wattest.store.car import BlockDigestMismatch
+from wattest.store.operator_store import OperatorStore, StoredBatch
 from wattest.twin.batch import EntryInclusion, verify_entry_inclusion
 
 C, ZERO = b"\xc1" * 32, bytes(32)

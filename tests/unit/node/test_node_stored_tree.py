@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.merkle import MerkleTree, TreeInputInvalid, verify_batch, verify_inclusion, verify_multiproofs
-from wattest.node.stored_tree import (
+from wattest.store.stored_tree import (
     StorageFailed,
     StoredTree,
     StoredTreeAltered,
@@ -246,7 +246,7 @@ def test_a_full_disk_leaves_the_tree_as_it_was(path: Path) -> None:
     program = f"""
 import resource, signal
 from pathlib import Path
-from wattest.node.stored_tree import StorageFailed, StoredTree
+from wattest.store.stored_tree import StorageFailed, StoredTree
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 tree = StoredTree.create({str(path)!r})
 tree.append(bytes(2400), 24, bytes(1600))
@@ -266,7 +266,7 @@ except StorageFailed:
 def test_a_killed_writer_leaves_a_whole_tree(path: Path) -> None:
     program = f"""
 import os
-from wattest.node.stored_tree import StoredTree
+from wattest.store.stored_tree import StoredTree
 tree = StoredTree.create({str(path)!r})
 for step in range(1, 1000):
     tree.append(bytes(24 * step), 24, bytes(16 * step))

@@ -39,7 +39,6 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import write_key_file
-from wattest.node.bundle import BundleStore
 from wattest.node.carry_over import CarryOver
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
@@ -47,7 +46,8 @@ from wattest.node.key_keeper import KeyKeeper
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.server import OperatorServer
 from wattest.node.standby import Replicator
-from wattest.node.store import OperatorStore
+from wattest.store.bundle_store import BundleStore
+from wattest.store.operator_store import OperatorStore
 
 _CONFIG = click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."

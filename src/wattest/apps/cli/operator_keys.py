@@ -28,20 +28,21 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
 from wattest.node.appraiser_service import RemoteAppraiser
-from wattest.node.batch_state import StoredState
 from wattest.node.chain_collateral import StoredLife, registered_life
 from wattest.node.collateral_outlook import CollateralOutlook, CollateralWarning
-from wattest.node.database import DatabaseInUse
-from wattest.node.ingest import Duty
-from wattest.node.key_life import Cause, ExpiryWarning, KeyState
+from wattest.node.key_life import ExpiryWarning
 from wattest.node.key_standing import sealing_workload
-from wattest.node.key_store import PreparedRegistration
 from wattest.node.operator_status import ChannelStatus, channel_status
 from wattest.node.orders import OrderBox
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import QuorumRegistrar, Registrar
 from wattest.node.standby import Replica, ReplicaFile, ReplicaLag
-from wattest.node.store import OperatorStore
+from wattest.store.batch_state import StoredState
+from wattest.store.database import DatabaseInUse
+from wattest.store.duty import Duty
+from wattest.store.enclave_key import Cause, KeyState
+from wattest.store.key_store import PreparedRegistration
+from wattest.store.operator_store import OperatorStore
 
 MAX_POLICY_BYTES = 256 * 1024
 REVOKE_ATTEMPTS = 5

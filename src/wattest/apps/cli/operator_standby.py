@@ -26,11 +26,11 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.messages.report_data import KeyBinding
 from wattest.node.enclave_slots import ProcessSlots
-from wattest.node.ingest import Duty
-from wattest.node.key_life import EnclaveKey
 from wattest.node.standby import Replica, ReplicaFile, StandbyListener, StandbyTerms
-from wattest.node.store import OperatorStore
 from wattest.node.take_over import NothingReplicated, fetch_silence, take_over
+from wattest.store.duty import Duty
+from wattest.store.enclave_key import EnclaveKey
+from wattest.store.operator_store import OperatorStore
 
 _CONFIG = click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."

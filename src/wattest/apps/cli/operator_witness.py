@@ -24,13 +24,13 @@ from wattest.enclave.host.jobs import WitnessOutcome
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, WattestError
 from wattest.messages.witness_verdict import MAX_DRAWN
-from wattest.node.bundle import BundleStore
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.key_keeper import KeyKeeper
-from wattest.node.key_life import KeyState
 from wattest.node.step_report import OperatorStopped
-from wattest.node.store import OperatorStore
 from wattest.node.witness_service import WitnessServer, ask, witness_job
+from wattest.store.bundle_store import BundleStore
+from wattest.store.enclave_key import KeyState
+from wattest.store.operator_store import OperatorStore
 
 
 class WitnessDesk:

@@ -23,9 +23,9 @@ from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import read_key_file, write_key_file
 from wattest.node.registration_check import RegistrationAppraiser
-from wattest.node.remote import OperatorRemote
 from wattest.node.watch_log import WatchLog
 from wattest.node.watcher import Watcher, WatcherSettings
+from wattest.store.remote_operator import OperatorRemote
 
 _CONFIG = click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The watcher's TOML file."

@@ -20,7 +20,7 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
-from wattest.node.ingest import Duty, MemberKeys
+from wattest.store.duty import Duty, MemberKeys
 from wattest.units import SECONDS_PER_DAY
 
 

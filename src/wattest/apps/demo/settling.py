@@ -21,8 +21,6 @@ from wattest.messages.channel import ChannelIdentity
 from wattest.messages.header import BatchHeader
 from wattest.messages.settlement_terms import SettlementTerms, sign_terms
 from wattest.metering.meter import meter_key_id
-from wattest.node.batch_tree import entry_inclusion
-from wattest.node.store import StoredBatch
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -36,6 +34,8 @@ from wattest.receipt.receipt import RegistrationPart
 from wattest.sealing.bundle import open_block
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement import AllocationKey, Bill, PayoutTree, Tariff, parse_bill
+from wattest.store.batch_tree import entry_inclusion
+from wattest.store.operator_store import StoredBatch
 from wattest.twin.batch import BatchCitation
 from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import QUARTER_HOUR_S, SECONDS_PER_DAY

@@ -24,12 +24,13 @@ from wattest.enclave.host.client import Description, EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
-from wattest.node.bundle import BundleStore
-from wattest.node.ingest import Duty, Inbox
+from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.remote import OperatorRemote
 from wattest.node.server import OperatorServer, UnsafeBehaviour
-from wattest.node.store import OperatorStore
+from wattest.store.bundle_store import BundleStore
+from wattest.store.duty import Duty
+from wattest.store.operator_store import OperatorStore
+from wattest.store.remote_operator import OperatorRemote
 
 DEPOSIT_ETHER = 40
 

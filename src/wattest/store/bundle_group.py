@@ -21,8 +21,8 @@ from typing import BinaryIO, Self
 from wattest.crypto.hashing import sha256
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import DiskFailed, fsync_folder
-from wattest.node.bundle import BundleStore
-from wattest.node.car import write_car
+from wattest.store.bundle_store import BundleStore
+from wattest.store.car import write_car
 
 MOST_BUNDLES = 128
 """Bundles of one group: each holds a file open."""

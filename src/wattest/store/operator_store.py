@@ -21,10 +21,10 @@ from wattest.crypto.hashing import sha256
 from wattest.errors import ProtocolError, VerificationError
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader
-from wattest.node.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
-from wattest.node.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
-from wattest.node.entry_rows import EntryRows
-from wattest.node.key_store import KEY_TABLES, KeyStore
+from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
+from wattest.store.entry_rows import EntryRows
+from wattest.store.key_store import KEY_TABLES, KeyStore
 from wattest.twin.batch import BatchRecord
 
 __all__ = [

@@ -16,8 +16,8 @@ from pathlib import Path
 from wattest.errors import VerificationError
 from wattest.merkle import MerkleTree, ProvedLeaves, leaf_hash
 from wattest.metering.entry import ENTRY_BYTES
-from wattest.node.store import OperatorStore, StoredBatch
-from wattest.node.stored_tree import StoredTree, StoredTreeAltered, StoredTreeMalformed, StoredTreeTruncated
+from wattest.store.operator_store import OperatorStore, StoredBatch
+from wattest.store.stored_tree import StoredTree, StoredTreeAltered, StoredTreeMalformed, StoredTreeTruncated
 from wattest.twin.batch import EntryInclusion
 
 RUN_ENTRIES = 1 << 14

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from wattest.node.database import Database
+from wattest.store.database import Database
 
 
 class EntryRows:

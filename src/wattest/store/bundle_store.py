@@ -22,8 +22,8 @@ from typing import BinaryIO, TypeAlias
 
 from wattest.errors import InputError
 from wattest.io.files import DiskFailed
-from wattest.node.car import CID_BYTES, CarLimits, CarReader, Section, verify_block, write_car
 from wattest.sealing.bundle import CID_PREFIX
+from wattest.store.car import CID_BYTES, CarLimits, CarReader, Section, verify_block, write_car
 
 MOST_PLACES = 1 << 21
 """Blocks whose places are remembered: two of the largest bundles, 24 MiB."""

@@ -18,9 +18,9 @@ from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
-from wattest.node.bundle import Bundle
-from wattest.node.car import CarLimits, CarReader
 from wattest.sealing.bundle import MAX_MANIFEST_BYTES
+from wattest.store.bundle_store import Bundle
+from wattest.store.car import CarLimits, CarReader
 from wattest.twin.batch import EntryInclusion
 
 MAX_JSON_BYTES = 4 * 1024 * 1024

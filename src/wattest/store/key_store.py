@@ -13,9 +13,9 @@ from typing import Any
 
 from wattest.errors import ProtocolError
 from wattest.messages.evidence_verdict import EvidenceVerdict, parse_verdict
-from wattest.node.batch_state import StoredBatch
-from wattest.node.database import Database
-from wattest.node.key_life import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
+from wattest.store.batch_state import StoredBatch
+from wattest.store.database import Database
+from wattest.store.enclave_key import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
 
 KEY_TABLES = """
 CREATE TABLE enclave_key (
