@@ -13,10 +13,10 @@ from quote_world import DAY, MEASUREMENT, SIGNER, WORKLOAD, QuoteWorld, build_wo
 
 from wattest.apps.cli import run
 from wattest.chain.anvil import Anvil
+from wattest.collateral.chain_collateral import stored_life
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.io.files import write_key_file
 from wattest.messages.channel_policy import CollateralKind
-from wattest.node.chain_collateral import stored_life
 from wattest.receipt.deployment import Deployment
 from wattest.twin.dcap_errors import CollateralRevoked, EnclaveUnwanted
 

@@ -13,8 +13,8 @@ from node_community import Community, build_community, destroy, write_operator_f
 from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
+from wattest.collateral.pccs_server import PccsServer
 from wattest.node.key_standing import sealing_workload
-from wattest.node.pccs_server import PccsServer
 
 pytestmark = pytest.mark.e2e
 DAY = 86_400

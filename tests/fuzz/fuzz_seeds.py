@@ -24,6 +24,7 @@ from wattest.attestation.formats.tagged_evidence import Claims, encode_tagged_ev
 from wattest.attestation.policy import parse_policy
 from wattest.attestation.ra_tls import issue_certificate, public_key_info
 from wattest.attestation.roots import parse_root
+from wattest.collateral.pccs_wire import Item, SignedStatement, encode_signed_statement
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki, pem_chain
@@ -32,7 +33,6 @@ from wattest.enclave.simulator.quoting import trust_domain_report
 from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.appraiser_service import request_body
-from wattest.node.pccs_wire import Item, SignedStatement, encode_signed_statement
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_790_000_000

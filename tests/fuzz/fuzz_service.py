@@ -15,16 +15,16 @@ from wattest.attestation.collateral_succession import verify_succession
 from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.attestation.evidence import Evidence, parse_evidence
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee, model_of
-from wattest.enclave.simulator.pki import FMSPC
-from wattest.errors import WattestError
-from wattest.node.appraiser_service import parse_request, request_body
-from wattest.node.pccs_wire import (
+from wattest.collateral.pccs_wire import (
     Item,
     encode_signed_statement,
     parse_chain_field,
     parse_revocation_list,
     parse_signed_statement,
 )
+from wattest.enclave.simulator.pki import FMSPC
+from wattest.errors import WattestError
+from wattest.node.appraiser_service import parse_request, request_body
 
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
 

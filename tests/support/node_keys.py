@@ -18,6 +18,8 @@ from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
+from wattest.collateral.chain_collateral import StoredLife, registered_life
+from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import TransportError
 from wattest.messages.eip712 import Domain
@@ -27,8 +29,6 @@ from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.node.appraiser import Appraiser, RegistrationRequest
 from wattest.node.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.node.carry_over import CarryOver, CarryTerms
-from wattest.node.chain_collateral import StoredLife, registered_life
-from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
 from wattest.node.key_keeper import KeyKeeper

@@ -1,8 +1,8 @@
 """Where a running operator has its platform's collateral from, as its file says.
 
 Decided here: that the [collateral] table stands before what the simulated platform issues for itself, and how patiently
-a service is asked while everything else waits. Not decided here: when it is asked (``node.collateral_supply``), what
-holds (``node.pccs``), what the table's words are (``node_files``).
+a service is asked while everything else waits. Not decided here: when it is asked (``collateral.collateral_supply``),
+what holds (``collateral.pccs``), what the table's words are (``node_files``).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from wattest.apps.node_files import CollateralPlace
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.platform_model import model_of
 from wattest.attestation.roots import parse_root
+from wattest.collateral.collateral_file import CollateralFile
+from wattest.collateral.collateral_supply import CollateralSupply, SupplySettings
+from wattest.collateral.pccs import CollateralService
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.node.collateral_file import CollateralFile
-from wattest.node.collateral_supply import CollateralSupply, SupplySettings
-from wattest.node.pccs import CollateralService
 
 DEADLINE_S = 15.0
 

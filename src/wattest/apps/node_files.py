@@ -15,6 +15,8 @@ from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.pipeline import MAX_IN_FLIGHT
+from wattest.collateral.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
+from wattest.collateral.pccs_wire import ServiceKind
 from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
@@ -23,8 +25,6 @@ from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, Signed
 from wattest.messages.member_list import parse_signed_member_list
 from wattest.node.carry_over import CarryTerms
 from wattest.node.key_life import KeySettings
-from wattest.node.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
-from wattest.node.pccs_wire import ServiceKind
 from wattest.node.standby import StandbyTerms
 from wattest.node.witness_service import WitnessTerms
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
+from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
@@ -28,7 +29,6 @@ from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
 from wattest.node.appraiser import RegistrationRequest
 from wattest.node.carry_over import AWAITING, CarryOver
-from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.node.enclave_slots import EnclaveSlots
 from wattest.node.key_life import ExpiryWarning, KeySettings, halvings, urgency_of
 from wattest.node.key_standing import (

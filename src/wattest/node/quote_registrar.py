@@ -15,9 +15,9 @@ from wattest.attestation.result import measurement_id
 from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier, PolicyInForce
 from wattest.chain.signer import LocalSigner
+from wattest.collateral.chain_collateral import stored_life
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
-from wattest.node.chain_collateral import stored_life
 from wattest.node.registrar import Proven
 from wattest.twin.dcap_errors import PolicyMissing
 

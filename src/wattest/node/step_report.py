@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wattest.chain.client import Receipt
+from wattest.collateral.collateral_outlook import CollateralWarning
 from wattest.errors import ProtocolError, WattestError
-from wattest.node.collateral_outlook import CollateralWarning
 from wattest.node.key_life import ExpiryWarning
 from wattest.node.standby import ReplicaLag
 

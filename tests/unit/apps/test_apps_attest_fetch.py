@@ -11,10 +11,10 @@ from http_faults import FaultyProxy, changed, status
 
 from wattest.apps.cli import run
 from wattest.attestation.endorsements import endorse, parse_endorsements
+from wattest.collateral.pccs_server import PccsServer
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.node.pccs_server import PccsServer
 
 NOW, DAY = 1_790_000_000, 86_400
 PLATFORM = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW))

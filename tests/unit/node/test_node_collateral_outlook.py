@@ -10,12 +10,12 @@ import pytest
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.roots import parse_root
 from wattest.chain.collateral_registry import StoredAuthority, StoredSigner, StoredStatement
+from wattest.collateral.chain_collateral import ChainCollateralUnusable, StoredLife, stored_life
+from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import TransportError
 from wattest.messages.channel_policy import CollateralKind
-from wattest.node.chain_collateral import ChainCollateralUnusable, StoredLife, stored_life
-from wattest.node.collateral_outlook import CollateralOutlook
 from wattest.store.key_store import PreparedRegistration
 
 NOW, DAY = 1_790_000_000, 86_400

@@ -12,13 +12,13 @@ from wattest.attestation.endorsements import Endorsements, endorse, parse_endors
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.platform_model import model_of
 from wattest.attestation.roots import parse_root
+from wattest.collateral.collateral_file import CollateralFile
+from wattest.collateral.collateral_supply import LONGEST_PAUSE_S, CollateralSupply, CollateralUnusable, SupplySettings
+from wattest.collateral.pccs import CollateralService, ServiceSettings
+from wattest.collateral.pccs_server import PccsServer
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.node.collateral_file import CollateralFile
-from wattest.node.collateral_supply import LONGEST_PAUSE_S, CollateralSupply, CollateralUnusable, SupplySettings
-from wattest.node.pccs import CollateralService, ServiceSettings
-from wattest.node.pccs_server import PccsServer
 
 NOW, DAY = 1_790_000_000, 86_400
 PLATFORM = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW))

@@ -43,22 +43,22 @@ from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.platform_model import PlatformModel, model_of
 from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.roots import TrustRoot, intel_root, parse_root
-from wattest.enclave.simulator.collateral import CollateralOptions
-from wattest.enclave.simulator.pki import SimulatedPki
-from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.errors import ConfigError, WattestError
-from wattest.io.files import DiskFailed
-from wattest.io.http_exchange import HttpAnswer
-from wattest.node.collateral_file import CollateralFile
-from wattest.node.pccs import (
+from wattest.collateral.collateral_file import CollateralFile
+from wattest.collateral.pccs import (
     CollateralNotServed,
     CollateralService,
     CollateralServiceDown,
     InsecureService,
     ServiceSettings,
 )
-from wattest.node.pccs_server import PccsServer, ServiceNotStarted
-from wattest.node.pccs_wire import ServiceAnswerMalformed, ServiceKind
+from wattest.collateral.pccs_server import PccsServer, ServiceNotStarted
+from wattest.collateral.pccs_wire import ServiceAnswerMalformed, ServiceKind
+from wattest.enclave.simulator.collateral import CollateralOptions
+from wattest.enclave.simulator.pki import SimulatedPki
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.errors import ConfigError, WattestError
+from wattest.io.files import DiskFailed
+from wattest.io.http_exchange import HttpAnswer
 
 NOW = 1_790_000_000
 PLATFORM = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW))

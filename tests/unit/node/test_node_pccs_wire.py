@@ -19,9 +19,7 @@ from wattest.attestation.platform_model import (
     authority_named,
     parse_fmspc,
 )
-from wattest.enclave.simulator.pki import SimulatedPki
-from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.node.pccs_wire import (
+from wattest.collateral.pccs_wire import (
     MAX_CHAIN_TEXT_BYTES,
     Item,
     ServiceAnswerMalformed,
@@ -33,6 +31,8 @@ from wattest.node.pccs_wire import (
     parse_signed_statement,
     path_of,
 )
+from wattest.enclave.simulator.pki import SimulatedPki
+from wattest.enclave.simulator.platform import SimulatedPlatform
 
 NOW = 1_790_000_000
 COLLATERAL = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW)).collateral(NOW)

@@ -2,7 +2,7 @@
 
 Decided here: how options become a request, what is said on the way and at the end, and that a service that is down
 leaves the file as it is and says until when it serves. Not decided here: what is asked and what holds
-(``wattest.node.pccs``), what may replace what (``wattest.node.collateral_file``).
+(``wattest.collateral.pccs``), what may replace what (``wattest.collateral.collateral_file``).
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee, model_of, parse_fmspc
 from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
-from wattest.errors import EXIT_DONE, TransportError
-from wattest.node.collateral_file import CollateralFile
-from wattest.node.pccs import (
+from wattest.collateral.collateral_file import CollateralFile
+from wattest.collateral.pccs import (
     CLOCK_TOLERANCE_S,
     INTEL_PCS_HOST,
     MAX_TLS_AUTHORITY_BYTES,
@@ -32,7 +31,8 @@ from wattest.node.pccs import (
     FetchedCollateral,
     ServiceSettings,
 )
-from wattest.node.pccs_wire import ServiceKind
+from wattest.collateral.pccs_wire import ServiceKind
+from wattest.errors import EXIT_DONE, TransportError
 
 
 @click.command()

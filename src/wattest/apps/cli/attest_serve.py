@@ -1,6 +1,6 @@
 """``wattest attest collateral serve``: a PCCS of one's own, from files or for a simulated platform.
 
-Decided here: what is served, and how it is shown and stopped. The service itself is ``wattest.node.pccs_server``.
+Decided here: what is served, and how it is shown and stopped. The service itself is ``wattest.collateral.pccs_server``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from wattest.apps.service import print_line
 from wattest.attestation.collateral_check import model_named_by
 from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
+from wattest.collateral.pccs_server import PccsServer, Source
 from wattest.errors import ConfigError
-from wattest.node.pccs_server import PccsServer, Source
 
 _REISSUED_EVERY_S = 3_600
 

@@ -25,11 +25,11 @@ from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal,
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
 from wattest.chain.signer import LocalSigner
+from wattest.collateral.chain_collateral import StoredLife, registered_life
+from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
 from wattest.node.appraiser_service import RemoteAppraiser
-from wattest.node.chain_collateral import StoredLife, registered_life
-from wattest.node.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.node.key_life import ExpiryWarning
 from wattest.node.key_standing import sealing_workload
 from wattest.node.operator_status import ChannelStatus, channel_status

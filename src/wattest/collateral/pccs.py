@@ -29,9 +29,7 @@ from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collate
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.platform_model import PlatformModel
 from wattest.attestation.roots import TrustRoot
-from wattest.errors import ConfigError, TransportError
-from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpAnswer, HttpPeer
-from wattest.node.pccs_wire import (
+from wattest.collateral.pccs_wire import (
     CHAIN_FIELDS,
     JSON_TYPE,
     LIST_TYPES,
@@ -45,6 +43,8 @@ from wattest.node.pccs_wire import (
     parse_signed_statement,
     path_of,
 )
+from wattest.errors import ConfigError, TransportError
+from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpAnswer, HttpPeer
 
 INTEL_PCS_HOST = "api.trustedservices.intel.com"
 CLOCK_TOLERANCE_S = 300

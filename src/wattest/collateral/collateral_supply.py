@@ -19,9 +19,9 @@ from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.platform_model import PlatformModel
 from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.attestation.roots import TrustRoot
+from wattest.collateral.collateral_file import CollateralFile
+from wattest.collateral.pccs import CollateralService
 from wattest.errors import TransportError, WattestError
-from wattest.node.collateral_file import CollateralFile
-from wattest.node.pccs import CollateralService
 from wattest.units import SECONDS_PER_DAY
 
 FIRST_PAUSE_S = 60.0

@@ -21,9 +21,7 @@ from wattest.attestation.collateral_check import model_named_by
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, parse_fmspc
-from wattest.errors import TransportError
-from wattest.io.server_thread import ServerThread
-from wattest.node.pccs_wire import (
+from wattest.collateral.pccs_wire import (
     CHAIN_FIELDS,
     JSON_TYPE,
     Item,
@@ -31,6 +29,8 @@ from wattest.node.pccs_wire import (
     encode_chain_field,
     encode_signed_statement,
 )
+from wattest.errors import TransportError
+from wattest.io.server_thread import ServerThread
 
 Source = Callable[[int], Sequence[Endorsements]]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS, show_span
+from wattest.collateral.chain_collateral import HINT, StoredLife
 from wattest.errors import WattestError
-from wattest.node.chain_collateral import HINT, StoredLife
 from wattest.store.key_store import PreparedRegistration
 from wattest.units import SECONDS_PER_DAY
 
