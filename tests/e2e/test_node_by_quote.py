@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
 
+from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.attestation.chain_evidence import chain_evidence
 from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.evidence import parse_evidence
@@ -23,7 +24,6 @@ from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import RegistrationRequest
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.quote_registrar import QuoteRegistrar

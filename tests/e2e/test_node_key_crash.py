@@ -17,14 +17,14 @@ import pytest
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy, write_operator_files
 from node_keys import hand_over_table
 
+from wattest.appraiser.appraiser import Appraiser
+from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
-from wattest.node.appraiser import Appraiser
-from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.ingest import Inbox
 from wattest.store.enclave_key import KeyState
 from wattest.store.operator_store import OperatorStore

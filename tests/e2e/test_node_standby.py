@@ -24,6 +24,8 @@ from node_community import (
 )
 from node_keys import UNTIL
 
+from wattest.appraiser.appraiser import Appraiser
+from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -31,8 +33,6 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.node.appraiser import Appraiser
-from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.ingest import keep_block
 from wattest.node.key_standing import sealing_workload
 from wattest.store.operator_store import OperatorStore

@@ -25,6 +25,8 @@ from node_community import (
 )
 from node_keys import UNTIL
 
+from wattest.appraiser.appraiser import Appraiser
+from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -32,8 +34,6 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.messages.witness_verdict import WitnessVerdict, recover_witness
-from wattest.node.appraiser import Appraiser
-from wattest.node.appraiser_service import AppraiserServer
 from wattest.node.key_standing import sealing_workload
 from wattest.store.remote_operator import OperatorRemote
 

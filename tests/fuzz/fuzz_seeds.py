@@ -14,6 +14,8 @@ import fuzz_series
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from wattest.appraiser.appraiser import RegistrationRequest
+from wattest.appraiser.appraiser_service import request_body
 from wattest.attestation.appraisal import appraise
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
@@ -31,8 +33,6 @@ from wattest.enclave.simulator.pki import SimulatedPki, pem_chain
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import trust_domain_report
 from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import RegistrationRequest
-from wattest.node.appraiser_service import request_body
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_790_000_000

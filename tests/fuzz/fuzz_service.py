@@ -9,6 +9,7 @@ from urllib.parse import quote_from_bytes
 from fuzz_mutators import mutate_bytes, mutate_collateral, mutate_der, mutate_json, mutate_pem, one_of
 from fuzz_target import NOW, Target, own_root, seed, sound_collateral, vendor_texts
 
+from wattest.appraiser.appraiser_service import parse_request, request_body
 from wattest.attestation.collateral_check import model_named_by, verify_collateral
 from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.collateral_succession import verify_succession
@@ -24,7 +25,6 @@ from wattest.collateral.pccs_wire import (
 )
 from wattest.enclave.simulator.pki import FMSPC
 from wattest.errors import WattestError
-from wattest.node.appraiser_service import parse_request, request_body
 
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Community, seed
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.many_sent import IN_FLIGHT
@@ -21,7 +22,6 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore

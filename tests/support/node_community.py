@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
@@ -37,7 +38,6 @@ from wattest.messages.report_data import KeyBinding
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
-from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.receipt.deployment import Deployment
 from wattest.store.duty import Duty, MemberKeys

@@ -12,6 +12,8 @@ from typing import Any
 from chain_proxy import ChainProxy
 from node_community import COMMIT_DEADLINE_S, EPOCH_S, FIRST_PERIOD, Community, build_community, destroy, seed
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest
+from wattest.appraiser.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
@@ -26,8 +28,6 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.node.appraiser import Appraiser, RegistrationRequest
-from wattest.node.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.node.carry_over import CarryOver, CarryTerms
 from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.attestation.chain_evidence import ChainEvidence, chain_evidence
 from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.evidence import parse_evidence
@@ -25,7 +26,6 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.channel_policy import ChannelPolicy
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.node.appraiser import RegistrationRequest
 from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registrar import Proven
 from wattest.twin.parameters import ChannelParameters

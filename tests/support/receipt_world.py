@@ -12,6 +12,7 @@ from pathlib import Path
 
 from enclave_community import DAY_S, MEASUREMENT, NONCE, OPERATOR, TARIFF, Community, LocalEnclave, secret
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import parse_root
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import ChainHead, Identity, SealedBatch
@@ -21,7 +22,6 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
 from wattest.metering.meter import blinded_meter, statement_job_id
-from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
@@ -26,7 +27,6 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.twin.parameters import ChannelParameters
 from wattest.units import SECONDS_PER_DAY
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
@@ -27,7 +28,6 @@ from wattest.errors import ConfigError, ProtocolError, TransportError, WattestEr
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import RegistrationRequest
 from wattest.node.carry_over import AWAITING, CarryOver
 from wattest.node.enclave_slots import EnclaveSlots
 from wattest.node.key_life import ExpiryWarning, KeySettings, halvings, urgency_of

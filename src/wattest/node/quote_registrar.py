@@ -8,6 +8,7 @@ serves to whoever appraises again. docs/spec/dcap-on-chain.md, section "Registra
 
 from __future__ import annotations
 
+from wattest.appraiser.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
 from wattest.attestation.chain_evidence import chain_evidence
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
@@ -17,7 +18,6 @@ from wattest.chain.dcap_verifier import DcapVerifier, PolicyInForce
 from wattest.chain.signer import LocalSigner
 from wattest.collateral.chain_collateral import stored_life
 from wattest.messages.evidence_verdict import EvidenceVerdict
-from wattest.node.appraiser import DEFAULT_REGISTRATION_S, RegistrationRequest
 from wattest.node.registrar import Proven
 from wattest.twin.dcap_errors import PolicyMissing
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.attestation.result import EvidenceRefused
 from wattest.errors import TransportError, VerificationError
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
-from wattest.node.appraiser import RegistrationRequest
 
 
 class AppraisersDisagree(VerificationError):

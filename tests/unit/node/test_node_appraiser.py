@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.result import EvidenceRefused
 from wattest.attestation.roots import parse_root
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
@@ -13,7 +14,6 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import verify_quorum
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.node.appraiser import Appraiser, RegistrationRequest, collect_verdict
 
 NOW = 1_780_272_000
 MEASUREMENT, SIGNER, WORKLOAD = b"\x11" * 32, b"\x22" * 32, b"\x33" * 32

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattest.attestation.result import EvidenceRefused
-from wattest.errors import InputError, TransportError, WattestError
-from wattest.messages.eip712 import Domain
-from wattest.messages.evidence_verdict import EvidenceVerdict
-from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import RegistrationRequest
-from wattest.node.appraiser_service import (
+from wattest.appraiser.appraiser import RegistrationRequest
+from wattest.appraiser.appraiser_service import (
     MAX_REQUEST_BYTES,
     RemoteAppraiser,
     VerdictRequestInvalid,
     parse_request,
     request_body,
 )
+from wattest.attestation.result import EvidenceRefused
+from wattest.errors import InputError, TransportError, WattestError
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.report_data import KeyBinding
 from wattest.node.registrar import AppraisersDisagree, QuorumRegistrar, QuorumUnreachable
 
 REQUEST = RegistrationRequest(

@@ -1,7 +1,7 @@
 """``wattest appraiser``: judge enclaves' evidence for operators and sign verdicts.
 
 Decided here: which parts a running appraiser is made of. Not decided here: what it checks
-(``node.appraiser_service``) and how evidence is judged (``attestation``).
+(``appraiser.appraiser_service``) and how evidence is judged (``attestation``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from wattest.appraiser.appraiser import Appraiser
+from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.node_files import read_appraiser_file
 from wattest.attestation.policy import parse_policy
@@ -19,8 +21,6 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.files import read_key_file, write_key_file
-from wattest.node.appraiser import Appraiser
-from wattest.node.appraiser_service import AppraiserServer
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes

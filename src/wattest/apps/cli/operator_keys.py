@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 
+from wattest.appraiser.appraiser_service import RemoteAppraiser
 from wattest.apps.cli.bounded_file import read_bounded
 from wattest.apps.cli.collateral_words import printable
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
@@ -29,7 +30,6 @@ from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
-from wattest.node.appraiser_service import RemoteAppraiser
 from wattest.node.key_life import ExpiryWarning
 from wattest.node.key_standing import sealing_workload
 from wattest.node.operator_status import ChannelStatus, channel_status

@@ -18,6 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest
 from wattest.attestation.result import EvidenceRefused
 from wattest.chain.client import ChainClient
 from wattest.crypto.json_text import load_json
@@ -28,7 +29,6 @@ from wattest.io.server_thread import ServerThread
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, parse_verdict
 from wattest.messages.report_data import KeyBinding
-from wattest.node.appraiser import Appraiser, RegistrationRequest
 
 FORMAT = "wattest/appraiser/1"
 PATH = "/v1/verdicts"

@@ -1,0 +1,1 @@
+"""Who judges an enclave's evidence for a registry: the verdict, and the service that gives it."""
