@@ -21,12 +21,12 @@ from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.collateral import CollateralOptions
+from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.node.registration_check import EvidenceNotServed, RegistrationAppraiser
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore

@@ -14,7 +14,7 @@ from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.collateral.pccs_server import PccsServer
-from wattest.node.key_standing import sealing_workload
+from wattest.keys.key_standing import sealing_workload
 
 pytestmark = pytest.mark.e2e
 DAY = 86_400

@@ -17,8 +17,8 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import SealJob
 from wattest.enclave.measured.errors import HeadMismatch
 from wattest.errors import TransportError
-from wattest.node.carry_over import CarryOver
-from wattest.node.key_life import Urgency
+from wattest.keys.carry_over import CarryOver
+from wattest.keys.key_life import Urgency
 from wattest.node.registration_check import RegistrationAppraiser
 from wattest.node.server import OperatorServer
 from wattest.store.enclave_key import Cause, KeyState

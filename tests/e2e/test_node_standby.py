@@ -31,10 +31,10 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.keys.key_standing import sealing_workload
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.node.ingest import keep_block
-from wattest.node.key_standing import sealing_workload
 from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote
 

@@ -32,9 +32,9 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.keys.key_standing import sealing_workload
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.messages.witness_verdict import WitnessVerdict, recover_witness
-from wattest.node.key_standing import sealing_workload
 from wattest.store.remote_operator import OperatorRemote
 
 pytestmark = pytest.mark.e2e

@@ -32,13 +32,13 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.io.files import write_key_file
+from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
 from wattest.metering.device_block import sign_device_block
 from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
-from wattest.node.quote_registrar import QuoteRegistrar
 from wattest.receipt.deployment import Deployment
 from wattest.store.duty import Duty, MemberKeys
 from wattest.twin.parameters import ChannelParameters

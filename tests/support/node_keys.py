@@ -24,19 +24,19 @@ from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import TransportError
+from wattest.keys.carry_over import CarryOver, CarryTerms
+from wattest.keys.enclave_slots import ProcessSlots
+from wattest.keys.key_keeper import KeyKeeper
+from wattest.keys.key_life import KeySettings
+from wattest.keys.key_standing import sealing_workload
+from wattest.keys.quote_registrar import QuoteRegistrar
+from wattest.keys.registrar import QuorumRegistrar, Registrar, VerdictSource
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.node.carry_over import CarryOver, CarryTerms
-from wattest.node.enclave_slots import ProcessSlots
 from wattest.node.ingest import Inbox
-from wattest.node.key_keeper import KeyKeeper
-from wattest.node.key_life import KeySettings
-from wattest.node.key_standing import sealing_workload
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.quote_registrar import QuoteRegistrar
-from wattest.node.registrar import QuorumRegistrar, Registrar, VerdictSource
 from wattest.node.step_report import StepReport
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState

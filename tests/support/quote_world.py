@@ -23,11 +23,11 @@ from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.keys.quote_registrar import QuoteRegistrar
+from wattest.keys.registrar import Proven
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.channel_policy import ChannelPolicy
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.node.quote_registrar import QuoteRegistrar
-from wattest.node.registrar import Proven
 from wattest.twin.parameters import ChannelParameters
 
 ETHER = 10**18

@@ -21,11 +21,11 @@ from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
 from wattest.errors import ConfigError, InputError
 from wattest.io.files import read_key_file
+from wattest.keys.carry_over import CarryTerms
+from wattest.keys.key_life import KeySettings
+from wattest.keys.standby import StandbyTerms
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.messages.member_list import parse_signed_member_list
-from wattest.node.carry_over import CarryTerms
-from wattest.node.key_life import KeySettings
-from wattest.node.standby import StandbyTerms
 from wattest.node.witness_service import WitnessTerms
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.store.duty import Duty, MemberKeys

@@ -12,9 +12,9 @@ from enum import Enum
 
 from wattest.chain.referee import ChannelHead, Referee
 from wattest.enclave.host.client import EnclaveClient
+from wattest.keys.key_keeper import KeyKeeper
+from wattest.keys.key_report import OperatorStopped
 from wattest.node.commit_round import CommitRound
-from wattest.node.key_keeper import KeyKeeper
-from wattest.node.step_report import OperatorStopped
 from wattest.store.duty import Duty
 from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
 from wattest.twin.operator import OperatorHead, OperatorState

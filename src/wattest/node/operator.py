@@ -25,14 +25,15 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
 from wattest.errors import ConfigError, WattestError
 from wattest.io.crash_points import CrashPoints
+from wattest.keys.key_keeper import KeyKeeper
+from wattest.keys.key_report import OperatorStopped
+from wattest.keys.standby import Replicator
 from wattest.metering.meter import meter_key_id
 from wattest.node.answers import OPEN, Answers
 from wattest.node.commit_round import CommitRound, Failures
 from wattest.node.due import Due, Heads
 from wattest.node.ingest import Inbox, keep_block, keep_blocks
-from wattest.node.key_keeper import KeyKeeper
-from wattest.node.standby import Replicator
-from wattest.node.step_report import OperatorStopped, StepReport
+from wattest.node.step_report import StepReport
 from wattest.store.bundle_group import BundleGroup, remove_unfinished
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.node.key_life import KeySettings, halvings, urgency_of
-from wattest.node.key_standing import fetch_standing, registered_workload
-from wattest.node.orders import OrderBox
-from wattest.node.standby import Replica
+from wattest.keys.key_life import KeySettings, halvings, urgency_of
+from wattest.keys.key_standing import fetch_standing, registered_workload
+from wattest.keys.orders import OrderBox
+from wattest.keys.standby import Replica
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import KeyState

@@ -1,7 +1,7 @@
 """What one step of an operator did, and what it could not do.
 
-Decided here: the values that the loop and the keeper of keys write into, and the error that says that a channel stands
-still. Not decided here: how they are shown (``apps.cli.operator``).
+Decided here: the values that the loop writes into, beside what the keeper of keys does (``keys.key_report``). Not
+decided here: how they are shown (``apps.cli.operator``).
 """
 
 from __future__ import annotations
@@ -9,28 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wattest.chain.client import Receipt
-from wattest.collateral.collateral_outlook import CollateralWarning
-from wattest.errors import ProtocolError, WattestError
-from wattest.node.key_life import ExpiryWarning
-from wattest.node.standby import ReplicaLag
-
-
-class OperatorStopped(ProtocolError):
-    """The operator can no longer commit in this channel: banned, exiting, its key revoked, or a deadline missed."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChange:
-    """A step in a key's life: ``renewed``, ``active`` (with its cause) or ``revoked``."""
-
-    change: str
-    channel: bytes
-    enclave_key: bytes
-    cause: str | None = None
+from wattest.keys.key_report import KeyReport
+from wattest.keys.standby import ReplicaLag
 
 
 @dataclass(slots=True)
-class StepReport:
+class StepReport(KeyReport):
     """What one step did, and what it could not do and will try again.
 
     ``missed`` are sequences whose header was released and whose deadline passed; their periods are left out.
@@ -42,11 +26,7 @@ class StepReport:
     answered: list[Receipt] = field(default_factory=list)
     finalised: list[int] = field(default_factory=list)
     missed: list[int] = field(default_factory=list)
-    keys: list[KeyChange] = field(default_factory=list)
-    warnings: list[ExpiryWarning] = field(default_factory=list)
-    collateral: list[CollateralWarning] = field(default_factory=list)
     lags: list[ReplicaLag] = field(default_factory=list)
-    errors: list[WattestError] = field(default_factory=list)
 
     @property
     def is_idle(self) -> bool:

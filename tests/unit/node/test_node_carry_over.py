@@ -18,8 +18,8 @@ from wattest.enclave.host.peer import take
 from wattest.enclave.measured import cbor
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
+from wattest.keys.carry_over import give_once
 from wattest.messages.hand_over_permit import PermitRefused
-from wattest.node.carry_over import give_once
 
 COMMUNITY = Community(2)
 HELLO = {"v": 1, "channel": COMMUNITY.channel.id, "nonce": bytes(32), "endorsements": b"{}"}

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.errors import ConfigError, WattestError
+from wattest.keys.key_life import KeySettings, Urgency, halvings, urgency_of
+from wattest.keys.orders import OrderBox, OrderUnreadable
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
-from wattest.node.key_life import KeySettings, Urgency, halvings, urgency_of
-from wattest.node.orders import OrderBox, OrderUnreadable
 from wattest.store.database import DatabaseFailed
 from wattest.store.enclave_key import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
 from wattest.store.key_store import PREPARED, REGISTERED, VOID, WrongKeyState

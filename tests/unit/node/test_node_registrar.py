@@ -20,10 +20,10 @@ from wattest.appraiser.appraiser_service import (
 )
 from wattest.attestation.result import EvidenceRefused
 from wattest.errors import InputError, TransportError, WattestError
+from wattest.keys.registrar import AppraisersDisagree, QuorumRegistrar, QuorumUnreachable
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.report_data import KeyBinding
-from wattest.node.registrar import AppraisersDisagree, QuorumRegistrar, QuorumUnreachable
 
 REQUEST = RegistrationRequest(
     KeyBinding(31_337, b"\x01" * 20, b"\x02" * 32, b"\x03" * 20, b"\x04" * 32),

@@ -17,15 +17,15 @@ from wattest.enclave.host.client import ChainHead
 from wattest.errors import TransportError
 from wattest.io import peer_listener
 from wattest.io.peer_listener import ConversationTooLong, ListenerNotStarted
-from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
-from wattest.node.carry_over import CarryTerms
-from wattest.node.standby import (
+from wattest.keys.carry_over import CarryTerms
+from wattest.keys.standby import (
     Replica,
     ReplicaFile,
     Replicator,
     StandbyListener,
     StandbyTerms,
 )
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 
 CHANNEL = b"\x01" * 32
 PERMIT = HandOverPermit(CHANNEL, bytes(20), PermitKind.STANDBY, bytes(32), bytes(32), bytes(32), 2**32)

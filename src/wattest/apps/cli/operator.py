@@ -39,13 +39,13 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import write_key_file
-from wattest.node.carry_over import CarryOver
-from wattest.node.enclave_slots import ProcessSlots
+from wattest.keys.carry_over import CarryOver
+from wattest.keys.enclave_slots import ProcessSlots
+from wattest.keys.key_keeper import KeyKeeper
+from wattest.keys.standby import Replicator
 from wattest.node.ingest import Inbox
-from wattest.node.key_keeper import KeyKeeper
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.server import OperatorServer
-from wattest.node.standby import Replicator
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore
 

@@ -21,8 +21,8 @@ from wattest.enclave.host.client import ChainHead
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
-from wattest.node.carry_over import give_once
-from wattest.node.enclave_slots import ProcessSlots
+from wattest.keys.carry_over import give_once
+from wattest.keys.enclave_slots import ProcessSlots
 from wattest.store.batch_state import StoredState
 from wattest.store.enclave_key import KeyState
 from wattest.store.operator_store import OperatorStore

@@ -1,6 +1,6 @@
 """``wattest operator`` and its enclave keys: ``rotate-key``, ``revoke-key``, ``upgrade``, ``status``.
 
-Decided here: what is asked for, what is printed. Not decided here: the steps (``node.key_keeper``). All but
+Decided here: what is asked for, what is printed. Not decided here: the steps (``keys.key_keeper``). All but
 ``revoke-key`` only read or leave an order for the running operator; ``revoke-key`` speaks to the chain alone, so that
 it works with a dead enclave, a lost disk or an operator that hangs.
 """
@@ -30,13 +30,13 @@ from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
-from wattest.node.key_life import ExpiryWarning
-from wattest.node.key_standing import sealing_workload
+from wattest.keys.key_life import ExpiryWarning
+from wattest.keys.key_standing import sealing_workload
+from wattest.keys.orders import OrderBox
+from wattest.keys.quote_registrar import QuoteRegistrar
+from wattest.keys.registrar import QuorumRegistrar, Registrar
+from wattest.keys.standby import Replica, ReplicaFile, ReplicaLag
 from wattest.node.operator_status import ChannelStatus, channel_status
-from wattest.node.orders import OrderBox
-from wattest.node.quote_registrar import QuoteRegistrar
-from wattest.node.registrar import QuorumRegistrar, Registrar
-from wattest.node.standby import Replica, ReplicaFile, ReplicaLag
 from wattest.store.batch_state import StoredState
 from wattest.store.database import DatabaseInUse
 from wattest.store.duty import Duty

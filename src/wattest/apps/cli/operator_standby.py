@@ -1,8 +1,8 @@
 """``wattest operator standby`` and ``take-over``: the other host, which waits for its turn and takes it.
 
 Decided here: which parts a waiting standby is made of, what it prints, and that one that was not activated cannot be
-run as the operator. Not decided here: what is received (``node.standby``), when a primary counts as silent
-(``node.take_over``).
+run as the operator. Not decided here: what is received (``keys.standby``), when a primary counts as silent
+(``keys.take_over``).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
+from wattest.keys.enclave_slots import ProcessSlots
+from wattest.keys.standby import Replica, ReplicaFile, StandbyListener, StandbyTerms
+from wattest.keys.take_over import NothingReplicated, fetch_silence, take_over
 from wattest.messages.report_data import KeyBinding
-from wattest.node.enclave_slots import ProcessSlots
-from wattest.node.standby import Replica, ReplicaFile, StandbyListener, StandbyTerms
-from wattest.node.take_over import NothingReplicated, fetch_silence, take_over
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import EnclaveKey
 from wattest.store.operator_store import OperatorStore

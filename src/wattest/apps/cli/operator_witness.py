@@ -23,10 +23,10 @@ from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.jobs import WitnessOutcome
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, WattestError
+from wattest.keys.enclave_slots import ProcessSlots
+from wattest.keys.key_keeper import KeyKeeper
+from wattest.keys.key_report import OperatorStopped
 from wattest.messages.witness_verdict import MAX_DRAWN
-from wattest.node.enclave_slots import ProcessSlots
-from wattest.node.key_keeper import KeyKeeper
-from wattest.node.step_report import OperatorStopped
 from wattest.node.witness_service import WitnessServer, ask, witness_job
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState

@@ -13,7 +13,7 @@ from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ProtocolError
-from wattest.node.key_standing import sealing_workload
+from wattest.keys.key_standing import sealing_workload
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
 from wattest.store.operator_store import OperatorStore

@@ -22,7 +22,7 @@ from wattest.enclave.host.peer import give, take
 from wattest.errors import TransportError, WattestError
 from wattest.io.files import write_atomically
 from wattest.io.peer_listener import CONVERSATION_S, PeerListener, connect, ending
-from wattest.node.carry_over import CarryTerms
+from wattest.keys.carry_over import CarryTerms
 
 CONNECT_TIMEOUT_S = 10.0
 FIRST_PAUSE_S = 5.0

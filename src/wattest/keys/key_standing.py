@@ -14,7 +14,7 @@ from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import ProtocolError
-from wattest.node.key_life import KeySettings
+from wattest.keys.key_life import KeySettings
 from wattest.store.batch_state import StoredBatch
 from wattest.store.key_store import KeyStore
 from wattest.workload.configuration import EngineConfiguration

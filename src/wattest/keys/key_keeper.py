@@ -26,12 +26,11 @@ from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
-from wattest.messages.channel import ChannelIdentity
-from wattest.messages.report_data import KeyBinding
-from wattest.node.carry_over import AWAITING, CarryOver
-from wattest.node.enclave_slots import EnclaveSlots
-from wattest.node.key_life import ExpiryWarning, KeySettings, halvings, urgency_of
-from wattest.node.key_standing import (
+from wattest.keys.carry_over import AWAITING, CarryOver
+from wattest.keys.enclave_slots import EnclaveSlots
+from wattest.keys.key_life import ExpiryWarning, KeySettings, halvings, urgency_of
+from wattest.keys.key_report import KeyChange, KeyReport, OperatorStopped
+from wattest.keys.key_standing import (
     EnclaveKeyExpiring,
     Standing,
     fetch_standing,
@@ -39,9 +38,10 @@ from wattest.node.key_standing import (
     registered_workload,
     sealing_workload,
 )
-from wattest.node.orders import OrderBox
-from wattest.node.registrar import Registrar
-from wattest.node.step_report import KeyChange, OperatorStopped, StepReport
+from wattest.keys.orders import OrderBox
+from wattest.keys.registrar import Registrar
+from wattest.messages.channel import ChannelIdentity
+from wattest.messages.report_data import KeyBinding
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
@@ -142,7 +142,7 @@ class KeyKeeper:
         """The channels of those whose commit could be mined after its key expired, and the refusal for each."""
         return held_back(self._registry, self._referee, self.settings, self._signer.address, batches, now)
 
-    def tend(self, duty: Duty, head: Callable[[bytes], ChainHead], report: StepReport, now: int) -> None:
+    def tend(self, duty: Duty, head: Callable[[bytes], ChainHead], report: KeyReport, now: int) -> None:
         """Do what the channel's keys need now; what fails and can be tried again is in the report.
 
         Raises: WattestError for what keeps the channel from going on.
@@ -246,7 +246,7 @@ class KeyKeeper:
 
     # a successor
 
-    def _succeed(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, report: StepReport, now: int) -> None:
+    def _succeed(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, report: KeyReport, now: int) -> None:
         if self._registrar is None:
             raise RegistrarMissing(
                 "a new enclave key needs somebody who judges its evidence",
@@ -333,7 +333,7 @@ class KeyKeeper:
             self._slots.discard(key.slot)
         self._keys.forget(key)
 
-    def _switch(self, key: EnclaveKey, report: StepReport, now: int) -> None:
+    def _switch(self, key: EnclaveKey, report: KeyReport, now: int) -> None:
         last = self._store.last_batch(key.channel)
         with self._store.database.transaction():
             if last is not None and last.state in _RELEASED | {_S.MISSED}:
@@ -346,7 +346,7 @@ class KeyKeeper:
         used = (self._keys.key_in(channel, _K.ACTIVE) for channel in self._keys.channels())
         self._slots.rest(frozenset(one.slot for one in used if one is not None))
 
-    def _revoke_retired(self, channel: bytes, report: StepReport) -> None:
+    def _revoke_retired(self, channel: bytes, report: KeyReport) -> None:
         for key in self._keys.retired(channel):
             if not self._registry.registration_of(self._bound(channel), key.address).revoked_at:
                 with contextlib.suppress(refusals.KeyRevoked):  # by the channel's manager, meanwhile
@@ -360,7 +360,7 @@ class KeyKeeper:
     # registering
 
     def _renew(
-        self, channel: ChannelIdentity, active: EnclaveKey, standing: Standing, report: StepReport, now: int
+        self, channel: ChannelIdentity, active: EnclaveKey, standing: Standing, report: KeyReport, now: int
     ) -> None:
         prepared = self._keys.prepared(active)
         if prepared is None and not self.settings.is_renewal_due(standing.issued_at, standing.expires_at, now):
@@ -460,7 +460,7 @@ class KeyKeeper:
         )
 
     def _trying(
-        self, channel: bytes, report: StepReport, work: Callable[[], None], *, left_s: int | None = None
+        self, channel: bytes, report: KeyReport, work: Callable[[], None], *, left_s: int | None = None
     ) -> str | None:
         """Do it unless the last failure is too recent; why it is not done, None when it is.
 

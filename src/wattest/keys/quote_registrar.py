@@ -17,8 +17,8 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier, PolicyInForce
 from wattest.chain.signer import LocalSigner
 from wattest.collateral.chain_collateral import stored_life
+from wattest.keys.registrar import Proven
 from wattest.messages.evidence_verdict import EvidenceVerdict
-from wattest.node.registrar import Proven
 from wattest.twin.dcap_errors import PolicyMissing
 
 

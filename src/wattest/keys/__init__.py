@@ -1,0 +1,1 @@
+"""The life of an operator's enclave keys: made, registered, renewed, handed over, kept on standby, revoked."""
