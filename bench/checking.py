@@ -25,13 +25,13 @@ from wattest.crypto.p256 import verify_digest
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.metering.series_block import device_block_of, parse_series_block, verify_series_block
-from wattest.node import check_entries
-from wattest.node.check import check_batch
-from wattest.node.check_entries import ServedBatch
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import CHECKED, CheckedRun, check_blocks, edited_again, runs_of_blocks
 from wattest.sealing.edited_series import verify_edited
 from wattest.sealing.wrapped_keys import SeriesKeyOpener
+from wattest.watcher import check_entries
+from wattest.watcher.check_batch import check_batch
+from wattest.watcher.check_entries import ServedBatch
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

@@ -22,13 +22,13 @@ from node_keys import KeyRig
 
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
-from wattest.node.check import check_batch
-from wattest.node.check_entries import ServedBatch
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import Cause
 from wattest.store.operator_store import OperatorStore
+from wattest.watcher.check_batch import check_batch
+from wattest.watcher.check_entries import ServedBatch
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest

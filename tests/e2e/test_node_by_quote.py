@@ -27,10 +27,10 @@ from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.registration_check import EvidenceNotServed, RegistrationAppraiser
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore
 from wattest.twin.dcap_errors import DCAP_REVERTS
+from wattest.watcher.registration_check import EvidenceNotServed, RegistrationAppraiser
 
 pytestmark = pytest.mark.e2e
 

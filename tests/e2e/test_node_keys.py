@@ -19,13 +19,13 @@ from wattest.enclave.measured.errors import HeadMismatch
 from wattest.errors import TransportError
 from wattest.keys.carry_over import CarryOver
 from wattest.keys.key_life import Urgency
-from wattest.node.registration_check import RegistrationAppraiser
 from wattest.node.server import OperatorServer
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.operator_store import StoredBatch, StoredState
 from wattest.store.remote_operator import OperatorRemote
 from wattest.twin import errors as refusals
 from wattest.twin.batch import EMPTY_RECORD
+from wattest.watcher.registration_check import RegistrationAppraiser
 
 pytestmark = pytest.mark.e2e
 

@@ -26,12 +26,12 @@ from wattest.messages.member_list import sign_member_list
 from wattest.node.ingest import Inbox
 from wattest.node.operator import Operator, OperatorSettings
 from wattest.node.server import OperatorServer, UnsafeBehaviour
-from wattest.node.watch_log import WatchLog
-from wattest.node.watcher import Watcher
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings, Withheld
 from wattest.twin.challenge import SlashCause
+from wattest.watcher.watch_log import WatchLog
+from wattest.watcher.watcher import Watcher
 
 pytestmark = pytest.mark.e2e
 ONE_TRY = RemoteSettings(max_attempts=1)

@@ -24,14 +24,14 @@ from wattest.messages.header import BatchHeader
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.series import entry_salt
 from wattest.metering.series_block import device_block_of, parse_series_block
-from wattest.node import check_entries
-from wattest.node.check import Judgement, check_batch
-from wattest.node.check_entries import ServedBatch
-from wattest.node.finding import FindingKind
 from wattest.sealing.bundle import BundleManifest, open_block, seal_block
 from wattest.sealing.checked_columns import CheckedRun
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.twin.challenge import EvidenceOpening
+from wattest.watcher import check_entries
+from wattest.watcher.check_batch import Judgement, check_batch
+from wattest.watcher.check_entries import ServedBatch
+from wattest.watcher.finding import FindingKind
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from wattest.node.ingest import Inbox
-from wattest.node.watch_log import WatchLog
 from wattest.store.operator_store import OperatorStore
+from wattest.watcher.watch_log import WatchLog
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """``wattest watcher``: run a watcher from a configuration file.
 
-Decided here: which parts a running watcher is made of, and what it prints. The loop is ``wattest.node.watcher``.
+Decided here: which parts a running watcher is made of, and what it prints. The loop is ``wattest.watcher.watcher``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import read_key_file, write_key_file
-from wattest.node.registration_check import RegistrationAppraiser
-from wattest.node.watch_log import WatchLog
-from wattest.node.watcher import Watcher, WatcherSettings
 from wattest.store.remote_operator import OperatorRemote
+from wattest.watcher.registration_check import RegistrationAppraiser
+from wattest.watcher.watch_log import WatchLog
+from wattest.watcher.watcher import Watcher, WatcherSettings
 
 _CONFIG = click.option(
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The watcher's TOML file."

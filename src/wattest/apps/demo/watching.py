@@ -1,7 +1,7 @@
 """The demo's watcher: a process of its own with its own keys, told nothing but addresses.
 
 Decided here: how the process is configured, started, listened to and ended. Not decided here: what it checks and does
-(``node.watcher``). Invariants: it never sees an operator's disk; it ends with the demo, however that ends.
+(``watcher.watcher``). Invariants: it never sees an operator's disk; it ends with the demo, however that ends.
 """
 
 from __future__ import annotations

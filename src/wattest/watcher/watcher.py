@@ -29,17 +29,17 @@ from wattest.errors import InputError, TransportError, VerificationError, Wattes
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader, parse_header
 from wattest.messages.member_list import SignedMemberList, parse_signed_member_list, verify_member_list
-from wattest.node.check import Judgement, check_batch
-from wattest.node.check_entries import ServedBatch
-from wattest.node.finding import Finding, FindingKind
-from wattest.node.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
-from wattest.node.watch_log import Action, WatchLog
 from wattest.store.car import BlockDigestMismatch
 from wattest.store.event_log import EventFollower
 from wattest.store.remote_operator import OperatorRemote, OperatorUnreachable
 from wattest.twin import errors as refusals
 from wattest.twin.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion, verify_entry_inclusion
 from wattest.twin.challenge import ChallengeState
+from wattest.watcher.check_batch import Judgement, check_batch
+from wattest.watcher.check_entries import ServedBatch
+from wattest.watcher.finding import Finding, FindingKind
+from wattest.watcher.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
+from wattest.watcher.watch_log import Action, WatchLog
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 

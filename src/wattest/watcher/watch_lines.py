@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from wattest.chain.referee import CommittedBatch
-from wattest.node.finding import Finding, FindingKind
 from wattest.twin.batch import EntryInclusion
 from wattest.twin.challenge import EvidenceOpening
+from wattest.watcher.finding import Finding, FindingKind
 
 VERDICT_FORMAT = "wattest/verdict/1"
 

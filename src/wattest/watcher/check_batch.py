@@ -23,10 +23,10 @@ from wattest.messages.header import BatchHeader
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
 from wattest.metering.series import STATE_BYTES, entry_salt, entry_salts, state_payloads, state_salts
 from wattest.metering.series_block import PreviousState
-from wattest.node.check_entries import OpenedEntry, ServedBatch, check_entries
-from wattest.node.finding import Finding, inconsistent, withheld
 from wattest.sealing.bundle import parse_manifest
 from wattest.twin.batch import EntryInclusion
+from wattest.watcher.check_entries import OpenedEntry, ServedBatch, check_entries
+from wattest.watcher.finding import Finding, inconsistent, withheld
 from wattest.workload.engine import Guest
 
 DIGEST_BYTES = 32

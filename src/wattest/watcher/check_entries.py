@@ -29,7 +29,6 @@ from wattest.metering.series_block import (
     parse_series_block,
     verify_series_block,
 )
-from wattest.node.finding import Finding, FindingKind, inconsistent, withheld
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import (
     MAX_RUN_SERIES,
@@ -43,6 +42,7 @@ from wattest.sealing.edited_series import EditingMismatch, last_measured, verify
 from wattest.sealing.statement_block import is_payout_entry, verify_payout_block
 from wattest.sealing.wrapped_keys import SeriesKeyOpener
 from wattest.twin.challenge import EvidenceOpening
+from wattest.watcher.finding import Finding, FindingKind, inconsistent, withheld
 from wattest.workload.engine import Guest
 
 MIN_RUN_SERIES = 16
