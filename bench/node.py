@@ -22,8 +22,8 @@ from node_keys import KeyRig
 
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import Cause
 from wattest.store.operator_store import OperatorStore

@@ -35,8 +35,8 @@ def measure(scale: Scale) -> Report:
 
     from wattest.chain.signer import LocalSigner
     from wattest.enclave.simulator import measurement
-    from wattest.node.ingest import Inbox
-    from wattest.node.operator import Operator, OperatorSettings
+    from wattest.operator.ingest import Inbox
+    from wattest.operator.operator import Operator, OperatorSettings
     from wattest.store.bundle_store import BundleStore
     from wattest.store.operator_store import OperatorStore
 

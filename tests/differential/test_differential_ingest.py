@@ -27,7 +27,7 @@ from wattest.metering.device_block import (
 )
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import make_device_records
-from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Inbox, keep_block, keep_blocks, verify_member_block
+from wattest.operator.ingest import MAX_INBOX_FILE_BYTES, Inbox, keep_block, keep_blocks, verify_member_block
 from wattest.store.duty import Duty, ForeignMeter, MemberKeys
 from wattest.store.operator_store import OperatorStore
 

@@ -25,8 +25,8 @@ from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore
 from wattest.twin.dcap_errors import DCAP_REVERTS

@@ -24,7 +24,7 @@ from node_community import (
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.chain.signer import LocalSigner
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
-from wattest.node.ingest import Inbox
+from wattest.operator.ingest import Inbox
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty
 from wattest.store.operator_store import OperatorStore, StoredState

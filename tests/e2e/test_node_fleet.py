@@ -17,7 +17,7 @@ from wattest.chain.referee import ClosedChallenge
 from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ImportItem, ImportJob
 from wattest.errors import TransportError
-from wattest.node.operator import LONGEST_PREPARATION_S
+from wattest.operator.operator import LONGEST_PREPARATION_S
 from wattest.store.duty import Duty
 from wattest.store.operator_store import StoredState
 

@@ -25,7 +25,7 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
-from wattest.node.ingest import Inbox
+from wattest.operator.ingest import Inbox
 from wattest.store.enclave_key import KeyState
 from wattest.store.operator_store import OperatorStore
 

@@ -19,7 +19,7 @@ from wattest.enclave.measured.errors import HeadMismatch
 from wattest.errors import TransportError
 from wattest.keys.carry_over import CarryOver
 from wattest.keys.key_life import Urgency
-from wattest.node.server import OperatorServer
+from wattest.operator.server import OperatorServer
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.operator_store import StoredBatch, StoredState
 from wattest.store.remote_operator import OperatorRemote

@@ -15,7 +15,7 @@ from node_keys import DAY, KeyRig
 
 from wattest.attestation.roots import parse_root
 from wattest.chain.signer import LocalSigner
-from wattest.node.ingest import keep_block
+from wattest.operator.ingest import keep_block
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.operator_store import OperatorStore
 

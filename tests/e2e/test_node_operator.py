@@ -24,8 +24,8 @@ from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.signer import LocalSigner
 from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock
-from wattest.node.ingest import Inbox, PeriodMismatch
-from wattest.node.operator import Operator, OperatorSettings
+from wattest.operator.ingest import Inbox, PeriodMismatch
+from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import ForeignMeter
 from wattest.store.operator_store import BlockConflict, OperatorStore, StoredState

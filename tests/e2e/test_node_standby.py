@@ -34,7 +34,7 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.keys.key_standing import sealing_workload
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.node.ingest import keep_block
+from wattest.operator.ingest import keep_block
 from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote
 

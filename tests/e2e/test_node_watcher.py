@@ -23,9 +23,9 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import WATCHER_CRASH_POINTS, CrashPoints
 from wattest.messages.member_list import sign_member_list
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.server import OperatorServer, UnsafeBehaviour
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
+from wattest.operator.server import OperatorServer, UnsafeBehaviour
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings, Withheld

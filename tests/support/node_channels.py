@@ -22,8 +22,8 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.operator_store import OperatorStore, StoredState

@@ -35,9 +35,9 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.step_report import StepReport
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
+from wattest.operator.step_report import StepReport
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState
 from wattest.store.key_store import PreparedRegistration

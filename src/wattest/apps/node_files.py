@@ -26,7 +26,7 @@ from wattest.keys.key_life import KeySettings
 from wattest.keys.standby import StandbyTerms
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit
 from wattest.messages.member_list import parse_signed_member_list
-from wattest.node.witness_service import WitnessTerms
+from wattest.operator.witness_service import WitnessTerms
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.store.duty import Duty, MemberKeys
 from wattest.units import SECONDS_PER_DAY

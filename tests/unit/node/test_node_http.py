@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
-from wattest.node import server as server_module
-from wattest.node.ingest import Inbox
-from wattest.node.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
+from wattest.operator import server as server_module
+from wattest.operator.ingest import Inbox
+from wattest.operator.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
 from wattest.store.bundle_group import BundleGroup
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore, StoredState

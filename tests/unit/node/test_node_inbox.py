@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wattest.node import ingest
-from wattest.node.ingest import Inbox, InboxFull
+from wattest.operator import ingest
+from wattest.operator.ingest import Inbox, InboxFull
 
 CHANNEL = b"\x01" * 32
 

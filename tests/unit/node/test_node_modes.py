@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wattest.node.ingest import Inbox
+from wattest.operator.ingest import Inbox
 from wattest.store.operator_store import OperatorStore
 from wattest.watcher.watch_log import WatchLog
 

@@ -12,8 +12,8 @@ import pytest
 from wattest.chain.client import SentTransaction
 from wattest.io.crash_points import CrashPoints, UnknownCrashPoint
 from wattest.messages.header import BatchHeader
-from wattest.node.due import NextStep, decide
-from wattest.node.operator import OperatorSettings, UnsafeWithholding
+from wattest.operator.due import NextStep, decide
+from wattest.operator.operator import OperatorSettings, UnsafeWithholding
 from wattest.store.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
 from wattest.store.operator_store import (
     MIGRATIONS,

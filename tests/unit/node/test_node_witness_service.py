@@ -17,8 +17,8 @@ from wattest.errors import WattestError
 from wattest.io import peer_listener
 from wattest.messages.eip712 import Domain
 from wattest.messages.witness_verdict import WitnessVerdict, sign_witness_verdict
-from wattest.node import witness_service
-from wattest.node.witness_service import VerdictUnsigned, WitnessServer, WitnessUnreachable, ask
+from wattest.operator import witness_service
+from wattest.operator.witness_service import VerdictUnsigned, WitnessServer, WitnessUnreachable, ask
 
 DOMAIN = Domain(31_337, b"\x0a" * 20)
 KEY, OTHER = (Secp256k1PrivateKey.from_seed(bytes([each]) * 32) for each in (1, 2))

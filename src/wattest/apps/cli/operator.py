@@ -1,6 +1,6 @@
 """``wattest operator``: run an operator from a configuration file.
 
-Decided here: which parts a running operator is made of, and what it prints. The loop is ``wattest.node.operator``.
+Decided here: which parts a running operator is made of, and what it prints. The loop is ``wattest.operator.operator``.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from wattest.keys.carry_over import CarryOver
 from wattest.keys.enclave_slots import ProcessSlots
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.standby import Replicator
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.server import OperatorServer
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
+from wattest.operator.server import OperatorServer
 from wattest.store.bundle_store import BundleStore
 from wattest.store.operator_store import OperatorStore
 

@@ -36,7 +36,7 @@ from wattest.keys.orders import OrderBox
 from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.keys.registrar import QuorumRegistrar, Registrar
 from wattest.keys.standby import Replica, ReplicaFile, ReplicaLag
-from wattest.node.operator_status import ChannelStatus, channel_status
+from wattest.operator.operator_status import ChannelStatus, channel_status
 from wattest.store.batch_state import StoredState
 from wattest.store.database import DatabaseInUse
 from wattest.store.duty import Duty

@@ -27,7 +27,7 @@ from wattest.keys.enclave_slots import ProcessSlots
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
 from wattest.messages.witness_verdict import MAX_DRAWN
-from wattest.node.witness_service import WitnessServer, ask, witness_job
+from wattest.operator.witness_service import WitnessServer, ask, witness_job
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState
 from wattest.store.operator_store import OperatorStore

@@ -18,8 +18,8 @@ from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.unsafe_forger import UnsafeForger
 from wattest.apps.interrupts import hold_interrupts
 from wattest.enclave.host.client import ChainHead, SealedBatch, SealJob
-from wattest.node.operator import OperatorSettings
-from wattest.node.server import UnsafeBehaviour
+from wattest.operator.operator import OperatorSettings
+from wattest.operator.server import UnsafeBehaviour
 
 WITHHELD_ENTRY = 0
 

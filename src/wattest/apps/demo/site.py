@@ -24,9 +24,9 @@ from wattest.enclave.host.client import Description, EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
-from wattest.node.ingest import Inbox
-from wattest.node.operator import Operator, OperatorSettings
-from wattest.node.server import OperatorServer, UnsafeBehaviour
+from wattest.operator.ingest import Inbox
+from wattest.operator.operator import Operator, OperatorSettings
+from wattest.operator.server import OperatorServer, UnsafeBehaviour
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty
 from wattest.store.operator_store import OperatorStore

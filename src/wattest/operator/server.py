@@ -20,7 +20,7 @@ from aiohttp import web
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
 from wattest.io.server_thread import ServerThread
-from wattest.node.ingest import MAX_INBOX_FILE_BYTES, Inbox, InboxFull, verify_member_block
+from wattest.operator.ingest import MAX_INBOX_FILE_BYTES, Inbox, InboxFull, verify_member_block
 from wattest.store.batch_tree import BatchTrees
 from wattest.store.bundle_store import BlockIndexInvalid, BundleStore
 from wattest.store.duty import Duty

@@ -14,7 +14,7 @@ from wattest.chain.referee import ChannelHead, Referee
 from wattest.enclave.host.client import EnclaveClient
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
-from wattest.node.commit_round import CommitRound
+from wattest.operator.commit_round import CommitRound
 from wattest.store.duty import Duty
 from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
 from wattest.twin.operator import OperatorHead, OperatorState

@@ -29,11 +29,11 @@ from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
 from wattest.keys.standby import Replicator
 from wattest.metering.meter import meter_key_id
-from wattest.node.answers import OPEN, Answers
-from wattest.node.commit_round import CommitRound, Failures
-from wattest.node.due import Due, Heads
-from wattest.node.ingest import Inbox, keep_block, keep_blocks
-from wattest.node.step_report import StepReport
+from wattest.operator.answers import OPEN, Answers
+from wattest.operator.commit_round import CommitRound, Failures
+from wattest.operator.due import Due, Heads
+from wattest.operator.ingest import Inbox, keep_block, keep_blocks
+from wattest.operator.step_report import StepReport
 from wattest.store.bundle_group import BundleGroup, remove_unfinished
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty

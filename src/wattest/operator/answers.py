@@ -14,7 +14,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped
-from wattest.node.step_report import StepReport
+from wattest.operator.step_report import StepReport
 from wattest.store.batch_tree import BatchTrees
 from wattest.store.operator_store import OperatorStore
 from wattest.twin.challenge import ChallengeState

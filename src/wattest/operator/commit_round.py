@@ -18,7 +18,7 @@ from wattest.chain.signer import LocalSigner
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
-from wattest.node.step_report import StepReport
+from wattest.operator.step_report import StepReport
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.operator_store import OperatorStore, SecondHeader
 from wattest.twin import errors as refusals

@@ -1,1 +1,0 @@
-"""Operator and watcher: loops, store, bundle server."""

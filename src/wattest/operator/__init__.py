@@ -1,0 +1,1 @@
+"""The operator: takes blocks in, has periods sealed, commits, answers challenges, serves what it keeps."""
