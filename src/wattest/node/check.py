@@ -20,8 +20,9 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
-from wattest.metering.series import STATE_BYTES, entry_salt, entry_salts, state_payloads, state_salts
+from wattest.metering.series import STATE_BYTES, state_payloads
 from wattest.metering.series_block import PreviousState
+from wattest.metering.series_key import entry_salt, entry_salts, state_salts
 from wattest.node.check_entries import OpenedEntry, ServedBatch, check_entries
 from wattest.node.finding import Finding, inconsistent, withheld
 from wattest.protocol.batch import EntryInclusion

@@ -15,13 +15,13 @@ from wattest.merkle import InclusionProof, leaf_hash, verify_inclusion, verify_s
 from wattest.metering.device_block import verify_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import (
     SeriesBlock,
     device_block_of,
     parse_series_block,
     verify_series_block,
 )
+from wattest.metering.series_key import entry_salt
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.channel import ChannelKind
 from wattest.protocol.edited_series import last_measured, verify_edited

@@ -28,8 +28,8 @@ from wattest.merkle import MerkleTree, sha256_root
 from wattest.metering.device_block import parse_device_block
 from wattest.metering.entry import EntryKind, parse_statement_entry
 from wattest.metering.meter import statement_job_id
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.protocol.bundle import open_block
 from wattest.protocol.header import recover_header_signer, sign_header
 from wattest.protocol.payouts import payout_job_id, payout_result

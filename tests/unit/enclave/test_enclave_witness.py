@@ -25,8 +25,9 @@ from wattest.enclave.measured.witness import Witness, Work, judge
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
 from wattest.metering.entry import ENTRY_BYTES, SeriesEntry
-from wattest.metering.series import build_series_tree, entry_salt
+from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import SeriesBlock, parse_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.protocol.bundle import open_block
 from wattest.protocol.header import sign_header
 from wattest.protocol.witness_verdict import recover_witness

@@ -18,7 +18,7 @@ from wattest.crypto.errors import AuthenticationFailed
 from wattest.enclave.host.client import ChainHead, SealedBatch
 from wattest.enclave.host.peer import hand_over
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.metering.series import entry_salt
+from wattest.metering.series_key import entry_salt
 from wattest.protocol.hand_over_permit import PermitKind
 from wattest.protocol.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener, unwrap_series_key
 

@@ -21,8 +21,8 @@ from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import device_block_of, parse_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.node import check_entries
 from wattest.node.check import Judgement, check_batch
 from wattest.node.check_entries import ServedBatch

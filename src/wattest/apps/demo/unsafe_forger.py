@@ -20,8 +20,9 @@ from wattest.merkle import MerkleTree
 from wattest.metering.device_block import DeviceBlock, parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
-from wattest.metering.series import build_series_tree, entry_salt, state_payload, state_salt
+from wattest.metering.series import build_series_tree, state_payload
 from wattest.metering.series_block import SeriesBlock
+from wattest.metering.series_key import entry_salt, state_salt
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.edited_series import edit_series, last_measured
 from wattest.protocol.header import BatchHeader, sign_header

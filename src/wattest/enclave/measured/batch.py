@@ -28,13 +28,12 @@ from wattest.enclave.measured.release import Head, require_head, require_same_jo
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.merkle import MerkleTree
 from wattest.metering.entry import ENTRY_BYTES
-from wattest.metering.series import entry_salts
+from wattest.metering.series_key import SERIES_KEY_BYTES, entry_salts
 from wattest.protocol.bundle import BundleManifest, seal_block
 from wattest.protocol.header import MAX_ENTRIES, BatchHeader
 from wattest.protocol.series_columns import SealedRun
 from wattest.protocol.wrapped_keys import KeyWrapping
 
-SERIES_KEY_BYTES = 32
 ZERO = bytes(32)
 
 

@@ -19,8 +19,8 @@ from wattest.enclave.measured.sealed_state import SealedState, require_active
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MultiProof, leaf_hash, verify_multiproof
 from wattest.metering.entry import EntryKind, SeriesEntry
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.protocol.bundle import open_block
 from wattest.protocol.checked_columns import check_plaintexts, edited_again, runs_of_blocks
 from wattest.protocol.edited_series import verify_edited
