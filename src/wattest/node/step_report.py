@@ -1,7 +1,7 @@
 """What one step of an operator did, and what it could not do.
 
 Decided here: the values that the loop and the keeper of keys write into, and the error that says that a channel stands
-still. Not decided here: how they are shown (``apps.cli.operator``).
+still. Not decided here: how they are shown (``apps.actions.operator_run``).
 """
 
 from __future__ import annotations
