@@ -32,8 +32,9 @@ from wattest.metering.imported import ImportedSeries, imported_series
 from wattest.metering.readers.public_key import MeterPublicKey, curve_by_name, parse_public_key
 from wattest.metering.readers.recognise import read_meter_files
 from wattest.metering.reading import MalformedMeterFile
-from wattest.metering.series import build_series_tree, entry_salt
+from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import SeriesBlock, telegrams_evidence
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import seal_block
 
 TITLE = "Imports"

@@ -22,13 +22,6 @@ import merkle_reference as trees
 OUT = Path(__file__).parent / "metering"
 START = 1_780_272_000  # 2026-06-01T00:00Z
 Case = dict[str, Any]
-SECP192K1 = reference.Curve(
-    p=2**192 - 2**32 - 2**12 - 2**8 - 2**7 - 2**6 - 2**3 - 1,
-    a=0,
-    b=3,
-    g=(0xDB4FF10EC057E9AE26B07D0280B7F4341DA5D1B1EAE06C7D, 0x9B2F2F6D9C5628A7844163D015BE86344082AA88D95E2F9D),
-    n=0xFFFFFFFFFFFFFFFFFFFFFFFE26F2FC170F69466A74DEFD8D,
-)
 
 
 def content(label: str, length: int = 32) -> bytes:
@@ -272,11 +265,15 @@ def ocmf_signature(payload: bytes, curve: str) -> tuple[bytes, int, int]:
     digest, seed = sha256(payload), content(f"ocmf {curve}")
     if curve == "secp192k1":
         scalar, nonce = int.from_bytes(seed[:23], "big"), int.from_bytes(content("nonce")[:23], "big")
-        public, commitment = (SECP192K1.multiply(factor, SECP192K1.g) for factor in (scalar, nonce))
+        public, commitment = (reference.SECP192K1.multiply(factor, reference.SECP192K1.g) for factor in (scalar, nonce))
         assert public is not None
         assert commitment is not None
-        s = pow(nonce, -1, SECP192K1.n) * (int.from_bytes(digest[:24], "big") + commitment[0] * scalar) % SECP192K1.n
-        return public[0].to_bytes(24, "big") + public[1].to_bytes(24, "big"), commitment[0] % SECP192K1.n, s
+        s = (
+            pow(nonce, -1, reference.SECP192K1.n)
+            * (int.from_bytes(digest[:24], "big") + commitment[0] * scalar)
+            % reference.SECP192K1.n
+        )
+        return public[0].to_bytes(24, "big") + public[1].to_bytes(24, "big"), commitment[0] % reference.SECP192K1.n, s
     group = reference.P256 if curve == "secp256r1" else reference.SECP256K1
     r, s, _ = group.sign(seed, digest)
     return group.public_key(seed), r, s

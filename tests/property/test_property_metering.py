@@ -25,16 +25,9 @@ from wattest.metering.readers.public_key import MalformedPublicKey, parse_public
 from wattest.metering.readers.recognise import read_meter_file
 from wattest.metering.reading import MalformedMeterFile, parse_decimal, plain, to_milliwatt_hours
 from wattest.metering.records import make_device_records, parse_device_records, parse_interval_records
-from wattest.metering.series import (
-    MalformedSeries,
-    entry_salt,
-    entry_salts,
-    state_payload,
-    state_payloads,
-    state_salt,
-    state_salts,
-)
+from wattest.metering.series import MalformedSeries, state_payload, state_payloads
 from wattest.metering.series_block import parse_series_block, verify_series_block
+from wattest.metering.series_key import MalformedSeriesKey, entry_salt, entry_salts, state_salt, state_salts
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "metering"
 SESSION = charging_sessions(1, 1_780_272_000, 1_780_444_800)[0]
@@ -194,5 +187,5 @@ def test_many_refuse_what_one_refuses() -> None:
         lambda: state_payloads([bytes(32)], [(0, 0, 0), (0, 0, 0)]),
         lambda: state_payloads([bytes(32), bytes(32)], [(7, 7, 7)]),
     ):
-        with pytest.raises(MalformedSeries):
+        with pytest.raises((MalformedSeries, MalformedSeriesKey)):
             refused()

@@ -1,4 +1,4 @@
-//! The shared vectors of device blocks, as Python reads them too; laws over rows, signatures and threads.
+//! The shared vectors of device blocks and signatures, as Python reads them too; laws over rows and threads.
 
 use serde_json::Value;
 use sha2::Digest;
@@ -89,6 +89,37 @@ fn rows_of_another_number_make_no_input() {
     assert!(vee::input(&block, &end, &rows, &[], rules).is_none());
     assert!(vee::input(&block, &[], &rows, &previous, rules).is_none());
     assert!(vee::input(&block[..block.len() - 63], &[end[0] - 63], &rows, &previous, rules).is_none());
+}
+
+#[test]
+fn signatures_at_the_edges() {
+    for (file, algorithm) in [("secp256r1", Algorithm::P256), ("secp256k1", Algorithm::Secp256k1)] {
+        let cases = cases(&format!("signatures/{file}"));
+        let asked = cases.iter().filter(|case| case["message"].is_string()).collect::<Vec<_>>();
+        let (mut held, mut refused) = (0, 0);
+        let (mut keys, mut messages, mut pairs, mut expected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for case in &asked {
+            let accepted = case["outcome"] == "accepted";
+            let (key, message) = (bytes(&case["public_key"]), bytes(&case["message"]));
+            let Ok(signature) = <[u8; 64]>::try_from(bytes(&case["signature"])) else {
+                assert!(!accepted);
+                continue;
+            };
+            assert_eq!(algorithm.holds(&key, &message, &signature), accepted, "{}: {}", case["kind"], case["name"]);
+            *if accepted { &mut held } else { &mut refused } += 1;
+            if key.len() == 64 {
+                keys.extend(key);
+                messages.push(message);
+                pairs.push(signature);
+                expected.push(u8::from(accepted));
+            }
+        }
+        assert!(held > 100 && refused > 100, "{held} {refused}");
+        for threads in [1, 3] {
+            let verdicts = signatures::verify(algorithm, &keys, &messages.concat(), &ends(&messages), &pairs, threads);
+            assert_eq!(verdicts, expected);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """The Referee contract with protocol types: channels, deposits, commits, challenges, fraud proofs, and its log.
 
 Decided here: how each function and event maps to protocol values. Not decided here: the rules (``twin.referee`` is
-their twin), when to act (``node``). Invariant: a header is believed to be the one that was committed only when its
+their twin), when to act (``operator``). Invariant: a header is believed to be the one that was committed only when its
 digest is the one in the log.
 
 Source: contracts/src/interfaces/IReferee.sol.

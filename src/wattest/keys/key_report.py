@@ -1,7 +1,7 @@
 """What one look at an operator's enclave keys did, and what it could not do.
 
 Decided here: the values that the keeper of keys writes into, and the error that says that a channel stands still. The
-operator's own report is one of these (``operator.step_report``); how it is shown: ``apps.cli.operator``.
+operator's own report is one of these (``operator.step_report``); how it is shown: ``apps.actions.operator_run``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What one step of an operator did, and what it could not do.
 
 Decided here: the values that the loop writes into, beside what the keeper of keys does (``keys.key_report``). Not
-decided here: how they are shown (``apps.cli.operator``).
+decided here: how they are shown (``apps.actions.operator_run``).
 """
 
 from __future__ import annotations

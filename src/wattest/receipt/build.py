@@ -1,7 +1,7 @@
 """Building a receipt from what a household, its operator and the appraisers hold: a pure function over pieces.
 
 Decided here: which pieces are needed and where each goes. Not decided here: where they are stored and fetched
-(``node``). Nothing is verified on the way: ``verify_receipt`` is for that.
+(``operator``). Nothing is verified on the way: ``verify_receipt`` is for that.
 Source: docs/spec/receipt.md, section "Building".
 """
 

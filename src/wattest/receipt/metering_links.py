@@ -16,13 +16,13 @@ from wattest.messages.channel import ChannelKind
 from wattest.metering.device_block import verify_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import (
     SeriesBlock,
     device_block_of,
     parse_series_block,
     verify_series_block,
 )
+from wattest.metering.series_key import entry_salt
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.receipt import Day, Inclusion, Receipt

@@ -21,8 +21,9 @@ from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.messages.header import BatchHeader
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
-from wattest.metering.series import STATE_BYTES, entry_salt, entry_salts, state_payloads, state_salts
+from wattest.metering.series import STATE_BYTES, state_payloads
 from wattest.metering.series_block import PreviousState
+from wattest.metering.series_key import entry_salt, entry_salts, state_salts
 from wattest.sealing.bundle import parse_manifest
 from wattest.twin.batch import EntryInclusion
 from wattest.watcher.check_entries import OpenedEntry, ServedBatch, check_entries

@@ -30,8 +30,9 @@ from wattest.messages.member_list import roster_root, sign_member_list
 from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_series_entry
 from wattest.metering.meter import blinded_meter, meter_key_id
-from wattest.metering.series import STATE_BYTES, entry_salt, state_payload, state_salt
+from wattest.metering.series import STATE_BYTES, state_payload
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
+from wattest.metering.series_key import entry_salt, state_salt
 from wattest.sealing.bundle import open_block, parse_manifest
 from wattest.sealing.edited_series import EditingMismatch, verify_edited
 from wattest.sealing.wrapped_keys import unwrap_series_key

@@ -29,8 +29,8 @@ from wattest.messages.header import recover_header_signer, sign_header
 from wattest.metering.device_block import parse_device_block
 from wattest.metering.entry import EntryKind, parse_statement_entry
 from wattest.metering.meter import statement_job_id
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import parse_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import open_block
 from wattest.sealing.statement_block import (
     PayoutBlockMismatch,

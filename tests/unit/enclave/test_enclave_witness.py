@@ -27,8 +27,9 @@ from wattest.merkle import MerkleTree
 from wattest.messages.header import sign_header
 from wattest.messages.witness_verdict import recover_witness
 from wattest.metering.entry import ENTRY_BYTES, SeriesEntry
-from wattest.metering.series import build_series_tree, entry_salt
+from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import SeriesBlock, parse_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import open_block
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.workload.engine import EngineConfiguration, Guest

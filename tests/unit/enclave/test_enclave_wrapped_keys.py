@@ -19,7 +19,7 @@ from wattest.enclave.host.client import ChainHead, SealedBatch
 from wattest.enclave.host.peer import hand_over
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.hand_over_permit import PermitKind
-from wattest.metering.series import entry_salt
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener, unwrap_series_key
 
 

@@ -5,15 +5,9 @@ import pytest
 from wattest.metering.entry import EntryKind, MalformedEntry, SeriesEntry, StatementEntry, evidence_digest
 from wattest.metering.meter import MalformedMeterName, blinded_meter, meter_key_commitment, pseudonym
 from wattest.metering.records import INTERVAL_RECORD, Records, parse_interval_records
-from wattest.metering.series import (
-    MalformedSeries,
-    build_series_tree,
-    entry_salt,
-    record_salts,
-    state_payload,
-    state_salt,
-)
+from wattest.metering.series import MalformedSeries, build_series_tree, state_payload
 from wattest.metering.series_block import MalformedSeriesBlock, SeriesBlock, telegrams_evidence
+from wattest.metering.series_key import MalformedSeriesKey, entry_salt, record_salts, state_salt
 
 KEY, CHANNEL = bytes(range(32)), bytes(32)
 NONE: Records = parse_interval_records(b"")
@@ -52,7 +46,7 @@ def test_salts_differ_by_use() -> None:
         lambda: record_salts(KEY, -1),
         lambda: record_salts(KEY, 2**20 + 1),
     ):
-        with pytest.raises(MalformedSeries):
+        with pytest.raises(MalformedSeriesKey):
             call()
     with pytest.raises(MalformedSeries):
         build_series_tree(NONE, KEY)

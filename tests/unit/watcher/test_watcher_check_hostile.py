@@ -22,8 +22,8 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import device_block_of, parse_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import BundleManifest, open_block, seal_block
 from wattest.sealing.checked_columns import CheckedRun
 from wattest.sealing.wrapped_keys import unwrap_series_key

@@ -1,29 +1,17 @@
 """``wattest appraiser``: judge enclaves' evidence for operators and sign verdicts.
 
-Decided here: which parts a running appraiser is made of. Not decided here: what it checks
-(``appraiser.appraiser_service``) and how evidence is judged (``attestation``).
+Decided here: what is asked for. What is done is in ``apps.actions.appraiser_run``.
 """
 
 from __future__ import annotations
 
-import secrets
-import threading
 from pathlib import Path
 
 import click
 
-from wattest.appraiser.appraiser import Appraiser
-from wattest.appraiser.appraiser_service import AppraiserServer
-from wattest.apps.interrupts import SteadyStack
-from wattest.apps.node_files import read_appraiser_file
-from wattest.attestation.policy import parse_policy
-from wattest.attestation.roots import parse_root
-from wattest.chain.client import ChainClient
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.io.files import read_key_file, write_key_file
-from wattest.workload.configuration import EngineConfiguration
-from wattest.workload.engine import workload_digest
-from wattest.workload.guests import load_guest_bytes
+from wattest.apps.cli.options import FILE, config_option
+
+_CONFIG = config_option("appraiser")
 
 
 @click.group()
@@ -32,47 +20,18 @@ def appraiser() -> None:
 
 
 @appraiser.command("new-key")
-@click.argument("file", type=click.Path(path_type=Path))
+@FILE
 def new_key(file: Path) -> None:
     """Make a signing key in FILE (mode 0600) and print its address, for whoever deploys the quorum."""
-    key = secrets.token_bytes(32)
-    write_key_file(file, key)
-    click.echo("0x" + Secp256k1PrivateKey.from_seed(key).address.hex())
+    from wattest.apps.actions.new_key import new_transaction_key
+
+    new_transaction_key(file)
 
 
 @appraiser.command()
-@click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The appraiser's TOML file."
-)
+@_CONFIG
 def run(config_path: Path) -> None:
     """Answer requests for verdicts until Ctrl-C."""
-    settings = read_appraiser_file(config_path)
-    deployment = settings.deployment
-    parse_policy(settings.policy)  # a mistake in it is told now, not to the first who asks
-    configuration = EngineConfiguration.for_enclave()
-    judge = Appraiser(
-        Secp256k1PrivateKey.from_seed(read_key_file(settings.key_file)),
-        settings.policy,
-        [parse_root(root) for root in deployment.trust_roots],
-        frozenset(workload_digest(load_guest_bytes(name), configuration) for name in ("vee", "settle")),
-        settings.registration_s,
-        report=lambda line: click.echo(line, err=True),
-    )
-    client = ChainClient.connect(
-        settings.chain.rpc_url or "",
-        chain_id=deployment.chain_id,
-        genesis_hash=deployment.genesis_hash,
-        config=settings.chain,
-    )
-    with SteadyStack() as stack:
-        server = AppraiserServer(
-            judge,
-            client,
-            deployment.registry_domain,
-            deployment.referee,
-            host=settings.host,
-            port=settings.port,
-        ).start()
-        stack.callback(server.stop)
-        click.echo(f"appraiser 0x{judge.key.address.hex()} judges at {server.url}", err=True)
-        threading.Event().wait()
+    from wattest.apps.actions import appraiser_run
+
+    appraiser_run.run(config_path)

@@ -1,41 +1,18 @@
 """``wattest attest``: appraise a DCAP quote, Intel's or a simulator's.
 
-Decided here: how files and options become an appraisal, and how its result is shown. The judgement itself is
-``wattest.attestation.appraisal``. Exit codes: 0 accepted, 4 not accepted, 3 for input that cannot be read; with
-``--json`` even that prints a verdict (``genuine`` false), so that a script reads one form only. With ``--ear`` it does
-not: what cannot be read has no attestation result.
+Decided here: what is asked for. What is done is in ``apps.actions.attest_verify``.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import click
 
-from wattest import __version__
 from wattest.apps.cli.attest_collateral import collateral_group
 from wattest.apps.cli.attest_policy import policy_group
-from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
 from wattest.apps.cli.attest_token import token_group
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.apps.cli.collateral_words import LATEST_TIME, printable
-from wattest.attestation.appraisal import Expectation, appraise
-from wattest.attestation.collateral_age import CollateralLife, show_span
-from wattest.attestation.ear import build_ear, encode_ear
-from wattest.attestation.ear_token import sign_ear
-from wattest.attestation.endorsements import parse_endorsements
-from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
-from wattest.attestation.formats.quote import MAX_INPUT_BYTES
-from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
-from wattest.attestation.result import AppraisalResult
-from wattest.crypto.p256 import P256PrivateKey
-from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, InputError
-from wattest.io.files import read_key_file
-
-_REPORT_DATA = re.compile(r"[0-9a-f]{128}\Z")
+from wattest.apps.cli.options import LATEST_TIME, PATH, ROOT
 
 
 @click.group()
@@ -49,13 +26,13 @@ attest.add_command(token_group)
 
 
 @attest.command()
-@click.argument("quote", type=click.Path(path_type=Path))
-@click.option("--collateral", required=True, type=click.Path(path_type=Path), help="Collateral, dcap-qvl's JSON form.")
+@click.argument("quote", type=PATH)
+@click.option("--collateral", required=True, type=PATH, help="Collateral, dcap-qvl's JSON form.")
 @click.option(
     "--at", "now", required=True, type=click.IntRange(0, LATEST_TIME), help="Time of appraisal, unix seconds."
 )
-@ROOT_OPTION
-@click.option("--policy", type=click.Path(path_type=Path), help="Appraisal policy, TOML.")
+@ROOT
+@click.option("--policy", type=PATH, help="Appraisal policy, TOML.")
 @click.option("--report-data", metavar="HEX", help="The 64 bytes that the quote must bind.")
 @click.option(
     "--seen-evaluation-number",
@@ -68,9 +45,7 @@ attest.add_command(token_group)
 @click.option(
     "--ear-minimal", is_flag=True, help="With --ear: status, vector and policy alone; no measurement, no reason."
 )
-@click.option(
-    "--sign-key", type=click.Path(path_type=Path), help="With --ear: sign as JWT with this P-256 key file (mode 0600)."
-)
+@click.option("--sign-key", type=PATH, help="With --ear: sign as JWT with this P-256 key file (mode 0600).")
 def verify(
     quote: Path,
     *,
@@ -89,98 +64,18 @@ def verify(
 
     Without --policy nothing is accepted, since no measurement is named; the reasons still say all that was found.
     """
-    if as_ear and as_json:
-        raise click.UsageError("--ear and --json are two forms of one result: choose one")
-    if not as_ear and (sign_key is not None or ear_minimal):
-        raise click.UsageError("--sign-key and --ear-minimal say how --ear prints: give it, too")
-    expectation = Expectation(_report_data(report_data), seen_evaluation_number)
-    key = None if sign_key is None else P256PrivateKey.from_seed(read_key_file(sign_key))
-    try:
-        result = appraise(
-            parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)),
-            parse_endorsements(read_bounded(collateral, MAX_COLLATERAL_BYTES)),
-            _policy(policy),
-            [read_root(root)],
-            now,
-            expectation=expectation,
-        )
-    except InputError as error:
-        if as_json:
-            click.echo(json.dumps(_unreadable(error), indent=2))
-        raise
-    if as_json:
-        click.echo(json.dumps(result.as_dict(), indent=2))
-    elif as_ear:
-        _print_ear(result, key, detail=not ear_minimal)
-    else:
-        click.echo(_explain(result, policy is not None))
-    return EXIT_DONE if result.accepted else EXIT_VERIFICATION
+    from wattest.apps.actions import attest_verify
 
-
-def _report_data(text: str | None) -> bytes | None:
-    if text is not None and not _REPORT_DATA.match(text):
-        raise click.UsageError("--report-data takes 128 lower-case hex digits")
-    return None if text is None else bytes.fromhex(text)
-
-
-def _policy(path: Path | None) -> AppraisalPolicy:
-    return default_policy() if path is None else parse_policy(read_bounded(path, MAX_POLICY_BYTES))
-
-
-def _print_ear(result: AppraisalResult, key: P256PrivateKey | None, *, detail: bool) -> None:
-    encoded = encode_ear(build_ear(result, developer="wattest", build=f"wattest {__version__}", detail=detail))
-    if key is None:
-        click.echo(encoded.decode())
-        return
-    click.echo(sign_ear(encoded, key).decode())
-    click.echo(f"signed with the key whose public half is {key.public_key.hex()}", err=True)
-
-
-def _unreadable(error: InputError) -> dict[str, object]:
-    return {
-        "genuine": False,
-        "tcb_status": None,
-        "advisories": [],
-        "accepted": False,
-        "reasons": [error.message],
-        "codes": [error.code],
-        "warnings": [],
-        "measurement": None,
-    }
-
-
-def _collateral(life: CollateralLife) -> str:
-    if not life.is_usable and life.ahead_s:
-        return f"NOT USABLE: issued {show_span(life.ahead_s)} after this time"
-    if not life.is_usable:
-        return f"NOT USABLE: {life.ends_first} ended {show_span(-life.seconds_left)} ago"
-    return f"usable for {show_span(life.seconds_left)} more ({life.ends_first} ends first)"
-
-
-def _explain(result: AppraisalResult, with_policy: bool) -> str:
-    measured = result.measurement
-    lines = [
-        "ACCEPTED" if result.accepted else "NOT ACCEPTED",
-        f"  genuine:     {'yes' if result.genuine else 'NO - believe nothing below'}",
-        f"  TCB status:  {result.tcb_status or '-'}"
-        + (f" ({', '.join(result.advisories)})" if result.advisories else ""),
-        f"  measurement: {measured.get('mr_enclave') or measured.get('mr_td')} ({measured['tee']})",
-    ]
-    if measured.get("mr_signer"):
-        lines.append(f"  signer:      {measured['mr_signer']}, product {measured['product']}, SVN {measured['svn']}")
-    if result.platform_id is not None:
-        lines.append(f"  platform:    {result.platform_id.hex()}")
-    if result.collateral is not None:
-        lines.append(f"  collateral:  {_collateral(result.collateral)}")
-    lines += [f"  reason:      {reason}" for reason in result.reasons]
-    lines += [f"  warning:     {warning}" for warning in result.warnings]
-    if result.genuine and not result.accepted and not with_policy:
-        lines.append("  what to do:  write a policy that names this measurement (docs/spec/appraisal-policy.md)")
-    elif not result.genuine:
-        lines.append(
-            "  what to do:  fetch quote and collateral again; check --at and --root; do not trust this enclave"
-        )
-    elif not result.accepted:
-        lines.append("  what to do:  mend what the reasons name, or change the policy if you mean to allow it")
-    # A name or advisory in hostile collateral must not steer the terminal.
-    return "\n".join(printable(line) for line in lines)
+    return attest_verify.verify(
+        quote,
+        collateral=collateral,
+        now=now,
+        root=root,
+        policy=policy,
+        report_data=report_data,
+        seen_evaluation_number=seen_evaluation_number,
+        as_json=as_json,
+        as_ear=as_ear,
+        ear_minimal=ear_minimal,
+        sign_key=sign_key,
+    )

@@ -1,37 +1,28 @@
-"""``wattest attest collateral``: what a collateral file holds, and how long it can still be used.
+"""``wattest attest collateral``: fetch collateral, look into it, serve it.
 
-Decided here: what is printed, and exit code 4 for collateral that no appraisal at that time would take. Nothing here
-checks a signature: that is ``attest verify``'s and ``fetch``'s, and the output says so.
+Decided here: what is asked for. What is done is in ``apps.actions``.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from wattest.apps.cli.attest_fetch import fetch
-from wattest.apps.cli.attest_serve import serve
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.apps.cli.collateral_words import LATEST_TIME, moment, printable
-from wattest.attestation.collateral_age import (
-    DEFAULT_WARN_DAYS,
-    Freshness,
-    Part,
-    collateral_life,
-    dated_parts,
-    show_span,
+from wattest.apps.cli.options import (
+    COLLATERAL_AGE_DAYS,
+    FETCH_CLOCK_TOLERANCE_S,
+    FILE,
+    INTEL_PCS_URL,
+    JSON,
+    LATEST_TIME,
+    PATH,
+    PCK_AUTHORITIES,
+    ROOT,
+    SERVICE_KINDS,
+    TEES,
+    WARN_DAYS,
 )
-from wattest.attestation.endorsements import Endorsements, parse_endorsements
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
-from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
-from wattest.errors import EXIT_DONE, EXIT_VERIFICATION
-
-MAX_TOLERANCE_S = 600
-
-_FILE = click.argument("file", type=click.Path(path_type=Path))
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group("collateral")
@@ -39,51 +30,29 @@ def collateral_group() -> None:
     """Fetch collateral, look into it, serve it."""
 
 
-collateral_group.add_command(fetch)
-collateral_group.add_command(serve)
-
-
 @collateral_group.command()
-@_FILE
-@_JSON
+@FILE
+@JSON
 def show(file: Path, *, as_json: bool) -> None:
     """Say for which platform model FILE is, and from when to when each part holds. Signatures are not checked."""
-    endorsements = _read(file)
-    platform, quoting = endorsements.platform_statement(), endorsements.quoting_enclave_statement()
-    parts = dated_parts(endorsements)
-    facts: dict[str, object] = {
-        "digest": endorsements.digest.hex(),
-        "kind": platform.id,
-        "fmspc": platform.fmspc.hex() if platform.fmspc is not None else None,
-        "pce_id": platform.pce_id.hex() if platform.pce_id is not None else None,
-        "tcb_evaluation_number": platform.evaluation_number,
-        "qe_evaluation_number": quoting.evaluation_number,
-        "signatures_checked": False,
-    }
-    if as_json:
-        shown = [{"name": part.name, "issued_at": part.issued_at, "expires_at": part.expires_at} for part in parts]
-        click.echo(json.dumps(facts | {"parts": shown}, indent=2))
-        return
-    for name, value in facts.items():
-        words = "-" if value is None else "no" if value is False else str(value)
-        click.echo(printable(f"{name.replace('_', ' ') + ':':<23} {words}"))
-    for part in parts:
-        click.echo(f"{part.name:<35} {moment(part.issued_at)} to {moment(part.expires_at)}")
+    from wattest.apps.actions import attest_collateral
+
+    attest_collateral.show(file, as_json=as_json)
 
 
 @collateral_group.command()
-@_FILE
+@FILE
 @click.option("--at", "now", required=True, type=click.IntRange(0, LATEST_TIME), help="Time to judge at, unix seconds.")
 @click.option(
     "--maximum-age-days",
-    default=DEFAULT_COLLATERAL_AGE_DAYS,
+    default=COLLATERAL_AGE_DAYS,
     show_default=True,
     type=click.IntRange(1, 365),
     help="The policy's maximum_collateral_age_days.",
 )
 @click.option(
     "--warn-days",
-    default=DEFAULT_WARN_DAYS,
+    default=WARN_DAYS,
     show_default=True,
     type=click.IntRange(0, 365),
     help="Warn so long before the end.",
@@ -92,43 +61,136 @@ def show(file: Path, *, as_json: bool) -> None:
     "--clock-tolerance",
     default=0,
     show_default=True,
-    type=click.IntRange(0, MAX_TOLERANCE_S),
+    type=click.IntRange(0, 600),
     help="The policy's clock_tolerance_s.",
 )
-@_JSON
+@JSON
 def age(file: Path, *, now: int, maximum_age_days: int, warn_days: int, clock_tolerance: int, as_json: bool) -> int:
     """Say whether FILE can be used at a time, and how long still. Signatures are not checked."""
-    endorsements = _read(file)
-    life = collateral_life(endorsements, now, maximum_age_days, warn_days=warn_days, tolerance_s=clock_tolerance)
-    judged = [(part, part.freshness(life.judged_at, maximum_age_days, warn_days)) for part in dated_parts(endorsements)]
-    if as_json:
-        shown = [_as_dict(part, freshness, now, maximum_age_days) for part, freshness in judged]
-        click.echo(json.dumps(life.as_dict() | {"warnings": life.warnings, "parts": shown}, indent=2))
-        return EXIT_DONE if life.is_usable else EXIT_VERIFICATION
-    for part, freshness in judged:
-        state, left = freshness.value.replace("_", " "), show_span(part.usable_until(maximum_age_days) - now)
-        click.echo(f"{part.name:<35} {state:<12} age {show_span(now - part.issued_at)}, {left} left")
-    for warning in life.warnings:
-        click.echo(f"WARNING: {warning}")
-    if life.is_usable:
-        click.echo(f"usable until {moment(life.usable_until)} ({life.ends_first} ends first)")
-    elif life.ahead_s:
-        click.echo(f"NOT USABLE: issued {show_span(life.ahead_s)} after this time: set the clock")
-    else:
-        click.echo(f"NOT USABLE: {life.ends_first} ended {show_span(-life.seconds_left)} ago: fetch it again")
-    return EXIT_DONE if life.is_usable else EXIT_VERIFICATION
+    from wattest.apps.actions import attest_collateral
+
+    return attest_collateral.age(
+        file,
+        now=now,
+        maximum_age_days=maximum_age_days,
+        warn_days=warn_days,
+        clock_tolerance=clock_tolerance,
+        as_json=as_json,
+    )
 
 
-def _as_dict(part: Part, freshness: Freshness, now: int, maximum_age_days: int) -> dict[str, object]:
-    return {
-        "name": part.name,
-        "state": freshness.value,
-        "issued_at": part.issued_at,
-        "expires_at": part.expires_at,
-        "age_seconds": now - part.issued_at,
-        "seconds_left": part.usable_until(maximum_age_days) - now,
-    }
+@collateral_group.command()
+@click.option("--quote", type=PATH, help="Fetch for the platform that made this quote.")
+@click.option("--tee", type=click.Choice(TEES), help="Without a quote: the kind of enclave.")
+@click.option("--fmspc", help="Without a quote: the platform model, 12 hex digits.")
+@click.option("--ca", type=click.Choice(PCK_AUTHORITIES), help="Without a quote: the PCK's CA.")
+@click.option("--url", default=INTEL_PCS_URL, show_default=True, help="The service: a PCCS, or Intel's PCS.")
+@click.option(
+    "--service",
+    type=click.Choice(SERVICE_KINDS),
+    help="Which of the two it is, if its name does not say so.",
+)
+@click.option("--root-crl-url", help="Where a PCS's root revocation list is, if not where the root says.")
+@ROOT
+@click.option("--out", required=True, type=PATH, help="The collateral file to make, or to bring up to date.")
+@click.option("--tls-ca", type=PATH, help="Authorities (PEM) to trust for TLS, and no others.")
+@click.option("--unsafe-http", is_flag=True, help="Ask without TLS outside this machine.")
+@click.option("--timeout", default=10.0, show_default=True, type=click.FloatRange(0.1, 600), help="Seconds a read.")
+@click.option(
+    "--deadline", default=60.0, show_default=True, type=click.FloatRange(0.1, 3_600), help="Seconds a request."
+)
+@click.option("--attempts", default=4, show_default=True, type=click.IntRange(1, 20), help="Tries for each request.")
+@click.option(
+    "--clock-tolerance",
+    default=FETCH_CLOCK_TOLERANCE_S,
+    show_default=True,
+    type=click.IntRange(0, 86_400),
+    help="Seconds that two clocks may differ.",
+)
+@click.option(
+    "--at", "now", type=click.IntRange(0, LATEST_TIME), help="Time to check at, unix seconds; now if left out."
+)
+@click.option(
+    "--maximum-age-days",
+    default=COLLATERAL_AGE_DAYS,
+    show_default=True,
+    type=click.IntRange(1, 365),
+    help="The policy's maximum_collateral_age_days.",
+)
+@JSON
+def fetch(
+    *,
+    quote: Path | None,
+    tee: str | None,
+    fmspc: str | None,
+    ca: str | None,
+    url: str,
+    service: str | None,
+    root_crl_url: str | None,
+    root: str,
+    out: Path,
+    tls_ca: Path | None,
+    unsafe_http: bool,
+    timeout: float,
+    deadline: float,
+    attempts: int,
+    clock_tolerance: int,
+    now: int | None,
+    maximum_age_days: int,
+    as_json: bool,
+) -> int:
+    """Fetch collateral, check it under --root, and keep it in --out, which never goes back to older collateral.
+
+    When the service is down the file stays as it is, and the error says until when it can be used.
+    """
+    from wattest.apps.actions import attest_fetch
+
+    return attest_fetch.fetch(
+        quote=quote,
+        tee=tee,
+        fmspc=fmspc,
+        ca=ca,
+        url=url,
+        service=service,
+        root_crl_url=root_crl_url,
+        root=root,
+        out=out,
+        tls_ca=tls_ca,
+        unsafe_http=unsafe_http,
+        timeout=timeout,
+        deadline=deadline,
+        attempts=attempts,
+        clock_tolerance=clock_tolerance,
+        now=now,
+        maximum_age_days=maximum_age_days,
+        as_json=as_json,
+    )
 
 
-def _read(file: Path) -> Endorsements:
-    return parse_endorsements(read_bounded(file, MAX_COLLATERAL_BYTES))
+@collateral_group.command()
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=PATH)
+@click.option("--platform", type=PATH, help="Serve a simulated platform's, issued anew: its folder.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, type=click.IntRange(0, 65_535), help="Port; 0 for a free one.")
+@click.option("--tls-cert", type=PATH, help="Serve over TLS: certificate chain, PEM.")
+@click.option("--tls-key", type=PATH, help="Its private key, PEM.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
+def serve(
+    files: tuple[Path, ...],
+    *,
+    platform: Path | None,
+    host: str,
+    port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    as_json: bool,
+) -> None:
+    """Serve the collateral in FILEs, or of a simulated platform, as a PCCS does, until Ctrl-C.
+
+    Files are read again for each answer, so that what is fetched into them is served. For one's own network only.
+    """
+    from wattest.apps.actions import attest_serve
+
+    attest_serve.serve(
+        files, platform=platform, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key, as_json=as_json
+    )

@@ -1,22 +1,15 @@
 """``wattest attest policy``: is a file a policy, and what does it say.
 
-Decided here: what is printed. The rules are ``wattest.attestation.policy``'s, the words ``policy_words``'. Exit code 3
-for a file that is no policy, with the place of the fault; one that accepts nothing is a policy still, and warned about.
+Decided here: what is asked for. What is done is in ``apps.actions.attest_policy``.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, parse_policy
-from wattest.attestation.policy_words import explain_policy, is_barren
-
-_FILE = click.argument("file", type=click.Path(path_type=Path))
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+from wattest.apps.cli.options import FILE, JSON
 
 
 @click.group("policy")
@@ -25,51 +18,20 @@ def policy_group() -> None:
 
 
 @policy_group.command()
-@_FILE
-@_JSON
+@FILE
+@JSON
 def check(file: Path, *, as_json: bool) -> None:
     """Say whether FILE is an appraisal policy, and if not, where it goes wrong."""
-    policy = _read(file)
-    warnings = explain_policy(policy).warnings
-    if as_json:
-        click.echo(
-            json.dumps(
-                {"digest": policy.digest.hex(), "accepts_nothing": is_barren(policy), "warnings": list(warnings)},
-                indent=2,
-            )
-        )
-        return
-    click.echo(f"a policy; digest {policy.digest.hex()}")
-    _print_all("warning: ", warnings)
+    from wattest.apps.actions import attest_policy
+
+    attest_policy.check(file, as_json=as_json)
 
 
 @policy_group.command()
-@_FILE
-@_JSON
+@FILE
+@JSON
 def explain(file: Path, *, as_json: bool) -> None:
     """Say in plain sentences what the policy in FILE accepts and what it refuses."""
-    policy = _read(file)
-    words = explain_policy(policy)
-    if as_json:
-        shown = {"wanted": words.wanted, "conditions": words.conditions, "refused": words.refused}
-        click.echo(json.dumps({"digest": policy.digest.hex(), **shown, "warnings": words.warnings}, indent=2))
-        return
-    click.echo(f"Policy {policy.digest.hex()}")
-    for title, sentences in (
-        ("Accepts one of these:", words.wanted),
-        ("provided that:", words.conditions),
-        ("Refuses in any case:", words.refused),
-        ("Look twice:", words.warnings),
-    ):
-        if sentences:
-            click.echo(title)
-            _print_all("  - ", sentences)
+    from wattest.apps.actions import attest_policy
 
-
-def _read(file: Path) -> AppraisalPolicy:
-    return parse_policy(read_bounded(file, MAX_POLICY_BYTES))
-
-
-def _print_all(lead: str, sentences: tuple[str, ...]) -> None:
-    for sentence in sentences:
-        click.echo(lead + sentence)
+    attest_policy.explain(file, as_json=as_json)

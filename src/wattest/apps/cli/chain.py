@@ -1,22 +1,17 @@
-"""``wattest chain``: serve the embedded chain that a folder holds.
+"""``wattest chain``: the embedded chain; collateral, policies and revocation on any chain.
 
-Decided here: how the chain is shown and stopped. The chain itself is ``wattest.chain.anvil``. Development only.
+Decided here: what is asked for. What is done is in ``apps.actions.chain_*``.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
-from wattest.apps.cli.chain_policy_changes import apply_policy, cancel, tighten, withdraw
-from wattest.apps.cli.chain_quotes import chain_collateral, chain_policy
-from wattest.apps.cli.chain_revoke import revoke
-from wattest.apps.interrupts import SteadyStack
-from wattest.apps.service import print_line
-from wattest.chain.anvil import Anvil, ChainStartFailed
-from wattest.chain.client import ChainClient
+from wattest.apps.cli.chain_collateral import chain_collateral
+from wattest.apps.cli.chain_policy import chain_policy
+from wattest.apps.cli.options import CHANNEL_ID, PATH, PAYER_KEY, deployment_options
 
 
 @click.group()
@@ -26,41 +21,50 @@ def chain() -> None:
 
 chain.add_command(chain_collateral)
 chain.add_command(chain_policy)
-chain.add_command(revoke)
-for _change in (withdraw, tighten, apply_policy, cancel):
-    chain_policy.add_command(_change)
 
 
 @chain.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port on the loopback interface; a free one if left out.")
 @click.option(
     "--block-time", "block_time_s", type=click.IntRange(1, 3_600), help="Make a block every so many seconds as well."
 )
-@click.option("--anvil", "binary", type=click.Path(path_type=Path), help="The anvil executable.")
+@click.option("--anvil", "binary", type=PATH, help="The anvil executable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
 def serve(folder: Path, *, port: int | None, block_time_s: int | None, binary: Path | None, as_json: bool) -> None:
     """Serve the chain in FOLDER, for example OUT/chain of a demo, until Ctrl-C.
 
     Its time runs on from its latest block. Transactions are taken, and kept in the folder when the command ends.
     """
-    with SteadyStack() as stack:
-        served = stack.enter_context(Anvil.open(folder, port=port, binary=binary, block_time_s=block_time_s))
-        latest = ChainClient.connect(served.url).block()
-        if as_json:
-            print_line(
-                {
-                    "url": served.url,
-                    "chain_id": served.chain_id,
-                    "block": latest.number,
-                    "timestamp": latest.timestamp_s,
-                }
-            )
-        else:
-            click.echo(served.url)
-            click.echo(f"chain {served.chain_id} at block {latest.number}; Ctrl-C stops it", err=True)
-        while served.is_running:
-            time.sleep(0.2)
-        raise ChainStartFailed(
-            "the chain's process ended", retryable=False, hint=f"see {folder / 'anvil.log'}", folder=folder
-        )
+    from wattest.apps.actions import chain_serve
+
+    chain_serve.serve(folder, port=port, block_time_s=block_time_s, binary=binary, as_json=as_json)
+
+
+@chain.command()
+@CHANNEL_ID
+@click.option("--operator", required=True, metavar="ADDRESS", help="Whose enclave's key it is.")
+@click.option("--key", required=True, metavar="ADDRESS", help="The enclave key.")
+@PAYER_KEY
+@deployment_options
+def revoke(
+    *, channel: str, operator: str, key: str, key_file: Path, address_book: Path, rpc: str, as_json: bool
+) -> None:
+    """Revoke an enclave key as a stranger, by a fact on chain; nobody has to agree.
+
+    The quote is taken from the key's last registration on chain. The contract revokes if a stored list names the
+    platform's certificate or its CA, the channel's policy wants the enclave no more, or the newest stored level is
+    not allowed. Bring newer collateral first: `wattest chain collateral publish`. Without such a fact it refuses
+    (NothingAgainst), and nothing is paid. The operator needs no fact: `wattest operator revoke-key`.
+    """
+    from wattest.apps.actions import chain_revoke
+
+    chain_revoke.revoke(
+        channel=channel,
+        operator=operator,
+        key=key,
+        key_file=key_file,
+        address_book=address_book,
+        rpc=rpc,
+        as_json=as_json,
+    )

@@ -6,13 +6,15 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from wattest.apps.demo.result import Cheat, DemoResult
-from wattest.crypto.json_text import load_json
+from wattest.apps.cli.options import CHEATS
 from wattest.errors import InputError
+
+if TYPE_CHECKING:
+    from wattest.apps.demo.result import Cheat, DemoResult
 
 MAX_KEYS_BYTES = 1 << 20
 
@@ -37,7 +39,7 @@ class KeysFileInvalid(InputError):
     "--cheat",
     default="withhold",
     show_default=True,
-    type=click.Choice(get_args(Cheat)),
+    type=click.Choice(CHEATS),
     help="What the second operator does.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results; must be new or empty.")
@@ -85,7 +87,7 @@ def demo(
     target = out if out is not None else free_folder(Path())
     require_free(target)
     find_anvil()
-    chosen = cast(Cheat, cheat)
+    chosen = cast("Cheat", cheat)
     readings = demo_readings(days, households, chosen, int(time.time()))
     files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
     options = DemoOptions(households, days, chosen, target, tuple(files))
@@ -151,6 +153,8 @@ def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:
 
 
 def _keys(path: Path | None) -> dict[str, str]:
+    from wattest.crypto.json_text import load_json
+
     if path is None:
         return {}
     try:

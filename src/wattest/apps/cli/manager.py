@@ -1,39 +1,15 @@
 """``wattest manager``: sign as a channel's manager what its enclaves must not take from a host.
 
-Decided here: what is asked for, and the table that is printed for the operator's file. Not decided here: the messages
-(``messages.peer_policy``, ``messages.hand_over_permit``) and what enclaves make of them (docs/spec/ra-tls.md).
-Invariant: nothing is signed for another channel than the key's own, or over a policy that would refuse both enclaves.
+Decided here: what is asked for. What is done is in ``apps.actions.manager_permit``.
 """
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
 
 import click
 
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.apps.node_files import SettingInvalid
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.errors import VerificationError
-from wattest.io.files import read_key_file
-from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
-from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.receipt.deployment import parse_deployment
-from wattest.units import SECONDS_PER_DAY
-
-MAX_POLICY_BYTES = 256 * 1024
-MAX_DEPLOYMENT_BYTES = 1024 * 1024
-
-
-class NotTheManager(VerificationError):
-    """A key that is not the channel's manager's: no enclave would take its signature."""
-
-
-class PolicyTooNarrow(VerificationError):
-    """A policy that names neither end's measurement: the enclaves would refuse each other."""
+from wattest.apps.cli.options import CHANNEL_ID, JSON, PATH
 
 
 @click.group()
@@ -42,17 +18,17 @@ def manager() -> None:
 
 
 @manager.command("permit-hand-over")
-@click.option("--key", "key_file", required=True, type=click.Path(path_type=Path), help="The manager's key file.")
-@click.option("--deployment", required=True, type=click.Path(path_type=Path), help="The address book.")
-@click.option("--channel", required=True, metavar="HEX", help="The channel's id.")
+@click.option("--key", "key_file", required=True, type=PATH, help="The manager's key file.")
+@click.option("--deployment", required=True, type=PATH, help="The address book.")
+@CHANNEL_ID
 @click.option("--operator", required=True, metavar="ADDRESS", help="Whose state goes over.")
-@click.option("--policy", required=True, type=click.Path(path_type=Path), help="The policy for both enclaves.")
+@click.option("--policy", required=True, type=PATH, help="The policy for both enclaves.")
 @click.option("--from", "from_measurement", required=True, metavar="HEX", help="Measurement of the enclave that gives.")
 @click.option("--to", "to_measurement", required=True, metavar="HEX", help="Measurement of the one that takes.")
 @click.option("--platform", required=True, metavar="HEX", help="Platform id of the one that takes.")
 @click.option("--standby", is_flag=True, help="Keep it current as a standby; the giver goes on signing.")
 @click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How long it holds from now.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def permit_hand_over(
     key_file: Path,
     deployment: Path,
@@ -68,66 +44,18 @@ def permit_hand_over(
     as_json: bool,
 ) -> None:
     """Permit one enclave to take an operator's channel state from another, and print the operator's table for it."""
-    book = parse_deployment(read_bounded(deployment, MAX_DEPLOYMENT_BYTES))
-    key = Secp256k1PrivateKey.from_seed(read_key_file(key_file))
-    wanted = _octets("channel", channel, 32)
-    identity = book.channel(wanted)
-    if identity is None:
-        raise SettingInvalid("the address book has no such channel", place="--channel", actual=channel)
-    if identity.manager != key.address:
-        raise NotTheManager("the key is not the channel's manager's", expected=identity.manager, actual=key.address)
-    data = read_bounded(policy, MAX_POLICY_BYTES)
-    giver, taker = _octets("from", from_measurement, 32), _octets("to", to_measurement, 32)
-    _require_named(parse_policy(data), giver, taker)
-    until = int(time.time()) + days * SECONDS_PER_DAY
-    signed = sign_permit(
-        key,
-        HandOverPermit(
-            wanted,
-            _octets("operator", operator, 20),
-            PermitKind.STANDBY if standby else PermitKind.HAND_OVER,
-            giver,
-            taker,
-            _octets("platform", platform, 32),
-            until,
-        ),
-        book.referee_domain,
+    from wattest.apps.actions import manager_permit
+
+    manager_permit.permit_hand_over(
+        key_file,
+        deployment,
+        channel,
+        operator,
+        policy,
+        from_measurement,
+        to_measurement,
+        platform,
+        standby=standby,
+        days=days,
+        as_json=as_json,
     )
-    agreed = PeerPolicy.over(wanted, data, book.trust_roots, until)
-    table: dict[str, str | int] = {
-        "policy": str(policy),
-        "policy_until": until,
-        "policy_signature": sign_peer_policy(key, agreed, book.referee_domain).hex(),
-        "operator": signed.permit.operator.hex(),
-        "from_measurement": giver.hex(),
-        "to_measurement": taker.hex(),
-        "to_platform": signed.permit.to_platform.hex(),
-        "permit_until": until,
-        "permit_signature": signed.signature.hex(),
-    }
-    if as_json:
-        click.echo(json.dumps({"kind": signed.permit.kind.name.lower(), "channel": wanted.hex(), **table}))
-        return
-    click.echo("[channel.hand_over]")
-    for name, value in table.items():
-        click.echo(f"{name} = {json.dumps(value)}")
-
-
-def _octets(option: str, text: str, length: int) -> bytes:
-    digits = text.removeprefix("0x").lower()
-    if len(digits) != 2 * length or any(digit not in "0123456789abcdef" for digit in digits):
-        raise SettingInvalid(f"{2 * length} hex digits are wanted", place=f"--{option}", actual=text[:80])
-    return bytes.fromhex(digits)
-
-
-def _require_named(policy: AppraisalPolicy, *measurements: bytes) -> None:
-    if any(enclave.mr_signer is not None for enclave in policy.enclaves):
-        return  # by whom it was signed is not in a measurement
-    named = {enclave.mr_enclave for enclave in policy.enclaves}
-    missing = [measurement for measurement in measurements if measurement not in named]
-    if missing:
-        raise PolicyTooNarrow(
-            "the policy does not name a measurement of the permit, so the enclaves would refuse each other",
-            hint="name both in the policy, for as long as they meet",
-            missing=missing,
-        )

@@ -1,57 +1,18 @@
-"""``wattest operator``: run an operator from a configuration file.
+"""``wattest operator``: run an operator from a configuration file, and look after its enclave keys.
 
-Decided here: which parts a running operator is made of, and what it prints. The loop is ``wattest.operator.operator``.
+Decided here: what is asked for. What is done is in ``apps.actions.operator_*``, the loop in
+``wattest.operator.operator``.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import threading
 from pathlib import Path
 
 import click
 
-from wattest.apps.cli.operator_give import give_state
-from wattest.apps.cli.operator_keys import (
-    Warned,
-    order_box,
-    outlook_of,
-    registrar_of,
-    replica_folder,
-    revoke_key,
-    rotate_key,
-    say_collateral,
-    status,
-    upgrade,
-    warning_line,
-)
-from wattest.apps.cli.operator_standby import require_own_turn, standby, take_over_command
-from wattest.apps.cli.operator_witness import WitnessDesk, ask_witness
-from wattest.apps.collateral_source import collateral_source
-from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.node_files import read_operator_file
-from wattest.apps.service import print_line, run_steps
-from wattest.chain.client import ChainClient
-from wattest.chain.deploy import Contracts
-from wattest.chain.signer import LocalSigner
-from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.errors import WattestError
-from wattest.io.crash_points import CrashPoints
-from wattest.io.files import write_key_file
-from wattest.keys.carry_over import CarryOver
-from wattest.keys.enclave_slots import ProcessSlots
-from wattest.keys.key_keeper import KeyKeeper
-from wattest.keys.standby import Replicator
-from wattest.operator.ingest import Inbox
-from wattest.operator.operator import Operator, OperatorSettings
-from wattest.operator.server import OperatorServer
-from wattest.store.bundle_store import BundleStore
-from wattest.store.operator_store import OperatorStore
+from wattest.apps.cli.options import CHANNEL_IF_SEVERAL, FAULTS, FILE, JSON, ONCE, PATH, config_option
 
-_CONFIG = click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
-)
+_CONFIG = config_option("operator")
 
 
 @click.group()
@@ -60,128 +21,158 @@ def operator() -> None:
 
 
 @operator.command("new-key")
-@click.argument("file", type=click.Path(path_type=Path))
+@FILE
 def new_key(file: Path) -> None:
     """Make a transaction key in FILE (mode 0600) and print its address."""
-    key = secrets.token_bytes(32)
-    write_key_file(file, key)
-    click.echo("0x" + LocalSigner(key).address.hex())
+    from wattest.apps.actions.new_key import new_transaction_key
+
+    new_transaction_key(file)
 
 
 @operator.command()
 @_CONFIG
-@click.option("--once", is_flag=True, help="Take one step and end; the exit code is that of the first error.")
-@click.option(
-    "--unsafe-development-faults",
-    "faulty",
-    is_flag=True,
-    help="Let WATTEST_UNSAFE_FAULT kill this process. Tests only.",
-)
+@ONCE
+@FAULTS
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """Ingest, seal, store, commit and answer until Ctrl-C; one JSON line for each thing done."""
-    settings = read_operator_file(config_path)
-    faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
-    signer = LocalSigner.from_file(settings.key_file)
-    deployment = settings.deployment
-    with SteadyStack() as stack:
-        store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
-        stack.callback(store.close)
-        require_own_turn(settings, store)
-        client = ChainClient.connect(
-            settings.chain.rpc_url or "",
-            chain_id=deployment.chain_id,
-            genesis_hash=deployment.genesis_hash,
-            config=settings.chain,
-            journal=store.journal,
-        )
-        contracts = Contracts.at(client, deployment)
-        platform = SimulatedPlatform.open(settings.platform_dir)
-        slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
-        stack.callback(slots.stop)
-        endorsements = collateral_source(settings.collateral, platform, say_collateral)
-        keeper = KeyKeeper(
-            store,
-            contracts.referee,
-            contracts.registry,
-            signer,
-            slots,
-            registrar=registrar_of(settings, contracts, signer),
-            endorsements=endorsements,
-            settings=settings.keys,
-            orders=order_box(settings),
-            carry_over=CarryOver(settings.hand_overs, endorsements),
-            outlook=outlook_of(settings, contracts, endorsements),
-            faults=faults,
-        )
-        turn = threading.Lock()  # the enclave's one conversation at a time
-        bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
-        node = Operator(
-            store,
-            bundles,
-            inbox,
-            contracts.referee,
-            signer,
-            lambda: slots.client(0),  # a running one is left as it is, a dead one comes back
-            duties=settings.duties,
-            settings=OperatorSettings(
-                collect_grace_s=settings.collect_grace_s,
-                release_after=settings.release_after,
-                in_flight=settings.in_flight,
-            ),
-            faults=faults,
-            keys=keeper,
-            standby=Replicator(settings.standbys, endorsements, replica_folder(settings), turn=turn),
-        )
-        for (channel, document), body in settings.documents.items():
-            if store.keys.registered(channel) is None:  # else the node has newer ones, of its own registration
-                store.put_document(channel, document, body)
-        server = OperatorServer(
-            settings.data_dir / "operator.sqlite",
-            bundles,
-            inbox,
-            operator=signer.address,
-            chain_id=deployment.chain_id,
-            referee=deployment.referee,
-            duties=settings.duties,
-            host=settings.host,
-            port=settings.port,
-        ).start()
-        stack.callback(server.stop)
-        desk = WitnessDesk(settings, turn, endorsements)
-        stack.callback(desk.stop)
-        click.echo(f"operator 0x{signer.address.hex()} serves at {server.url}", err=True)
+    from wattest.apps.actions import operator_run
 
-        def step() -> list[WattestError]:
-            report = node.step()
-            desk.offer(keeper, client.now)
-            for sequence in report.sealed:
-                print_line({"event": "sealed", "sequence": sequence})
-            for kind, receipts in (("committed", report.committed), ("answered", report.answered)):
-                for receipt in receipts:
-                    print_line({"event": kind, "transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used})
-            for sequence in report.finalised:
-                print_line({"event": "final", "sequence": sequence})
-            for sequence in report.missed:
-                print_line({"event": "missed", "sequence": sequence})
-            for change in report.keys:
-                shown = {"event": f"key {change.change}", "key": "0x" + change.enclave_key.hex()}
-                print_line(shown if change.cause is None else shown | {"cause": change.cause})
-            warnings: list[Warned] = [*report.warnings, *report.collateral, *report.lags]
-            for warning in warnings:
-                click.echo(warning_line(warning), err=True)
-            return report.errors
-
-        code = run_steps(step, settings.interval_s, once=once)
-        if once and node.standby is not None:
-            node.standby.finish()
-        return code
+    return operator_run.run(config_path, once=once, faulty=faulty)
 
 
-operator.add_command(rotate_key)
-operator.add_command(revoke_key)
-operator.add_command(upgrade)
-operator.add_command(give_state)
-operator.add_command(standby)
-operator.add_command(take_over_command)
-operator.add_command(ask_witness)
-operator.add_command(status)
+@operator.command("rotate-key")
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--lost", is_flag=True, help="The enclave's state is lost or refused: do not wait for its batch.")
+def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
+    """Ask the operator to go on with a new enclave key, and to revoke the old one.
+
+    The new key is made in an enclave of its own at the chain's head, registered, used; then the old one is revoked. A
+    batch whose header is out is committed first. A running operator does it at its next step, a stopped one when it
+    runs.
+    """
+    from wattest.apps.actions import operator_keys
+
+    operator_keys.rotate_key(config_path, channel=channel, lost=lost)
+
+
+@operator.command("revoke-key")
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--key", metavar="ADDRESS", help="The enclave key; the active one when not given.")
+@JSON
+def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_json: bool) -> None:
+    """Revoke an enclave key on chain, now and for good; no enclave is asked.
+
+    A batch that is sealed and not committed can then never be committed: a new key (``rotate-key``) seals the same
+    period again if its deadline allows, or the period is left out. What is committed stays, and stays answerable.
+    """
+    from wattest.apps.actions import operator_keys
+
+    operator_keys.revoke_key(config_path, channel=channel, key=key, as_json=as_json)
+
+
+@operator.command()
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--policy", "policy_path", type=PATH, help="The appraisers' policy, to see that it wants us.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and order nothing.")
+@JSON
+def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Let the enclave of the installed program take over from the one that is registered.
+
+    Run it with the new program. It compares both measurements, asks the policy about the new one, says what happens to
+    the batch in flight, and orders the change; `wattest operator run` of the new program then does it.
+    """
+    from wattest.apps.actions import operator_keys
+
+    operator_keys.upgrade(config_path, channel=channel, policy_path=policy_path, dry_run=dry_run, as_json=as_json)
+
+
+@operator.command()
+@_CONFIG
+@JSON
+def status(config_path: Path, *, as_json: bool) -> None:
+    """Show keys and their expiry, the head, batches on the way, the next deadline, and what to worry about.
+
+    It reads the operator's database, running or not, and asks the chain; it changes nothing.
+    """
+    from wattest.apps.actions import operator_keys
+
+    operator_keys.status(config_path, as_json=as_json)
+
+
+@operator.command("give-state")
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--listen", default="127.0.0.1:8550", show_default=True, help="Where the successor's host connects.")
+def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
+    """Give a channel's state, once, to the enclave that the manager's permit names; then this one signs no more.
+
+    Run it with the old program, the operator stopped, under the same [channel.hand_over] as the new one, and leave it
+    until it ends.
+    """
+    from wattest.apps.actions import operator_give
+
+    operator_give.give_state(config_path, channel=channel, listen=listen)
+
+
+@operator.command()
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--once", is_flag=True, help="End after one replica.")
+def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
+    """Wait as the standby of another host: keep the replica current until Ctrl-C, or until it takes over by itself.
+
+    One JSON line for each replica. With take_over_after_s in the configuration it takes over after that silence and
+    ends with exit code 0: `wattest operator run` then goes on.
+    """
+    from wattest.apps.actions import operator_standby
+
+    operator_standby.standby(config_path, channel=channel, once=once)
+
+
+@operator.command("take-over")
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--primary-is-dead", is_flag=True, help="Take over although the primary has missed nothing yet.")
+def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead: bool) -> None:
+    """Make this standby the operator's enclave, from the chain's head on.
+
+    Stop `wattest operator standby` first, and make sure that the primary is dead. `wattest operator run` on this host
+    then registers the new key, which ends the old key's turn, and revokes the old one.
+    """
+    from wattest.apps.actions import operator_standby
+
+    operator_standby.take_over_command(config_path, channel=channel, primary_is_dead=primary_is_dead)
+
+
+@operator.command("ask-witness")
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--at", "witness", required=True, metavar="HOST:PORT", help="Where the witness listens.")
+@click.option("--sequence", required=True, type=click.IntRange(1, 2**32 - 1), help="The batch.")
+@click.option(
+    "--entry", "entries", required=True, multiple=True, type=click.IntRange(0, 2**32 - 1), help="An entry; repeat it."
+)
+@click.option("--seed", metavar="HEX", help="The audit's seed, 32 bytes; random if left out.")
+@JSON
+def ask_witness(
+    config_path: Path,
+    *,
+    channel: str | None,
+    witness: str,
+    sequence: int,
+    entries: tuple[int, ...],
+    seed: str | None,
+    as_json: bool,
+) -> int:
+    """Show entries of a committed batch to another operator's enclave and print its signed verdict.
+
+    Run it with the operator stopped: its enclave holds one conversation at a time. Exit code 4 for a bad verdict.
+    """
+    from wattest.apps.actions import operator_witness
+
+    return operator_witness.ask_witness(
+        config_path, channel=channel, witness=witness, sequence=sequence, entries=entries, seed=seed, as_json=as_json
+    )

@@ -1,7 +1,7 @@
 """One operator's site in the demo: a simulated platform, an enclave process, a store, a server, and its loop.
 
-Decided here: how the parts of an operator are put together on one machine. Not decided here: what each does (``node``,
-``enclave``) and how one cheats (``cheats``).
+Decided here: how the parts of an operator are put together on one machine. Not decided here: what each does
+(``operator``, ``enclave``) and how one cheats (``cheats``).
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ from wattest.messages.member_list import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter
-from wattest.metering.series import build_series_tree, entry_salt, state_payload, state_salt
+from wattest.metering.series import build_series_tree, state_payload
 from wattest.metering.series_block import SeriesBlock
+from wattest.metering.series_key import entry_salt, state_salt
 from wattest.sealing.bundle import BundleManifest, seal_block
 from wattest.sealing.edited_series import edit_series, last_measured
 from wattest.sealing.wrapped_keys import wrap_series_key, wrapping_context

@@ -29,12 +29,11 @@ from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.merkle import MerkleTree
 from wattest.messages.header import MAX_ENTRIES, BatchHeader
 from wattest.metering.entry import ENTRY_BYTES
-from wattest.metering.series import entry_salts
+from wattest.metering.series_key import SERIES_KEY_BYTES, entry_salts
 from wattest.sealing.bundle import BundleManifest, seal_block
 from wattest.sealing.series_columns import SealedRun
 from wattest.sealing.wrapped_keys import KeyWrapping
 
-SERIES_KEY_BYTES = 32
 ZERO = bytes(32)
 
 

@@ -42,8 +42,9 @@ from wattest.metering.device_block import DeviceBlock, parse_device_block, verif
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
 from wattest.metering.records import INTERVAL_RECORD
-from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads, state_salts
+from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads
 from wattest.metering.series_block import PreviousState, SeriesBlock
+from wattest.metering.series_key import state_salts
 from wattest.sealing.edited_series import edit_series, last_measured
 from wattest.sealing.series_columns import (
     PREVIOUS,

@@ -39,8 +39,8 @@ from wattest.messages.settlement_terms import SettlementTerms, SignedTerms, veri
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.metering.records import Records
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import check_blocks, runs_of_blocks
 from wattest.sealing.edited_series import GRID_S

@@ -21,8 +21,8 @@ from wattest.merkle import MultiProof, leaf_hash, verify_multiproof
 from wattest.messages.header import HEADER_BYTES, BatchHeader, parse_header, recover_header_signer
 from wattest.messages.witness_verdict import MAX_DRAWN, WitnessVerdict, recover_witness, sign_witness_verdict
 from wattest.metering.entry import EntryKind, SeriesEntry
-from wattest.metering.series import entry_salt
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
+from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import check_plaintexts, edited_again, runs_of_blocks
 from wattest.sealing.edited_series import verify_edited

@@ -173,6 +173,8 @@ def _children(data: bytes) -> list[tuple[int, bytes]] | None:
         tag, length, at = data[at], data[at + 1], at + 2
         if length == 0x81 and at < len(data):
             length, at = data[at], at + 1
+            if length < 0x80:  # not the shortest form
+                return None
         elif length >= 0x80:
             return None
         if at + length > len(data):

@@ -2,8 +2,9 @@
 
 Decided here: which encodings count as one signature (r, s), and the check itself. Not decided here: which bytes were
 signed (``ocmf``). Real meters write DER that is not strict (RFC 3279 asks for it): superfluous or missing zero octets,
-zero padding at the end. The pair (r, s) is what signs, so such encodings are read and named in a note; bytes that
-could mean two pairs are refused. Legacy meters know no low-s rule, hence none is asked for here.
+zero padding at the end. The pair (r, s) is what signs, so such encodings are read and named in a note; what is not
+strict and as long as bare r||s could mean two pairs and is refused. Legacy meters know no low-s rule, hence none is
+asked for here.
 """
 
 from __future__ import annotations
@@ -83,6 +84,12 @@ def parse_signature(data: bytes, curve: Curve) -> DecodedSignature:
     size = curve.coordinate_bytes
     decoded = _parse_der(data, size)
     if decoded is not None:
+        if decoded.notes and len(data) == 2 * size:
+            raise MalformedSignature(
+                "the signature could be r||s as well as DER that is not strict",
+                hint="write it as strict DER",
+                actual=len(data),
+            )
         return decoded
     if len(data) == 2 * size:
         note = "the signature is bare r||s, not DER"
@@ -98,16 +105,19 @@ def verify_signature(key: MeterPublicKey, hash_bits: str, message: bytes, signat
     curve = key.curve
     if curve is None:
         raise UnsupportedSignature("the key's curve is not known")
-    size = curve.coordinate_bytes
-    x, y = int.from_bytes(key.point[:size], "big"), int.from_bytes(key.point[size:], "big")
     if curve.implementation is None:
         if curve.name != "secp192k1" or hash_bits != "256":
             raise UnsupportedSignature(f"unsupported curve or hash: {curve.name}, SHA-{hash_bits}")
+        size = curve.coordinate_bytes
+        x, y = int.from_bytes(key.point[:size], "big"), int.from_bytes(key.point[size:], "big")
+        if not secp192k1.is_on_curve(x, y):
+            raise MeterSignatureInvalid(f"the key is no point on {curve.name}")
         if not secp192k1.is_signature(x, y, sha256(message), signature.r, signature.s):
             raise MeterSignatureInvalid("the signature does not hold over the signed bytes")
         return
     try:
-        public_key = ec.EllipticCurvePublicNumbers(x, y, curve.implementation()).public_key()
+        # From its encoding: given two numbers OpenSSL reduces them, and a point would have more than one form.
+        public_key = ec.EllipticCurvePublicKey.from_encoded_point(curve.implementation(), b"\x04" + key.point)
     except ValueError as error:
         raise MeterSignatureInvalid(f"the key is no point on {curve.name}") from error
     except UnsupportedAlgorithm as error:

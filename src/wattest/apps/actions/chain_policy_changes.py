@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.chain_options import CHANNEL_OPTION, KEY_OPTION, connect, deployment_options, read_hex
+from wattest.apps.actions.chain_deployment import connect, read_hex
 from wattest.chain.client import Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.policy_log import logged_policy_in_force, logged_queued_policy
@@ -43,15 +43,6 @@ class _Entry:
     send: Callable[[], Receipt]
 
 
-@click.command()
-@CHANNEL_OPTION
-@click.option("--measurement", metavar="HEX", help="An enclave, by its measurement (MRENCLAVE).")
-@click.option("--signer", metavar="HEX", help="A vendor's enclaves, by the hash of its key (MRSIGNER).")
-@click.option("--workload", metavar="HEX", help="Of those enclaves this workload only; all if left out.")
-@click.option("--status", type=click.Choice([one.name for one in TcbStatus]), help="A status, with all its advisories.")
-@click.option("--platform", metavar="HEX", help="A platform on the policy's list.")
-@KEY_OPTION
-@deployment_options
 def withdraw(
     *,
     channel: str,
@@ -65,12 +56,7 @@ def withdraw(
     rpc: str,
     as_json: bool,
 ) -> None:
-    """Take an enclave, a status or a platform out of the policy in force, at once; as the channel's manager.
-
-    For an emergency: no key is registered by it any more, and anyone ends a key that it spoke for with
-    `wattest chain revoke`. What is withdrawn comes back only by a new policy, which waits; one that
-    is queued already is left as it is: cancel it if it wants the same.
-    """
+    """What ``wattest chain policy withdraw`` does."""
     if sum(one is not None for one in (measurement, signer, status, platform)) != 1:
         raise WithdrawalAmbiguous("give one of --measurement, --signer, --status, --platform")
     if workload is not None and measurement is None and signer is None:
@@ -127,13 +113,6 @@ def withdraw(
         click.echo(f"withdrawn: {each['entry']}; {each['gas']:,} gas")
 
 
-@click.command()
-@CHANNEL_OPTION
-@click.option("--collateral-days", type=click.IntRange(1, 365), help="Oldest collateral, in days.")
-@click.option("--evaluation-number", type=click.IntRange(0, 2**32 - 1), help="Least TCB evaluation data number.")
-@click.option("--days", type=click.IntRange(1, 90), help="Longest registration.")
-@KEY_OPTION
-@deployment_options
 def tighten(
     *,
     channel: str,
@@ -145,10 +124,7 @@ def tighten(
     rpc: str,
     as_json: bool,
 ) -> None:
-    """Make limits of the policy in force stricter, at once; as the channel's manager.
-
-    What is not given stays. Keys that are registered stay so; the next registration keeps the new limits.
-    """
+    """What ``wattest chain policy tighten`` does."""
     if collateral_days is None and evaluation_number is None and days is None:
         raise NothingToTighten("give --collateral-days, --evaluation-number or --days")
     contracts, verifier = connect(address_book, rpc)
@@ -179,15 +155,8 @@ def tighten(
         click.echo(f"{field}: {shown:,}")
 
 
-@click.command("apply")
-@CHANNEL_OPTION
-@KEY_OPTION
-@deployment_options
 def apply_policy(*, channel: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
-    """Put the queued policy in force once its wait is over; as the channel's manager.
-
-    It is read from the contract's log, so its file is not needed; the contract compares it with what was queued.
-    """
+    """What ``wattest chain policy apply`` does."""
     contracts, verifier = connect(address_book, rpc)
     manager, name = LocalSigner.from_file(key_file), read_hex(channel, "--channel")
     referee = contracts.referee.address
@@ -197,12 +166,8 @@ def apply_policy(*, channel: str, key_file: Path, address_book: Path, rpc: str, 
     _say("applied", queued, verifier.apply_policy(manager, referee, name, queued), as_json)
 
 
-@click.command()
-@CHANNEL_OPTION
-@KEY_OPTION
-@deployment_options
 def cancel(*, channel: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
-    """Take the queued policy back; as the channel's manager. The policy in force stays."""
+    """What ``wattest chain policy cancel`` does."""
     contracts, verifier = connect(address_book, rpc)
     manager, name = LocalSigner.from_file(key_file), read_hex(channel, "--channel")
     referee = contracts.referee.address

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.operator_keys import connect_contracts, duty_of, say_collateral
+from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import OperatorFile, SettingInvalid, parse_address, read_operator_file
@@ -68,18 +68,6 @@ def _say(found: WitnessOutcome | WattestError) -> None:
         print_line({"event": "witnessed", **_shown(found)})
 
 
-@click.command("ask-witness")
-@click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
-)
-@click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
-@click.option("--at", "witness", required=True, metavar="HOST:PORT", help="Where the witness listens.")
-@click.option("--sequence", required=True, type=click.IntRange(1, 2**32 - 1), help="The batch.")
-@click.option(
-    "--entry", "entries", required=True, multiple=True, type=click.IntRange(0, 2**32 - 1), help="An entry; repeat it."
-)
-@click.option("--seed", metavar="HEX", help="The audit's seed, 32 bytes; random if left out.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ask_witness(
     config_path: Path,
     *,
@@ -90,10 +78,7 @@ def ask_witness(
     seed: str | None,
     as_json: bool,
 ) -> int:
-    """Show entries of a committed batch to another operator's enclave and print its signed verdict.
-
-    Run it with the operator stopped: its enclave holds one conversation at a time. Exit code 4 for a bad verdict.
-    """
+    """What ``wattest operator ask-witness`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     name = duty.channel.id

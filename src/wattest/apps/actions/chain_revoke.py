@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.chain_options import CHANNEL_OPTION, KEY_OPTION, connect, deployment_options, read_hex
+from wattest.apps.actions.chain_deployment import connect, read_hex
 from wattest.attestation.chain_evidence import registered_revocation
 from wattest.chain.signer import LocalSigner
 from wattest.errors import ProtocolError
@@ -21,22 +21,10 @@ class KeyNeverRegistered(ProtocolError):
     """The registry never registered this key for this operator in this channel."""
 
 
-@click.command()
-@CHANNEL_OPTION
-@click.option("--operator", required=True, metavar="ADDRESS", help="Whose enclave's key it is.")
-@click.option("--key", required=True, metavar="ADDRESS", help="The enclave key.")
-@KEY_OPTION
-@deployment_options
 def revoke(
     *, channel: str, operator: str, key: str, key_file: Path, address_book: Path, rpc: str, as_json: bool
 ) -> None:
-    """Revoke an enclave key as a stranger, by a fact on chain; nobody has to agree.
-
-    The quote is taken from the key's last registration on chain. The contract revokes if a stored list names the
-    platform's certificate or its CA, the channel's policy wants the enclave no more, or the newest stored level is
-    not allowed. Bring newer collateral first: `wattest chain collateral publish`. Without such a fact it refuses
-    (NothingAgainst), and nothing is paid. The operator needs no fact: `wattest operator revoke-key`.
-    """
+    """What ``wattest chain revoke`` does."""
     contracts, _ = connect(address_book, rpc)
     payer = LocalSigner.from_file(key_file)
     enclave_key = read_hex(key, "--key", 20)

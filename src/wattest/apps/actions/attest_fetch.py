@@ -13,19 +13,16 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.apps.cli.collateral_words import LATEST_TIME, moment, printable
+from wattest.apps.actions.attest_roots import read_root
+from wattest.apps.actions.bounded_file import read_bounded
+from wattest.apps.actions.collateral_words import moment, printable
 from wattest.attestation.collateral_age import CollateralLife, collateral_life, show_span
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee, model_of, parse_fmspc
-from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.collateral.collateral_file import CollateralFile
 from wattest.collateral.pccs import (
-    CLOCK_TOLERANCE_S,
-    INTEL_PCS_HOST,
     MAX_TLS_AUTHORITY_BYTES,
     CollateralService,
     FetchedCollateral,
@@ -35,49 +32,6 @@ from wattest.collateral.pccs_wire import ServiceKind
 from wattest.errors import EXIT_DONE, TransportError
 
 
-@click.command()
-@click.option("--quote", type=click.Path(path_type=Path), help="Fetch for the platform that made this quote.")
-@click.option("--tee", type=click.Choice([each.value for each in Tee]), help="Without a quote: the kind of enclave.")
-@click.option("--fmspc", help="Without a quote: the platform model, 12 hex digits.")
-@click.option("--ca", type=click.Choice([each.value for each in PckAuthority]), help="Without a quote: the PCK's CA.")
-@click.option(
-    "--url", default=f"https://{INTEL_PCS_HOST}", show_default=True, help="The service: a PCCS, or Intel's PCS."
-)
-@click.option(
-    "--service",
-    type=click.Choice([each.value for each in ServiceKind]),
-    help="Which of the two it is, if its name does not say so.",
-)
-@click.option("--root-crl-url", help="Where a PCS's root revocation list is, if not where the root says.")
-@ROOT_OPTION
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The collateral file to make, or to bring up to date."
-)
-@click.option("--tls-ca", type=click.Path(path_type=Path), help="Authorities (PEM) to trust for TLS, and no others.")
-@click.option("--unsafe-http", is_flag=True, help="Ask without TLS outside this machine.")
-@click.option("--timeout", default=10.0, show_default=True, type=click.FloatRange(0.1, 600), help="Seconds a read.")
-@click.option(
-    "--deadline", default=60.0, show_default=True, type=click.FloatRange(0.1, 3_600), help="Seconds a request."
-)
-@click.option("--attempts", default=4, show_default=True, type=click.IntRange(1, 20), help="Tries for each request.")
-@click.option(
-    "--clock-tolerance",
-    default=CLOCK_TOLERANCE_S,
-    show_default=True,
-    type=click.IntRange(0, 86_400),
-    help="Seconds that two clocks may differ.",
-)
-@click.option(
-    "--at", "now", type=click.IntRange(0, LATEST_TIME), help="Time to check at, unix seconds; now if left out."
-)
-@click.option(
-    "--maximum-age-days",
-    default=DEFAULT_COLLATERAL_AGE_DAYS,
-    show_default=True,
-    type=click.IntRange(1, 365),
-    help="The policy's maximum_collateral_age_days.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def fetch(
     *,
     quote: Path | None,
@@ -99,10 +53,7 @@ def fetch(
     maximum_age_days: int,
     as_json: bool,
 ) -> int:
-    """Fetch collateral, check it under --root, and keep it in --out, which never goes back to older collateral.
-
-    When the service is down the file stays as it is, and the error says until when it can be used.
-    """
+    """What ``wattest attest collateral fetch`` does."""
     model = _model(quote, tee, fmspc, ca)
     settings = ServiceSettings(
         url,

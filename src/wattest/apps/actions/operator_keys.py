@@ -18,8 +18,8 @@ from pathlib import Path
 import click
 
 from wattest.appraiser.appraiser_service import RemoteAppraiser
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.apps.cli.collateral_words import printable
+from wattest.apps.actions.bounded_file import read_bounded
+from wattest.apps.actions.collateral_words import printable
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
 from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
@@ -49,12 +49,6 @@ REVOKE_ATTEMPTS = 5
 _ENDED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})
 
 Warned = ExpiryWarning | CollateralWarning | ReplicaLag
-
-_CONFIG = click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
-)
-_CHANNEL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 class UpgradeRefused(VerificationError):
@@ -144,34 +138,16 @@ def warning_line(warning: Warned) -> str:
     )
 
 
-@click.command("rotate-key")
-@_CONFIG
-@_CHANNEL
-@click.option("--lost", is_flag=True, help="The enclave's state is lost or refused: do not wait for its batch.")
 def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
-    """Ask the operator to go on with a new enclave key, and to revoke the old one.
-
-    The new key is made in an enclave of its own at the chain's head, registered, used; then the old one is revoked. A
-    batch whose header is out is committed first. A running operator does it at its next step, a stopped one when it
-    runs.
-    """
+    """What ``wattest operator rotate-key`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     path = order_box(settings).leave(duty.channel.id, Cause.LOST if lost else Cause.PLANNED)
     click.echo(f"ordered: {path}", err=True)
 
 
-@click.command("revoke-key")
-@_CONFIG
-@_CHANNEL
-@click.option("--key", metavar="ADDRESS", help="The enclave key; the active one when not given.")
-@_JSON
 def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_json: bool) -> None:
-    """Revoke an enclave key on chain, now and for good; no enclave is asked.
-
-    A batch that is sealed and not committed can then never be committed: a new key (``rotate-key``) seals the same
-    period again if its deadline allows, or the period is left out. What is committed stays, and stays answerable.
-    """
+    """What ``wattest operator revoke-key`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     signer = LocalSigner.from_file(settings.key_file)
@@ -203,20 +179,8 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
     click.echo(f"revoked: 0x{address.hex()}")
 
 
-@click.command()
-@_CONFIG
-@_CHANNEL
-@click.option(
-    "--policy", "policy_path", type=click.Path(path_type=Path), help="The appraisers' policy, to see that it wants us."
-)
-@click.option("--dry-run", is_flag=True, help="Show the plan and order nothing.")
-@_JSON
 def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None, dry_run: bool, as_json: bool) -> None:
-    """Let the enclave of the installed program take over from the one that is registered.
-
-    Run it with the new program. It compares both measurements, asks the policy about the new one, says what happens to
-    the batch in flight, and orders the change; `wattest operator run` of the new program then does it.
-    """
+    """What ``wattest operator upgrade`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     contracts = connect_contracts(settings, MemoryJournal())
@@ -262,14 +226,8 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
         order_box(settings).leave(duty.channel.id, Cause.UPGRADE)
 
 
-@click.command()
-@_CONFIG
-@_JSON
 def status(config_path: Path, *, as_json: bool) -> None:
-    """Show keys and their expiry, the head, batches on the way, the next deadline, and what to worry about.
-
-    It reads the operator's database, running or not, and asks the chain; it changes nothing.
-    """
+    """What ``wattest operator status`` does."""
     settings = read_operator_file(config_path)
     contracts = connect_contracts(settings, MemoryJournal())
     operator = LocalSigner.from_file(settings.key_file).address

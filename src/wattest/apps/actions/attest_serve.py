@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.service import print_line
 from wattest.attestation.collateral_check import model_named_by
@@ -23,16 +23,6 @@ from wattest.errors import ConfigError
 _REISSUED_EVERY_S = 3_600
 
 
-@click.command()
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
-@click.option(
-    "--platform", type=click.Path(path_type=Path), help="Serve a simulated platform's, issued anew: its folder."
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8081, show_default=True, type=click.IntRange(0, 65_535), help="Port; 0 for a free one.")
-@click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve over TLS: certificate chain, PEM.")
-@click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key, PEM.")
-@click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
 def serve(
     files: tuple[Path, ...],
     *,
@@ -43,10 +33,7 @@ def serve(
     tls_key: Path | None,
     as_json: bool,
 ) -> None:
-    """Serve the collateral in FILEs, or of a simulated platform, as a PCCS does, until Ctrl-C.
-
-    Files are read again for each answer, so that what is fetched into them is served. For one's own network only.
-    """
+    """What ``wattest attest collateral serve`` does."""
     source = _source(files, platform)
     served = [str(model_named_by(each)) for each in source(int(time.time()))]
     with SteadyStack() as stack:

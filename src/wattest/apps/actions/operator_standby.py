@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.operator_keys import connect_contracts, duty_of, order_box, replica_folder, say_collateral
+from wattest.apps.actions.operator_keys import connect_contracts, duty_of, order_box, replica_folder, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
@@ -31,11 +31,6 @@ from wattest.messages.report_data import KeyBinding
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import EnclaveKey
 from wattest.store.operator_store import OperatorStore
-
-_CONFIG = click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
-)
-_CHANNEL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
 
 
 class StandbyNotActive(ProtocolError):
@@ -56,16 +51,8 @@ def require_own_turn(settings: OperatorFile, store: OperatorStore) -> None:
             )
 
 
-@click.command()
-@_CONFIG
-@_CHANNEL
-@click.option("--once", is_flag=True, help="End after one replica.")
 def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
-    """Wait as the standby of another host: keep the replica current until Ctrl-C, or until it takes over by itself.
-
-    One JSON line for each replica. With take_over_after_s in the configuration it takes over after that silence and
-    ends with exit code 0: `wattest operator run` then goes on.
-    """
+    """What ``wattest operator standby`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     terms = _standby_of(settings, duty)
@@ -110,16 +97,8 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
                 time.sleep(min(settings.interval_s, 1.0))
 
 
-@click.command("take-over")
-@_CONFIG
-@_CHANNEL
-@click.option("--primary-is-dead", is_flag=True, help="Take over although the primary has missed nothing yet.")
 def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead: bool) -> None:
-    """Make this standby the operator's enclave, from the chain's head on.
-
-    Stop `wattest operator standby` first, and make sure that the primary is dead. `wattest operator run` on this host
-    then registers the new key, which ends the old key's turn, and revokes the old one.
-    """
+    """What ``wattest operator take-over`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     _standby_of(settings, duty)

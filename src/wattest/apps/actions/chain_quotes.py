@@ -14,10 +14,10 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.attest_roots import ROOT_OPTION, read_root
-from wattest.apps.cli.bounded_file import read_bounded
-from wattest.apps.cli.chain_options import CHANNEL_OPTION, KEY_OPTION, connect, deployment_options, moment, read_hex
-from wattest.attestation.chain_policy import DEFAULT_REGISTRATION_S, channel_policy
+from wattest.apps.actions.attest_roots import read_root
+from wattest.apps.actions.bounded_file import read_bounded
+from wattest.apps.actions.chain_deployment import connect, moment, read_hex
+from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collateral, parse_collateral
 from wattest.attestation.policy import MAX_POLICY_BYTES, parse_policy
 from wattest.chain.signer import LocalSigner
@@ -26,21 +26,9 @@ from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes
 
-DEFAULT_DAYS = DEFAULT_REGISTRATION_S // SECONDS_PER_DAY
 
-
-@click.group("collateral")
-def chain_collateral() -> None:
-    """Collateral on chain: anyone may bring it, the contract checks every signature."""
-
-
-@chain_collateral.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@ROOT_OPTION
-@KEY_OPTION
-@deployment_options
 def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
-    """Bring what FILE has and the contract has not; what is not newer is passed over and costs nothing."""
+    """What ``wattest chain collateral publish`` does."""
     _, verifier = connect(address_book, rpc)
     signer = LocalSigner.from_file(key_file)
     brought = verifier.collateral.publish(signer, read_root(root), _collateral(file))
@@ -53,12 +41,8 @@ def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: s
         click.echo("the contract has all of it already")
 
 
-@chain_collateral.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@ROOT_OPTION
-@deployment_options
 def show(file: Path, *, root: str, address_book: Path, rpc: str, as_json: bool) -> None:
-    """Say what the contract has of the platform model, the CA and the root that FILE is about."""
+    """What ``wattest chain collateral show`` does."""
     _, verifier = connect(address_book, rpc)
     stored = {
         kind.name: asdict(value)  # type: ignore[call-overload]
@@ -72,33 +56,6 @@ def show(file: Path, *, root: str, address_book: Path, rpc: str, as_json: bool) 
         click.echo(f"{name}: {shown}")
 
 
-@click.group("policy")
-def chain_policy() -> None:
-    """A channel's policy on chain: which enclaves the contract registers there."""
-
-
-@chain_policy.command("set")
-@click.argument("file", type=click.Path(path_type=Path))
-@CHANNEL_OPTION
-@click.option("--root", "roots", multiple=True, default=("intel",), show_default=True, help="Trust domains.")
-@click.option("--workload", "workloads", multiple=True, metavar="HEX", help="Workloads; our vee if left out.")
-@click.option(
-    "--collateral",
-    "collateral_files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Where the advisories of allowed statuses are found.",
-)
-@click.option(
-    "--days",
-    type=click.IntRange(1, 90),
-    default=DEFAULT_DAYS,
-    show_default=True,
-    help="Longest registration.",
-)
-@click.option("--apply", "is_applied", is_flag=True, help="Put the same policy in force that was queued before.")
-@KEY_OPTION
-@deployment_options
 def set_policy(
     file: Path,
     *,
@@ -113,7 +70,7 @@ def set_policy(
     rpc: str,
     as_json: bool,
 ) -> None:
-    """Set the channel's first policy from the policy file FILE, or queue the next one; as the channel's manager."""
+    """What ``wattest chain policy set`` does."""
     contracts, verifier = connect(address_book, rpc)
     signer = LocalSigner.from_file(key_file)
     wanted = [read_hex(text, "--workload") for text in workloads]
@@ -140,11 +97,8 @@ def set_policy(
     click.echo(f"policy {policy.digest.hex()} {verb}, {receipt.gas_used:,} gas{waits}")
 
 
-@chain_policy.command("show")
-@CHANNEL_OPTION
-@deployment_options
 def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) -> None:
-    """Say which policy is in force in the channel, and everything that ever happened to it."""
+    """What ``wattest chain policy show`` does."""
     contracts, verifier = connect(address_book, rpc)
     name = read_hex(channel, "--channel")
     held = verifier.policy_of(contracts.referee.address, name)

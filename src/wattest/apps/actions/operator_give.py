@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.operator_keys import connect_contracts, duty_of, say_collateral
+from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import SettingInvalid, read_operator_file
@@ -38,18 +38,8 @@ class GiverNotStarted(TransportError):
     """The address cannot be listened on."""
 
 
-@click.command("give-state")
-@click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="The operator's TOML file."
-)
-@click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
-@click.option("--listen", default="127.0.0.1:8550", show_default=True, help="Where the successor's host connects.")
 def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
-    """Give a channel's state, once, to the enclave that the manager's permit names; then this one signs no more.
-
-    Run it with the old program, the operator stopped, under the same [channel.hand_over] as the new one, and leave it
-    until it ends.
-    """
+    """What ``wattest operator give-state`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     terms = settings.hand_overs.get(duty.channel.id)

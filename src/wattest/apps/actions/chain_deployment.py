@@ -1,17 +1,14 @@
-"""What the commands about quotes judged on chain share: their options, and the deployment that they speak to.
+"""What the commands about quotes judged on chain share: the deployment, ids in hex, moments in words.
 
 Not decided here: what any of them does (``chain_quotes``, ``chain_policy_changes``, ``chain_revoke``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
-from wattest.apps.cli.bounded_file import read_bounded
+from wattest.apps.actions.bounded_file import read_bounded
 from wattest.chain.client import ChainClient
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
@@ -25,25 +22,6 @@ class QuotesNotJudged(ConfigError):
 
 class HexInvalid(InputError):
     """A text that is no id or address of this length in hex."""
-
-
-def deployment_options(function: Callable[..., None]) -> Callable[..., None]:
-    """``--deployment``, ``--rpc`` and ``--json``."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        click.option("--rpc", required=True, metavar="URL", help="A node of the deployment's chain."),
-        click.option(
-            "--deployment", "address_book", required=True, type=click.Path(path_type=Path), help="deployment.json."
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-KEY_OPTION = click.option(
-    "--key-file", required=True, type=click.Path(path_type=Path), help="Who pays: 64 hex digits, mode 0600."
-)
-CHANNEL_OPTION = click.option("--channel", required=True, metavar="HEX", help="The channel's id.")
 
 
 def connect(address_book: Path, rpc: str) -> tuple[Contracts, DcapVerifier]:

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 
 from wattest.attestation.formats.collateral import CollateralMalformed
 
-LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
-
 
 def moment(seconds: int) -> str:
     """Unix seconds as a date and time, UTC.

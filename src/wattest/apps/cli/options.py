@@ -1,0 +1,70 @@
+"""Options that several commands share, and what their choices and defaults are.
+
+Decided here: the options' words. Values that belong to a room are written out, since importing the room would make
+every ``--help`` wait for it; ``tests/unit/apps/test_apps_cli_options.py`` holds each against the room's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
+COLLATERAL_AGE_DAYS = 7
+WARN_DAYS = 2
+REGISTRATION_DAYS = 30
+FETCH_CLOCK_TOLERANCE_S = 300
+INTEL_PCS_URL = "https://api.trustedservices.intel.com"
+CHEATS = ("withhold", "forge", "equivocate", "rollback", "none")
+TEES = ("sgx", "tdx")
+PCK_AUTHORITIES = ("processor", "platform")
+SERVICE_KINDS = ("pccs", "pcs")
+TOKEN_STATUSES = ("affirming", "warning")
+TCB_STATUSES = (
+    "UpToDate",
+    "SWHardeningNeeded",
+    "ConfigurationNeeded",
+    "ConfigurationAndSWHardeningNeeded",
+    "OutOfDate",
+    "OutOfDateConfigurationNeeded",
+    "Revoked",
+)
+
+PATH = click.Path(path_type=Path)
+FILE = click.argument("file", type=PATH)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+ONCE = click.option("--once", is_flag=True, help="Take one step and end; the exit code is that of the first error.")
+FAULTS = click.option(
+    "--unsafe-development-faults",
+    "faulty",
+    is_flag=True,
+    help="Let WATTEST_UNSAFE_FAULT kill this process. Tests only.",
+)
+ROOT = click.option(
+    "--root",
+    default="intel",
+    show_default=True,
+    metavar="intel|simulator|FILE",
+    help="Whom to trust: Intel, the published development root, or a root certificate (PEM or DER).",
+)
+PAYER_KEY = click.option("--key-file", required=True, type=PATH, help="Who pays: 64 hex digits, mode 0600.")
+CHANNEL_ID = click.option("--channel", required=True, metavar="HEX", help="The channel's id.")
+CHANNEL_IF_SEVERAL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
+
+
+def config_option(whose: str) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """``--config``, the TOML file of a node."""
+    return click.option("--config", "config_path", required=True, type=PATH, help=f"The {whose}'s TOML file.")
+
+
+def deployment_options(function: Callable[..., None]) -> Callable[..., None]:
+    """``--deployment``, ``--rpc`` and ``--json``."""
+    for option in (
+        JSON,
+        click.option("--rpc", required=True, metavar="URL", help="A node of the deployment's chain."),
+        click.option("--deployment", "address_book", required=True, type=PATH, help="deployment.json."),
+    ):
+        function = option(function)
+    return function
