@@ -42,6 +42,10 @@ class CanonicalJsonInvalid(InputError):
     """A value or text outside canonical JSON (RFC 8785) as this project narrows it."""
 
 
+class TomlUnwritable(InputError):
+    """A value that no TOML file can hold: of another kind, or text that is not Unicode."""
+
+
 _SETTINGS: dict[str, tuple[type[ConfigError], str]] = {
     "SimdUnavailable": (SimdUnavailable, "unset WATTEST_SIMD, or set it to one of those available"),
     "ThreadsInvalid": (ThreadsInvalid, "leave the number of threads out, and WATTEST_THREADS, to use every core"),
