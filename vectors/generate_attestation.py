@@ -116,6 +116,7 @@ def main() -> None:
         ).as_dict()
         for words in (
             "reasons",
+            "findings",
             "warnings",
             "measurement",
             "appraised_at",

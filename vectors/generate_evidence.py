@@ -19,6 +19,7 @@ from pathlib import Path
 
 import evidence_certificates
 import evidence_collateral
+import evidence_policy
 import evidence_quotes
 import evidence_statuses
 import evidence_structure
@@ -31,6 +32,7 @@ GROUPS = (
     ("structure", evidence_structure.faults),
     ("certificates", evidence_certificates.faults),
     ("collateral", evidence_collateral.faults),
+    ("policy", evidence_policy.faults),
 )
 
 

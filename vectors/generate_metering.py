@@ -279,12 +279,49 @@ def ocmf_signature(payload: bytes, curve: str) -> tuple[bytes, int, int]:
     return group.public_key(seed), r, s
 
 
+def changed_payloads() -> list[tuple[str, str | None, bytes]]:
+    """What a payload may say that keeps it from being billed, each beside what it may say; the rule, or None."""
+    end = b'"TX":"E","RV":"  102.3004"'
+
+    def changed(name: str, rule: str | None, *pairs: tuple[bytes, bytes]) -> tuple[str, str | None, bytes]:
+        payload = PAYLOAD
+        for old, new in pairs:
+            assert payload.count(old) >= 1, old
+            payload = payload.replace(old, new, 1)
+        return name, rule, payload
+
+    return [
+        changed("status not good", "meter-status", (b'"ST":"G"', b'"ST":"M"')),
+        changed("energy error flag", "error-flag", (b'"EF":""', b'"EF":"E"')),
+        changed("exception during charging", "exception", (b'"TX":"E"', b'"TX":"X"')),
+        changed("user not assigned", "user-assignment", (b'"NONE"', b'"MISMATCH"')),
+        changed("no such level of assignment", "user-assignment", (b'"NONE"', b'"Verified"')),
+        changed("version 0.1, level in IS", None, (b'"1.0"', b'"0.1"'), (b'"IS":false', b'"IS":"VERIFIED"')),
+        changed(
+            "version 0.1, level in IS, not assigned", "user-assignment", (b'"1.0"', b'"0.1"'),
+            (b'"IS":false', b'"IS":"MISMATCH"'),
+        ),
+        changed("version 1.4", None, (b'"1.0"', b'"1.4"')),
+        changed("version 2.0", "format-version", (b'"1.0"', b'"2.0"')),
+        changed("loss reset at the begin", None, (b'"RV":100.10', b'"CL":0.0,"RV":100.10')),
+        changed("loss not reset at the begin", "cumulated-loss", (b'"RV":100.10', b'"CL":0.1,"RV":100.10')),
+        changed("no known clock status", "clock-mark", (b'02:00:00,000+0200 S"', b'02:00:00,000+0200 Z"')),
+        changed("end below begin", "register-backwards", (b"102.3004", b"100.0999")),
+        changed("end before begin", "time-backwards", (b"T03:00:00", b"T01:00:00")),
+        changed("end without time", "time-missing", (b'{"TM":"2026-06-01T03:00:00,250+0200 S",', b'{"TM":null,')),
+        changed("end on the other register", "registers-differ", (end, end + b',"RI":"1-b:2.8.0"')),
+        changed("registers of another quantity", "no-register", (b"1-b:1.8.0", b"1-b:3.8.0")),
+    ]  # fmt: skip
+
+
 def ocmf() -> list[Case]:
     """OCMF records under a registered key, in the encodings meters write."""
 
+    verdicts = {"unchecked": ["signature-unchecked"], "invalid": ["signature-invalid"]}
+
     def case(
         name: str, signature: str, curve: str = "secp256r1", payload: bytes = PAYLOAD, *, signed: bytes | None = None,
-        form: str = "der", section: dict[str, str] | None = None, key: str | None = None, billable: bool | None = None,
+        form: str = "der", section: dict[str, str] | None = None, key: str | None = None, objects: str | None = None,
     ) -> Case:  # fmt: skip
         point, r, s = ocmf_signature(payload if signed is None else signed, curve)
         size = len(point) // 2
@@ -299,7 +336,7 @@ def ocmf() -> list[Case]:
         record = b"OCMF|" + payload + b"|" + json.dumps(fields | {"SD": text}).encode()
         spki = (SPKI[curve] + point).hex()
         return {"name": name, "record": record.decode(), "public_key": spki if key is None else key,
-                "signature": signature, "billable": signature == "valid" if billable is None else billable,
+                "signature": signature, "objections": [objects] if objects else verdicts.get(signature, []),
                 "readings": READINGS if payload == PAYLOAD else None}  # fmt: skip
 
     other = (SPKI["secp256r1"] + reference.P256.public_key(content("other meter"))).hex()
@@ -328,10 +365,7 @@ def ocmf() -> list[Case]:
         case("default contradicts the key", "invalid", "secp256k1", section={"SA": "ECDSA-secp256r1-SHA256"}),
         case("unknown algorithm", "invalid", section={"SA": "RSA-4096-SHA256"}),
         case("signature truncated", "invalid", form="truncated"),
-        case("status not good", "valid", payload=PAYLOAD.replace(b'"ST":"G"', b'"ST":"M"'), billable=False),
-        case("energy error flag", "valid", payload=PAYLOAD.replace(b'"EF":""', b'"EF":"E"'), billable=False),
-        case("exception during charging", "valid", payload=PAYLOAD.replace(b'"TX":"E"', b'"TX":"X"'), billable=False),
-        case("user not assigned", "valid", payload=PAYLOAD.replace(b'"NONE"', b'"MISMATCH"', 1), billable=False),
+        *(case(name, "valid", payload=payload, objects=rule) for name, rule, payload in changed_payloads()),
     ]
 
 

@@ -20,10 +20,16 @@ from compare.page import page
 from compare.rows import Row, row_from_json
 from compare.runner import NotABenchmark, Run
 from compare.suites import BENCHMARKS, works
+from wattest.apps.exclusive import Claimed, exclusive
+from wattest.errors import ConfigError
 from wattest.io.files import DiskFailed, write_atomically
 
 FORMAT = "wattest/bench/1"
 _MAX_BYTES = 16 << 20
+
+
+class ResultsInUse(ConfigError):
+    """Another run writes the same benchmark's results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Outcome:
 
 
 def measure(name: str, *, quick: bool, out: Path, resume: bool) -> Outcome:
-    """Measure every piece of one benchmark."""
+    """Measure every piece of one benchmark; two runs never write the same files."""
     if name not in BENCHMARKS:
         raise NotABenchmark("there is no such benchmark", actual=name, expected=", ".join(BENCHMARKS))
     try:
@@ -55,6 +61,17 @@ def measure(name: str, *, quick: bool, out: Path, resume: bool) -> Outcome:
             "the folder for the results cannot be made", retryable=False, path=out, cause=str(error),
             hint="name another one with --out",
         ) from error  # fmt: skip
+    try:
+        with exclusive(out / f".{name}.claim"):
+            return _measure(name, out, quick=quick, resume=resume)
+    except Claimed:
+        raise ResultsInUse(
+            "another run of this benchmark writes its results there", path=out / f"{name}.json",
+            hint="wait for it, or name another folder with --out",
+        ) from None  # fmt: skip
+
+
+def _measure(name: str, out: Path, *, quick: bool, resume: bool) -> Outcome:
     json_path, page_path = out / f"{name}.json", out / f"{name}.html"
     facts = machine_facts()
     facts["load before"] = f"{os.getloadavg()[0]:.1f} on {facts['cores']} cores"

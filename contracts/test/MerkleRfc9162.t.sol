@@ -99,23 +99,22 @@ contract MerkleRfc9162Test {
     }
 
     function test_VectorsOfInclusion() public view {
-        InclusionCase[] memory cases = abi.decode(read("inclusion.json", INCLUSION), (InclusionCase[]));
-        vm.assertGt(cases.length, 0);
-        for (uint256 i = 0; i < cases.length; ++i) {
-            InclusionCase memory given = cases[i];
-            string memory outcome = judge(given.root, given.leaf, given.index, given.size, given.path);
-            JSON.assertEq(outcome, given.outcome, given.name);
-        }
+        checkInclusion(read("inclusion.json", INCLUSION), 1);
     }
 
     function test_VectorsOfMultiproofs() public view {
-        MultiproofCase[] memory cases = abi.decode(read("multiproof.json", MULTIPROOF), (MultiproofCase[]));
-        vm.assertGt(cases.length, 0);
-        for (uint256 i = 0; i < cases.length; ++i) {
-            MultiproofCase memory given = cases[i];
-            string memory outcome = judgeMany(given.root, given.size, given.indices, given.leaves, given.nodes);
-            JSON.assertEq(outcome, given.outcome, given.name);
-        }
+        checkMultiproofs(read("multiproof.json", MULTIPROOF), 1);
+    }
+
+    /// @notice Proofs that hold, each corrupted in every way that we know.
+    function test_ProbesOfInclusion() public view {
+        string memory json = vm.readFile("../vectors/merkle/probes.json");
+        checkInclusion(JSON.parseJsonTypeArray(json, ".cases", INCLUSION), 700);
+    }
+
+    function test_ProbesOfMultiproofs() public view {
+        string memory json = vm.readFile("../vectors/merkle/multiproof_probes.json");
+        checkMultiproofs(JSON.parseJsonTypeArray(json, ".cases", MULTIPROOF), 250);
     }
 
     /// @notice Every leaf proves at its place and at no other, whatever the tree.
@@ -188,6 +187,26 @@ contract MerkleRfc9162Test {
     ) public view {
         vm.assertTrue(!same(judge(root, leaf, index, size, path), "accepted"));
         vm.assertTrue(!same(judgeMany(root, size, indices, leaves, path), "accepted"));
+    }
+
+    function checkInclusion(bytes memory encoded, uint256 atLeast) private view {
+        InclusionCase[] memory cases = abi.decode(encoded, (InclusionCase[]));
+        vm.assertGe(cases.length, atLeast);
+        for (uint256 i = 0; i < cases.length; ++i) {
+            InclusionCase memory given = cases[i];
+            string memory outcome = judge(given.root, given.leaf, given.index, given.size, given.path);
+            JSON.assertEq(outcome, given.outcome, given.name);
+        }
+    }
+
+    function checkMultiproofs(bytes memory encoded, uint256 atLeast) private view {
+        MultiproofCase[] memory cases = abi.decode(encoded, (MultiproofCase[]));
+        vm.assertGe(cases.length, atLeast);
+        for (uint256 i = 0; i < cases.length; ++i) {
+            MultiproofCase memory given = cases[i];
+            string memory outcome = judgeMany(given.root, given.size, given.indices, given.leaves, given.nodes);
+            JSON.assertEq(outcome, given.outcome, given.name);
+        }
     }
 
     function judge(bytes32 root, bytes32 leaf, uint32 index, uint32 size, bytes32[] memory path)

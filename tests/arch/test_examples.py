@@ -13,7 +13,8 @@ from wattest.metering.imported import imported_series
 from wattest.metering.readers.interval_csv import TableOptions
 from wattest.metering.readers.public_key import parse_public_key
 from wattest.metering.readers.recognise import read_meter_file
-from wattest.metering.reading import CrcVerdict, FileFormat, SignatureVerdict
+from wattest.metering.reading import FileFormat
+from wattest.metering.verdicts import CrcVerdict, SignatureVerdict
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"

@@ -49,7 +49,7 @@ MEASURED_MESSAGES = {
 }
 MEASURED_ATTESTATION = {
     *("appraisal", "endorsements", "evidence", "faults", "formats", "policy", "policy_table", "ra_tls", "result"),
-    *("collateral_age", "collateral_signers", "roots", "verification"),
+    *("collateral_age", "collateral_signers", "platform_rules", "roots", "verification"),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from wattest.apps.cli.commands import cli
 
-LIGHT_ROOMS = {"wattest", "wattest.apps", "wattest.config", "wattest.errors", "wattest.units"}
+LIGHT_ROOMS = {"wattest", "wattest.apps", "wattest.config", "wattest.environment", "wattest.errors", "wattest.units"}
 LIGHT_PARTS = ("wattest.apps.cli", "wattest.apps.interrupts")
 HEAVY = {
     *("numpy", "rich", "wasmtime", "aiohttp", "cryptography", "coincurve", "OpenSSL", "dcap_qvl", "eth_abi", "rfc8785"),

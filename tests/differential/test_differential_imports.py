@@ -34,8 +34,9 @@ from wattest.metering.readers.public_key import MeterPublicKey, parse_public_key
 from wattest.metering.readers.recognise import read_meter_file
 from wattest.metering.readers.signature import DecodedSignature, verify_signature
 from wattest.metering.readers.signature_batch import hold_together
-from wattest.metering.reading import ImportedFile, SignatureVerdict
+from wattest.metering.reading import ImportedFile
 from wattest.metering.records import Quality
+from wattest.metering.verdicts import SignatureVerdict
 
 CURVES = (ec.SECP256R1(), ec.SECP256K1(), ec.BrainpoolP256R1(), ec.SECP384R1())
 NAMES = ("secp256r1", "secp256k1", "brainpool256r1", "secp384r1")

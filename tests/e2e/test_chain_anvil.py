@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until_gone
 
 from wattest.chain.anvil import (
+    BLOCKS_ON_TOP,
     DUMP_FILE,
     Anvil,
     AnvilMissing,
@@ -22,19 +22,19 @@ from wattest.chain.anvil import (
     TimeRunsForward,
     find_anvil,
 )
+from wattest.chain.client import ChainClient
+from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import ChainUnreachable
 
 pytestmark = pytest.mark.e2e
 GENESIS_S = 1_700_000_000
 ADDRESS = bytes(19) + b"\x07"
+PROBE = "0x" + "11" * 20
+BLOCKHASH_OF_INPUT = "0x6000354060005260206000f3"
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def blocks_of(chain: Anvil) -> int:
+    return int(chain.rpc.request("eth_blockNumber"), 16)
 
 
 def test_state_survives_restart_and_time_never_goes_back(tmp_path: Path) -> None:
@@ -45,11 +45,10 @@ def test_state_survives_restart_and_time_never_goes_back(tmp_path: Path) -> None
         before = chain.rpc.request("eth_getBlockByNumber", "latest", False)
         assert chain.rpc.request("eth_accounts") == []
     with Anvil.open(tmp_path / "chain") as chain:
-        after = chain.rpc.request("eth_getBlockByNumber", "latest", False)
+        after = chain.rpc.request("eth_getBlockByNumber", before["number"], False)
         assert after["hash"] == before["hash"]
         assert chain.rpc.request("eth_getBalance", "0x" + ADDRESS.hex(), "latest") == "0x5"
-        chain.mine()
-        following = chain.rpc.request("eth_getBlockByNumber", "latest", False)
+        following = chain.rpc.request("eth_getBlockByNumber", hex(int(before["number"], 16) + 1), False)
         assert int(following["timestamp"], 16) > int(before["timestamp"], 16)
         assert following["parentHash"] == before["hash"]
 
@@ -60,13 +59,34 @@ def test_many_restarts_keep_one_genesis(tmp_path: Path) -> None:
     for _ in range(4):
         with Anvil.open(tmp_path / "chain") as chain:
             chain.advance_to(chain.now() + 1_000)
-            blocks.append(chain.rpc.request("eth_getBlockByNumber", "latest", False)["hash"])
+            mined = range(len(blocks), len(blocks) + BLOCKS_ON_TOP + 1)
+            blocks += [chain.rpc.request("eth_getBlockByNumber", hex(number), False)["hash"] for number in mined]
             numbered = chain.rpc.batch(
                 [("eth_getBlockByNumber", [hex(number), False]) for number in range(len(blocks))]
             )
             assert [block["hash"] for block in numbered] == blocks
             times = [int(block["timestamp"], 16) for block in numbered]
-            assert times == sorted(set(times))
+            assert times == sorted(times)
+            assert times[-1] == times[-2] + 1_000
+
+
+def seen_by_contracts(chain: Anvil, number: int) -> str:
+    """A block's hash as BLOCKHASH gives it in a call."""
+    call = {"to": PROBE, "data": f"0x{number:064x}"}
+    return str(chain.rpc.request("eth_call", call, "latest"))
+
+
+def test_a_nonce_is_what_contracts_see_after_a_restart_too(tmp_path: Path) -> None:
+    with Anvil.create(tmp_path / "chain", genesis_timestamp_s=GENESIS_S) as chain:
+        chain.rpc.request("anvil_setCode", PROBE, BLOCKHASH_OF_INPUT)
+        chain.mine(3)
+        old = EnclaveRegistry(ChainClient.connect(chain.url), bytes(20)).recent_nonce()
+        assert seen_by_contracts(chain, old.number) == f"0x{old.hash.hex()}"
+    for _ in range(2):
+        with Anvil.open(tmp_path / "chain") as chain:
+            new = EnclaveRegistry(ChainClient.connect(chain.url), bytes(20)).recent_nonce()
+            assert seen_by_contracts(chain, new.number) == f"0x{new.hash.hex()}"
+            assert seen_by_contracts(chain, old.number) != f"0x{old.hash.hex()}"  # else no block on top is needed
 
 
 def test_time_moves_only_forward(tmp_path: Path) -> None:
@@ -116,9 +136,9 @@ def test_a_wrapper_script_is_passed_over(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_ends_with_its_killed_parent_and_keeps_the_state(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from wattest.chain.anvil import Anvil\n"
+        "import signal, sys; from pathlib import Path; from wattest.chain.anvil import Anvil\n"
         f"a = Anvil.create(Path(sys.argv[1]), genesis_timestamp_s={GENESIS_S}).start()\n"
-        "a.mine(4); print(a._process.pid, flush=True); time.sleep(60)\n"
+        "a.mine(4); print(a._process.pid, flush=True); signal.pause()\n"
     )
     folder = tmp_path / "chain"
     parent = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
@@ -126,12 +146,9 @@ def test_ends_with_its_killed_parent_and_keeps_the_state(tmp_path: Path) -> None
     child = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 10
-    while _is_alive(child) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not _is_alive(child)
+    until_gone(child)
     with Anvil.open(folder) as chain:
-        assert int(chain.rpc.request("eth_blockNumber"), 16) == 4
+        assert blocks_of(chain) == 4 + BLOCKS_ON_TOP
 
 
 @pytest.mark.parametrize(("dump", "blocks"), [(b'{"block":', 2), (None, 2)])
@@ -142,7 +159,7 @@ def test_a_torn_dump_costs_nothing_but_itself(tmp_path: Path, dump: bytes | None
     if dump is not None:
         (folder / DUMP_FILE).write_bytes(dump)
     with Anvil.open(folder) as chain:
-        assert int(chain.rpc.request("eth_blockNumber"), 16) == blocks
+        assert blocks_of(chain) == blocks + BLOCKS_ON_TOP
     assert not (folder / DUMP_FILE).exists()
 
 

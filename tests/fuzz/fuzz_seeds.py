@@ -42,6 +42,12 @@ production = false
 maximum_collateral_age_days = 7
 minimum_tcb_evaluation_number = 17
 platforms = ["{"5a" * 32}"]
+allowed_fmspcs = ["575453494d00", "00906ed50000"]
+denied_fmspcs = ["b0c06f000000"]
+minimum_qe_svn = 8
+minimum_pce_svn = 11
+mr_config_id = ["{"00" * 48}"]
+mr_owner = ["{"00" * 48}", "{"5a" * 48}"]
 
 [[enclave]]
 name = "by measurement"

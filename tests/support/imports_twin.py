@@ -8,19 +8,29 @@ telegrams begin, how a section, a stamp or a cell is read, and the rule for a si
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from imports_twin_ocmf import OcmfPayload, OcmfReading, parse_payload, read_container, read_ocmf
-from imports_twin_points import NO_FLAGS, RegisterPoint, Span, chain, span_records, whole_milliwatt_hours, whole_seconds
+from imports_twin_ocmf import OcmfPayload, OcmfReading, parse_payload, read_container, read_ocmf, several_meters
+from imports_twin_points import (
+    NO_FLAGS,
+    RegisterPoint,
+    Span,
+    chain,
+    registers_differ,
+    span_records,
+    verify_order,
+    whole_milliwatt_hours,
+    whole_seconds,
+)
 from imports_twin_tables import read_dsmr, read_interval_csv
 
 from wattest.crypto.hashing import sha256
-from wattest.errors import InputError, VerificationError
+from wattest.metering.billing_rules import BillingRule, NotImportable
 from wattest.metering.entry import EntryKind
 from wattest.metering.imported import ImportedSeries
 from wattest.metering.meter import pseudonym, unsigned_pseudonym
-from wattest.metering.points import NotImportable
 from wattest.metering.readers import ocmf_container
 from wattest.metering.readers.interval_csv import TableOptions
 from wattest.metering.readers.ocmf_envelope import (
@@ -33,21 +43,14 @@ from wattest.metering.readers.public_key import (
     parse_public_key_bytes,
 )
 from wattest.metering.readers.recognise import UnknownFormat, recognise
-from wattest.metering.reading import (
-    MAX_FILE_BYTES,
-    CrcVerdict,
-    FileFormat,
-    ImportedFile,
-    MalformedMeterFile,
-    SignatureVerdict,
-)
+from wattest.metering.reading import MAX_FILE_BYTES, FileFormat, ImportedFile, MalformedMeterFile
 from wattest.metering.records import (
     Quality,
     Records,
     ends,
     make_interval_records,
-    verify_order,
 )
+from wattest.metering.verdicts import SignatureVerdict
 
 
 def read_meter_file(data: bytes, key: MeterPublicKey | None = None, table: TableOptions | None = None) -> ImportedFile:
@@ -59,7 +62,9 @@ def read_meter_file(data: bytes, key: MeterPublicKey | None = None, table: Table
     data = data.removeprefix(b"\xef\xbb\xbf")
     kind = recognise(data)
     if kind is FileFormat.OCMF:
-        return read_container(data, key) if ocmf_container.is_container(data) else read_ocmf(data, key)
+        return (
+            read_container(data, key, _derived) if ocmf_container.is_container(data) else read_ocmf(data, key, _derived)
+        )
     if kind is FileFormat.DSMR:
         return read_dsmr(data)
     if kind is FileFormat.INTERVAL_CSV:
@@ -74,12 +79,11 @@ def imported_series(imported: ImportedFile) -> list[ImportedSeries]:
 
     Raises ``NotImportable`` when its checks failed or its readings make no series.
     """
-    if imported.exit_code != 0:
-        raise NotImportable(
-            "a file whose checks failed makes no series",
-            hint="; ".join(imported.reasons) or None,
-            format=imported.format,
-        )
+    for objection in imported.objections:
+        if objection.rule.forbids_series:
+            error = objection.refusal()
+            error.hint = error.hint or "; ".join(imported.reasons) or None
+            raise error
     if imported.format is FileFormat.OCMF and imported.signature is SignatureVerdict.VALID:
         records = signed_telegram_records(imported.telegrams, imported.public_key)
         return [
@@ -88,12 +92,9 @@ def imported_series(imported: ImportedFile) -> list[ImportedSeries]:
     if imported.format is FileFormat.OCMF:
         serials = parse_payload(parse_envelope(imported.telegrams[0]).signed).serials
         device_records, _ = _ocmf_records(imported.telegrams, unsigned_pseudonym("|".join(serials).encode()))
-    elif imported.records is not None and imported.crc is not CrcVerdict.FAILED:
-        device_records = imported.records
     else:
-        raise NotImportable(
-            "the file holds no register of total active energy", hint="; ".join(imported.reasons) or None
-        )
+        assert imported.records is not None
+        device_records = imported.records
     records = make_interval_records(device_records, sha256(imported.source))
     return [_series(EntryKind.UNSIGNED_SOURCE, records, source=imported.source)]
 
@@ -106,7 +107,8 @@ def signed_telegram_records(telegrams: Sequence[bytes], public_key: bytes) -> Re
     """
     key = parse_public_key_bytes(public_key)
     if key.curve is None or key.to_spki() != public_key:
-        raise NotImportable("the key of signed telegrams is kept as DER SPKI with an uncompressed point")
+        text = "the key of signed telegrams is kept as DER SPKI with an uncompressed point"
+        raise NotImportable(BillingRule.FORMAT_BROKEN, text)
     for telegram in telegrams:
         verify_envelope(parse_envelope(telegram), key)
     records, sources = _ocmf_records(telegrams, pseudonym(key.point))
@@ -126,46 +128,76 @@ def _series(
 ) -> ImportedSeries:
     period_start, period_end = int(records["start"][0]), int(ends(records).max())
     period_end = max(period_end, period_start + 1)
-    try:
-        verify_order(records, period_start, period_end)
-    except VerificationError as error:
-        raise NotImportable(f"the readings overlap or repeat: {error.message}", hint=error.hint) from error
+    verify_order(records["start"].tolist(), ends(records).tolist())
     name = records["pseudonym"][0].tobytes()
     return ImportedSeries(kind, name, period_start, period_end, records, public_key, telegrams, source)
 
 
 def _ocmf_records(telegrams: Sequence[bytes], name: bytes) -> tuple[Records, list[int]]:
-    payloads = [parse_payload(parse_envelope(telegram).signed) for telegram in telegrams]
-    try:
-        return span_records(_transactions(_points(payloads)), name)
-    except InputError as error:
-        raise NotImportable(f"the readings make no records: {error.message}") from error
+    return _payload_records([parse_payload(parse_envelope(telegram).signed) for telegram in telegrams], name)
 
 
-def _points(payloads: Sequence[OcmfPayload]) -> list[tuple[str | None, RegisterPoint | None, Quality]]:
-    """One element for each moment: its transaction code, its registers if it shows any, and what went wrong."""
+def _derived(payloads: Sequence[OcmfPayload]) -> None:
+    """What a reader asks: do these make records in order of time?"""
+    _payload_records(payloads, bytes(16))
+
+
+def _payload_records(payloads: Sequence[OcmfPayload], name: bytes) -> tuple[Records, list[int]]:
+    if len({payload.serials for payload in payloads}) > 1:
+        raise several_meters().refusal()
+    records, sources = span_records(_transactions(_points(payloads)), name)
+    verify_order(records["start"].tolist(), ends(records).tolist())
+    return records, sources
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """Readings of one time and transaction code: the registers they show, if any, and what went wrong."""
+
+    code: str | None
+    point: RegisterPoint | None
+    quality: Quality
+    record: int
+
+
+def _points(payloads: Sequence[OcmfPayload]) -> list[_Moment]:
     registers = _chosen_registers(payloads)
-    found: list[tuple[str | None, RegisterPoint | None, Quality]] = []
-
+    found: list[_Moment] = []
+    refused: list[NotImportable] = []
     for number, payload in enumerate(payloads):
         moments: dict[tuple[datetime | None, str | None], list[OcmfReading]] = {}
         for row in payload.readings:  # a record may list one register after the other: begin, end, begin, end
             moments.setdefault((row.time, row.transaction), []).append(row)
         for (time, code), rows in moments.items():
-            values = {"import": 0, "export": 0}
-            shown, quality = False, NO_FLAGS
+            shown: dict[str, list[int]] = {}
+            other: set[str] = set()
+            quality = NO_FLAGS
             for row in rows:
                 quality |= _quality(row)
                 direction, reading = row.direction(), row.to_reading()
-                if direction is None or reading is None or row.obis != registers.get(direction):
+                energy = reading.milliwatt_hours if reading is not None else None
+                if direction is None or energy is None:
                     continue
-                energy = reading.milliwatt_hours
-                if energy is not None:
-                    values[direction], shown = whole_milliwatt_hours(energy), True
+                if row.obis == registers[direction]:
+                    shown.setdefault(direction, []).append(whole_milliwatt_hours(energy, number + 1))
+                else:
+                    other.add(direction)
             point = None
             if shown:
-                point = RegisterPoint(whole_seconds(time), values["import"], values["export"], quality, number)
-            found.append((code, point, quality))
+                last = {direction: values[-1] for direction, values in shown.items()}
+                point = RegisterPoint(
+                    whole_seconds(time, number + 1), last.get("import", 0), last.get("export", 0), quality, number,
+                    frozenset(shown),
+                )  # fmt: skip
+            found.append(_Moment(code, point, quality, number + 1))
+            if code is None or code == BEGIN or code in ENDS:
+                if other - set(shown):
+                    text = "a reading shows another register of energy than those before it"
+                    refused.append(registers_differ(text, number + 1))
+                elif any(len(set(values)) > 1 for values in shown.values()):
+                    refused.append(registers_differ("a register shows two values at one time", number + 1))
+    if refused:
+        raise refused[0]
     return found
 
 
@@ -180,13 +212,30 @@ def _chosen_registers(payloads: Sequence[OcmfPayload]) -> dict[str, str]:
     return chosen
 
 
-def _transactions(points: Sequence[tuple[str | None, RegisterPoint | None, Quality]]) -> list[Span]:
+def _verify_ends(moments: Sequence[_Moment]) -> None:
+    """Refuse the first end of a transaction that shows a register at one end only."""
+    runs: list[tuple[_Moment, list[_Moment]]] = []
+    for moment in moments:
+        if moment.code == BEGIN:
+            runs.append((moment, []))
+        elif moment.code in ENDS and runs:
+            runs[-1][1].append(moment)
+    for begin, ends_ in runs:
+        shown = any(moment.point for moment in ends_)
+        if ends_ and shown != (begin.point is not None):
+            which = "begin" if shown else "end"
+            raise registers_differ(f"the transaction's {which} shows no register of energy", ends_[0].record)
+
+
+def _transactions(moments: Sequence[_Moment]) -> list[Span]:
     """One span for each begin and end; what has no partner is a snapshot; fiscal points are chained."""
+    _verify_ends(moments)
     spans: list[Span] = []
     fiscal: list[RegisterPoint] = []
     begun: RegisterPoint | None = None
     trouble = NO_FLAGS
-    for code, point, quality in points:
+    for moment in moments:
+        code, point, quality = moment.code, moment.point, moment.quality
         if code == BEGIN:
             if begun is not None:
                 spans.append(Span(None, begun, trouble))
@@ -212,6 +261,6 @@ def _quality(row: OcmfReading) -> Quality:
         quality |= Quality.TAMPER_DETECTED
     if row.transaction == "P":
         quality |= Quality.POWER_LOST
-    if "t" in row.error_flags or row.time_status == "U":
+    if "t" in row.error_flags or row.time_status not in (None, "I", "S", "R"):
         quality |= Quality.CLOCK_UNCERTAIN
     return quality

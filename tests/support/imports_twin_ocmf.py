@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree as XmlTree
 
+from wattest.metering.billing_rules import BillingRule, NotImportable, Objection
 from wattest.metering.readers import ocmf_container
 from wattest.metering.readers.ocmf import split_records
 from wattest.metering.readers.ocmf_envelope import (
@@ -23,17 +25,8 @@ from wattest.metering.readers.public_key import (
     MeterPublicKey,
     parse_public_key,
 )
-from wattest.metering.reading import (
-    CrcVerdict,
-    FileFormat,
-    ImportedFile,
-    MalformedMeterFile,
-    Reading,
-    SignatureVerdict,
-    check_decimal,
-    parse_decimal,
-    worst_signature,
-)
+from wattest.metering.reading import FileFormat, ImportedFile, MalformedMeterFile, Reading, check_decimal, parse_decimal
+from wattest.metering.verdicts import CrcVerdict, SignatureVerdict, worst_signature
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[,.](\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?(?:\s+([A-Za-z]))?", re.ASCII
@@ -56,6 +49,8 @@ _STATUS = {
     "E": "an unspecified error",
     "F": "the register was not read correctly",
 }
+_VERSIONS = [f"{major}.{minor}" for major, minors in ((0, "1234"), (1, "01234")) for minor in minors]
+_USER_LEVELS = ["NONE", "HEARSAY", "TRUSTED", "VERIFIED", "CERTIFIED", "SECURE"]
 _USER_ERRORS = frozenset({"MISMATCH", "INVALID", "OUTDATED", "UNKNOWN"})
 
 
@@ -71,6 +66,7 @@ class OcmfReading:
     unit: str | None
     error_flags: str
     status: str | None
+    loss: Decimal | None = None
 
     def to_reading(self) -> Reading | None:
         """The common form; None for an event without a value."""
@@ -96,33 +92,53 @@ class OcmfPayload:
     page_context: str | None
     page: int | None
     serials: tuple[str, str]
-    user_level: str | None
+    version: str | None
+    user_levels: tuple[str | None, ...]
     readings: tuple[OcmfReading, ...]
 
-    def objections(self) -> list[str]:
-        """Why this payload must not be billed, in words; empty when nothing speaks against it."""
-        found: list[str] = []
+    def objections(self, record: int) -> list[Objection]:
+        """Why this payload must not be billed; empty when nothing speaks against it."""
+        found: list[tuple[BillingRule, str]] = []
         for index, reading in enumerate(self.readings):
             where = f"reading {index + 1}"
             if reading.status != "G":
                 meaning = _STATUS.get(reading.status or "", "no known meter status")
-                found.append(f"{where}: status {reading.status}: {meaning}")
+                found.append((BillingRule.METER_STATUS, f"{where}: status {reading.status}: {meaning}"))
             if "E" in reading.error_flags:
-                found.append(f"{where}: error flag E: energy is not usable for billing")
+                text = f"{where}: error flag E: energy is not usable for billing"
+                found.append((BillingRule.ERROR_FLAG, text))
             if "t" in reading.error_flags:
-                found.append(f"{where}: error flag t: time is not usable for billing")
+                found.append((BillingRule.ERROR_FLAG, f"{where}: error flag t: time is not usable for billing"))
             if reading.error_flags.strip("Et"):
-                found.append(f"{where}: unknown error flags {reading.error_flags!r}")
+                found.append((BillingRule.ERROR_FLAG, f"{where}: unknown error flags {reading.error_flags!r}"))
             if reading.transaction == "X":
-                found.append(f"{where}: an exception during charging makes time or energy unusable from here on")
+                text = f"{where}: an exception during charging makes time or energy unusable from here on"
+                found.append((BillingRule.EXCEPTION, text))
+            if reading.time_status not in (None, "U", "I", "S", "R"):
+                found.append((BillingRule.CLOCK_MARK, f"{where}: no known clock status {reading.time_status!r}"))
             energy = reading.to_reading()
             if energy is not None and (energy.milliwatt_hours or 0) < 0:
-                found.append(f"{where}: negative energy")
-        if self.user_level in _USER_ERRORS:
-            found.append(f"user assignment failed: {self.user_level}")
+                found.append((BillingRule.NEGATIVE_ENERGY, f"{where}: negative energy"))
+            if reading.loss is not None and reading.loss < 0:
+                found.append((BillingRule.LOSS, f"{where}: a negative cumulated loss (CL)"))
+            elif reading.loss is not None and reading.loss != 0 and reading.transaction == BEGIN:
+                text = (
+                    f"{where}: the cumulated loss (CL) is not zero where the transaction begins: it holds losses of "
+                    "others"
+                )
+                found.append((BillingRule.LOSS, text))
+        if self.version is not None and self.version not in _VERSIONS:
+            text = f"format version {self.version[:20]!r} is not known: what its fields mean is not known either"
+            found.append((BillingRule.FORMAT_VERSION, text))
+        for level in dict.fromkeys(self.user_levels):
+            if level in _USER_ERRORS:
+                found.append((BillingRule.USER_ASSIGNMENT, f"user assignment failed: {level}"))
+            elif level and level not in _USER_LEVELS:
+                text = f"no known level of user assignment: {level[:40]!r}"
+                found.append((BillingRule.USER_ASSIGNMENT, text))
         if not any(reading.value is not None for reading in self.readings):
-            found.append("no reading has a value")
-        return found
+            found.append((BillingRule.NO_VALUE, "no reading has a value"))
+        return [Objection(rule, text, record) for rule, text in found]
 
     def remarks(self) -> list[str]:
         """What a reader should know that does not forbid billing."""
@@ -132,6 +148,9 @@ class OcmfPayload:
         if any(reading.time is None for reading in self.readings):
             found.append("a reading has no usable time")
         return found
+
+
+Derive = Callable[[Sequence[OcmfPayload]], object]
 
 
 def parse_payload(signed: bytes) -> OcmfPayload:
@@ -150,20 +169,24 @@ def parse_payload(signed: bytes) -> OcmfPayload:
         if not isinstance(row, dict):
             raise MalformedOcmf("an element of RD is not an object")
         before = {name: row.get(name, before.get(name)) for name in _INHERITED}
-        readings.append(_reading(before, row.get("RV")))
+        readings.append(_reading(before, _value(row.get("RV"), "RV"), _value(row.get("CL"), "CL")))
     serials = (_text(fields.get("MS")) or "", _text(fields.get("GS")) or "")
-    return OcmfPayload(page_context, page, serials, _text(fields.get("IL")), tuple(readings))
+    version = (_text(fields["FV"]) or "") if "FV" in fields else None
+    levels = (_text(fields.get("IS")), _text(fields.get("IL")))
+    return OcmfPayload(page_context, page, serials, version, levels, tuple(readings))
 
 
-def _reading(fields: dict[str, Any], raw_value: object) -> OcmfReading:
-    if raw_value is None or raw_value == "":
-        value = None
-    elif isinstance(raw_value, Decimal):
-        value = check_decimal(raw_value)
-    elif isinstance(raw_value, str):
-        value = parse_decimal(raw_value)
-    else:
-        raise MalformedOcmf("RV is neither a number nor a string")
+def _value(raw: object, name: str) -> Decimal | None:
+    if raw is None or raw == "":
+        return None
+    if isinstance(raw, Decimal):
+        return check_decimal(raw)
+    if isinstance(raw, str):
+        return parse_decimal(raw)
+    raise MalformedOcmf(f"{name} is neither a number nor a string")
+
+
+def _reading(fields: dict[str, Any], value: Decimal | None, loss: Decimal | None) -> OcmfReading:
     time, time_status = _ocmf_time(fields["TM"])
     return OcmfReading(
         time=time,
@@ -174,6 +197,7 @@ def _reading(fields: dict[str, Any], raw_value: object) -> OcmfReading:
         unit=_text(fields["RU"]),
         error_flags=_text(fields["EF"]) or "",
         status=_text(fields["ST"]) or None,
+        loss=loss,
     )
 
 
@@ -188,6 +212,8 @@ def _ocmf_time(raw: object) -> tuple[datetime | None, str | None]:
         return None, status
     offset = timedelta(0)
     if zone != "Z":
+        if int(zone[-2:]) >= 60:
+            raise MalformedOcmf("TM names a time zone that does not exist")
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
         offset = timedelta(minutes=-minutes if zone[0] == "-" else minutes)
     try:
@@ -205,8 +231,10 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else None
 
 
-def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
+def read_ocmf(data: bytes, key: MeterPublicKey | None, derive: Derive) -> ImportedFile:
     """Read and judge a file of OCMF records; every record counts, the worst verdict wins.
+
+    ``derive`` makes records of payloads, and so says what keeps them from being a series.
 
     Raises ``MalformedOcmf`` when the bytes are no OCMF at all.
     """
@@ -215,7 +243,7 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
     reasons: list[str] = []
     payloads: list[OcmfPayload] = []
     readings: list[Reading] = []
-    objections: list[str] = []
+    objections: list[Objection] = []
     malformed = False
     for number, raw in enumerate(records, start=1):
         prefix = f"record {number}: " if len(records) > 1 else ""
@@ -239,31 +267,45 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
             continue
         payloads.append(payload)
         readings += [reading for row in payload.readings if (reading := row.to_reading()) is not None]
-        objections += [prefix + objection for objection in payload.objections()]
+        objections += payload.objections(number)
         reasons += [prefix + remark for remark in payload.remarks()]
     objections += _cohesion(payloads)
-    reasons += objections + _lone_ends(payloads)
+    if not malformed:
+        try:
+            derive(payloads)
+        except NotImportable as error:
+            objections.append(error.objection)
+    for objection in objections:
+        about = len(records) > 1 and objection.record is not None
+        reasons.append(f"record {objection.record}: {objection.text}" if about else objection.text)
+    reasons += _lone_ends(payloads)
     signature = worst_signature(verdict.signature for verdict in verdicts)
     keys = [verdict.key for verdict in verdicts if verdict.key is not None]
     return ImportedFile(
         format=FileFormat.OCMF,
         signature=signature,
         crc=CrcVerdict.NONE,
-        billable=signature is SignatureVerdict.VALID and not objections and not malformed,
         reasons=tuple(dict.fromkeys(reasons)),
         readings=tuple(readings),
         source=data,
         telegrams=tuple(records),
         public_key=keys[0].to_spki() if keys else b"",
         malformed=malformed,
+        found=tuple(dict.fromkeys(objections)),
     )
 
 
-def _cohesion(payloads: list[OcmfPayload]) -> list[str]:
+def several_meters() -> Objection:
+    """Records of more than one meter."""
+    text = "the records come from more than one meter"
+    return Objection(BillingRule.SEVERAL_METERS, text, hint="import one file per meter")
+
+
+def _cohesion(payloads: list[OcmfPayload]) -> list[Objection]:
     """Objections that only show between records: another source, or pages missing, repeated or out of order."""
-    found: list[str] = []
+    found: list[Objection] = []
     if len({payload.serials for payload in payloads}) > 1:
-        found.append("the records come from more than one meter")
+        found.append(several_meters())
     last: dict[str, int] = {}
     for payload in payloads:
         if payload.page is None or payload.page_context is None:
@@ -271,7 +313,8 @@ def _cohesion(payloads: list[OcmfPayload]) -> list[str]:
         before = last.get(payload.page_context)
         if before is not None and payload.page != before + 1:
             name = payload.page_context
-            found.append(f"page {name}{payload.page} follows {name}{before}: pages are missing, repeated or reordered")
+            text = f"page {name}{payload.page} follows {name}{before}: pages are missing, repeated or reordered"
+            found.append(Objection(BillingRule.PAGES, text))
         last[payload.page_context] = payload.page
     return found
 
@@ -285,7 +328,7 @@ def _lone_ends(payloads: list[OcmfPayload]) -> list[str]:
     return []
 
 
-def read_container(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
+def read_container(data: bytes, key: MeterPublicKey | None, derive: Derive) -> ImportedFile:
     """Read the records of an XML container and judge them under ``key``.
 
     Without ``key`` the verdict is ``unchecked``, or ``invalid`` when not even the file's own key fits. Raises
@@ -310,16 +353,16 @@ def read_container(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
         raise MalformedOcmf("the container holds 1 to 10,000 records", actual=len(records))
     joined = b"\n".join(records)
     if key is not None:
-        return replace(read_ocmf(joined, key), source=data)
-    return _self_consistent(joined, own_keys, data)
+        return replace(read_ocmf(joined, key, derive), source=data)
+    return _self_consistent(joined, own_keys, data, derive)
 
 
-def _self_consistent(joined: bytes, own_keys: set[str], data: bytes) -> ImportedFile:
-    unchecked = read_ocmf(joined, None)
+def _self_consistent(joined: bytes, own_keys: set[str], data: bytes, derive: Derive) -> ImportedFile:
+    unchecked = read_ocmf(joined, None, derive)
     remark = "the container holds no single public key of its own"
     if len(own_keys) == 1:
         try:
-            judged = read_ocmf(joined, parse_public_key(next(iter(own_keys))))
+            judged = read_ocmf(joined, parse_public_key(next(iter(own_keys))), derive)
         except MalformedPublicKey as error:
             remark = f"the container's own key cannot be read: {error.message}"
         else:

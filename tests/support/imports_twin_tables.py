@@ -4,158 +4,112 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 from imports_twin_points import (
     RegisterPoint,
     chain,
     exact,
+    registers_differ,
     span_records,
+    verify_order,
     whole_milliwatt_hours,
     whole_seconds,
 )
 
+from wattest.metering.billing_rules import BillingRule, NotImportable, Objection
 from wattest.metering.meter import unsigned_pseudonym
-from wattest.metering.points import NotImportable
 from wattest.metering.readers import dsmr, interval_csv
-from wattest.metering.readers.dsmr import MalformedTelegram, judge_crc, split_telegrams
+from wattest.metering.readers.dsmr_frame import split_telegrams
 from wattest.metering.readers.interval_csv import MalformedTable, TableOptions
 from wattest.metering.readers.table import Table, open_table
-from wattest.metering.reading import (
-    MILLIWATT_HOURS_PER_UNIT,
-    CrcVerdict,
-    FileFormat,
-    ImportedFile,
-    Reading,
-    SignatureVerdict,
-    to_milliwatt_hours,
-    worst_crc,
-)
+from wattest.metering.reading import MILLIWATT_HOURS_PER_UNIT, FileFormat, ImportedFile, Reading, to_milliwatt_hours
 from wattest.metering.records import (
     Records,
     ends,
     make_device_records,
 )
+from wattest.metering.verdicts import CrcVerdict, SignatureVerdict, worst_crc
 from wattest.units import U32_MAX, U64_MAX
 
-_IMPORT = re.compile(r"1-\d{1,3}:1\.8\.(\d)", re.ASCII)
-_EXPORT = re.compile(r"1-\d{1,3}:2\.8\.(\d)", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class DsmrTelegram:
-    """One telegram: its readings, its own time, its meter, and what its checksum says."""
-
-    identification: str
-    serial: str
-    time: datetime | None
-    readings: tuple[Reading, ...]
-    crc: CrcVerdict
-    notes: tuple[str, ...]
-
-
-def parse_telegram(body: bytes, digits: bytes | None) -> DsmrTelegram:
-    """Read one telegram and judge its checksum; raises ``MalformedTelegram`` when it holds no data object."""
-    crc, notes = judge_crc(body, digits)
-    lines = re.split(r"\r\n|\r|\n", body.decode("latin-1")[1:-1])
-    objects, ignored = dsmr._objects(lines[1:])
-    if not objects:
-        raise MalformedTelegram("the telegram holds no data object", hint="a P1 line is 1-0:1.8.1(000123.456*kWh)")
-    if ignored:
-        notes = (*notes, f"{ignored} lines are no P1 data objects and were passed over")
-    by_code = {code: groups for code, groups in objects if groups}
-    time, sure = dsmr._stamp(by_code.get(dsmr._TELEGRAM_TIME, [""])[0])
-    readings: list[Reading] = []
-    for code, groups in objects:
-        found, certain = _readings(code, groups, time)
-        readings += found
-        sure = sure and certain
-    if not sure:
-        notes = (*notes, "a time without the letter S or W was taken as Central European time by the rule of the EU")
-    serial = next((by_code[code][0] for code in sorted(dsmr._SERIALS) if code in by_code and by_code[code][0]), "")
-    return DsmrTelegram(lines[0].strip(), serial, time, tuple(readings), crc, notes)
+_TOTAL = re.compile(r"1-\d{1,3}:([12])\.8\.(\d{1,3})(?:\*255)?", re.ASCII)
 
 
 def read_dsmr(data: bytes) -> ImportedFile:
     """Read and judge a file of one or more telegrams; raises ``MalformedTelegram``."""
-    telegrams = [parse_telegram(body, digits) for body, digits in split_telegrams(data)]
+    frames = split_telegrams(data)
+    telegrams = [dsmr.parse_telegram(frame) for frame in frames.telegrams]
     crc = worst_crc(telegram.crc for telegram in telegrams)
-    reasons = ["P1 telegrams carry no signature: nothing binds the values to a meter"]
+    reasons = ["P1 telegrams carry no signature: nothing binds the values to a meter", *frames.passed]
     for number, telegram in enumerate(telegrams, start=1):
         prefix = f"telegram {number}: " if len(telegrams) > 1 else ""
         reasons += [prefix + note for note in telegram.notes]
     records: Records | None = None
+    found: tuple[Objection, ...] = ()
     if crc is not CrcVerdict.FAILED:
         try:
             records = _dsmr_records(telegrams)
         except NotImportable as error:
             reasons.append(f"no interval records: {error.message}")
+            found = (error.objection,)
     return ImportedFile(
         format=FileFormat.DSMR,
         signature=SignatureVerdict.ABSENT,
         crc=crc,
-        billable=False,
         reasons=tuple(reasons),
-        readings=tuple(reading for telegram in telegrams for reading in telegram.readings),
+        readings=tuple(Reading(*value) for telegram in telegrams for value in telegram.values),
         source=data,
         records=records,
+        malformed=frames.lost or any(telegram.malformed for telegram in telegrams),
+        found=found,
     )
 
 
-def _readings(code: str, groups: Sequence[str], telegram_time: datetime | None) -> tuple[list[Reading], bool]:
-    """Every value with a unit, at the time that stands before it, else at the telegram's."""
-    if dsmr._LEGACY_GAS.fullmatch(code) and len(groups) >= 3:
-        return _legacy_gas(groups)
-    found: list[Reading] = []
-    time, sure = telegram_time, True
-    for group in groups:
-        if dsmr._STAMP.fullmatch(group):
-            time, certain = dsmr._stamp(group)
-            sure = sure and certain
-            continue
-        matched = dsmr._VALUE.fullmatch(group)
-        if matched is not None:
-            found.append(Reading(code, dsmr._value(matched[1]), matched[2], time))
-    return found, sure
-
-
-def _legacy_gas(groups: Sequence[str]) -> tuple[list[Reading], bool]:
-    """The profile of P1 2.2 and 3.0: (time)(status)(period)(count)(code)(unit)(value)."""
-    time, sure = dsmr._stamp(groups[0])
-    code, unit = groups[-3], groups[-2]
-    if not re.fullmatch(r"\d{1,3}-\d{1,3}:[0-9.]{1,20}", code, re.ASCII) or not unit.isalnum():
-        return [], True
-    return [Reading(code, dsmr._value(groups[-1]), unit, time)], sure
-
-
-def _dsmr_records(telegrams: Sequence[DsmrTelegram]) -> Records:
+def _dsmr_records(telegrams: Sequence[dsmr.DsmrTelegram]) -> Records:
     if len({(telegram.identification, telegram.serial) for telegram in telegrams}) > 1:
-        raise NotImportable("the telegrams come from more than one meter", hint="import one file per meter")
+        text = "the records come from more than one meter"
+        raise NotImportable(BillingRule.SEVERAL_METERS, text, hint="import one file per meter")
     points: list[RegisterPoint] = []
-    for telegram in telegrams:
-        imported, exported = _total(telegram.readings, _IMPORT), _total(telegram.readings, _EXPORT)
-        if imported is None:
-            raise NotImportable("a telegram shows no register of imported energy (1.8.x)")
-        points.append(RegisterPoint(whole_seconds(telegram.time), imported, exported or 0))
+    for number, telegram in enumerate(telegrams):
+        shown = _shown(telegram)
+        imported, exported = ([code for code in shown if code[0] == way] for way in "12")
+        totals = [sum(whole_milliwatt_hours(shown[code]) for code in codes) for codes in (imported, exported)]
+        if not imported:
+            text = "a telegram shows no register of imported energy (1.8.x)"
+            raise NotImportable(BillingRule.NO_REGISTER, text)
+        seconds = whole_seconds(telegram.time)
+        points.append(RegisterPoint(seconds, *totals, telegram.quality, number, frozenset(shown)))
     name = unsigned_pseudonym(f"{telegrams[0].identification}|{telegrams[0].serial}".encode())
     records, _ = span_records(chain(points), name)
+    verify_order(records["start"].tolist(), ends(records).tolist())
     return records
 
 
-def _total(readings: Sequence[Reading], pattern: re.Pattern[str]) -> int | None:
-    """The register x.8.0 where it is shown, else the sum over the tariffs x.8.1 and up; None without either."""
-    total: int | None = None
-    for reading in readings:
-        matched = pattern.fullmatch(reading.obis or "")
-        energy = reading.milliwatt_hours
-        if matched is None or energy is None:
+def _shown(telegram: dsmr.DsmrTelegram) -> dict[str, Decimal]:
+    """The registers x.8.0 where they are shown, else the tariffs x.8.1 and up."""
+    if telegram.unread_register is not None:
+        text = f"register {telegram.unread_register} has no value that can be read"
+        raise NotImportable(BillingRule.ENERGY_UNKNOWN, text)
+    every: dict[str, Decimal] = {}
+    for code, value, unit, time in telegram.values:
+        matched = _TOTAL.fullmatch(code)
+        energy = Reading(code, value, unit, time).milliwatt_hours
+        if matched is None:
             continue
-        if matched[1] == "0":
-            return whole_milliwatt_hours(energy)
-        total = (total or 0) + whole_milliwatt_hours(energy)
-    return total
+        if energy is None:
+            text = f"register {code} is shown in {unit}, no unit of energy"
+            raise NotImportable(BillingRule.ENERGY_UNKNOWN, text)
+        register = f"{matched[1]}.8.{matched[2]}"
+        if every.setdefault(register, energy) != energy:
+            raise registers_differ(f"a telegram shows two values of register {register}", None)
+    return {
+        register: energy
+        for register, energy in every.items()
+        if register.endswith(".8.0") or f"{register[0]}.8.0" not in every
+    }
 
 
 def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
@@ -176,16 +130,24 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
     if not energies:
         raise MalformedTable("the table has no column of energy", hint="map at least import= or export=")
     readings.sort(key=lambda reading: reading.time or datetime.max.replace(tzinfo=UTC))
-    records, reasons = _records(start, duration, energies, data)
+    made, reasons = _records(start, duration, energies, data)
+    records: Records | None = None
+    found: tuple[Objection, ...] = ()
+    try:
+        _verify_columns(made, energies)
+        records = made
+    except NotImportable as error:
+        reasons.append(f"no interval records: {error.message}")
+        found = (error.objection,)
     return ImportedFile(
         format=FileFormat.INTERVAL_CSV,
         signature=SignatureVerdict.ABSENT,
         crc=CrcVerdict.NONE,
-        billable=False,
         reasons=("a table carries no signature: nothing binds the values to a meter", *reasons),
         readings=tuple(readings),
         source=data,
         records=records,
+        found=found,
     )
 
 
@@ -231,7 +193,7 @@ def _energies(
 
 def _records(
     start: Sequence[int], duration: Sequence[int], energies: dict[str, list[int]], data: bytes
-) -> tuple[Records | None, list[str]]:
+) -> tuple[Records, list[str]]:
     """Device records in order of time; a missing register is the running total from the file's first interval."""
     order = np.argsort(np.asarray(start, dtype=np.int64), kind="stable")
     reasons = [] if bool((np.diff(order) > 0).all()) else ["the rows are not in order of time; they were sorted"]
@@ -243,11 +205,9 @@ def _records(
         register = energies.get(f"{role}_register")
         if register is None:
             total = 0
-            columns[f"{role}_register"] = [total := total + energy for energy in columns[role]]
+            columns[f"{role}_register"] = [total := (total + energy) % 2**64 for energy in columns[role]]
         else:
             columns[f"{role}_register"] = [register[index] for index in order]
-    if max(columns["import_register"][-1], columns["export_register"][-1]) > U64_MAX:
-        return None, [*reasons, "the running total leaves 64 bits"]
     records = make_device_records(
         unsigned_pseudonym(data[:4096]),
         start=[start[index] for index in order],
@@ -265,4 +225,26 @@ def _records(
             reasons.append(f"{what} at {moment.isoformat()}")
         if len(found) > interval_csv._MAX_LISTED:
             reasons.append(f"and {len(found) - interval_csv._MAX_LISTED} more like it ({what})")
-    return (None if len(overlaps) else records), reasons
+    return records, reasons
+
+
+def _verify_columns(records: Records, energies: dict[str, list[int]]) -> None:
+    for way in ("import", "export"):
+        register = records[f"{way}_register"].tolist()
+        if f"{way}_register" not in energies:
+            if sum(energies.get(way, [])) > U64_MAX:
+                raise NotImportable(BillingRule.REGISTER_OUT_OF_RANGE, "the running total leaves 64 bits")
+            continue
+        if way not in energies:
+            raise NotImportable(
+                BillingRule.ENERGY_UNKNOWN, "a column of registers has no column of energies beside it",
+                hint="name the column that has the energy of each interval",
+            )  # fmt: skip
+        for before, after in pairwise(register):
+            if after < before:
+                raise NotImportable(
+                    BillingRule.REGISTER_BACKWARDS, "a register runs backwards between two rows",
+                    hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
+                    actual=[before, after],
+                )  # fmt: skip
+    verify_order(records["start"].tolist(), ends(records).tolist())

@@ -84,7 +84,11 @@ def test_series_block(case: dict[str, Any]) -> None:
 def test_ocmf(case: dict[str, Any]) -> None:
     key = parse_public_key(case["public_key"]) if case["public_key"] else None
     imported = read_meter_file(case["record"].encode(), key)
-    assert (imported.signature, imported.billable) == (case["signature"], case["billable"]), imported.reasons
+    assert imported.signature == case["signature"], imported.reasons
+    assert list(dict.fromkeys(str(objection.rule) for objection in imported.objections)) == case["objections"], (
+        imported.reasons
+    )
+    assert imported.billable == (not case["objections"])
     assert imported.reasons
     assert imported.exit_code == (4 if case["signature"] == "invalid" else 0)
     if case["readings"] is not None:

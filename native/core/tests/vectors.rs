@@ -5,7 +5,7 @@ use std::path::Path;
 use wattest_core::frontier::Frontier;
 use wattest_core::groups::{self, Groups};
 use wattest_core::{
-    batch, inclusion, keccak, keccak::Keccak, multiproof, salts, sha256, tree, Fault, Hash, Salt, Simd,
+    batch, inclusion, keccak, keccak::Keccak, multiproof, salts, sha256, tree, Fault, Hash, NodeRule, Salt, Simd,
 };
 
 const RULE: Keccak = Keccak::ONE_BY_ONE;
@@ -97,16 +97,54 @@ fn trees_and_every_proof_out_of_them() {
 
 #[test]
 fn inclusion_proofs() {
-    for case in cases("merkle/inclusion") {
-        let (root, leaf) = (array(&case["root"]), array(&case["leaf"]));
-        let path = list(&case["path"], array::<32>);
-        judged(&case, inclusion::verify(&RULE, &root, &leaf, number(&case["index"]), number(&case["size"]), &path));
+    for case in [cases("merkle/inclusion"), cases("merkle/probes")].concat() {
+        judged(&case, verified(&RULE, &case, &array(&case["leaf"])));
     }
 }
 
 #[test]
+fn inclusion_proofs_of_unsalted_trees() {
+    for case in cases("merkle/sha256_probes") {
+        judged(&case, verified(&sha256::Rfc9162, &case, &array(&case["leaf"])));
+    }
+    for case in cases("merkle/item_probes") {
+        let leaf = sha256::leaf(&bytes(&case["item"])).expect("an item");
+        judged(&case, verified(&sha256::Rfc9162, &case, &leaf));
+    }
+}
+
+#[test]
+fn no_changed_bit_is_overlooked() {
+    let whole = |family: &str| cases(family).into_iter().filter(|case| case["kind"] == "whole").collect::<Vec<_>>();
+    let (salted, unsalted) = (whole("merkle/probes"), whole("merkle/sha256_probes"));
+    assert!(salted.len() > 5 && unsalted.len() > 5);
+    salted.iter().for_each(|case| every_bit(&RULE, case));
+    unsalted.iter().for_each(|case| every_bit(&sha256::Rfc9162, case));
+}
+
+/// Every bit of root, leaf and path of a proof that holds.
+fn every_bit(rule: &impl NodeRule, case: &Value) {
+    let mut parts = vec![array::<32>(&case["root"]), array::<32>(&case["leaf"])];
+    parts.extend(list(&case["path"], array::<32>));
+    let (index, size) = (number(&case["index"]), number(&case["size"]));
+    let judge = |parts: &[Hash]| inclusion::verify(rule, &parts[0], &parts[1], index, size, &parts[2..]);
+    assert_eq!(judge(&parts), Ok(()));
+    for bit in 0..256 * parts.len() {
+        let (part, octet, mask) = (bit / 256, bit / 8 % 32, 0x80_u8 >> (bit % 8));
+        parts[part][octet] ^= mask;
+        assert_eq!(judge(&parts).expect_err("another bit").name(), "RootMismatch", "{}: {bit}", case["name"]);
+        parts[part][octet] ^= mask;
+    }
+}
+
+fn verified(rule: &impl NodeRule, case: &Value, leaf: &Hash) -> Outcome {
+    let path = list(&case["path"], array::<32>);
+    inclusion::verify(rule, &array(&case["root"]), leaf, number(&case["index"]), number(&case["size"]), &path)
+}
+
+#[test]
 fn multiproofs() {
-    for case in cases("merkle/multiproof") {
+    for case in [cases("merkle/multiproof"), cases("merkle/multiproof_probes")].concat() {
         let (indices, size) = (list(&case["indices"], number), number(&case["size"]));
         let (leaves, nodes) = (list(&case["leaves"], array::<32>), list(&case["nodes"], array::<32>));
         judged(&case, multiproof::verify(&RULE, &array(&case["root"]), size, &indices, &leaves, &nodes));
@@ -128,6 +166,42 @@ fn batches() {
             judged(&case, outcome);
         }
     }
+}
+
+/// Each corrupted proof alone, and as the fifth of nine whole ones, so that no lane hides it.
+#[test]
+fn batches_with_one_corrupted_proof() {
+    let (mut whole, mut refused) = (Value::Null, 0);
+    for case in cases("merkle/probes") {
+        if case["kind"] == "whole" {
+            whole = case.clone();
+        }
+        let (root, size, index) = (array(&case["root"]), number(&case["size"]), number(&case["index"]));
+        let (leaf, path) = (array(&case["leaf"]), list(&case["path"], array::<32>));
+        let single = match case["outcome"].as_str().expect("an outcome") {
+            "PathLengthWrong" => "NodeCountWrong",
+            other => other,
+        };
+        let (other_leaf, other_path) = (array(&whole["leaf"]), list(&whole["path"], array::<32>));
+        let same_tree = case["root"] == whole["root"] && case["size"] == whole["size"];
+        for simd in Simd::available() {
+            let alone = batch::verify(simd, &root, size, &[index], &[leaf], &path, 1);
+            assert_eq!(alone.as_ref().map_or_else(Fault::name, |()| "accepted"), single, "{}", case["name"]);
+            if !same_tree || single == "NodeCountWrong" {
+                continue;
+            }
+            let mut indices = [number(&whole["index"]); 9];
+            let (mut leaves, mut nodes) = ([other_leaf; 9], vec![other_path.clone(); 9]);
+            (indices[4], leaves[4], nodes[4]) = (index, leaf, path.clone());
+            let found = batch::verify(simd, &root, size, &indices, &leaves, &nodes.concat(), 2);
+            if let Err(Fault::OfProof { position, .. }) = &found {
+                assert_eq!(*position, 4, "{}", case["name"]);
+                refused += 1;
+            }
+            assert_eq!(found.as_ref().map_or_else(Fault::name, |()| "accepted"), single, "{}", case["name"]);
+        }
+    }
+    assert!(refused > 200, "{refused}");
 }
 
 #[test]

@@ -23,7 +23,8 @@ from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import Evidence, platform_id
 from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.formats.quote import CERTIFICATION_QE_REPORT, EnclaveReport, TdReport
-from wattest.attestation.policy import GRACE_ONLY, AppraisalPolicy
+from wattest.attestation.platform_rules import judge_platform, shown_values
+from wattest.attestation.policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
 from wattest.attestation.policy_table import Pin
 from wattest.attestation.result import AppraisalResult, Finding, describe_report, measurement_id
 from wattest.attestation.roots import RootKind, TrustRoot
@@ -31,7 +32,6 @@ from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, a
 from wattest.units import SECONDS_PER_DAY
 
 MAX_ROOTS = 8
-PPID_BYTES = 16
 TCB_INFO_VERSION, QE_IDENTITY_VERSION = 3, 2
 _FLAG_DEBUG, _FLAG_PROVISION_KEY, _FLAG_EINITTOKEN_KEY = 0x02, 0x10, 0x20
 _TD_UNDER_DEBUG = 0xFF
@@ -96,7 +96,7 @@ def appraise(
         *_judge_endorsements(endorsements, policy, expectation, at),
     ]
     if verified is not None:
-        own += _judge_platform(verified, endorsements, policy, at)
+        own += judge_platform(evidence, verified, endorsements, policy, at)
     # What both found is said once, in the words that carry figures.
     words = {finding.code: finding for finding in reversed(own)}
     known = {fault.code for fault in faults}
@@ -125,6 +125,7 @@ def appraise(
         endorsements_digest=endorsements.digest,
         policy_digest=policy.digest,
         collateral=life,
+        root_fingerprint=verified.root.fingerprint if verified else None,
     )
 
 
@@ -151,8 +152,8 @@ def _verify_under_any(
         except EvidenceForged as fault:
             faults.append(fault)
     # A fault under the root that the chain does end in says more than "other root" under the rest.
-    telling = [fault for fault in faults if fault.reason != "other_root"] or faults
-    return None, [Finding(telling[0].reason, telling[0].message)]
+    telling = [each for each in faults if each.fault.code != "other_root"] or faults
+    return None, [telling[0].fault]
 
 
 def _match_reference(evidence: Evidence, policy: AppraisalPolicy) -> str | None:
@@ -195,6 +196,7 @@ def _judge_report(evidence: Evidence, policy: AppraisalPolicy, reference: str | 
             yield Finding("debug", "the trust domain is under debug or profiling: its host can see into it")
         yield from _judge_pin("attributes", "trust domain attributes", pins.td_attributes, attributes)
         yield from _judge_pin("xfrm", "extended features (XFAM)", pins.xfam, int.from_bytes(report.xfam, "little"))
+        yield from _judge_domain(report, policy.domain_pins)
     if evidence.quote.slack_bytes:
         yield Finding("slack_bytes", f"{evidence.quote.slack_bytes} bytes inside the quote belong to no field")
     if evidence.quote.wrapper_type not in (None, CERTIFICATION_QE_REPORT):
@@ -208,6 +210,7 @@ def _judge_report(evidence: Evidence, policy: AppraisalPolicy, reference: str | 
         yield Finding(
             "unknown_measurement",
             f"measurement {measurement_id(report).hex()} is not among the policy's reference values",
+            actual=measurement_id(report).hex(),
         )
 
 
@@ -218,17 +221,42 @@ def _judge_expectation(evidence: Evidence, expectation: Expectation, now: int) -
         yield Finding(
             code,
             OTHER_BINDINGS.get(code, "the report data is not the expected one: another key, chain, referee or nonce"),
+            expectation.report_data.hex(),
+            actual.hex(),
         )
     if evidence.signed_digest in expectation.used_evidence:
         yield Finding("nonce_reused", "this evidence was used before: it is replayed")
     if expectation.registered_until is not None and now >= expectation.registered_until:
         ago = show_span(now - expectation.registered_until)
-        yield Finding("registration_expired", f"the registration behind this evidence ended {ago} ago")
+        yield Finding(
+            "registration_expired",
+            f"the registration behind this evidence ended {ago} ago",
+            expectation.registered_until,
+            now,
+        )
 
 
 def _judge_pin(code: str, what: str, pin: Pin, actual: int) -> Iterator[Finding]:
     if not pin.is_met(actual):
-        yield Finding(code, f"{what} {actual:#x} differ from the pinned {pin.value:#x} (mask {pin.mask:#x})")
+        yield Finding(
+            code,
+            f"{what} {actual:#x} differ from the pinned {pin.value:#x} (mask {pin.mask:#x})",
+            f"{pin.value:#x}",
+            f"{actual:#x}",
+        )
+
+
+def _judge_domain(report: TdReport, pins: TrustDomainPins) -> Iterator[Finding]:
+    for code, name in DOMAIN_REGISTERS.items():
+        accepted: frozenset[bytes] | None = getattr(pins, code)
+        actual: bytes = getattr(report, code)
+        if accepted is not None and actual not in accepted:
+            yield Finding(
+                code,
+                f"the trust domain's {name} {actual.hex()} is not among the policy's values",
+                shown_values(accepted),
+                actual.hex(),
+            )
 
 
 def _judge_endorsements(
@@ -246,6 +274,8 @@ def _judge_endorsements(
                 "collateral_from_future",
                 f"the {what} was issued {show_span(issued - now)} after the time of appraisal, over the policy's"
                 f" tolerance of {show_span(policy.clock_tolerance_s)}: set the clock",
+                now,
+                issued,
             )
         # Vendors reissue the root's list about once a year: its age says nothing, its expiry does.
         elif what != "root revocation list" and now - issued > policy.maximum_collateral_age_days * SECONDS_PER_DAY:
@@ -253,72 +283,48 @@ def _judge_endorsements(
                 "collateral_too_old",
                 f"the {what} is {(now - issued) // SECONDS_PER_DAY} days old, over the policy's"
                 f" {policy.maximum_collateral_age_days}; fetch it again",
+                now - policy.maximum_collateral_age_days * SECONDS_PER_DAY,
+                issued,
             )
     numbers = platform.evaluation_number, quoting_enclave.evaluation_number
     if min(numbers) < policy.minimum_tcb_evaluation_number:
         floor = policy.minimum_tcb_evaluation_number
-        yield Finding("evaluation_number", f"TCB evaluation number {min(numbers)} is below the policy's floor, {floor}")
+        yield Finding(
+            "evaluation_number",
+            f"TCB evaluation number {min(numbers)} is below the policy's floor, {floor}",
+            floor,
+            min(numbers),
+        )
     if min(numbers) < expectation.seen_evaluation_number:
         seen = expectation.seen_evaluation_number
-        yield Finding("evaluation_went_back", f"TCB evaluation number {min(numbers)} is going back: {seen} was seen")
+        yield Finding(
+            "evaluation_went_back",
+            f"TCB evaluation number {min(numbers)} is going back: {seen} was seen",
+            seen,
+            min(numbers),
+        )
     # dcap-qvl takes the older form of TCB info, too, which names neither kind nor version of its components.
     if (platform.version, quoting_enclave.version) != (TCB_INFO_VERSION, QE_IDENTITY_VERSION):
         yield Finding(
             "collateral_of_other_kind",
             f"TCB info of version {platform.version} and QE identity of version {quoting_enclave.version},"
             f" where {TCB_INFO_VERSION} and {QE_IDENTITY_VERSION} belong",
+            (str(TCB_INFO_VERSION), str(QE_IDENTITY_VERSION)),
+            (str(platform.version), str(quoting_enclave.version)),
         )
     yield from judge_signers(endorsements.collateral)
-
-
-def _judge_platform(
-    verified: VerifiedEvidence, endorsements: Endorsements, policy: AppraisalPolicy, now: int
-) -> Iterator[Finding]:
-    if policy.production and verified.root.kind is not RootKind.INTEL:
-        what = "a simulator's root" if verified.root.kind is RootKind.SIMULATOR else "no processor vendor's root"
-        yield Finding("root_refused", f"'{verified.root.name}' is {what}, and the policy is for production")
-    if len(verified.ppid) != PPID_BYTES:
-        yield Finding("certificate_malformed", f"the PCK certificate's PPID has {len(verified.ppid)} bytes, not 16")
-    yield from _judge_status("platform", verified.tcb_status, verified.advisories, policy, now)
-    # dcap-qvl lets a quoting enclave that needs configuration pass as UpToDate: the worse of the two must count.
-    if verified.qe_status != "UpToDate":
-        yield from _judge_status("quoting enclave", verified.qe_status, verified.qe_advisories, policy, now)
-    found = platform_id(verified.root.certificate, verified.ppid)
-    if policy.platforms is not None and found not in policy.platforms:
-        yield Finding("platform", f"platform {found.hex()} is not on the policy's list")
-    try:
-        named = endorsements.platform_statement().pce_id
-    except CollateralMalformed:
-        return  # reported by _judge_endorsements
-    if verified.pce_id is None or named != verified.pce_id:
-        yield Finding("pce_id", "the TCB info is for another provisioning enclave (PCE id) than the platform's")
-
-
-def _judge_status(
-    who: str, status: str, advisories: Sequence[str], policy: AppraisalPolicy, now: int
-) -> Iterator[Finding]:
-    if status == "UpToDate":
-        # Advisories may come with UpToDate, too; the vendor says that nothing needs doing about them.
-        return
-    allowed = next((entry for entry in policy.statuses if entry.status == status), None)
-    named = f" ({', '.join(advisories)})" if advisories else ""
-    if allowed is None:
-        yield Finding("tcb_status", f"the {who}'s status is {status}{named}, which the policy does not allow")
-        return
-    if unnamed := [advisory for advisory in advisories if advisory not in allowed.advisories]:
-        yield Finding("advisories", f"the policy allows {status}, but not with {', '.join(unnamed)}")
-    if allowed.until is not None and now >= allowed.until:
-        text = "grace" if status in GRACE_ONLY else "allowance"
-        yield Finding("grace_ended", f"the policy's {text} for {status} ended {now - allowed.until} s ago")
 
 
 def _warnings(evidence: Evidence, verified: VerifiedEvidence | None) -> Iterator[str]:
     if evidence.quote.trailing_bytes:
         yield f"{evidence.quote.trailing_bytes} trailing bytes after the quote were ignored"
     if verified is not None and verified.root.kind is RootKind.SIMULATOR:
-        yield "the root is a simulator's: nothing here is protected by hardware, for development only"
+        yield (
+            f"the root {verified.root.shown} is a simulator's: nothing here is protected by hardware, for"
+            " development only"
+        )
     elif verified is not None and verified.root.kind is RootKind.OTHER:
-        yield f"the root '{verified.root.name}' is not Intel's: it is trusted because you named it"
+        yield f"the root {verified.root.shown} is not Intel's: it is trusted because you named it"
 
 
 def _status_text(verified: VerifiedEvidence | None) -> str:

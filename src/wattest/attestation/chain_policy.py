@@ -3,21 +3,24 @@
 Decided here: which policies can go on chain and what becomes of each rule. Not decided here: what the file says
 (``policy``). Where the contract is stricter, the file is refused rather than loosened: every attribute flag and all of
 MISCSELECT are pinned, a status comes with exactly one list of advisories, so the lists are taken from the collateral
-that is in force when the policy is set. Specification: docs/spec/dcap-on-chain.md, section "Policy".
+that is in force when the policy is set.
+Invariant: no demand of a file is dropped. A setting that is neither kept on chain nor without effect there refuses the
+file, one that a later version of the format adds included. Specification: docs/spec/dcap-on-chain.md, section "Policy".
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from typing import Any
 
 from cryptography import x509
 
 from wattest.attestation.chain_evidence import root_id_of
 from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
+from wattest.attestation.policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
 from wattest.attestation.policy import AllowedStatus as NamedStatus
-from wattest.attestation.policy import AppraisalPolicy
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.json_text import load_json
@@ -26,6 +29,15 @@ from wattest.messages.channel_policy import NO_END, AllowedStatus, ChannelPolicy
 from wattest.units import SECONDS_PER_DAY
 
 DEFAULT_REGISTRATION_S = 30 * SECONDS_PER_DAY
+# What the contract keeps, each in ``channel_policy``; ``pins`` and ``statuses`` with checks of their own there.
+_KEPT = frozenset(
+    {
+        *("digest", "production", "maximum_collateral_age_days", "minimum_tcb_evaluation_number", "platforms"),
+        *("enclaves", "statuses", "pins"),
+    }
+)
+# What demands nothing of a quote: a contract warns nobody, and asks the block's time without any tolerance.
+_WITHOUT_EFFECT = frozenset({"warn_days", "clock_tolerance_s"})
 _ALL_64, _ALL_32, _X87_AND_SSE = 2**64 - 1, 2**32 - 1, 0x3
 
 
@@ -59,6 +71,12 @@ def channel_policy(
     ):
         if not fits:
             raise PolicyNotForChain(f"the policy names {what}", hint="docs/spec/dcap-on-chain.md says what can be set")
+    if unkept := _unkept(policy):
+        raise PolicyNotForChain(
+            f"the contract cannot keep what the policy demands by {', '.join(unkept)}",
+            hint="take it out of the file for the chain, or let appraisers register enclaves by it",
+            settings=unkept,
+        )
     xfrm = policy.pins.xfrm
     references = tuple(
         EnclaveReference(
@@ -89,6 +107,20 @@ def channel_policy(
         statuses=_statuses(policy, collateral),
         platforms=tuple(sorted(policy.platforms or ())),
     )
+
+
+def _unkept(policy: AppraisalPolicy) -> list[str]:
+    """The keys of the file that are set and would be dropped."""
+    found = []
+    for field in fields(AppraisalPolicy):
+        value = getattr(policy, field.name)
+        if field.name in _KEPT | _WITHOUT_EFFECT or value == field.default:
+            continue
+        if isinstance(value, TrustDomainPins):
+            found += [name for name in DOMAIN_REGISTERS if getattr(value, name) is not None]
+        else:
+            found.append(field.name)
+    return found
 
 
 def advisories_digest(advisories: Collection[str] | None) -> bytes:

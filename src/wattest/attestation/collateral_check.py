@@ -27,7 +27,7 @@ from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.formats.collateral import CollateralMalformed, parse_statement
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, authority_named
-from wattest.attestation.roots import TrustRoot, show_name
+from wattest.attestation.roots import TrustRoot, show_name, show_root
 from wattest.crypto.errors import BufferRefused, PublicKeyInvalid, SignatureInvalid
 from wattest.crypto.p256 import normalise_signature, verify_digest
 from wattest.errors import VerificationError
@@ -149,11 +149,14 @@ def _chain(pem: str, what: str, root: TrustRoot, *, is_authority: bool = False) 
         )
     lower, upper = found
     try:
-        if upper.public_bytes(Encoding.DER) != root.certificate:
+        der = upper.public_bytes(Encoding.DER)
+        if der != root.certificate:
             raise CollateralRefused(
                 "other_root",
-                f"the {what} end in '{show_name(upper.subject)}', not in the trusted root '{root.name}'",
+                f"the {what} end in {show_root(show_name(upper.subject), der)}, not in the trusted root {root.shown}",
                 hint="check --root; a simulator's collateral holds under its own root only",
+                expected=root.fingerprint,
+                actual=hashlib.sha256(der).digest(),
             )
         lower.verify_directly_issued_by(upper)
         key = lower.public_key()

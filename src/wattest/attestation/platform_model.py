@@ -21,7 +21,6 @@ from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.formats.quote import CERTIFICATION_PCK_CHAIN, TeeType
 from wattest.errors import InputError
 
-FMSPC_BYTES = 6
 _FMSPC = re.compile(r"[0-9a-fA-F]{12}\Z")
 
 

@@ -13,15 +13,19 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
-from wattest.attestation.policy_table import Pin, PolicyMalformed, PolicyTable, parse_hex
+from wattest.attestation.formats.collateral import FMSPC_BYTES
+from wattest.attestation.formats.quote import TD_REGISTER_BYTES
+from wattest.attestation.policy_table import Pin, PolicyMalformed, PolicyTable
 from wattest.crypto.toml_text import load_toml
 
 POLICY_VERSION = 1
 MAX_POLICY_BYTES = 262_144
 DEFAULT_COLLATERAL_AGE_DAYS = 7
 MAX_CLOCK_TOLERANCE_S = 600
+MAX_SVN = 0xFFFF
 DEFAULT_POLICY_TOML = b"version = 1\n"
 
 GRACE_ONLY = frozenset({"OutOfDate", "OutOfDateConfigurationNeeded"})
@@ -32,6 +36,15 @@ ALLOWABLE = GRACE_ONLY | {
     "TDRelaunchAdvised",
     "TDRelaunchAdvisedConfigurationNeeded",
 }
+# Field of a trust domain's report, key of the policy, and reason code in one -> the register's name.
+DOMAIN_REGISTERS = MappingProxyType(
+    {
+        "mr_seam": "MRSEAM",
+        "mr_config_id": "MRCONFIGID",
+        "mr_owner": "MROWNER",
+        "mr_owner_config": "MROWNERCONFIG",
+    }
+)
 _ADVISORY = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 
 
@@ -84,8 +97,25 @@ class AttributePins:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustDomainPins:
+    """Values that a trust domain's registers may have, 48 bytes each; None: any, an empty set: none.
+
+    ``mr_seam`` measures the TDX module, the others are what the host gave the domain when it was made.
+    """
+
+    mr_seam: frozenset[bytes] | None = None
+    mr_config_id: frozenset[bytes] | None = None
+    mr_owner: frozenset[bytes] | None = None
+    mr_owner_config: frozenset[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AppraisalPolicy:
-    """A policy as read; ``digest`` is the SHA-256 of the file's bytes, which verdicts cite."""
+    """A policy as read; ``digest`` is the SHA-256 of the file's bytes, which verdicts cite.
+
+    ``allowed_fmspcs`` None: any platform model, empty: none; ``denied_fmspcs`` are refused whatever else holds (6 bytes
+    each). ``minimum_qe_svn`` and ``minimum_pce_svn`` are floors of one's own, whatever the vendor's levels say.
+    """
 
     digest: bytes
     production: bool = False
@@ -98,6 +128,11 @@ class AppraisalPolicy:
     pins: AttributePins = AttributePins()
     clock_tolerance_s: int = 0
     warn_days: int = DEFAULT_WARN_DAYS
+    allowed_fmspcs: frozenset[bytes] | None = None
+    denied_fmspcs: frozenset[bytes] = frozenset()
+    minimum_qe_svn: int = 0
+    minimum_pce_svn: int = 0
+    domain_pins: TrustDomainPins = TrustDomainPins()
 
 
 def default_policy() -> AppraisalPolicy:
@@ -129,26 +164,26 @@ def parse_policy(data: bytes) -> AppraisalPolicy:
             "maximum_collateral_age_days", 1, 365, default=DEFAULT_COLLATERAL_AGE_DAYS
         ),
         minimum_tcb_evaluation_number=table.integer("minimum_tcb_evaluation_number", 0, 2**32 - 1, default=0),
-        platforms=_platforms(table),
+        platforms=table.hexes("platforms", 32),
         enclaves=tuple(_enclave(entry) for entry in table.tables("enclave")),
         trust_domains=tuple(_trust_domain(entry) for entry in table.tables("trust_domain")),
         statuses=tuple(_status(entry) for entry in table.tables("tcb")),
         pins=_pins(table.optional_table("attributes")),
         clock_tolerance_s=table.integer("clock_tolerance_s", 0, MAX_CLOCK_TOLERANCE_S, default=0),
         warn_days=table.integer("warn_days", 0, 365, default=DEFAULT_WARN_DAYS),
+        allowed_fmspcs=table.hexes("allowed_fmspcs", FMSPC_BYTES),
+        denied_fmspcs=table.hexes("denied_fmspcs", FMSPC_BYTES) or frozenset(),
+        minimum_qe_svn=table.integer("minimum_qe_svn", 0, MAX_SVN, default=0),
+        minimum_pce_svn=table.integer("minimum_pce_svn", 0, MAX_SVN, default=0),
+        domain_pins=TrustDomainPins(**{name: table.hexes(name, TD_REGISTER_BYTES) for name in DOMAIN_REGISTERS}),
     )
     table.refuse_unknown()
     seen = [allowed.status for allowed in policy.statuses]
     if len(set(seen)) != len(seen):
         raise PolicyMalformed("tcb", "a status is listed twice; put all its advisories in one entry")
+    if both := sorted((policy.allowed_fmspcs or frozenset()) & policy.denied_fmspcs):
+        raise PolicyMalformed("denied_fmspcs", f"{both[0].hex()} is allowed, too: take it out of one of the lists")
     return policy
-
-
-def _platforms(table: PolicyTable) -> frozenset[bytes] | None:
-    listed = table.texts("platforms")
-    if listed is None:
-        return None
-    return frozenset(parse_hex(text, 32, f"platforms[{index}]") for index, text in enumerate(listed))
 
 
 def _enclave(table: PolicyTable) -> EnclaveReference:
@@ -172,9 +207,11 @@ def _enclave(table: PolicyTable) -> EnclaveReference:
 
 
 def _trust_domain(table: PolicyTable) -> TrustDomainReference:
-    registers = [table.hex(f"rt_mr{index}", 48) if table.has(f"rt_mr{index}") else None for index in range(4)]
+    registers = [
+        table.hex(f"rt_mr{index}", TD_REGISTER_BYTES) if table.has(f"rt_mr{index}") else None for index in range(4)
+    ]
     reference = TrustDomainReference(
-        table.name(), table.hex("mr_td", 48), (registers[0], registers[1], registers[2], registers[3])
+        table.name(), table.hex("mr_td", TD_REGISTER_BYTES), (registers[0], registers[1], registers[2], registers[3])
     )
     table.refuse_unknown()
     return reference

@@ -84,6 +84,13 @@ class PolicyTable:
         """Exactly ``size`` bytes, in lower-case hex, that must be there."""
         return parse_hex(self.text(key), size, self.path(key))
 
+    def hexes(self, key: str, size: int) -> frozenset[bytes] | None:
+        """A list of values of exactly ``size`` bytes each, in lower-case hex, or None when the key is absent."""
+        listed = self.texts(key)
+        if listed is None:
+            return None
+        return frozenset(parse_hex(text, size, f"{self.path(key)}[{index}]") for index, text in enumerate(listed))
+
     def boolean(self, key: str, *, default: bool) -> bool:
         """True or false."""
         value = self._take(key)

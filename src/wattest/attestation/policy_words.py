@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wattest.attestation.policy import ALLOWABLE, AllowedStatus, AppraisalPolicy, EnclaveReference, TrustDomainReference
+from wattest.attestation.policy import (
+    ALLOWABLE,
+    DOMAIN_REGISTERS,
+    AllowedStatus,
+    AppraisalPolicy,
+    EnclaveReference,
+    TrustDomainReference,
+)
 from wattest.attestation.policy_table import Pin
 
 _ALWAYS_REFUSED_FLAGS = 0x02 | 0x10 | 0x20  # DEBUG, PROVISION_KEY, EINITTOKEN_KEY
@@ -42,7 +49,9 @@ def is_barren(policy: AppraisalPolicy) -> bool:
     """Whether no quote at all can satisfy the policy."""
     enclaves = policy.enclaves and not policy.pins.flags.value & _ALWAYS_REFUSED_FLAGS
     trust_domains = policy.trust_domains and not policy.pins.td_attributes.value & _UNDER_DEBUG
-    return policy.platforms == frozenset() or not (enclaves or trust_domains)
+    if frozenset() in (getattr(policy.domain_pins, name) for name in DOMAIN_REGISTERS):
+        trust_domains = ()
+    return frozenset() in (policy.platforms, policy.allowed_fmspcs) or not (enclaves or trust_domains)
 
 
 def _enclave(reference: EnclaveReference) -> str:
@@ -67,12 +76,17 @@ def _conditions(policy: AppraisalPolicy) -> Iterator[str]:
         yield "the chain ends in Intel's root"
     else:
         yield "the chain ends in the root that the caller names, a simulator's too"
-    if policy.platforms is None:
-        yield "the platform may be any"
-    elif policy.platforms:
-        yield "the platform is one of " + ", ".join(sorted(each.hex() for each in policy.platforms))
-    else:
-        yield "the platform is on a list that is empty"
+    yield _listed("the platform", policy.platforms)
+    yield _listed("the platform model (FMSPC)", policy.allowed_fmspcs)
+    if policy.denied_fmspcs:
+        yield "the platform model (FMSPC) is none of " + _shown(policy.denied_fmspcs)
+    if policy.minimum_qe_svn:
+        yield f"the quoting enclave's security version is {policy.minimum_qe_svn} or higher, by its own report"
+    if policy.minimum_pce_svn:
+        yield (
+            f"the provisioning certification enclave's security version is {policy.minimum_pce_svn} or higher, by the"
+            " PCK certificate"
+        )
     yield "the TCB status of platform and quoting enclave is UpToDate, or one of those below"
     yield from (_allowed(each) for each in policy.statuses)
     yield f"TCB info, QE identity and PCK revocation list are at most {policy.maximum_collateral_age_days} days old"
@@ -88,6 +102,18 @@ def _conditions(policy: AppraisalPolicy) -> Iterator[str]:
     if policy.trust_domains:
         yield _pin("trust domain attributes", pins.td_attributes, 64)
         yield _pin("XFAM (extended features)", pins.xfam, 64)
+        for name, register in DOMAIN_REGISTERS.items():
+            yield _listed(f"the trust domain's {register}", getattr(policy.domain_pins, name))
+
+
+def _listed(what: str, values: frozenset[bytes] | None) -> str:
+    if values is None:
+        return f"{what} may be any"
+    return f"{what} is one of {_shown(values)}" if values else f"{what} is on a list that is empty"
+
+
+def _shown(values: frozenset[bytes]) -> str:
+    return ", ".join(sorted(each.hex() for each in values))
 
 
 def _allowed(allowed: AllowedStatus) -> str:
@@ -127,6 +153,9 @@ def _warnings(policy: AppraisalPolicy) -> Iterator[str]:
     for domain in policy.trust_domains:
         if all(register is None for register in domain.rt_mr):
             yield f"'{domain.name}' pins MRTD alone: what the domain loads later (RTMR0 to RTMR3) is not looked at"
+    for name, register in DOMAIN_REGISTERS.items():
+        if getattr(policy.domain_pins, name) is not None and not policy.trust_domains:
+            yield f"{name} is listed, and no trust domain is named: only trust domains have an {register}"
     for status in policy.statuses:
         if status.until is None:
             yield f"{status.status} is tolerated without an end; 'until' would give it one"

@@ -19,12 +19,27 @@ class EvidenceRefused(VerificationError):
     """Evidence that the policy does not accept; ``codes`` and ``reasons`` say why."""
 
 
+FindingValue = str | int | tuple[str, ...] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason: a stable code for scripts, a sentence for people."""
+    """One reason: a stable code for scripts, a sentence for people, and what was wanted and found.
+
+    ``expected`` and ``actual`` are JSON-ready, bytes as lower-case hex; None where there is no one value to show.
+    """
 
     code: str
     text: str
+    expected: FindingValue = None
+    actual: FindingValue = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The finding as JSON-ready values."""
+        shown = {"expected": self.expected, "actual": self.actual}
+        return {"code": self.code, "reason": self.text} | {
+            name: list(value) if isinstance(value, tuple) else value for name, value in shown.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,7 @@ class AppraisalResult:
     """The attestation result. ``measurement`` repeats what the quote claims: believe it only when ``genuine``.
 
     ``collateral`` says how long the endorsements can still be used; None when their dates cannot be read.
+    ``root_fingerprint`` is the SHA-256 of the root under which the evidence is genuine.
     """
 
     genuine: bool
@@ -52,6 +68,7 @@ class AppraisalResult:
     endorsements_digest: bytes
     policy_digest: bytes
     collateral: CollateralLife | None = None
+    root_fingerprint: bytes | None = None
 
     @property
     def reasons(self) -> list[str]:
@@ -79,6 +96,7 @@ class AppraisalResult:
             "accepted": self.accepted,
             "reasons": self.reasons,
             "codes": self.codes,
+            "findings": [finding.as_dict() for finding in self.findings],
             "warnings": list(self.warnings),
             "measurement": self.measurement,
             "reference": self.reference,
@@ -86,6 +104,7 @@ class AppraisalResult:
             "fmspc": self.fmspc.hex() if self.fmspc is not None else None,
             "qe_status": self.qe_status,
             "root": self.root.value if self.root is not None else None,
+            "root_fingerprint": self.root_fingerprint.hex() if self.root_fingerprint is not None else None,
             "appraised_at": self.appraised_at,
             "evidence_digest": self.evidence_digest.hex(),
             "endorsements_digest": self.endorsements_digest.hex(),

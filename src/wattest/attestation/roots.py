@@ -25,6 +25,7 @@ from wattest.errors import InputError
 
 MAX_ROOT_BYTES = 16_384
 INTEL_ROOT_SHA256 = bytes.fromhex("44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3")
+SHOWN_FINGERPRINT_DIGITS = 16
 SIMULATOR_ORGANISATION = "wattest simulator - not Intel"
 
 
@@ -50,8 +51,13 @@ class TrustRoot:
 
     @property
     def fingerprint(self) -> bytes:
-        """SHA-256 of the certificate."""
+        """SHA-256 of the certificate, 32 bytes (what ``openssl x509 -fingerprint -sha256`` prints)."""
         return hashlib.sha256(self.certificate).digest()
+
+    @property
+    def shown(self) -> str:
+        """The root for people: its name, which others may bear, too, and the beginning of its fingerprint."""
+        return show_root(self.name, self.certificate)
 
 
 def parse_root(data: bytes) -> TrustRoot:
@@ -97,6 +103,11 @@ def show_name(name: x509.Name) -> str:
     """A certificate's name for people: at most 200 printable ASCII characters, whatever a stranger wrote into it."""
     text = name.rfc4514_string()
     return "".join(character if " " <= character <= "~" else "?" for character in text[:200])
+
+
+def show_root(name: str, certificate: bytes) -> str:
+    """A root's name with the first 8 bytes of the SHA-256 of its certificate (DER): two roots may bear one name."""
+    return f"'{name}' (SHA-256 {hashlib.sha256(certificate).hexdigest()[:SHOWN_FINGERPRINT_DIGITS]})"
 
 
 @cache

@@ -41,38 +41,43 @@ _FORGED_CODES = (
     *("tcb_info_signature", "qe_identity_signature", "signature_length", "certificate_chain", "certificate_malformed"),
     *("no_pck_certificate", "wrong_revocation_list", "collateral_signer", "not_genuine"),
 )
-_BY_CLAIM: dict[str, tuple[int, tuple[str, ...]]] = {
-    INSTANCE: (
+_BY_CLAIM: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+    (
+        INSTANCE,
         UNKNOWN,
         (
             *("other_root", "root_refused", "platform", "report_data", "nonce_stale", "nonce_reused", "other_chain"),
             *("other_referee", "other_channel", "other_operator", "other_key", "registration_expired"),
         ),
     ),
-    EXECUTABLES: (UNRECOGNISED_CODE, ("no_reference_value", "unknown_measurement")),
-    CONFIGURATION: (
+    (EXECUTABLES, UNRECOGNISED_CODE, ("no_reference_value", "unknown_measurement")),
+    (
+        CONFIGURATION,
         REFUSED,
         (
             *("attributes", "xfrm", "misc_select", "td_attributes", "provision_key", "einittoken_key"),
             *("slack_bytes", "certification_type", "quote_version", "qe_report_data"),
+            *("mr_config_id", "mr_owner", "mr_owner_config"),
         ),
     ),
-    HARDWARE: (
+    (HARDWARE, UNKNOWN, ("fmspc_not_allowed", "mr_seam")),
+    (
+        HARDWARE,
         REFUSED,
         (
             *("tcb_status", "advisories", "grace_ended", "tcb_revoked", "no_tcb_level", "unknown_tcb_status"),
             *("tdx_module", "qe_attributes", "qe_below_minimum", "pce_id", "fmspc_mismatch", "evaluation_number"),
-            "evaluation_went_back",
+            *("evaluation_went_back", "fmspc_denied", "qe_svn", "pce_svn"),
             *("collateral_expired", "collateral_from_future", "collateral_too_old", "collateral_malformed"),
             *("collateral_of_other_kind", "certificate_revoked", "certificate_expired", "certificate_not_yet_valid"),
         ),
     ),
-    RUNTIME: (REFUSED, ("debug",)),
-}
+    (RUNTIME, REFUSED, ("debug",)),
+)
 CODE_VALUES: dict[str, tuple[tuple[str, ...], int]] = {
     **dict.fromkeys(_FORGED_CODES, (CLAIMS, FORGED)),
     **dict.fromkeys(("time", "verifier_panicked"), (CLAIMS, MALFUNCTION)),
-    **{code: ((claim,), value) for claim, (value, codes) in _BY_CLAIM.items() for code in codes},
+    **{code: ((claim,), value) for claim, value, codes in _BY_CLAIM for code in codes},
 }
 _CONFIGURE = frozenset(
     {

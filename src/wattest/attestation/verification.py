@@ -10,6 +10,7 @@ stable; the words around them are not. Its panics become a fault, never a crash.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,19 +24,21 @@ from wattest.attestation.faults import name_fault
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.formats.quote import CERTIFICATION_PCK_CHAIN
-from wattest.attestation.roots import TrustRoot, show_name
+from wattest.attestation.result import Finding
+from wattest.attestation.roots import TrustRoot, show_name, show_root
 from wattest.errors import VerificationError
 
 _STRAY = "UnknownIssuer"  # how dcap-qvl says that no issuer in a chain fits a certificate
+_BROKEN = "a certificate does not lead to the trusted root {}"
 MAX_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 
 
 class EvidenceForged(VerificationError):
-    """A signature, chain, revocation list, date or identity does not hold; ``reason`` is the stable fault code."""
+    """A signature, chain, revocation list, date or identity does not hold; ``fault`` has the stable code and why."""
 
-    def __init__(self, reason: str, message: str, *, verifier: str | None = None) -> None:
-        super().__init__(message, reason=reason, verifier=verifier)
-        self.reason = reason
+    def __init__(self, fault: Finding, *, verifier: str | None = None) -> None:
+        super().__init__(fault.text, reason=fault.code, verifier=verifier, expected=fault.expected, actual=fault.actual)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class VerifiedEvidence:
     ppid: bytes
     fmspc: bytes | None
     pce_id: bytes | None
+    pce_svn: int | None
 
 
 def authenticate(evidence: Evidence, collateral: Collateral, root: TrustRoot, now: int) -> VerifiedEvidence:
@@ -59,7 +63,9 @@ def authenticate(evidence: Evidence, collateral: Collateral, root: TrustRoot, no
         EvidenceForged: when anything does not hold, with a fault code.
     """
     if not 0 <= now <= MAX_TIME:
-        raise EvidenceForged("time", f"the time of appraisal, {now}, lies outside the calendar")
+        raise EvidenceForged(
+            Finding("time", f"the time of appraisal, {now}, lies outside the calendar", f"0 to {MAX_TIME}", now)
+        )
     raw, text = evidence.quote.raw, collateral.to_json().decode()
 
     def judge() -> str:
@@ -77,6 +83,7 @@ def authenticate(evidence: Evidence, collateral: Collateral, root: TrustRoot, no
         ppid=bytes.fromhex(report["ppid"]),
         fmspc=bytes(pck.fmspc) if pck else None,
         pce_id=bytes(pck.pce_id) if pck else None,
+        pce_svn=pck.pce_svn if pck else None,
     )
 
 
@@ -89,15 +96,17 @@ def _call(judge: Callable[[], str], evidence: Evidence, root: TrustRoot) -> str:
         # A Rust panic arrives as pyo3's PanicException, which is no Exception and cannot be imported.
         if type(error).__name__ != "PanicException":
             raise
-        raise EvidenceForged("verifier_panicked", "the verification library gave up on this input") from None
-    code, meaning = name_fault(said)
-    if code in ("other_root", "certificate_chain", "wrong_revocation_list"):
-        broken = ("certificate_chain", "a certificate does not lead to the trusted root") if _STRAY in said else None
-        code, meaning = _locate_root(evidence, root) or broken or (code, meaning)
-    raise EvidenceForged(code, meaning, verifier=" / ".join(line.strip() for line in said.splitlines() if line.strip()))
+        raise EvidenceForged(Finding("verifier_panicked", "the verification library gave up on this input")) from None
+    fault = Finding(*name_fault(said))
+    if fault.code in ("other_root", "certificate_chain", "wrong_revocation_list"):
+        broken = Finding("certificate_chain", _BROKEN.format(root.shown)) if _STRAY in said else None
+        fault = _locate_root(evidence, root) or broken or fault
+        if fault.code == "other_root" and fault.expected is None:  # the words of a fault end in "the trusted root"
+            fault = Finding(fault.code, f"{fault.text} {root.shown}", root.fingerprint.hex())
+    raise EvidenceForged(fault, verifier=" / ".join(line.strip() for line in said.splitlines() if line.strip()))
 
 
-def _locate_root(evidence: Evidence, root: TrustRoot) -> tuple[str, str] | None:
+def _locate_root(evidence: Evidence, root: TrustRoot) -> Finding | None:
     """When the quote's own chain ends elsewhere than in the trusted root, say where it ends."""
     if evidence.quote.certification_type != CERTIFICATION_PCK_CHAIN:
         return None
@@ -109,7 +118,12 @@ def _locate_root(evidence: Evidence, root: TrustRoot) -> tuple[str, str] | None:
         return None
     if der == root.certificate or not is_root:
         return None
-    return "other_root", f"the quote's chain ends in '{subject}', not in the trusted root '{root.name}'"
+    return Finding(
+        "other_root",
+        f"the quote's chain ends in {show_root(subject, der)}, not in the trusted root {root.shown}",
+        root.fingerprint.hex(),
+        hashlib.sha256(der).hexdigest(),
+    )
 
 
 def _pck_extension(evidence: Evidence, collateral: Collateral) -> dcap_qvl.PckExtension | None:

@@ -9,7 +9,8 @@ atomically) and ``lock``. Anvil dumps beside it, now and then and on its way out
 ``state.json`` once it is seen to be whole and newer, so that a process killed in the middle of a dump costs half a
 minute and not the chain.
 Invariants: chain time never runs backwards, also across a restart; the process ends when the one that started it ends,
-however that ends; a second process never opens the same folder.
+however that ends; a second process never opens the same folder; the block before the latest has the hash that contracts
+see, so that it can be a nonce.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ HARDFORK = "osaka"
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 STATE_INTERVAL_S = 30
+BLOCKS_ON_TOP = 2
+"""Mined over a loaded state, whose blocks' hashes contracts do not see: anvil makes up what BLOCKHASH gives."""
 DUMP_FILE = "anvil-dump.json"
 _MAX_METADATA_BYTES = 4096
 
@@ -197,7 +200,8 @@ class Anvil:
     ) -> Self:
         """Prepare a new chain in ``folder``, which must hold none; ``port`` None picks a free one.
 
-        ``block_time_s`` makes empty blocks too, so that the chain's clock runs without transactions.
+        ``block_time_s`` makes empty blocks too, so that the chain's clock runs without transactions and what is mined
+        gets blocks on top of it; with None only transactions make blocks, and whoever wants others mines them.
         """
         if (folder / "chain.json").exists():
             raise ChainFolderInUse("the folder holds a chain already", folder=folder, hint="choose an empty folder")
@@ -215,7 +219,10 @@ class Anvil:
     def open(
         cls, folder: Path, *, port: int | None = None, binary: Path | None = None, block_time_s: int | None = None
     ) -> Self:
-        """Prepare to serve the chain that ``folder`` holds; raises ``NotAChainFolder``."""
+        """Prepare to serve the chain that ``folder`` holds; raises ``NotAChainFolder``.
+
+        A start puts ``BLOCKS_ON_TOP`` empty blocks over what the folder holds.
+        """
         metadata = ChainMetadata.read(folder)
         return cls(
             folder,
@@ -461,6 +468,7 @@ class Anvil:
                 folder=self.folder,
             )
         self.rpc.request("evm_setTime", int(latest["timestamp"], 16) + 1)
+        self.mine(BLOCKS_ON_TOP)
 
     def _kill(self) -> None:
         if self._rpc is not None:

@@ -238,6 +238,8 @@ class Pipeline:
             waited_s=self._timeout_s,
             confirmations=self._confirmations,
             reason=None if refusal is None else refusal.rpc_message,
+            hint="it goes on when it is asked for again; a development chain that makes blocks for transactions only "
+            "needs a block time, or confirmations = 0",
         )
 
     def _refuse_repeated(self, requests: Sequence[TransactionRequest]) -> None:

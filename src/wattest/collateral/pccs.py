@@ -313,6 +313,6 @@ def _distribution_point(root: TrustRoot) -> str:
         pass
     raise ConfigError(
         "the trusted root names no address of its revocation list",
-        root=root.name,
+        root=root.shown,
         hint="name it by --root-crl-url, or ask a PCCS",
     )

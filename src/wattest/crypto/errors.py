@@ -5,11 +5,21 @@ Invariants: nothing secret is ever a field or part of a message; lengths and pub
 
 from __future__ import annotations
 
-from wattest.errors import InputError, VerificationError
+from collections.abc import Mapping
+
+from wattest.errors import ConfigError, InputError, VerificationError
 
 
 class BufferRefused(InputError):
     """An object that is not a plain run of bytes: wrong item size, strides, or a wrong length."""
+
+
+class SimdUnavailable(ConfigError):
+    """``WATTEST_SIMD`` names a kernel that this processor or this build has not."""
+
+
+class ThreadsInvalid(ConfigError):
+    """A number of threads that is not 1 to 256, as an argument or in ``WATTEST_THREADS``."""
 
 
 class KeyMaterialInvalid(InputError):
@@ -30,3 +40,21 @@ class AuthenticationFailed(VerificationError):
 
 class CanonicalJsonInvalid(InputError):
     """A value or text outside canonical JSON (RFC 8785) as this project narrows it."""
+
+
+class TomlUnwritable(InputError):
+    """A value that no TOML file can hold: of another kind, or text that is not Unicode."""
+
+
+_SETTINGS: dict[str, tuple[type[ConfigError], str]] = {
+    "SimdUnavailable": (SimdUnavailable, "unset WATTEST_SIMD, or set it to one of those available"),
+    "ThreadsInvalid": (ThreadsInvalid, "leave the number of threads out, and WATTEST_THREADS, to use every core"),
+}
+
+
+def refused_setting(name: str, message: str, fields: Mapping[str, object]) -> ConfigError | None:
+    """The error for a fault of the native core that is about a setting; None for another fault."""
+    if name not in _SETTINGS:
+        return None
+    kind, hint = _SETTINGS[name]
+    return kind(message, hint=hint, **fields)

@@ -1,5 +1,6 @@
 """Trees and proofs over bytes; knows nothing of readings. Format: ``docs/spec/merkle.md``."""
 
+from wattest.crypto.errors import SimdUnavailable, ThreadsInvalid
 from wattest.merkle.batch import PROOFS_MAX, ProofBatch, ProvedLeaves, index_column, verify_batch
 from wattest.merkle.errors import (
     EmptyTree,
@@ -13,8 +14,6 @@ from wattest.merkle.errors import (
     PayloadTooLong,
     ProofMalformed,
     RootMismatch,
-    SimdUnavailable,
-    ThreadsInvalid,
     TreeInputInvalid,
     TreeTooLarge,
 )

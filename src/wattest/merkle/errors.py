@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wattest.errors import ConfigError, InputError, VerificationError
+from wattest.crypto.errors import refused_setting
+from wattest.errors import InputError, VerificationError
 
 if TYPE_CHECKING:
     from wattest.crypto import native
@@ -22,14 +23,6 @@ class TreeInputInvalid(InputError):
 
 class PayloadTooLong(TreeInputInvalid):
     """A payload over 118 bytes, or an item of an unsalted tree over 1,024 bytes."""
-
-
-class SimdUnavailable(ConfigError):
-    """``WATTEST_SIMD`` names a kernel that this processor or this build has not."""
-
-
-class ThreadsInvalid(ConfigError):
-    """A number of threads that is not 1 to 256, as an argument or in ``WATTEST_THREADS``."""
 
 
 class ProofMalformed(InputError):
@@ -92,12 +85,6 @@ _REFUSALS: dict[str, type[InclusionRefused]] = {
 }
 
 
-_SETTINGS: dict[str, tuple[type[ConfigError], str]] = {
-    "SimdUnavailable": (SimdUnavailable, "unset WATTEST_SIMD, or set it to one of those available"),
-    "ThreadsInvalid": (ThreadsInvalid, "leave the number of threads out to use every core"),
-}
-
-
 _HINTS = {
     "BufferRefused": "hand over bytes or a C-contiguous buffer of bytes (numpy: ascontiguousarray(x).view('u1'))",
     "OutOfMemory": "build smaller trees, or a tree in a file (StoredTree)",
@@ -108,21 +95,15 @@ _HINTS = {
 def refusal(fault: native.Fault) -> WattestError:
     """The error for a fault met while verifying."""
     name, message, fields = fault.args
-    if name in _SETTINGS:
-        return _setting(fault)
+    if (setting := refused_setting(*fault.args)) is not None:
+        return setting
     return _REFUSALS.get(name, InclusionRefused)(message, hint=_HINTS.get(name), **fields)
 
 
 def unusable(fault: native.Fault) -> WattestError:
     """The error for a fault met while building a tree or a proof."""
     name, message, fields = fault.args
-    if name in _SETTINGS:
-        return _setting(fault)
+    if (setting := refused_setting(*fault.args)) is not None:
+        return setting
     kind = PayloadTooLong if name == "PayloadTooLong" else TreeInputInvalid
     return kind(message, hint=_HINTS.get(name), fault=name, **fields)
-
-
-def _setting(fault: native.Fault) -> WattestError:
-    name, message, fields = fault.args
-    kind, hint = _SETTINGS[name]
-    return kind(message, hint=hint, **fields)

@@ -38,7 +38,8 @@ class MerkleTree:
 
         Buffers are ``bytes``, which are read in place, or C-contiguous buffers of single bytes (numpy:
         ``records.view("u1")``), of which a share at a time is copied: one that is changed meanwhile gives a tree over
-        old and new bytes. ``threads`` is 1 to 256, by default ``WATTEST_THREADS`` or every core; the GIL is released.
+        old and new bytes; ``bytes(buffer)`` gives one of a moment. ``threads`` is 1 to 256, by default
+        ``WATTEST_THREADS`` or every core; the GIL is released.
 
         Raises:
             TreeInputInvalid: no leaves, lengths that do not agree, strided or wider-than-byte buffers;

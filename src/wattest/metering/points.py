@@ -1,9 +1,10 @@
 """From register points to device records, in columns: what a register shows at moments becomes energy over intervals.
 
-Decided here: how points are paired, rounded and checked. Not decided here: which readings are points (the readers,
-``transactions``) or whether the result is plausible (``vee``). A register is floored to whole milliwatt-hours and an
-interval's energy is the difference of two floored registers, so that registers and energies always add up. Invariants:
-no Python object lives per point; of several faults the first in order of time is named. docs/spec/meter-files.md
+Decided here: how points are paired and rounded. Not decided here: which readings are points (the readers,
+``transactions``), which of them make no series (``billing_rules``), or whether the result is plausible (``vee``). A
+register is floored to whole milliwatt-hours and an interval's energy is the difference of two floored registers, so
+that registers and energies always add up. Invariants: no Python object lives per point; of several faults the first
+in order of time is named. docs/spec/meter-files.md
 """
 
 from __future__ import annotations
@@ -17,9 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattest.errors import VerificationError
+from wattest.metering.billing_rules import (
+    BillingRule,
+    NotImportable,
+    register_outside,
+    time_unusable,
+    verify_spans,
+)
 from wattest.metering.records import TIME_LIMIT_S, MalformedRecords, Quality, Records, make_device_records
-from wattest.units import U32_MAX, U64_MAX
+from wattest.units import U64_MAX
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -28,21 +35,19 @@ Places = NDArray[np.int64]
 """Indices into other columns; -1 where there is none."""
 
 
-class NotImportable(VerificationError):
-    """Readings that make no series: no energy register, a register or a clock that runs backwards, a failed check."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class PointColumns:
     """What the import and export registers showed at moments, one element of each column for a moment.
 
-    ``time_s`` are unix seconds, below 2**48; registers are milliwatt-hours from ``register_column``; ``quality`` holds
-    flags of ``Quality``; ``source`` numbers the telegrams that say so.
+    ``time_s`` are unix seconds, below 2**48; registers are milliwatt-hours from ``register_column``, 0 where none is
+    shown; ``shown`` tells which registers are, equal numbers for equal sets; ``quality`` holds flags of ``Quality``;
+    ``source`` numbers the telegrams that say so.
     """
 
     time_s: Places = field(repr=False)
     import_register: NDArray[Any] = field(repr=False)
     export_register: NDArray[Any] = field(repr=False)
+    shown: Places = field(repr=False)
     quality: NDArray[np.uint16] = field(repr=False)
     source: Places = field(repr=False)
 
@@ -83,15 +88,15 @@ def register_column(values: Sequence[int]) -> NDArray[Any]:
 def span_records(points: PointColumns, spans: SpanColumns, pseudonym: bytes) -> tuple[Records, Places]:
     """Records in ascending order of time and, for each, the number of the telegram its end comes from.
 
-    Raises ``NotImportable`` for none, or for a register or time that runs backwards or leaves its field.
+    Raises ``NotImportable`` for none, or for what ``verify_spans`` refuses.
     """
     if spans.end.shape[0] == 0:
-        raise NotImportable("the file holds no register of total active energy")
+        raise NotImportable(BillingRule.NO_REGISTER, "the file holds no register of total active energy")
     alone = spans.begin < 0
     order = np.argsort(points.time_s[np.where(alone, spans.end, spans.begin)], kind="stable")
     alone, end, trouble = alone[order], spans.end[order], spans.quality[order]
     begin = np.where(alone, end, spans.begin[order])
-    _verify_forward(points, begin, end)
+    verify_spans(points, begin, end)
     quality = points.quality[begin] | points.quality[end] | trouble
     quality |= np.where(alone, np.uint16(Quality.SNAPSHOT), np.uint16(0))
     imported, exported = points.import_register, points.export_register
@@ -107,28 +112,9 @@ def span_records(points: PointColumns, spans: SpanColumns, pseudonym: bytes) -> 
             quality=quality,
         )
     except MalformedRecords as error:
-        raise NotImportable(f"the readings do not fit a record: {error.message}") from error
+        text = f"the readings do not fit a record: {error.message}"
+        raise NotImportable(BillingRule.RECORDS_UNFIT, text) from error
     return records, points.source[end]
-
-
-def _verify_forward(points: PointColumns, begin: Places, end: Places) -> None:
-    """Refuse the first span whose time or registers run backwards."""
-    time, imported, exported = points.time_s, points.import_register, points.export_register
-    duration = time[end] - time[begin]  # both below 2**48: no sign is lost
-    late = (duration < 0) | (duration > U32_MAX)
-    falls = (imported[end] < imported[begin]) | (exported[end] < exported[begin])
-    wrong = late | falls
-    if not bool(wrong.any()):
-        return
-    at = int(np.argmax(wrong))
-    before, after = int(begin[at]), int(end[at])
-    if late[at]:
-        raise NotImportable("time runs backwards between two readings", actual=[int(time[before]), int(time[after])])
-    raise NotImportable(
-        "a register runs backwards between two readings",
-        hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
-        actual=[int(column[after]) - int(column[before]) for column in (imported, exported)],
-    )
 
 
 def whole_milliwatt_hours(value: Decimal) -> int:
@@ -139,21 +125,9 @@ def whole_milliwatt_hours(value: Decimal) -> int:
     return whole
 
 
-def register_outside(whole: int) -> NotImportable:
-    """The refusal of a register that is no unsigned 64-bit number of milliwatt-hours."""
-    return NotImportable("an energy register is negative or beyond 64 bits", actual=whole)
-
-
 def whole_seconds(time: datetime | None) -> int:
     """Unix seconds, a fraction dropped; raises ``NotImportable`` where there is no usable time."""
     seconds = None if time is None else (time - _EPOCH) // _SECOND
     if seconds is None or not 0 <= seconds < TIME_LIMIT_S:
         raise time_unusable(seconds)
     return seconds
-
-
-def time_unusable(seconds: int | None) -> NotImportable:
-    """The refusal of a reading without time, or with one that no record takes."""
-    if seconds is None:
-        return NotImportable("a reading has no usable time", hint="records need the time of every reading")
-    return NotImportable("a reading's time is before 1970", actual=seconds)

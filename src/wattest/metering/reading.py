@@ -1,7 +1,8 @@
 """What a meter file says: readings, verdicts, and reasons, in one form for every format.
 
 Decided here: the common result of the readers, exact decimal arithmetic on values, and how a verdict becomes an exit
-code. Not decided here: how a format is read (``readers``) or what becomes of it (``imported``). Values are ``Decimal``
+code. Not decided here: how a format is read (``readers``), what can be billed (``billing_rules``) or what becomes of
+it (``imported``). Values are ``Decimal``
 from the text to the output; no binary fraction ever touches one. docs/spec/meter-files.md
 """
 
@@ -16,7 +17,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, overload
 
 from wattest.errors import InputError, VerificationError
+from wattest.metering.billing_rules import Objection, file_objections
 from wattest.metering.records import Records
+from wattest.metering.verdicts import CrcVerdict, SignatureVerdict
 from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR, MILLIWATT_HOURS_PER_WATT_HOUR
 
 if TYPE_CHECKING:
@@ -52,23 +55,6 @@ class MalformedValue(MalformedMeterFile):
     """A value that is no plain decimal number within bounds."""
 
 
-class SignatureVerdict(StrEnum):
-    """What is known about a file's signatures; the worst of its records counts."""
-
-    VALID = "valid"
-    INVALID = "invalid"
-    ABSENT = "absent"
-    UNCHECKED = "unchecked"
-
-
-class CrcVerdict(StrEnum):
-    """What is known about a file's checksums."""
-
-    OK = "ok"
-    FAILED = "failed"
-    NONE = "none"
-
-
 class FileFormat(StrEnum):
     """The formats that are recognised."""
 
@@ -76,15 +62,6 @@ class FileFormat(StrEnum):
     DSMR = "dsmr"
     INTERVAL_CSV = "csv"
     UNKNOWN = "unknown"
-
-
-_SIGNATURE_ORDER = [
-    SignatureVerdict.VALID,
-    SignatureVerdict.ABSENT,
-    SignatureVerdict.UNCHECKED,
-    SignatureVerdict.INVALID,
-]
-_CRC_ORDER = [CrcVerdict.OK, CrcVerdict.NONE, CrcVerdict.FAILED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +120,7 @@ class Readings(Sequence[Reading]):
 class ImportedFile:
     """One file as read and judged; ``source`` keeps its bytes for the bundle.
 
+    ``found`` is what the reader has against billing the content; ``objections`` adds what the verdicts say.
     ``telegrams`` are the parts that carry a signature of their own, as kept; ``public_key`` is the DER SPKI under
     which they were checked, empty where no key was known. ``columns`` are those telegrams' readings, None where one
     cannot be read. ``records`` are the device records of a source without signatures, None where it gives none.
@@ -152,7 +130,6 @@ class ImportedFile:
     format: FileFormat
     signature: SignatureVerdict
     crc: CrcVerdict
-    billable: bool
     reasons: tuple[str, ...]
     readings: Sequence[Reading] = field(repr=False)
     source: bytes = field(default=b"", repr=False)
@@ -161,6 +138,17 @@ class ImportedFile:
     columns: OcmfColumns | None = field(default=None, repr=False)
     records: Records | None = field(default=None, repr=False)
     malformed: bool = False
+    found: tuple[Objection, ...] = ()
+
+    @property
+    def objections(self) -> tuple[Objection, ...]:
+        """Everything that forbids billing; what also forbids a series is what an importer refuses."""
+        return (*file_objections(self.signature, self.crc, malformed=self.malformed), *self.found)
+
+    @property
+    def billable(self) -> bool:
+        """Whether nothing objects."""
+        return not self.objections
 
     @property
     def exit_code(self) -> int:
@@ -177,6 +165,7 @@ class ImportedFile:
             "signature": str(self.signature),
             "crc": str(self.crc),
             "billable": self.billable,
+            "objections": [objection.as_dict() for objection in self.objections],
             "reasons": list(self.reasons),
             "readings": [reading.as_dict() for reading in self.readings],
         }
@@ -189,21 +178,10 @@ def unreadable(error: InputError, format_: FileFormat = FileFormat.UNKNOWN) -> I
         format_,
         SignatureVerdict.ABSENT,
         CrcVerdict.NONE,
-        billable=False,
         reasons=(reason,),
         readings=(),
         malformed=True,
     )
-
-
-def worst_signature(verdicts: Iterable[SignatureVerdict]) -> SignatureVerdict:
-    """The verdict that counts for a file of several signed records; absent for none."""
-    return max(verdicts, key=_SIGNATURE_ORDER.index, default=SignatureVerdict.ABSENT)
-
-
-def worst_crc(verdicts: Iterable[CrcVerdict]) -> CrcVerdict:
-    """The verdict that counts for a file of several telegrams; none for none."""
-    return max(verdicts, key=_CRC_ORDER.index, default=CrcVerdict.NONE)
 
 
 def parse_decimal(text: str) -> Decimal:

@@ -1,8 +1,9 @@
 """OCMF readings become spans, in columns: which register counts, what was shown when, and which moments pair up.
 
 Decided here: the rules of docs/spec/meter-files.md, "Records that follow", for OCMF. Not decided here: how a reading is
-read (``readers.ocmf_payload``), or what a record of a span looks like (``points``). Invariants: no Python object lives
-per reading; of several faults the first is named, in the order of the file's moments.
+read (``readers.ocmf_payload``), what a record of a span looks like (``points``), or what makes no series
+(``billing_rules``). Invariants: no Python object lives per reading; of several faults the first is named, in the order
+of the file's moments.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from wattest.metering.points import (
-    Places,
-    PointColumns,
-    SpanColumns,
-    chain,
+from wattest.metering.billing_rules import (
+    BillingRule,
+    NotImportable,
     register_outside,
+    registers_differ,
+    series_period,
+    several_meters,
     time_unusable,
 )
+from wattest.metering.points import Places, PointColumns, SpanColumns, chain, span_records
 from wattest.metering.readers.ocmf_payload import BEGIN, ENDS, direction
 from wattest.metering.readers.ocmf_rows import NO_TIME, OcmfColumns
-from wattest.metering.records import DEVICE_QUALITY_MASK
+from wattest.metering.records import DEVICE_QUALITY_MASK, PSEUDONYM_BYTES, Records
 
 _MICROSECONDS = 1_000_000
 _HAS_NONE, _IS_BEGIN, _IS_END, _IS_OTHER = range(4)
@@ -51,10 +54,26 @@ class _Moments:
         return mask
 
 
+def ocmf_records(columns: OcmfColumns) -> tuple[Records, Places]:
+    """Device records, their pseudonym left empty, and for each the number of the telegram that its end comes from.
+
+    This is what a reader asks to know whether a file can be billed, and an importer to make the series. Raises
+    ``NotImportable``.
+    """
+    if columns.several_meters:
+        raise several_meters().refusal()
+    if columns.time_us.shape[0] == 0:
+        raise NotImportable(BillingRule.NO_REGISTER, "the file holds no register of total active energy")
+    records, sources = span_records(*ocmf_spans(columns), bytes(PSEUDONYM_BYTES))
+    series_period(records)
+    return records, sources
+
+
 def ocmf_spans(columns: OcmfColumns) -> tuple[PointColumns, SpanColumns]:
     """One span for each begin and end; what has no partner is a snapshot; readings without a code are chained.
 
-    Raises ``NotImportable`` for a register of the chosen ones that no u64 holds, or a point without a usable time.
+    Raises ``NotImportable`` for a register of the chosen ones that no u64 holds, a point without a usable time, or a
+    moment that shows another register.
     """
     imports, exports = _chosen(columns, "import"), _chosen(columns, "export")
     moments = _moments(columns, imports, exports)
@@ -64,10 +83,14 @@ def ocmf_spans(columns: OcmfColumns) -> tuple[PointColumns, SpanColumns]:
         np.where(place < 0, np.uint64(0), columns.milliwatt_hours[place])
         for place in (moments.imported, moments.exported)
     )
-    points = PointColumns(seconds, imported, exported, moments.quality, columns.telegram[moments.reading])
+    registers = (moments.imported >= 0) + 2 * (moments.exported >= 0)
+    telegram = columns.telegram[moments.reading]
+    points = PointColumns(seconds, imported, exported, registers, moments.quality, telegram)
     kind = np.asarray([_kind(code) for code in columns.codes])[columns.transaction[moments.reading]]
     is_begin, is_end = kind == _IS_BEGIN, kind == _IS_END
     shown = moments.shown
+    _verify_registers(columns, moments, (imports, exports), kind)
+    _verify_ends(is_begin, is_end, shown, telegram)
     is_fiscal = (kind == _HAS_NONE) & shown
     spans = _pairs(is_begin, is_end, ~(is_begin | is_end | is_fiscal), shown, moments.quality)
     fiscal = np.flatnonzero(is_fiscal)
@@ -117,11 +140,50 @@ def _verify_points(columns: OcmfColumns, moments: _Moments, counted: Mask, secon
     if beyond.shape[0]:
         place = int(beyond[np.lexsort((beyond, moments.of[beyond]))[0]])
         if not untimed.shape[0] or moments.of[place] <= untimed[0]:  # a moment's registers come before its time
-            raise register_outside(columns.beyond[place])
+            raise register_outside(columns.beyond[place], int(columns.telegram[place]) + 1)
     if untimed.shape[0]:
         moment = int(untimed[0])
         known = columns.time_us[moments.reading[moment]] != NO_TIME
-        raise time_unusable(int(seconds[moment]) if known else None)
+        record = int(columns.telegram[moments.reading[moment]]) + 1
+        raise time_unusable(int(seconds[moment]) if known else None, record)
+
+
+def _verify_registers(columns: OcmfColumns, moments: _Moments, chosen: tuple[Mask, Mask], kind: Places) -> None:
+    """Refuse the first begin, end or fiscal moment that shows energy, but not in the direction's chosen register.
+
+    Likewise one that shows two values in it.
+    """
+    foreign, twofold = (np.zeros(kind.shape[0], dtype=np.bool_) for _ in range(2))
+    for way, counted, place in zip(("import", "export"), chosen, (moments.imported, moments.exported), strict=True):
+        shows = np.zeros(kind.shape[0], dtype=np.bool_)
+        counts = np.asarray([direction(name) == way for name in columns.names])
+        shows[moments.of[columns.is_energy & counts[columns.register]]] = True
+        foreign |= shows & (place < 0)
+        moment = moments.of[counted]
+        other = columns.milliwatt_hours[counted] != columns.milliwatt_hours[place[moment]]
+        twofold[moment[other]] = True
+    wrong = (foreign | twofold) & (kind != _IS_OTHER)
+    if not bool(wrong.any()):
+        return
+    at = int(np.argmax(wrong))
+    record = int(columns.telegram[moments.reading[at]]) + 1
+    if foreign[at]:
+        raise registers_differ("a reading shows another register of energy than those before it", record)
+    raise registers_differ("a register shows two values at one time", record)
+
+
+def _verify_ends(is_begin: Mask, is_end: Mask, shown: Mask, telegram: Places) -> None:
+    """Refuse the first end whose transaction shows a register at one end only."""
+    run = np.cumsum(is_begin)  # 0 before the first begin
+    runs = int(run[-1]) + 1
+    begin_shows, end_shows = np.zeros(runs, dtype=np.bool_), np.zeros(runs, dtype=np.bool_)
+    begin_shows[1:] = shown[is_begin]
+    end_shows[run[is_end & shown]] = True
+    wrong = is_end & (run > 0) & (begin_shows[run] != end_shows[run])
+    if bool(wrong.any()):
+        at = int(np.argmax(wrong))
+        which = "end" if begin_shows[run[at]] else "begin"
+        raise registers_differ(f"the transaction's {which} shows no register of energy", int(telegram[at]) + 1)
 
 
 def _pairs(is_begin: Mask, is_end: Mask, is_other: Mask, shown: Mask, quality: NDArray[np.uint16]) -> SpanColumns:

@@ -8,6 +8,7 @@ import pytest
 from wattest.apps.cli import run
 from wattest.attestation.ear import parse_ear
 from wattest.attestation.ear_token import open_ear
+from wattest.attestation.roots import development_root, parse_root
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
 
@@ -47,6 +48,22 @@ def test_accepted_under_its_root_file(files, capsys):
     wanted = {"genuine", "tcb_status", "advisories", "accepted", "reasons", "measurement"}
     assert wanted <= result.keys()
     assert (result["genuine"], result["accepted"], result["tcb_status"]) == (True, True, "UpToDate")
+
+
+def test_the_root_is_shown_by_fingerprint(files, capsys):
+    own = parse_root((files / "platform" / "root.pem").read_bytes())
+    named = ("--root", str(files / "platform" / "root.pem"), "--policy", str(files / "policy.toml"))
+    assert verify(files, "own", *named) == 0
+    shown = capsys.readouterr().out
+    assert f"under root:  {own.shown}\n" in shown
+    assert own.fingerprint.hex()[:16] in own.shown
+    assert verify(files, "own", *named, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["root_fingerprint"] == own.fingerprint.hex()
+    assert verify(files, "own", "--root", "simulator", "--json") == 4
+    refused = json.loads(capsys.readouterr().out)
+    assert refused["root_fingerprint"] is None
+    (finding,) = (each for each in refused["findings"] if each["code"] == "other_root")
+    assert (finding["expected"], finding["actual"]) == (development_root().fingerprint.hex(), own.fingerprint.hex())
 
 
 def test_accepted_under_the_published_root(files, capsys):

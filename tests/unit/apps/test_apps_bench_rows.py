@@ -145,6 +145,18 @@ def test_what_is_measured_is_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
             session.measure("merkle", quick=True, out=tmp_path, resume=True)
 
 
+def test_two_runs_never_write_the_same_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def inside(_: Run) -> list[Row]:
+        with pytest.raises(session.ResultsInUse):
+            session.measure("merkle", quick=True, out=tmp_path, resume=False)
+        assert session.measure("proofs", quick=True, out=tmp_path, resume=False).rows == ()  # another one's are free
+        return [OURS]
+
+    monkeypatch.setattr(session, "works", lambda name: iter([Work("all", inside)] if name == "merkle" else []))
+    assert len(session.measure("merkle", quick=True, out=tmp_path, resume=False).rows) == 1
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_targets_are_quotients_of_one_run() -> None:
     rows = [
         replace(OURS, extra={"wall_s": 8.0}),

@@ -88,6 +88,24 @@ def test_the_table_for_the_operators_file(folder: Path, capsys: pytest.CaptureFi
     verify(table, PermitKind.HAND_OVER)
 
 
+@pytest.mark.parametrize("name", ["policy.toml", 'pol"icy \\ 🌞\t.toml'])
+@pytest.mark.parametrize("kind", [PermitKind.HAND_OVER, PermitKind.STANDBY])
+def test_the_table_is_the_one_that_was_asked_for(
+    kind: PermitKind, name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the policy's name holds what TOML escapes, or what JSON writes as two surrogates."""
+    path = folder / name
+    path.write_bytes(policy(GIVER, TAKER))
+    assert run(command(folder, *(["--standby"] if kind is PermitKind.STANDBY else []), policy=str(path))) == 0
+    text = capsys.readouterr().out
+    (channel,) = tomllib.loads("[[channel]]\n" + text)["channel"]
+    assert list(channel) == [kind.name.lower()]
+    table = channel[kind.name.lower()]
+    assert table["policy"] == str(path)
+    verify(table, kind)
+    assert CHANNEL.id.hex() in text
+
+
 def test_a_standby_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command(folder, "--standby", "--json")) == 0
     shown = json.loads(capsys.readouterr().out)
@@ -104,7 +122,7 @@ def test_a_standby_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
         ({"to": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"from": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"policy": "/nowhere"}, 3, "FileUnreadable"),
-        ({"key": "/nowhere"}, 7, "ConfigError"),
+        ({"key": "/nowhere"}, 7, "KeyFileMissing"),
     ],
 )
 def test_what_is_not_signed(

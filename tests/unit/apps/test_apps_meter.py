@@ -8,7 +8,7 @@ import pytest
 from wattest.apps.cli import run
 from wattest.apps.demo.charging import charging_sessions
 
-FIELDS = {"file", "format", "signature", "crc", "billable", "reasons", "readings"}
+FIELDS = {"file", "format", "signature", "crc", "billable", "objections", "reasons", "readings"}
 SESSIONS = charging_sessions(3, 1_780_272_000, 1_780_272_000 + 2 * 86_400)
 
 

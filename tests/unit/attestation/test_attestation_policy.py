@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from wattest.attestation.policy import MAX_POLICY_BYTES, default_policy, parse_policy
+from wattest.attestation.policy import MAX_POLICY_BYTES, TrustDomainPins, default_policy, parse_policy
 from wattest.attestation.policy_table import Pin, PolicyMalformed
 
 M, S, TD = "11" * 32, "22" * 32, "33" * 48
@@ -14,6 +14,13 @@ production = true
 maximum_collateral_age_days = 30
 minimum_tcb_evaluation_number = 17
 platforms = ["{M}"]
+allowed_fmspcs = ["00906ed50000", "00606a000000"]
+denied_fmspcs = ["b0c06f000000"]
+minimum_qe_svn = 8
+minimum_pce_svn = 13
+mr_seam = ["{TD}"]
+mr_config_id = []
+mr_owner = ["{TD}"]
 
 [[enclave]]
 name = "by measurement"
@@ -51,6 +58,11 @@ def test_everything_a_policy_can_say():
     assert policy.production
     assert (policy.maximum_collateral_age_days, policy.minimum_tcb_evaluation_number) == (30, 17)
     assert policy.platforms == {bytes.fromhex(M)}
+    assert policy.allowed_fmspcs == {bytes.fromhex("00906ed50000"), bytes.fromhex("00606a000000")}
+    assert policy.denied_fmspcs == {bytes.fromhex("b0c06f000000")}
+    assert (policy.minimum_qe_svn, policy.minimum_pce_svn) == (8, 13)
+    listed = frozenset({bytes.fromhex(TD)})
+    assert policy.domain_pins == TrustDomainPins(mr_seam=listed, mr_config_id=frozenset(), mr_owner=listed)
     assert [enclave.name for enclave in policy.enclaves] == ["by measurement", "by signer"]
     assert (policy.enclaves[1].product, policy.enclaves[1].minimum_svn) == (1, 2)
     assert policy.trust_domains[0].rt_mr == (None, bytes.fromhex(TD), None, None)
@@ -66,6 +78,10 @@ def test_the_default_trusts_nothing():
     assert not (policy.statuses)
     assert policy.maximum_collateral_age_days == 7
     assert policy.platforms is None
+    assert policy.allowed_fmspcs is None
+    assert policy.denied_fmspcs == frozenset()
+    assert (policy.minimum_qe_svn, policy.minimum_pce_svn) == (0, 0)
+    assert policy.domain_pins == TrustDomainPins()
     assert policy.pins.flags == Pin(0x5, 2**64 - 1)
 
 
@@ -83,6 +99,23 @@ def test_the_default_trusts_nothing():
         ("= 30", '= "30"', "maximum_collateral_age_days"),
         ("= 30", "= 30.0", "maximum_collateral_age_days"),
         ("= 17", "= -1", "minimum_tcb_evaluation_number"),
+        ('"00906ed50000"', '"00906ED50000"', "allowed_fmspcs[0]"),
+        ('"00606a000000"', '"00606a00000"', "allowed_fmspcs[1]"),
+        ('"00606a000000"', '"00606a0000000"', "allowed_fmspcs[1]"),
+        ('["00906ed50000", "00606a000000"]', '"00906ed50000"', "allowed_fmspcs"),
+        ('"b0c06f000000"', "0", "denied_fmspcs"),
+        ('"b0c06f000000"', '""', "denied_fmspcs[0]"),
+        ('"b0c06f000000"', '"00906ed50000"', "denied_fmspcs"),
+        ("denied_fmspcs", "denied_fmspc", "denied_fmspc"),
+        ("minimum_qe_svn = 8", "minimum_qe_svn = -1", "minimum_qe_svn"),
+        ("minimum_qe_svn = 8", "minimum_qe_svn = true", "minimum_qe_svn"),
+        ("minimum_pce_svn = 13", "minimum_pce_svn = 65536", "minimum_pce_svn"),
+        ("minimum_pce_svn = 13", 'minimum_pce_svn = "13"', "minimum_pce_svn"),
+        (f'mr_seam = ["{TD}"]', f'mr_seam = "{TD}"', "mr_seam"),
+        (f'mr_seam = ["{TD}"]', f'mr_seam = ["{M}"]', "mr_seam[0]"),
+        ("mr_config_id = []", 'mr_config_id = ["zz"]', "mr_config_id[0]"),
+        (f'mr_owner = ["{TD}"]', f'mr_ownr = ["{TD}"]', "mr_ownr"),
+        (f'mr_owner = ["{TD}"]', f'mr_owner_config = ["{TD}0"]', "mr_owner_config[0]"),
         ("version = 1\n", "version = 1\nclock_tolerance_s = 601\n", "clock_tolerance_s"),
         ("version = 1\n", "version = 1\nclock_tolerance_s = -1\n", "clock_tolerance_s"),
         ("version = 1\n", "version = 1\nwarn_days = 366\n", "warn_days"),

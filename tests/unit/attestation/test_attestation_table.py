@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "spec" / "appraisal-policy.md").read_text("utf-8")
 CASES = json.loads((ROOT / "vectors" / "evidence" / "cases.json").read_text())["cases"]
 SGX_ALONE = {"provision_key", "einittoken_key", "misc_select"}
-TDX_ALONE = {"td_attributes", "tdx_module"}
+TDX_ALONE = {"td_attributes", "tdx_module", "mr_seam", "mr_config_id", "mr_owner", "mr_owner_config"}
 
 BINDING = KeyBinding(31_337, b"\x01" * 20, b"\x02" * 32, b"\x03" * 20, b"\x04" * 32)
 KEY = b"\x05" * 20

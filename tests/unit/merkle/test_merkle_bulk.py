@@ -321,9 +321,9 @@ def child(program: str, **settings: str) -> str:
 
 BUILD = """
 from wattest.errors import ConfigError
-from wattest.merkle import MerkleTree, verify_batch
 payloads, salts = bytes(range(240)) * 1000, bytes(range(160)) * 1000
 try:
+    from wattest.merkle import MerkleTree, verify_batch
     tree = MerkleTree.build(payloads, 24, salts)
     verify_batch(tree.root, tree.leaves(range(9)), tree.prove_each(range(9)))
     print(tree.root.hex())

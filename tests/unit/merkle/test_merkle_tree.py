@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from array import array
 from typing import Any
@@ -234,15 +235,41 @@ def test_salted_and_unsalted_leaves_are_apart() -> None:
         verify_sha256_inclusion(tree().root, PAYLOADS[:12], tree().prove(0))
 
 
-def test_building_lets_other_threads_run_and_reads_a_snapshot() -> None:
-    """A buffer changed while the tree is built gives the old root or the new one, never a mixture with no payloads."""
-    payloads = bytearray(12 * 40_000)
-    salts = bytes(16 * 40_000)
-    before = MerkleTree.build(bytes(payloads), 12, salts).root
-    after = MerkleTree.build(b"\xff" * len(payloads), 12, salts).root
-    roots: list[bytes] = []
-    builder = threading.Thread(target=lambda: roots.append(MerkleTree.build(payloads, 12, salts).root))
-    builder.start()
-    payloads[:] = b"\xff" * len(payloads)
-    builder.join()
-    assert roots[0] in (before, after)
+def test_building_lets_other_threads_run() -> None:
+    """With no switch forced, another thread gets its turn only when the lock is let go."""
+    payloads, salts, ran, interval = bytes(12 * 40_000), bytes(16 * 40_000), threading.Event(), sys.getswitchinterval()
+    sys.setswitchinterval(1_000)
+    try:
+        other = threading.Thread(target=ran.set)
+        other.start()
+        while not ran.is_set():
+            MerkleTree.build(payloads, 12, salts)
+    finally:
+        sys.setswitchinterval(interval)
+    other.join()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_buffer_changed_meanwhile_gives_old_and_new_bytes_and_a_copy_one_of_them(*, copied: bool) -> None:
+    size = 40_000
+    salts, old, new = bytes(16 * size), bytes(12 * size), b"\xff" * (12 * size)
+    trees = [MerkleTree.build(payloads, 12, salts) for payloads in (old, new)]
+    known = [{tree.leaf(index) for tree in trees} for index in range(size)]
+    payloads, stop, roots = bytearray(old), threading.Event(), {tree.root for tree in trees}
+
+    def change() -> None:
+        while not stop.is_set():
+            payloads[:] = new
+            payloads[:] = old
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        built = [MerkleTree.build(bytes(payloads) if copied else payloads, 12, salts) for _ in range(5)]
+    finally:
+        stop.set()
+        changer.join()
+    for tree in built:
+        assert all(tree.leaf(index) in leaves for index, leaves in enumerate(known))
+        assert not copied or tree.root in roots
+        verify_inclusion(tree.root, tree.leaf(size - 1), tree.prove(size - 1))

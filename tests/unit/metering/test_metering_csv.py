@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from wattest.metering.billing_rules import NotImportable
 from wattest.metering.entry import EntryKind
 from wattest.metering.imported import imported_series
-from wattest.metering.points import NotImportable
 from wattest.metering.readers.interval_csv import MalformedTable, TableOptions, parse_column_map, read_interval_csv
 from wattest.metering.readers.recognise import UnknownFormat, read_meter_file, recognise
 from wattest.metering.reading import MalformedMeterFile

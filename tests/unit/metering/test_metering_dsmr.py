@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattest.metering.billing_rules import NotImportable
 from wattest.metering.entry import EntryKind
 from wattest.metering.imported import imported_series
-from wattest.metering.points import NotImportable
 from wattest.metering.readers.dsmr import MalformedTelegram, crc16, read_dsmr
 from wattest.metering.readers.recognise import read_meter_file
+from wattest.metering.records import Quality
 
 CODES = {
     "ELECTRICITY_USED_TARIFF_1": "1-0:1.8.1",
@@ -82,6 +83,122 @@ def test_summer_and_winter_letters_are_offsets() -> None:
     }
     for stamp, expected in cases.items():
         assert read_dsmr(at(stamp, "1.0")).readings[0].as_dict()["time"] == expected, stamp
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words", "uncertain"),
+    [
+        ("260701120000S", None, False),
+        ("260101120000W", None, False),
+        ("260101120000S", "marked S (summer time) in winter", True),
+        ("260701120000W", "marked W (winter time) in summer", False),
+        ("260329015959W", None, False),
+        ("260329015959S", "marked S (summer time) in winter", True),
+        ("260329030000S", None, False),
+        ("260329030000W", "marked W (winter time) in summer", False),
+        ("261025025959S", None, False),
+        ("261025030000S", "marked S (summer time) in winter", True),
+        ("261025020000W", None, False),
+        ("261025015959W", "marked W (winter time) in summer", False),
+        ("260701120000", "without the letter S or W was taken", False),
+        ("261025023000", "happens twice", True),
+        ("260329023000", "does not exist in that night", True),
+    ],
+)
+def test_a_clock_mark_that_the_season_contradicts_is_said(stamp: str, words: str | None, uncertain: bool) -> None:
+    imported = read_dsmr(at(stamp, "1.0"))
+    said = [reason for reason in imported.reasons if "marked" in reason or "letter" in reason]
+    assert (words is None and not said) or (words is not None and len(said) == 1 and words in said[0])
+    quality = Quality(int(imported_series(imported)[0].records["quality"][0]))
+    assert quality == Quality.SNAPSHOT | (Quality.CLOCK_UNCERTAIN if uncertain else Quality(0))
+
+
+def test_a_time_of_a_gas_meter_is_judged_too() -> None:
+    imported = read_dsmr(telegram("0-0:1.0.0(260701120000S)", "1-0:1.8.1(1*kWh)", "0-1:24.2.1(260101120000S)(1*m3)"))
+    assert any("marked S (summer time) in winter" in reason for reason in imported.reasons)
+    assert imported_series(imported)[0].records["quality"].tolist() == [int(Quality.SNAPSHOT)]
+
+
+def short(data: bytes, digits: int) -> bytes:
+    """The file with fewer digits in its checksum."""
+    body = data[: data.index(b"!") + 1]
+    return body + data[len(body) : len(body) + digits] + b"\r\n"
+
+
+def with_leading_zeros(count: int) -> bytes:
+    """A telegram whose checksum starts with that many zeros."""
+    candidates = (at("260701120000S", f"{number:06d}.000") for number in range(100_000))
+    return next(data for data in candidates if data[data.index(b"!") + 1 :].startswith(b"0" * count))
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3])
+def test_a_checksum_that_lost_digits_does_not_hold(digits: int) -> None:
+    data = at("260701120000S", "000001.500")
+    imported = read_dsmr(short(data, digits) + data)
+    assert (imported.crc, imported.exit_code) == ("failed", 4)
+    assert any(f"in {digits} of four digits" in reason for reason in imported.reasons)
+    assert len(imported.readings) == 4
+    assert read_dsmr(data + data).crc == "ok"
+
+
+@pytest.mark.parametrize("zeros", [1, 2])
+def test_a_checksum_without_its_leading_zeros_is_the_same_number(zeros: int) -> None:
+    data = with_leading_zeros(zeros)
+    bare = data.replace(b"!" + b"0" * zeros, b"!")
+    imported = read_dsmr(bare)
+    assert (imported.crc, imported.exit_code) == ("ok", 0)
+    assert any("without its leading zeros" in reason for reason in imported.reasons)
+    assert read_dsmr(bare.replace(b"*kWh", b"*KWH", 1)).crc == "failed"
+
+
+def test_a_telegram_whose_version_has_a_checksum_is_truncated_without() -> None:
+    for version in ("1-3:0.2.8(50)", "0-0:96.1.4(50217)", "1-3:0.2.8*255(42)"):
+        imported = read_dsmr(telegram(version, "0-0:1.0.0(260701120000S)", "1-0:1.8.1(1*kWh)", crc=False))
+        assert (imported.crc, imported.exit_code) == ("none", 3)
+        assert any("truncated" in reason for reason in imported.reasons)
+        with pytest.raises(NotImportable):
+            imported_series(imported)
+    assert read_dsmr(telegram("0-0:1.0.0(260701120000S)", "1-0:1.8.1(1*kWh)", crc=False)).exit_code == 0
+
+
+def test_the_value_group_255_means_as_it_stands_now() -> None:
+    bare = telegram("0-0:1.0.0(260701120000S)", "0-0:96.1.1(4B)", "1-0:1.8.1(1.5*kWh)", "1-0:2.8.0(2*kWh)")
+    grouped = telegram(
+        "0-0:1.0.0*255(260701120000S)", "0-0:96.1.1*255(4B)", "1-0:1.8.1*255(1.5*kWh)", "1-0:2.8.0*255(2*kWh)",
+        "1-0:1.8.1*01(1.0*kWh)",
+    )  # fmt: skip
+    first, second = (imported_series(read_dsmr(data))[0].records for data in (bare, grouped))
+    for name in ("pseudonym", "start", "import_register", "export_register"):
+        assert first[name].tolist() == second[name].tolist()
+    reasons = read_dsmr(grouped).reasons
+    assert any("1-0:1.8.1*01" in reason and "not counted" in reason for reason in reasons)
+    assert [reading.obis for reading in read_dsmr(grouped).readings][-1] == "1-0:1.8.1*01"
+
+
+def test_what_is_in_no_telegram_is_said() -> None:
+    first, second = at("260701120000S", "000001.500"), at("260701121500S", "000001.750")
+    torn = second[20:]
+    for glue in (b"\xef\xbb\xbf", b"\x00 "):
+        assert imported_series(read_dsmr(glue + first + glue + second))[0].records["duration_s"].tolist() == [900]
+    before = read_dsmr(torn + first)
+    assert any(f"{len(torn.strip())} bytes before the first telegram" in reason for reason in before.reasons)
+    assert (before.exit_code, len(before.readings)) == (0, 2)
+    for lost in (b"/T\r\n" + torn, b"x" + second, torn):
+        after = read_dsmr(first + lost)
+        assert any("after telegram 1 are no telegram" in reason for reason in after.reasons), lost
+        assert (after.exit_code, len(after.readings)) == (3, 2)
+        with pytest.raises(NotImportable):
+            imported_series(after)
+    noise = read_dsmr(first + b"bye\r\n" + second)
+    assert any("3 bytes after telegram 1" in reason for reason in noise.reasons)
+    assert noise.exit_code == 0
+
+
+def test_values_that_cannot_be_read_are_said() -> None:
+    data = telegram("0-0:1.0.0(260701120000S)", "1-0:1.8.1( 1.5 * kWh )", "1-0:2.8.1(1,5*kWh)", "1-0:1.8.2()")
+    imported = read_dsmr(data)
+    assert [reading.as_dict()["value_milliwatt_hours"] for reading in imported.readings] == ["1500000"]
+    assert any("2 values cannot be read" in reason and "1-0:2.8.1(1,5*kWh)" in reason for reason in imported.reasons)
 
 
 def test_line_endings_changed_on_the_way_are_restored_and_said() -> None:

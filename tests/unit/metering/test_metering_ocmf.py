@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from wattest.metering.billing_rules import NotImportable
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
-from wattest.metering.points import NotImportable
 from wattest.metering.readers.ocmf import read_ocmf
 from wattest.metering.readers.public_key import CURVES, MalformedPublicKey, parse_public_key, parse_public_key_bytes
 from wattest.metering.readers.recognise import read_meter_file

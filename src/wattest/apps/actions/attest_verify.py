@@ -28,6 +28,7 @@ from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.result import AppraisalResult
+from wattest.attestation.roots import TrustRoot
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, InputError
 from wattest.io.files import read_key_file
@@ -61,7 +62,7 @@ def verify(
             parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)),
             parse_endorsements(read_bounded(collateral, MAX_COLLATERAL_BYTES)),
             _policy(policy),
-            [read_root(root)],
+            [trusted := read_root(root)],
             now,
             expectation=expectation,
         )
@@ -74,7 +75,7 @@ def verify(
     elif as_ear:
         _print_ear(result, key, detail=not ear_minimal)
     else:
-        click.echo(_explain(result, policy is not None))
+        click.echo(_explain(result, trusted, policy is not None))
     return EXIT_DONE if result.accepted else EXIT_VERIFICATION
 
 
@@ -118,7 +119,7 @@ def _collateral(life: CollateralLife) -> str:
     return f"usable for {show_span(life.seconds_left)} more ({life.ends_first} ends first)"
 
 
-def _explain(result: AppraisalResult, with_policy: bool) -> str:
+def _explain(result: AppraisalResult, root: TrustRoot, with_policy: bool) -> str:
     measured = result.measurement
     lines = [
         "ACCEPTED" if result.accepted else "NOT ACCEPTED",
@@ -129,6 +130,7 @@ def _explain(result: AppraisalResult, with_policy: bool) -> str:
     ]
     if measured.get("mr_signer"):
         lines.append(f"  signer:      {measured['mr_signer']}, product {measured['product']}, SVN {measured['svn']}")
+    lines.append(f"  under root:  {root.shown}")
     if result.platform_id is not None:
         lines.append(f"  platform:    {result.platform_id.hex()}")
     if result.collateral is not None:

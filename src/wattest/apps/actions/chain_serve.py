@@ -16,10 +16,10 @@ from wattest.chain.anvil import Anvil, ChainStartFailed
 from wattest.chain.client import ChainClient
 
 
-def serve(folder: Path, *, port: int | None, block_time_s: int | None, binary: Path | None, as_json: bool) -> None:
+def serve(folder: Path, *, port: int | None, block_time_s: int, binary: Path | None, as_json: bool) -> None:
     """What ``wattest chain serve`` does."""
     with SteadyStack() as stack:
-        served = stack.enter_context(Anvil.open(folder, port=port, binary=binary, block_time_s=block_time_s))
+        served = stack.enter_context(Anvil.open(folder, port=port, binary=binary, block_time_s=block_time_s or None))
         latest = ChainClient.connect(served.url).block()
         if as_json:
             print_line(

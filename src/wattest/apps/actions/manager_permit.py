@@ -17,6 +17,7 @@ from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.node_files import SettingInvalid
 from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.toml_text import toml_value
 from wattest.errors import VerificationError
 from wattest.io.files import read_key_file
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
@@ -91,9 +92,14 @@ def permit_hand_over(
     if as_json:
         click.echo(json.dumps({"kind": signed.permit.kind.name.lower(), "channel": wanted.hex(), **table}))
         return
-    click.echo("[channel.hand_over]")
+    click.echo(f"# below the [[channel]] of {wanted.hex()}")
+    click.echo("[channel.standby]" if standby else "[channel.hand_over]")
     for name, value in table.items():
-        click.echo(f"{name} = {json.dumps(value)}")
+        click.echo(f"{name} = {toml_value(value)}")
+    if standby:
+        click.echo('# add on the primary: host = "192.0.2.1:8551"; on the standby: listen = "127.0.0.1:8551"')
+    else:
+        click.echo('# add on the host that takes: giver = "192.0.2.1:8550"')
 
 
 def _octets(option: str, text: str, length: int) -> bytes:

@@ -11,13 +11,14 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wattest.errors import WattestError
 
 _INTERRUPTED = 130
 _OUTPUT_LOST = 6
+_INTERRUPTION: dict[str, Any] = {"error": "interrupted", "message": "interrupted", "hint": None, "fields": {}}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,26 +44,34 @@ def run(arguments: Sequence[str] | None = None) -> int:
     import click
 
     from wattest.apps.cli.commands import cli
-    from wattest.errors import WattestError
+    from wattest.errors import EXIT_USAGE, WattestError
 
-    as_json = "--json" in (arguments if arguments is not None else sys.argv)
+    given = list(arguments) if arguments is not None else sys.argv[1:]
+    as_json = "--json" in given
     try:
-        result = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        result = cli.main(args=given, prog_name="wattest", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        _show(_INTERRUPTION, as_json=as_json)
         return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()  # the whole help
+        return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (SystemExit, BrokenPipeError):  # whoever read our output has seen enough; click then raises SystemExit
+        from wattest.apps.cli.usage import usage_value
+
+        _show(usage_value(error), as_json=as_json)
+        return EXIT_USAGE
+    except SystemExit as ending:  # click's way out of completion, and of output that nobody reads
+        return ending.code if ending.code == 0 else _OUTPUT_LOST
+    except BrokenPipeError:  # whoever read our output has seen enough
         return _OUTPUT_LOST
     except WattestError as error:
-        _show(error, as_json=as_json)
+        _show(error.as_dict(), as_json=as_json)
         return error.exit_code
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}:
             raise
-        _show(_disk_failed(error), as_json=as_json)
+        _show(_disk_failed(error).as_dict(), as_json=as_json)
         return _OUTPUT_LOST
     return result if isinstance(result, int) else 0
 
@@ -78,21 +87,23 @@ def _disk_failed(error: OSError) -> WattestError:
     )
 
 
-def _show(error: WattestError, *, as_json: bool) -> None:
+def _show(value: dict[str, Any], *, as_json: bool) -> None:
+    """An error on standard error: one JSON object, or a sentence, its fields and what to do."""
     import json
 
     import click
 
-    value = error.as_dict()
     if as_json:
         click.echo(json.dumps(value), err=True)
         return
-    click.echo(f"error: {_printable(error.message)}", err=True)
-    for name, field in value["fields"].items():  # type: ignore[attr-defined]
+    leads = "" if value is _INTERRUPTION else "error: "
+    click.echo(f"{leads}{_printable(value['message'])}", err=True)
+    for name, field in value["fields"].items():
         if field not in (None, "", []):
-            click.echo(f"  {name}: {_printable(str(field))}", err=True)
-    if error.hint:
-        click.echo(f"  what to do: {_printable(error.hint)}", err=True)
+            shown = ", ".join(map(str, field)) if isinstance(field, list) else str(field)
+            click.echo(f"  {name.replace('_', ' ')}: {_printable(shown)}", err=True)
+    if value["hint"]:
+        click.echo(f"  what to do: {_printable(value['hint'])}", err=True)
 
 
 def _printable(text: str) -> str:

@@ -13,6 +13,9 @@ from wattest.apps.cli.chain_collateral import chain_collateral
 from wattest.apps.cli.chain_policy import chain_policy
 from wattest.apps.cli.options import CHANNEL_ID, PATH, PAYER_KEY, deployment_options
 
+BLOCK_TIME_S = 12
+"""Ethereum's. A block costs the folder some 2 kB, and what waits for one on top of its transaction waits as there."""
+
 
 @click.group()
 def chain() -> None:
@@ -27,11 +30,16 @@ chain.add_command(chain_policy)
 @click.argument("folder", type=PATH)
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port on the loopback interface; a free one if left out.")
 @click.option(
-    "--block-time", "block_time_s", type=click.IntRange(1, 3_600), help="Make a block every so many seconds as well."
+    "--block-time",
+    "block_time_s",
+    type=click.IntRange(0, 3_600),
+    default=BLOCK_TIME_S,
+    show_default=True,
+    help="Make a block every so many seconds as well; 0: for transactions only, and nothing gets confirmations.",
 )
 @click.option("--anvil", "binary", type=PATH, help="The anvil executable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
-def serve(folder: Path, *, port: int | None, block_time_s: int | None, binary: Path | None, as_json: bool) -> None:
+def serve(folder: Path, *, port: int | None, block_time_s: int, binary: Path | None, as_json: bool) -> None:
     """Serve the chain in FOLDER, for example OUT/chain of a demo, until Ctrl-C.
 
     Its time runs on from its latest block. Transactions are taken, and kept in the folder when the command ends.

@@ -7,10 +7,12 @@ Decided here: names, order and one-line helps. Not decided here: what a command 
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 
 from wattest import __version__
+from wattest.environment import check_environment
 
 # command -> (module below wattest.apps.cli, attribute, one-line help)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -63,3 +65,4 @@ def cli() -> None:
 
     Start with `wattest first-light hello`, then `wattest demo`.
     """
+    check_environment(os.environ)

@@ -73,7 +73,7 @@ def demo(
     from rich.console import Console
 
     from wattest.apps.demo.imports import read_data_files
-    from wattest.apps.demo.output import free_folder, output_folder, require_free
+    from wattest.apps.demo.output import output_folder
     from wattest.apps.demo.run import Demo, DemoOptions, demo_readings, write_results
     from wattest.apps.interrupts import SteadyStack, ignore_interrupts
     from wattest.chain.anvil import find_anvil
@@ -83,23 +83,21 @@ def demo(
         raise click.UsageError("files to import follow --data")
     if keys_file is not None and not paths:
         raise click.UsageError("--keys goes with --data")
-    # everything that can be wrong with what was asked is said before anything starts
-    target = out if out is not None else free_folder(Path())
-    require_free(target)
-    find_anvil()
     chosen = cast("Cheat", cheat)
-    readings = demo_readings(days, households, chosen, int(time.time()))
-    files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
-    options = DemoOptions(households, days, chosen, target, tuple(files))
     console = Console(stderr=True, quiet=as_json)
     with SteadyStack() as stack:
-        folder = stack.enter_context(output_folder(target))
+        folder = stack.enter_context(output_folder(out))
+        # everything that can be wrong with what was asked is said before anything starts
+        find_anvil()
+        readings = demo_readings(days, households, chosen, int(time.time()))
+        files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
+        options = DemoOptions(households, days, chosen, tuple(files))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-demo-")))
         progress = stack.enter_context(_Progress(console))
-        result = Demo(options, readings, folder, work, progress.tell).run()
-        write_results(result, folder)
+        result = Demo(options, readings, folder.partial, work, progress.tell).run()
+        write_results(result, folder.partial)
         ignore_interrupts()  # the run is done; what is left is to give the folder its name
-    _print(result, target, as_json=as_json)
+    _print(result, folder.path, as_json=as_json)
 
 
 class _Progress:

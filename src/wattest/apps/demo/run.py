@@ -48,7 +48,6 @@ class DemoOptions:
     households: int
     days: int
     cheat: Cheat
-    out: Path
     files: tuple[DataFile, ...] = ()
 
 

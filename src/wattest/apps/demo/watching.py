@@ -21,6 +21,7 @@ from typing import Any
 from wattest.apps.embedded import Account
 from wattest.chain.anvil import END_WITH_PARENT
 from wattest.crypto.hpke import ReaderPrivateKey
+from wattest.crypto.toml_text import dump_toml
 from wattest.errors import TransportError
 from wattest.io.files import write_key_file
 
@@ -51,14 +52,19 @@ class WatcherProcess:
         self.folder.mkdir(parents=True)
         write_key_file(self.folder / "key", self.account.secret)
         write_key_file(self.folder / "reader-key", self._reader_secret)
-        lines = [
-            f'[chain]\nrpc_url = "{rpc_url}"\nconfirmations = 0\n',
-            f"[watcher]\ndeployment = {json.dumps(str(deployment_file.resolve()))}\n",
-            f'data = "data"\nkey = "key"\nreader_key = "reader-key"\ninterval_s = {STEP_S}\n',
-            *(f'[[operator]]\naddress = "0x{address.hex()}"\nurl = "{url}"\n' for address, url in operators.items()),
-        ]
+        settings = {
+            "chain": {"rpc_url": rpc_url, "confirmations": 0},
+            "watcher": {
+                "deployment": str(deployment_file.resolve()),
+                "data": "data",
+                "key": "key",
+                "reader_key": "reader-key",
+                "interval_s": STEP_S,
+            },
+            "operator": [{"address": "0x" + address.hex(), "url": url} for address, url in operators.items()],
+        }
         configuration = self.folder / "watcher.toml"
-        configuration.write_text("".join(lines), encoding="utf-8")
+        configuration.write_text(dump_toml(settings), encoding="utf-8")
         command = [sys.executable, "-m", "wattest.apps.cli", "watcher", "run", "--config", str(configuration)]
         with (self.folder / "watcher.log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -24,6 +24,7 @@ from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
+FMSPC_BYTES = 6
 _REMEMBERED = 8
 _BYTE_FIELDS = frozenset({"root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"})
 _OPTIONAL_FIELDS = frozenset({"pck_certificate_chain"})

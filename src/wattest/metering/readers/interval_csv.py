@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections.abc import Collection
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import partial
@@ -17,23 +18,23 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from wattest.metering.billing_rules import NotImportable, Objection, series_period, verify_register_column
 from wattest.metering.meter import unsigned_pseudonym
 from wattest.metering.points import whole_milliwatt_hours
 from wattest.metering.readers.table import MalformedTable, Table, TableOptions, is_table, open_table, parse_column_map
 from wattest.metering.readers.text_columns import counted, floored, unix_seconds
 from wattest.metering.reading import (
     MILLIWATT_HOURS_PER_UNIT,
-    CrcVerdict,
     FileFormat,
     ImportedFile,
     MalformedValue,
     Reading,
     Readings,
-    SignatureVerdict,
     parse_decimal,
     to_milliwatt_hours,
 )
 from wattest.metering.records import TIME_LIMIT_S, Records, ends, make_device_records
+from wattest.metering.verdicts import CrcVerdict, SignatureVerdict
 from wattest.units import U32_MAX, U64_MAX
 
 _OBIS = {
@@ -62,16 +63,23 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
     energies = {role: _energies(table, role, options) for role in _OBIS if role in table.columns}
     if not energies:
         raise MalformedTable("the table has no column of energy", hint="map at least import= or export=")
-    records, reasons = _records(start, duration, energies, data)
+    laid, reasons = _laid_out(start, duration, energies, data)
+    records: Records | None = None
+    found: tuple[Objection, ...] = ()
+    try:
+        records = _verified(laid, energies)
+    except NotImportable as error:
+        found = (error.objection,)
+        reasons.append(f"no interval records: {error.message}")
     return ImportedFile(
         format=FileFormat.INTERVAL_CSV,
         signature=SignatureVerdict.ABSENT,
         crc=CrcVerdict.NONE,
-        billable=False,
         reasons=("a table carries no signature: nothing binds the values to a meter", *reasons),
         readings=Readings(partial(_readings, data, options)),
         source=data,
         records=records,
+        found=found,
     )
 
 
@@ -221,25 +229,18 @@ def _integer(text: str, row: int) -> int:
     return int(cell)
 
 
-def _records(
+def _laid_out(
     start: _Seconds, duration: _Seconds, energies: dict[str, _Energies], data: bytes
-) -> tuple[Records | None, list[str]]:
+) -> tuple[Records, list[str]]:
     """Device records in order of time; a missing register is the running total from the file's first interval."""
     order = np.argsort(start, kind="stable")
     reasons = [] if bool((np.diff(order) > 0).all()) else ["the rows are not in order of time; they were sorted"]
     columns: dict[str, _Energies] = {}
-    wrapped = False
     for role in ("import", "export"):
         columns[role] = energies[role][order] if role in energies else np.zeros(start.shape[0], dtype=np.uint64)
         register = energies.get(f"{role}_register")
-        if register is not None:
-            columns[f"{role}_register"] = register[order]
-            continue
-        total = np.cumsum(columns[role], dtype=np.uint64)
-        wrapped |= bool((total < columns[role]).any())  # a sum of two that leaves 64 bits is less than each
+        total = np.cumsum(columns[role], dtype=np.uint64) if register is None else register[order]
         columns[f"{role}_register"] = total
-    if wrapped:
-        return None, [*reasons, "the running total leaves 64 bits"]
     records = make_device_records(
         unsigned_pseudonym(data[:4096]),
         start=start[order],
@@ -257,7 +258,18 @@ def _records(
             reasons.append(f"{what} at {moment.isoformat()}")
         if len(found) > _MAX_LISTED:
             reasons.append(f"and {len(found) - _MAX_LISTED} more like it ({what})")
-    return (None if len(overlaps) else records), reasons
+    return records, reasons
+
+
+def _verified(records: Records, energies: Collection[str]) -> Records:
+    """The records, if they make a series; raises ``NotImportable``."""
+    for role in ("import", "export"):
+        verify_register_column(
+            records[f"{role}_register"], records[f"{role}_milliwatt_hours"],
+            is_shown=f"{role}_register" in energies, has_energy=role in energies,
+        )  # fmt: skip
+    series_period(records)
+    return records
 
 
 __all__ = ["MalformedTable", "TableOptions", "is_table", "parse_column_map", "read_interval_csv"]

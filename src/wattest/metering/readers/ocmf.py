@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from wattest.metering.billing_rules import BillingRule, NotImportable, Objection, several_meters
 from wattest.metering.readers.ocmf_envelope import (
     HEADER,
     OcmfEnvelope,
@@ -23,17 +24,9 @@ from wattest.metering.readers.ocmf_envelope import (
 from wattest.metering.readers.ocmf_payload import BEGIN, ENDS, MalformedOcmf, PayloadHead, parse_payload, take_payload
 from wattest.metering.readers.ocmf_rows import OcmfRows
 from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey
-from wattest.metering.reading import (
-    MAX_FILE_BYTES,
-    CrcVerdict,
-    FileFormat,
-    ImportedFile,
-    MalformedMeterFile,
-    Reading,
-    Readings,
-    SignatureVerdict,
-    worst_signature,
-)
+from wattest.metering.reading import MAX_FILE_BYTES, FileFormat, ImportedFile, MalformedMeterFile, Reading, Readings
+from wattest.metering.transactions import ocmf_records
+from wattest.metering.verdicts import CrcVerdict, SignatureVerdict, worst_signature
 
 MAX_RECORD_BYTES = 2**20
 MAX_OCMF_RECORDS = 10_000
@@ -93,7 +86,7 @@ class OpenedOcmf:
     def report(self, verdicts: Sequence[RecordVerdict]) -> ImportedFile:
         """Read the payloads into columns and put everything that is known about the file together."""
         reasons: list[str] = []
-        objections: list[str] = []
+        objections: list[Objection] = []
         rows, heads = OcmfRows(), _Heads()
         malformed = False
         for number, (envelope, verdict) in enumerate(zip(self.envelopes, verdicts, strict=True), start=1):
@@ -111,27 +104,39 @@ class OpenedOcmf:
                 malformed = True
                 continue
             heads.add(head)
-            objections += [prefix + objection for objection in head.objections]
+            objections += [replace(objection, record=number) for objection in head.objections]
             reasons += [prefix + remark for remark in head.remarks]
         objections += heads.objections()
-        reasons += objections + _transactions(rows.transactions)
         signature = worst_signature(verdict.signature for verdict in verdicts)
         keys = [verdict.key for verdict in verdicts if verdict.key is not None]
         public_key = keys[0].to_spki() if keys else b""
         checked = signature is SignatureVerdict.VALID and all(key.curve is keys[0].curve for key in keys)
+        columns = None if malformed else rows.columns(heads.serials, self.records, public_key if checked else b"")
+        if columns is not None:
+            try:
+                columns = replace(columns, derived=ocmf_records(columns))
+            except NotImportable as error:
+                objections.append(error.objection)
+        reasons += [self._worded(objection) for objection in objections]
+        reasons += _transactions(rows.transactions)
         return ImportedFile(
             format=FileFormat.OCMF,
             signature=signature,
             crc=CrcVerdict.NONE,
-            billable=signature is SignatureVerdict.VALID and not objections and not malformed,
             reasons=tuple(dict.fromkeys(reasons)),
             readings=Readings(partial(_readings, self.records)),
             source=self.source,
             telegrams=self.records,
             public_key=public_key,
-            columns=None if malformed else rows.columns(heads.first, self.records, public_key if checked else b""),
+            columns=columns,
             malformed=malformed,
+            found=tuple(dict.fromkeys(objections)),
         )
+
+    def _worded(self, objection: Objection) -> str:
+        """An objection with the record that it is about, where there are several."""
+        about = len(self.records) > 1 and objection.record is not None
+        return f"record {objection.record}: {objection.text}" if about else objection.text
 
 
 def judge_files(files: Sequence[tuple[OpenedOcmf, MeterPublicKey | None]]) -> list[list[RecordVerdict]]:
@@ -178,7 +183,7 @@ class _Heads:
     def __init__(self) -> None:
         self._serials: dict[tuple[str, str], None] = {}
         self._last: dict[str, int] = {}
-        self._pages: list[str] = []
+        self._pages: list[Objection] = []
 
     def add(self, head: PayloadHead) -> None:
         """Take the next record's payload."""
@@ -187,20 +192,18 @@ class _Heads:
             return
         name, before = head.page_context, self._last.get(head.page_context)
         if before is not None and head.page != before + 1:
-            self._pages.append(
-                f"page {name}{head.page} follows {name}{before}: pages are missing, repeated or reordered"
-            )
+            text = f"page {name}{head.page} follows {name}{before}: pages are missing, repeated or reordered"
+            self._pages.append(Objection(BillingRule.PAGES, text))
         self._last[name] = head.page
 
     @property
-    def first(self) -> tuple[str, str]:
-        """The serials of the first payload."""
-        return next(iter(self._serials), ("", ""))
+    def serials(self) -> tuple[tuple[str, str], ...]:
+        """The serials that payloads name, each once."""
+        return tuple(self._serials)
 
-    def objections(self) -> list[str]:
-        """Why the records must not be billed together, in words."""
-        several = ["the records come from more than one meter"] if len(self._serials) > 1 else []
-        return several + self._pages
+    def objections(self) -> list[Objection]:
+        """Why the records must not be billed together."""
+        return ([several_meters()] if len(self._serials) > 1 else []) + self._pages
 
 
 def _transactions(kinds: set[str | None]) -> list[str]:

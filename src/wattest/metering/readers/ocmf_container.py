@@ -15,7 +15,8 @@ from xml.etree import ElementTree as XmlTree
 
 from wattest.metering.readers.ocmf import MalformedOcmf, OpenedOcmf
 from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey, parse_public_key
-from wattest.metering.reading import ImportedFile, SignatureVerdict, worst_signature
+from wattest.metering.reading import ImportedFile
+from wattest.metering.verdicts import SignatureVerdict, worst_signature
 
 MAX_CONTAINER_RECORDS = 10_000
 _START = re.compile(rb"\s*<(?:\?xml|[A-Za-z])")

@@ -28,7 +28,7 @@ from wattest.metering.readers.signature import (
     verify_signature,
 )
 from wattest.metering.readers.signature_batch import Check, hold_together
-from wattest.metering.reading import SignatureVerdict
+from wattest.metering.verdicts import SignatureVerdict
 
 HEADER = b"OCMF|"
 _ALGORITHM = re.compile(r"ECDSA-([A-Za-z0-9-]+?)-SHA-?(256|384|512)", re.IGNORECASE | re.ASCII)

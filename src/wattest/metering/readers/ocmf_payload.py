@@ -1,9 +1,9 @@
 """The payload of an OCMF record: who measured what, when, and in which state.
 
-Decided here: how payload fields are read, inherited and judged for billing. Not decided here: whether the payload is
-what was signed (``ocmf``): these functions read values and never write the payload again. A payload is read in one of
-two ways by the same rules: into columns (``take_payload``, for records), or into objects (``parse_payload``, to show).
-OCMF 0.1 to 1.4, "Payload Data Section".
+Decided here: how payload fields are read and inherited. Not decided here: what of it can be billed
+(``billing_rules``), or whether the payload is what was signed (``ocmf``): these functions read values and never write
+the payload again. A payload is read in one of two ways by the same rules: into columns (``take_payload``, for
+records), or into objects (``parse_payload``, to show). OCMF 0.1 to 1.4, "Payload Data Section".
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from wattest.crypto import json_text
+from wattest.metering.billing_rules import Objection, is_plain_reading, payload_objections, reading_objections
 from wattest.metering.readers.ocmf_rows import NO_TIME, OcmfRows, reading_quality
 from wattest.metering.reading import MalformedMeterFile, Reading, check_decimal, parse_decimal, to_milliwatt_hours
 
@@ -35,20 +36,6 @@ _MICROSECOND = timedelta(microseconds=1)
 _FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _INHERITED = ("TM", "TX", "RI", "RU", "RT", "EF", "ST")  # omitted where equal to the reading before
-_STATUS = {
-    "N": "the meter was not present",
-    "T": "a timeout while reading the meter",
-    "D": "the meter was disconnected",
-    "R": "the meter was removed",
-    "M": "manipulation was detected",
-    "X": "the meter was exchanged",
-    "I": "the meter is incompatible",
-    "O": "the value is out of range",
-    "S": "a substitute value",
-    "E": "an unspecified error",
-    "F": "the register was not read correctly",
-}
-_USER_ERRORS = frozenset({"MISMATCH", "INVALID", "OUTDATED", "UNKNOWN"})
 
 
 class MalformedOcmf(MalformedMeterFile):
@@ -79,13 +66,13 @@ class OcmfReading:
 class PayloadHead:
     """What one signed payload says beside its readings; ``serials`` are meter serial and gateway serial.
 
-    ``objections`` say why it must not be billed, ``remarks`` what a reader should know beside that.
+    ``objections`` are why it must not be billed, ``remarks`` what a reader should know beside that.
     """
 
     page_context: str | None
     page: int | None
     serials: tuple[str, str]
-    objections: tuple[str, ...] = ()
+    objections: tuple[Objection, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -138,7 +125,7 @@ def parse_payload(signed: bytes) -> tuple[OcmfReading, ...]:
             error_flags=_text(fields["EF"]) or "",
             status=_text(fields["ST"]) or None,
         )
-        for fields, value, time_us, time_status in _readings(load_json(signed, "payload"))
+        for fields, value, time_us, time_status, _ in _readings(load_json(signed, "payload"))
     )
 
 
@@ -146,29 +133,26 @@ def take_payload(signed: bytes, rows: OcmfRows, telegram: int) -> PayloadHead:
     """Read a payload section into ``rows``; raises ``MalformedOcmf`` or ``MalformedValue``, and then takes nothing."""
     payload = load_json(signed, "payload")
     begun = len(rows)
-    objections: list[str] = []
+    objections: list[Objection] = []
     synchronised = timed = True
     valued = False
     try:
-        for number, (fields, value, time_us, time_status) in enumerate(_readings(payload), start=1):
+        for number, (fields, value, time_us, time_status, loss) in enumerate(_readings(payload), start=1):
             transaction, status = _text(fields["TX"]) or None, _text(fields["ST"]) or None
             error_flags = _text(fields["EF"]) or ""
             energy = None if value is None else to_milliwatt_hours(value, _text(fields["RU"]))
             quality = reading_quality(status, error_flags, transaction, time_status)
             rows.append(telegram, time_us, transaction, _text(fields["RI"]), energy, quality)
-            if status != "G" or error_flags or transaction == "X" or (energy is not None and energy < 0):
-                objections += _objections(number, status, error_flags, transaction, energy)
+            if not is_plain_reading(status, error_flags, transaction, energy, time_status, loss):
+                objections += reading_objections(number, status, error_flags, transaction, energy, time_status, loss)
             synchronised &= time_status != "U"
             timed &= time_us != NO_TIME
             valued |= value is not None
     except MalformedMeterFile:
         rows.drop_from(begun)
         raise
-    level = _text(payload.get("IL"))
-    if level in _USER_ERRORS:
-        objections.append(f"user assignment failed: {level}")
-    if not valued:
-        objections.append("no reading has a value")
+    version = (_text(payload["FV"]) or "") if "FV" in payload else None
+    objections += payload_objections(version, _text(payload.get("IS")), _text(payload.get("IL")), valued=valued)
     remarks = [] if synchronised else ["the clock was not synchronised (time status U)"]
     if not timed:
         remarks.append("a reading has no usable time")
@@ -180,29 +164,10 @@ def take_payload(signed: bytes, rows: OcmfRows, telegram: int) -> PayloadHead:
     return PayloadHead(page_context, page, serials, tuple(objections), tuple(remarks))
 
 
-def _objections(
-    number: int, status: str | None, error_flags: str, transaction: str | None, energy: Decimal | None
-) -> list[str]:
-    """Why one reading must not be billed, in words."""
-    where = f"reading {number}"
-    found: list[str] = []
-    if status != "G":
-        found.append(f"{where}: status {status}: {_STATUS.get(status or '', 'no known meter status')}")
-    if "E" in error_flags:
-        found.append(f"{where}: error flag E: energy is not usable for billing")
-    if "t" in error_flags:
-        found.append(f"{where}: error flag t: time is not usable for billing")
-    if error_flags.strip("Et"):
-        found.append(f"{where}: unknown error flags {error_flags!r}")
-    if transaction == "X":
-        found.append(f"{where}: an exception during charging makes time or energy unusable from here on")
-    if energy is not None and energy < 0:
-        found.append(f"{where}: negative energy")
-    return found
-
-
-def _readings(payload: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Decimal | None, int, str | None]]:
-    """For each element of ``RD`` its fields with inherited ones filled in, its value, time and time status."""
+def _readings(
+    payload: dict[str, Any],
+) -> Iterator[tuple[dict[str, Any], Decimal | None, int, str | None, Decimal | None]]:
+    """For each element of ``RD`` its fields with inherited ones filled in, its value, time, time status and loss."""
     rows = payload.get("RD")
     if not isinstance(rows, list) or not rows or len(rows) > MAX_READINGS_PER_RECORD:
         raise MalformedOcmf("RD is not an array of 1 to 10,000 readings", hint="this record holds no reading")
@@ -211,18 +176,18 @@ def _readings(payload: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Decimal
         if not isinstance(row, dict):
             raise MalformedOcmf("an element of RD is not an object")
         before = {name: row.get(name, before.get(name)) for name in _INHERITED}
-        value = _value(row.get("RV"))
-        yield before, value, *_instant(before["TM"])
+        value, loss = _value(row.get("RV"), "RV"), _value(row.get("CL"), "CL")
+        yield before, value, *_instant(before["TM"]), loss
 
 
-def _value(raw: object) -> Decimal | None:
+def _value(raw: object, name: str) -> Decimal | None:
     if raw is None or raw == "":
         return None
     if isinstance(raw, Decimal):
         return check_decimal(raw)
     if isinstance(raw, str):
         return parse_decimal(raw)
-    raise MalformedOcmf("RV is neither a number nor a string")
+    raise MalformedOcmf(f"{name} is neither a number nor a string")
 
 
 def _instant(raw: object) -> tuple[int, str | None]:
@@ -237,6 +202,8 @@ def _instant(raw: object) -> tuple[int, str | None]:
         return NO_TIME, status
     minutes = 0
     if zone != "Z":
+        if int(zone[-2:]) >= 60:
+            raise MalformedOcmf("TM names a time zone that does not exist")
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
         minutes = -minutes if zone[0] == "-" else minutes
     try:

@@ -9,13 +9,14 @@ the columns, to be named when a record would need it. docs/spec/meter-files.md
 from __future__ import annotations
 
 from array import array
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattest.metering.records import Quality
+from wattest.metering.records import Quality, Records
 from wattest.units import U64_MAX
 
 NO_TIME = -(2**63)
@@ -25,6 +26,7 @@ _ERROR = int(Quality.METER_ERROR)
 _TAMPER = int(Quality.TAMPER_DETECTED)
 _POWER = int(Quality.POWER_LOST)
 _CLOCK = int(Quality.CLOCK_UNCERTAIN)
+_SURE_CLOCKS = "ISR"  # informative, synchronised, relative; U is unknown, and any other letter means nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +36,9 @@ class OcmfColumns:
     ``time_us`` are unix microseconds or ``NO_TIME``; ``transaction`` and ``register`` are places in ``codes`` and
     ``names``; ``is_energy`` says where ``milliwatt_hours`` means something; ``telegram`` numbers the records.
     ``beyond`` has the exact value of energies that no u64 holds, by their place. ``serials`` are those of the first
-    record. ``telegrams`` are the records that all of this was read from, and ``public_key`` is the DER SPKI under which
-    each of their signatures was seen to hold, empty where that is not so.
+    record, and ``several_meters`` says that another names others. ``telegrams`` are the records that all of this was
+    read from, and ``public_key`` is the DER SPKI under which each of their signatures was seen to hold, empty where
+    that is not so. ``derived`` is what ``transactions.ocmf_records`` made of these columns, None where nobody asked.
     """
 
     time_us: NDArray[np.int64] = field(repr=False)
@@ -49,8 +52,10 @@ class OcmfColumns:
     names: tuple[str | None, ...]
     beyond: dict[int, int] = field(repr=False)
     serials: tuple[str, str] = ("", "")
+    several_meters: bool = False
     telegrams: tuple[bytes, ...] = field(default=(), repr=False)
     public_key: bytes = b""
+    derived: tuple[Records, NDArray[np.int64]] | None = field(default=None, repr=False)
 
 
 class OcmfRows:
@@ -109,8 +114,10 @@ class OcmfRows:
         codes = list(self._codes)
         return {codes[place] for place in set(self._transaction)}
 
-    def columns(self, serials: tuple[str, str], telegrams: tuple[bytes, ...], public_key: bytes) -> OcmfColumns:
-        """What was taken, as columns that no longer grow."""
+    def columns(
+        self, serials: Collection[tuple[str, str]], telegrams: tuple[bytes, ...], public_key: bytes
+    ) -> OcmfColumns:
+        """What was taken, as columns that no longer grow; ``serials`` are those of all records, each once, in order."""
         return OcmfColumns(
             np.array(self._time, dtype=np.int64),
             np.array(self._transaction, dtype=np.int32),
@@ -122,7 +129,8 @@ class OcmfRows:
             tuple(self._codes),
             tuple(self._names),
             dict(self._beyond),
-            serials,
+            next(iter(serials), ("", "")),
+            len(serials) > 1,
             telegrams,
             public_key,
         )
@@ -137,6 +145,6 @@ def reading_quality(status: str | None, error_flags: str, transaction: str | Non
         quality |= _TAMPER
     if transaction == "P":
         quality |= _POWER
-    if "t" in error_flags or time_status == "U":
+    if "t" in error_flags or (time_status is not None and time_status not in _SURE_CLOCKS):
         quality |= _CLOCK
     return quality
