@@ -12,13 +12,13 @@ import dcap_qvl
 from measure import Figure, Report, Scale, Table, cpu_seconds, run_alone, scaled
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.collateral_check import verify_collateral
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import open_ear, sign_ear
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.platform_model import model_of
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.attestation.verification import authenticate
 from wattest.crypto.p256 import P256PrivateKey

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from measure import Figure, Report, Scale, Table, run_alone, scaled
 
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.jobs import PeerSettings

@@ -16,7 +16,7 @@ from wattest.metering.records import make_device_records
 from wattest.settlement import AllocationKey, Tariff, settle_bytes
 from wattest.workload.engine import EngineConfiguration, Guest
 from wattest.workload.guests import load_guest_bytes
-from wattest.workload.statement import HouseholdInput, StatementInput, encode_statement_input
+from wattest.workload.settle import HouseholdInput, StatementInput, encode_statement_input
 from wattest.workload.vee import VeeInput, encode_vee_input, run_vee
 
 sys.path.insert(0, str(REPOSITORY / "tests" / "differential"))

@@ -1,4 +1,4 @@
-"""Faults in the quote: what the report says, who signed it, and which quoting enclave vouches for it."""
+"""StopPoints in the quote: what the report says, who signed it, and which quoting enclave vouches for it."""
 
 from __future__ import annotations
 

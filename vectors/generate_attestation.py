@@ -15,10 +15,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.quote import EnclaveReport
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki

@@ -13,10 +13,10 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.chain_evidence import chain_evidence
-from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.abi import load_abi
 from wattest.enclave.simulator.collateral import CollateralOptions

@@ -17,8 +17,9 @@ from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict, Revocation, sign_verdict
 from wattest.messages.header import HEADER_FIELDS, BatchHeader, sign_header
-from wattest.messages.member_list import Member, MemberList, roster_root, sign_member_list
+from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding, report_data
+from wattest.messages.roster import roster_root
 from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 HERE = Path(__file__).parent / "protocol"

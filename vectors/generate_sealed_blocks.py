@@ -20,7 +20,7 @@ from wattest.sealing.statement_block import (
     payout_job_id,
     statement_input,
 )
-from wattest.workload.statement import Payout, encode_payouts
+from wattest.workload.settle import Payout, encode_payouts
 
 OUT = Path(__file__).parent / "sealed_blocks" / "sealed_blocks.json"
 

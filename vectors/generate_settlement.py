@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from wattest.settlement import AllocationKey, Payout, PayoutTree, Tariff, parse_bill, settle_bytes
-from wattest.workload.statement import (
+from wattest.workload.settle import (
     HouseholdInput,
     StatementInput,
     encode_statement_input,

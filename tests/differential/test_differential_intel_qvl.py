@@ -20,10 +20,10 @@ from generate_evidence import Case, cases
 from intel_qvl import IntelLibrary, Opinion
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import default_policy, parse_policy
 from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import Collateral
-from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.errors import InputError
 

@@ -24,7 +24,7 @@ from wattest.settlement import (
 from wattest.workload.engine import EngineConfiguration
 from wattest.workload.failures import JobDeclined
 from wattest.workload.guests import load_guest
-from wattest.workload.statement import (
+from wattest.workload.settle import (
     HouseholdInput,
     Payout,
     StatementInput,

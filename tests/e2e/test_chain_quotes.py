@@ -24,12 +24,12 @@ from quote_world import (
 )
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.chain_evidence import EvidenceNotForChain, chain_evidence, chain_quote
-from wattest.attestation.chain_policy import advisories_digest, channel_policy
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import parse_collateral
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.policy_for_chain import advisories_digest, channel_policy
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.signer import LocalSigner

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from quote_world import DAY, PARAMETERS, WORKLOAD, build_world, policy_text
 
-from wattest.attestation.chain_policy import channel_policy
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.appraisal_policy import parse_policy
+from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.deploy import ContractAddresses, Contracts, ContractsUnrelated, deploy_all

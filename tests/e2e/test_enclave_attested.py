@@ -11,10 +11,10 @@ from enclave_community import Community, secret
 from gramine_folder import GramineFolder
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.quote import parse_quote
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import parse_root
 from wattest.enclave.host.process import EnclaveProcess

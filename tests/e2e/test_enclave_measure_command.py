@@ -78,12 +78,12 @@ def test_another_folder_has_the_same_measurement_until_a_measured_byte_changes(e
     outside = elsewhere / "wattest" / "apps" / "cli" / "demo.py"
     outside.write_bytes(outside.read_bytes() + b"\n")
     assert measured_by(elsewhere)["measurement"] == here["measurement"]
-    inside = elsewhere / "wattest" / "enclave" / "measured" / "seal.py"
+    inside = elsewhere / "wattest" / "enclave" / "measured" / "seal_series.py"
     inside.write_bytes(inside.read_bytes() + b"\n")
     changed = measured_by(elsewhere, "--items")
     assert changed["measurement"] != here["measurement"]
     assert [name for name, digest in changed["items"].items() if here["items"][name] != digest] == [
-        "packages/wattest/enclave/measured/seal.py"
+        "packages/wattest/enclave/measured/seal_series.py"
     ]
 
 

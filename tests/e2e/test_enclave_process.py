@@ -34,8 +34,8 @@ from wattest.enclave.measured.errors import (
     SealedStateInvalid,
     StateInUse,
 )
-from wattest.enclave.measured.faults import POINTS
 from wattest.enclave.measured.identity import first_light_digest
+from wattest.enclave.measured.stop_points import POINTS
 from wattest.enclave.simulator.launch import launch_attributes, unsafe_open_sealed_state
 from wattest.enclave.simulator.measurement import Measurement, measure
 from wattest.enclave.simulator.platform import SimulatedPlatform

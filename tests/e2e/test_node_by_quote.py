@@ -12,10 +12,10 @@ import pytest
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
 
 from wattest.appraiser.appraiser import RegistrationRequest
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.chain_evidence import chain_evidence
-from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.registry import EnclaveRegistry

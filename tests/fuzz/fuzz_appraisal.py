@@ -31,6 +31,8 @@ from fuzz_mutators import (
 from fuzz_target import CORPUS, NOW, PLATFORM, Target, own_root, seed, sound_collateral, vendor_texts
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
+from wattest.attestation.appraisal_policy_words import explain_policy
 from wattest.attestation.collateral_age import dated_parts
 from wattest.attestation.ear import build_ear, encode_ear, parse_ear
 from wattest.attestation.ear_token import TOKEN_HEADER, open_ear
@@ -38,8 +40,6 @@ from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import Collateral, parse_collateral, parse_crl_issue_date, parse_statement
 from wattest.attestation.formats.quote import EnclaveReport, parse_quote
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
-from wattest.attestation.policy_words import explain_policy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import parse_root
 from wattest.crypto.p256 import P256PrivateKey

@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.appraiser.appraiser_service import request_body
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.quote import TeeType
 from wattest.attestation.formats.tagged_evidence import Claims, encode_tagged_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.ra_tls import issue_certificate, public_key_info
 from wattest.attestation.roots import parse_root
 from wattest.collateral.pccs_wire import Item, SignedStatement, encode_signed_statement

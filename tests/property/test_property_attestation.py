@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import parse_collateral, parse_crl_issue_date, parse_statement
 from wattest.attestation.formats.quote import parse_quote
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform

@@ -24,9 +24,9 @@ from wattest.enclave.host.client import (
     StatementJob,
 )
 from wattest.enclave.measured import cbor
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.service import Service
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.enclave.simulator.launch import DeviceService
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity, ChannelKind
@@ -179,7 +179,7 @@ class LocalEnclave(EnclaveClient):
         *,
         debug: bool = False,
         measurement: bytes = MEASUREMENT,
-        faults: Faults | None = None,
+        faults: StopPoints | None = None,
     ) -> None:
         super().__init__(Path("/nowhere"))
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ class LocalEnclave(EnclaveClient):
             backend="simulator",
             measurement=measurement,
             state_dir=state_dir,
-            faults=faults or Faults(debug=debug),
+            faults=faults or StopPoints(debug=debug),
             debug=debug,
         )
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
-from wattest.attestation.chain_policy import channel_policy
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.appraisal_policy import parse_policy
+from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal

@@ -14,7 +14,7 @@ from wattest.enclave.host.client import SealedBatch
 from wattest.merkle import MerkleTree
 from wattest.messages.evidence_verdict import sign_verdict
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.messages.member_list import roster_root
+from wattest.messages.roster import roster_root
 from wattest.metering.device_block import parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter

@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from wattest.appraiser.appraiser import RegistrationRequest
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.chain_evidence import ChainEvidence, chain_evidence
-from wattest.attestation.chain_policy import channel_policy
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, Receipt

@@ -39,7 +39,7 @@ from wattest.settlement.bill import parse_bill
 from wattest.twin.batch import BatchState
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
-from wattest.workload.statement import parse_payouts
+from wattest.workload.settle import parse_payouts
 
 NOW = 1_750_000_000
 GENESIS = b"\x07" * 32

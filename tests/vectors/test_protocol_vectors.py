@@ -25,13 +25,9 @@ from wattest.messages.evidence_verdict import (
 )
 from wattest.messages.fields import FieldInvalid
 from wattest.messages.header import HEADER_FIELDS, BatchHeader, parse_header, recover_header_signer
-from wattest.messages.member_list import (
-    MemberListUnsigned,
-    parse_signed_member_list,
-    roster_root,
-    verify_member_list,
-)
+from wattest.messages.member_list import MemberListUnsigned, parse_signed_member_list, verify_member_list
 from wattest.messages.report_data import KeyBinding, report_data
+from wattest.messages.roster import roster_root
 from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 VECTORS = Path(__file__).parents[2] / "vectors"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 
 VECTORS = Path(__file__).parents[2] / "vectors"

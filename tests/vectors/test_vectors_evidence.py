@@ -14,10 +14,10 @@ from evidence_world import KINDS
 from generate_evidence import OUT, Case, cases, collateral_json, described
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.ear import build_ear, encode_ear, parse_ear
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.errors import InputError
 

@@ -16,7 +16,7 @@ from wattest.workload import engine
 from wattest.workload.engine import EngineConfiguration, Guest, Limits, workload_digest
 from wattest.workload.failures import GuestFailure
 from wattest.workload.guests import load_guest, load_guest_bytes
-from wattest.workload.statement import parse_statement_output
+from wattest.workload.settle import parse_statement_output
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 FORMS = {"host": EngineConfiguration.for_host(), "enclave": EngineConfiguration.for_enclave()}

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.result import AppraisalResult, EvidenceRefused
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wattest.attestation.appraisal_policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
-from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.pipeline import MAX_IN_FLIGHT
 from wattest.collateral.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings

@@ -17,6 +17,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from wattest.attestation.appraisal_policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
+from wattest.attestation.appraisal_policy_table import Pin
 from wattest.attestation.collateral_age import CollateralLife, collateral_life, show_span
 from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.endorsements import Endorsements
@@ -24,8 +26,6 @@ from wattest.attestation.evidence import Evidence, platform_id
 from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.formats.quote import CERTIFICATION_QE_REPORT, EnclaveReport, TdReport
 from wattest.attestation.platform_rules import judge_platform, shown_values
-from wattest.attestation.policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
-from wattest.attestation.policy_table import Pin
 from wattest.attestation.result import AppraisalResult, Finding, describe_report, measurement_id
 from wattest.attestation.roots import RootKind, TrustRoot
 from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, authenticate

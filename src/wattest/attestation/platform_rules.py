@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wattest.attestation.appraisal_policy import GRACE_ONLY, AppraisalPolicy
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import Evidence, platform_id
 from wattest.attestation.formats.collateral import CollateralMalformed
-from wattest.attestation.policy import GRACE_ONLY, AppraisalPolicy
 from wattest.attestation.result import Finding
 from wattest.attestation.roots import RootKind
 from wattest.attestation.verification import VerifiedEvidence

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import AppraisalPolicy
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.der import X509_FAULTS
@@ -31,7 +32,6 @@ from wattest.attestation.formats.tagged_evidence import (
     encode_tagged_evidence,
     parse_tagged_evidence,
 )
-from wattest.attestation.policy import AppraisalPolicy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import TrustRoot
 from wattest.errors import InputError, VerificationError

@@ -19,8 +19,8 @@ import dcap_qvl
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from wattest.attestation.dcap_faults import name_fault
 from wattest.attestation.evidence import Evidence
-from wattest.attestation.faults import name_fault
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.attestation.formats.quote import CERTIFICATION_PCK_CHAIN

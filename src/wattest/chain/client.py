@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.faults import (
+from wattest.chain.errors import (
     AccountUnfunded,
     IntentRepeated,
     Reorganised,

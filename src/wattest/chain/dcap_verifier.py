@@ -1,7 +1,7 @@
 """The DcapVerifier contract with protocol types: channels' policies, and PCK certificates that it keeps.
 
 Decided here: how its functions and log map to protocol values. Not decided here: what the contract judges, how evidence
-and policies are made (``attestation.chain_evidence``, ``attestation.chain_policy``).
+and policies are made (``attestation.chain_evidence``, ``attestation.policy_for_chain``).
 Source: contracts/src/interfaces/IDcapVerifier.sol; docs/spec/dcap-on-chain.md.
 """
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from wattest.chain.faults import AccountUnfunded, IntentRepeated, TransactionPending
+from wattest.chain.errors import AccountUnfunded, IntentRepeated, TransactionPending
 from wattest.chain.rpc import RpcFailed
 from wattest.chain.sending import Flight, Outlook, Sending
 from wattest.chain.transactions import Delivery, TransactionRequest

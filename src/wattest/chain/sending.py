@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.faults import TransactionFailed, TransactionPending, WrongChain
+from wattest.chain.errors import TransactionFailed, TransactionPending, WrongChain
 from wattest.chain.rpc import JsonRpc, RpcFailed
 from wattest.chain.signer import LocalSigner, UnsignedTransaction
 from wattest.chain.transactions import Delivery, SentTransaction, TransactionJournal, TransactionRequest

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.faults import AccountUnfunded
+from wattest.chain.errors import AccountUnfunded
 from wattest.chain.rpc import MalformedRpcResponse, RpcFailed
 from wattest.chain.transactions import Block, Log, Receipt
 

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wattest.attestation.appraisal_policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS, CollateralLife, collateral_life, show_span
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.platform_model import PlatformModel
-from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.attestation.roots import TrustRoot
 from wattest.collateral.collateral_file import CollateralFile
 from wattest.collateral.pccs import CollateralService

@@ -1,7 +1,6 @@
 """Trees and proofs over bytes; knows nothing of readings. Format: ``docs/spec/merkle.md``."""
 
 from wattest.crypto.errors import SimdUnavailable, ThreadsInvalid
-from wattest.merkle.batch import PROOFS_MAX, ProofBatch, ProvedLeaves, index_column, verify_batch
 from wattest.merkle.errors import (
     EmptyTree,
     InclusionRefused,
@@ -26,6 +25,7 @@ from wattest.merkle.groups import (
 )
 from wattest.merkle.growing import GrowingTree
 from wattest.merkle.hashes import HASH_BYTES, PAYLOAD_MAX_BYTES, SALT_BYTES, SIZE_MAX, leaf_hash, node_hash
+from wattest.merkle.proof_batch import PROOFS_MAX, ProofBatch, ProvedLeaves, index_column, verify_batch
 from wattest.merkle.proofs import InclusionProof, MultiProof, verify_inclusion, verify_multiproof
 from wattest.merkle.sha256_tree import sha256_inclusion, sha256_root, verify_sha256_inclusion
 from wattest.merkle.tree import MerkleTree

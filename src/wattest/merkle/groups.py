@@ -13,9 +13,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
-from wattest.merkle.batch import PROOFS_MAX, index_column
 from wattest.merkle.errors import ProofMalformed, TreeInputInvalid, refusal
 from wattest.merkle.hashes import HASH_BYTES
+from wattest.merkle.proof_batch import PROOFS_MAX, index_column
 from wattest.merkle.proofs import MultiProof, made_multiproof
 from wattest.units import U64_MAX
 

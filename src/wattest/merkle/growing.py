@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
-from wattest.merkle.batch import ProofBatch, ProvedLeaves, index_column
 from wattest.merkle.errors import unusable
 from wattest.merkle.groups import MultiProofBatch, ProvedGroups, ascending, index_groups, only_proof
+from wattest.merkle.proof_batch import ProofBatch, ProvedLeaves, index_column
 from wattest.merkle.proofs import made_inclusion
 from wattest.merkle.tree import check_width
 

@@ -10,9 +10,9 @@ from operator import index as op_index
 from typing import TYPE_CHECKING
 
 from wattest.crypto import native
-from wattest.merkle.batch import ProofBatch, index_column
 from wattest.merkle.errors import TreeInputInvalid, unusable
 from wattest.merkle.groups import IndexGroups, MultiProofBatch, ascending, index_groups, only_proof
+from wattest.merkle.proof_batch import ProofBatch, index_column
 from wattest.merkle.proofs import InclusionProof, made_inclusion
 
 if TYPE_CHECKING:

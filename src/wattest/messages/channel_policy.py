@@ -1,7 +1,7 @@
 """A channel's policy for enclaves as ``DcapVerifier`` takes it: the same fields in the same order.
 
 Decided here: fields and what they mean in bytes. Not decided here: how a policy file becomes this
-(``attestation.chain_policy``), and what the contract refuses (``twin.dcap_errors``).
+(``attestation.policy_for_chain``), and what the contract refuses (``twin.dcap_errors``).
 Source: contracts/src/types/ChannelPolicy.sol; docs/spec/dcap-on-chain.md.
 """
 

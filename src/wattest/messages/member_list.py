@@ -1,10 +1,9 @@
 """The member list: whose meters count in a channel, who may read, signed by the channel's manager.
 
 Decided here: the list's rules (members strictly ascending by public key, meter key commitments unique, watcher keys
-strictly ascending), its EIP-712 digest, its byte form, the manager's signature, and the roster root of one period. Not
-decided here: the roster count on chain (``referee``) and the meter keys behind the commitments (the enclave checks
-them). Invariants: one set of members has one byte form and one digest; two members never share a blinded meter, because
-they never share a meter key.
+strictly ascending), its EIP-712 digest, its byte form and the manager's signature. Not decided here: the roster of one
+period (``roster``) and the meter keys behind the commitments (the enclave checks them). Invariants: one set of members
+has one byte form and one digest; two members never share a blinded meter, because they never share a meter key.
 Source: docs/spec/member-list.md.
 """
 
@@ -15,10 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from wattest.crypto.hashing import keccak256, sha256
+from wattest.crypto.hashing import keccak256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
 from wattest.errors import InputError, VerificationError
-from wattest.merkle import sha256_root
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
 from wattest.messages.fields import WORD, ZERO_WORD, require_bytes, require_uint, uint_word
@@ -93,8 +91,8 @@ class MemberList:
             require_bytes("watcher reader key", key, WORD)
         if ZERO_WORD in self.watcher_reader_keys:
             raise MemberListInvalid("a watcher's reader key must not be zero")
-        _require_ascending("member public keys", [member.public_key for member in self.members])
-        _require_ascending("watcher reader keys", self.watcher_reader_keys)
+        require_ascending("member public keys", [member.public_key for member in self.members])
+        require_ascending("watcher reader keys", self.watcher_reader_keys)
         if len({member.meter_key_commitment for member in self.members}) != len(self.members):
             raise MemberListInvalid(
                 "two members share a meter key commitment",
@@ -209,29 +207,6 @@ def parse_signed_member_list(data: bytes) -> SignedMemberList:
     return SignedMemberList(MemberList(identity.id, valid_from, members, watchers), identity, data[signature_at:])
 
 
-def roster_root(blinded_meters: Sequence[bytes], public_keys: Sequence[bytes]) -> bytes:
-    """The header's ``roster``: SHA-256 RFC 9162 root over blinded meter (32) || SHA-256(public key), in entry order.
-
-    Raises: MemberListInvalid when the counts differ, are out of bounds, or blinded meters do not ascend strictly.
-    """
-    if len(blinded_meters) != len(public_keys):
-        raise MemberListInvalid(
-            "a roster pairs each blinded meter with a key", expected=len(blinded_meters), actual=len(public_keys)
-        )
-    if not 0 < len(blinded_meters) <= MAX_MEMBERS:
-        raise MemberListInvalid(
-            "roster count out of bounds", expected=f"1 to {MAX_MEMBERS}", actual=len(blinded_meters)
-        )
-    for blinded, public_key in zip(blinded_meters, public_keys, strict=True):
-        require_bytes("blinded meter", blinded, WORD)
-        require_bytes("public key", public_key, PUBLIC_KEY_BYTES)
-    _require_ascending("blinded meters", blinded_meters)
-    items = b"".join(
-        blinded + sha256(public_key) for blinded, public_key in zip(blinded_meters, public_keys, strict=True)
-    )
-    return sha256_root(items, 2 * WORD)
-
-
 def _require_same_channel(signed: SignedMemberList) -> None:
     if signed.identity.id != signed.member_list.channel:
         raise MemberListUnsigned(
@@ -239,7 +214,8 @@ def _require_same_channel(signed: SignedMemberList) -> None:
         )
 
 
-def _require_ascending(what: str, keys: Sequence[bytes]) -> None:
+def require_ascending(what: str, keys: Sequence[bytes]) -> None:
+    """Raise ``MemberListInvalid`` unless each key is above the one before."""
     for before, after in pairwise(keys):
         if before >= after:
             raise MemberListInvalid(f"{what} must ascend strictly, without repeats", before=before, after=after)

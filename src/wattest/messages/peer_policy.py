@@ -1,9 +1,8 @@
 """Peer policy: by which appraisal policy and under which roots the enclaves of a channel trust one another.
 
 Decided here: the EIP-712 message that the channel's manager signs over the policy's bytes and the roots. Not decided
-here: what the policy says (``attestation.policy``). Invariant: a host, which brings policy and roots to its enclave,
-chooses neither.
-Source: docs/spec/ra-tls.md, section "Peer policy".
+here: what the policy says (``attestation.appraisal_policy``). Invariant: a host, which brings policy and roots to its
+enclave, chooses neither. Source: docs/spec/ra-tls.md, section "Peer policy".
 """
 
 from __future__ import annotations

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from wattest.crypto.hashing import sha256
 from wattest.errors import InputError
 from wattest.merkle import MerkleTree, sha256_inclusion
 from wattest.messages.eip712 import Domain
 from wattest.messages.header import BatchHeader, recover_header_signer
-from wattest.metering.meter import blinded_meter, statement_job_id
+from wattest.messages.roster import ROSTER_ITEM_BYTES, roster_items
+from wattest.metering.meter import blinded_meter, meter_key_id, statement_job_id
 from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, StatementPart, parse_receipt
 from wattest.sealing.bundle import parse_manifest
 from wattest.sealing.statement_block import payout_job_id
 from wattest.settlement.payout import PayoutTree
-from wattest.workload.statement import Payout
+from wattest.workload.settle import Payout
 
 
 class PieceMissing(InputError):
@@ -117,8 +117,8 @@ def _day(meter_key: bytes, piece: DayPieces) -> Day:
         raise PieceMissing(
             "the roster needs every entry's public key", expected=len(batch.entries), actual=len(piece.public_keys)
         )
-    items = b"".join(entry[2:34] + sha256(key) for entry, key in zip(batch.entries, piece.public_keys, strict=True))
-    roster_path = tuple(sha256_inclusion(items, 64, index).path)
+    items = roster_items((entry[2:34] for entry in batch.entries), map(meter_key_id, piece.public_keys))
+    roster_path = tuple(sha256_inclusion(items, ROSTER_ITEM_BYTES, index).path)
     return Day(piece.own.block, piece.own.series_key, index, path, batch.header, batch.signature, roster_path)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.messages.evidence_verdict import verify_quorum
 from wattest.messages.header import BatchHeader, recover_header_signer

@@ -13,9 +13,10 @@ from itertools import pairwise
 from wattest.crypto.hashing import sha256
 from wattest.merkle import InclusionProof, leaf_hash, verify_inclusion, verify_sha256_inclusion
 from wattest.messages.channel import ChannelKind
+from wattest.messages.roster import roster_items
 from wattest.metering.device_block import verify_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry
-from wattest.metering.meter import blinded_meter
+from wattest.metering.meter import blinded_meter, meter_key_id
 from wattest.metering.series_block import (
     SeriesBlock,
     device_block_of,
@@ -115,7 +116,7 @@ def check_batch(receipt: Receipt, deployment: Deployment) -> str:
                 f"day {position + 1} is of no metering channel of this deployment", actual=day.header.channel
             )
         verify_placed(day, block.entry.pack())
-        item = block.entry.name + sha256(receipt.public_key)
+        item = roster_items([block.entry.name], [meter_key_id(receipt.public_key)])
         proof = InclusionProof(day.index, day.header.entry_count, day.roster_path)
         verify_sha256_inclusion(day.header.roster, item, proof)
     for before, after in pairwise(receipt.days):

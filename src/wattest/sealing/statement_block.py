@@ -17,7 +17,7 @@ from wattest.merkle import MerkleTree
 from wattest.messages.fields import ZERO_WORD, uint_word
 from wattest.metering.entry import StatementEntry
 from wattest.metering.series_block import SeriesBlock
-from wattest.workload.statement import Payout, parse_payouts
+from wattest.workload.settle import Payout, parse_payouts
 
 PAYOUT_JOB_TAG = b"wattest/payout/1"
 STATEMENT_INPUT_TAG = b"wattest/statement-input/1"

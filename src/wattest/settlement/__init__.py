@@ -18,7 +18,7 @@ from wattest.settlement.bill import (
     verify_bill,
 )
 from wattest.settlement.payout import Payout, PayoutsInvalid, PayoutTree, merge_payouts, payout_result_digest
-from wattest.settlement.statement import community_rounding_cents, settle, settle_bytes
+from wattest.settlement.settle_twin import community_rounding_cents, settle, settle_bytes
 from wattest.settlement.tariff import Tariff, TariffInvalid, parse_tariff
 
 __all__ = [

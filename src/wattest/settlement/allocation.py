@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from wattest.errors import InputError
 from wattest.units import U32_MAX
-from wattest.workload.statement import MAX_HOUSEHOLDS, allocation_digest
+from wattest.workload.settle import MAX_HOUSEHOLDS, allocation_digest
 
 WHOLE_PPM = 1_000_000
 

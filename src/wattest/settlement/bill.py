@@ -14,7 +14,7 @@ from enum import IntEnum
 from wattest.errors import InputError, VerificationError
 from wattest.settlement.tariff import Tariff
 from wattest.units import SECONDS_PER_DAY
-from wattest.workload.statement import (
+from wattest.workload.settle import (
     BILL_FIXED_BYTES,
     MAX_CELLS,
     bill_digest,

@@ -13,7 +13,7 @@ from wattest.crypto.hashing import keccak256
 from wattest.errors import InputError
 from wattest.merkle import InclusionProof, MerkleTree
 from wattest.units import U128_MAX
-from wattest.workload.statement import Payout
+from wattest.workload.settle import Payout
 
 __all__ = ["Payout", "PayoutTree", "PayoutsInvalid", "merge_payouts", "payout_result_digest"]
 

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 
 from wattest.errors import InputError
-from wattest.workload.statement import TARIFF_BYTES, tariff_digest
+from wattest.workload.settle import TARIFF_BYTES, tariff_digest
 
 PRICE_MAX_MICRO_CENTS = 10**12
 CURRENCY_DECIMALS = range(2, 19)

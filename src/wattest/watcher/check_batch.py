@@ -20,6 +20,7 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.messages.header import BatchHeader
+from wattest.messages.roster import ROSTER_ITEM_BYTES, roster_items
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
 from wattest.metering.series import STATE_BYTES, state_payloads
 from wattest.metering.series_block import PreviousState
@@ -158,8 +159,8 @@ def _check_roster(
         return
     keys = [served.roster[at : at + DIGEST_BYTES] for at in range(0, len(served.roster), DIGEST_BYTES)]
     if len(opened) == header.entry_count:
-        items = b"".join(opened[at].name + keys[at] for at in range(header.entry_count))
-        if sha256_root(items, 2 * DIGEST_BYTES) != header.roster:
+        items = roster_items((opened[at].name for at in range(header.entry_count)), keys)
+        if sha256_root(items, ROSTER_ITEM_BYTES) != header.roster:
             findings.append(withheld(None, "RosterMismatch", "the served roster is not the header's"))
             return
     if sorted(keys) != sorted(sha256(member.public_key) for member in served.members.member_list.members):

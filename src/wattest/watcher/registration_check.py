@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.chain_evidence import chain_quote
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import TrustRoot
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.hashing import sha256

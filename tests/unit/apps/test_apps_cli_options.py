@@ -7,10 +7,10 @@ from typing import get_args
 
 from wattest.apps.cli import options
 from wattest.apps.demo.result import Cheat
-from wattest.attestation.chain_policy import DEFAULT_REGISTRATION_S
+from wattest.attestation.appraisal_policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.platform_model import PckAuthority, Tee
-from wattest.attestation.policy import DEFAULT_COLLATERAL_AGE_DAYS
+from wattest.attestation.policy_for_chain import DEFAULT_REGISTRATION_S
 from wattest.attestation.trust_vector import Tier
 from wattest.collateral.pccs import CLOCK_TOLERANCE_S, INTEL_PCS_HOST
 from wattest.collateral.pccs_wire import ServiceKind

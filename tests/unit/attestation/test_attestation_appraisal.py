@@ -10,11 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import default_policy, parse_policy
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.expectation import expect_key
 from wattest.attestation.formats.quote import EnclaveReport
-from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.result import EvidenceRefused
 from wattest.attestation.roots import RootKind, development_root, intel_root, parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions

@@ -6,8 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from wattest.attestation.chain_policy import _KEPT, _WITHOUT_EFFECT, PolicyNotForChain, channel_policy
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
+from wattest.attestation.policy_for_chain import _KEPT, _WITHOUT_EFFECT, PolicyNotForChain, channel_policy
 from wattest.attestation.roots import development_root
 from wattest.messages.channel_policy import ChannelPolicy
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.collateral_age import Freshness, Part, dated_parts
 from wattest.attestation.endorsements import Endorsements, endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import CollateralMalformed
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.pki import SimulatedPki

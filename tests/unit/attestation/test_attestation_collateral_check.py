@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import default_policy
 from wattest.attestation.collateral_check import CollateralRefused, model_named_by, verify_collateral
 from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, model_of
-from wattest.attestation.policy import default_policy
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.attestation.verification import EvidenceForged, authenticate
 from wattest.enclave.simulator.collateral import CollateralOptions

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattest.attestation.appraisal_policy import ALLOWABLE
 from wattest.attestation.ear import MAX_EAR_BYTES, Ear, EarExpired, EarMalformed, encode_ear, parse_ear
 from wattest.attestation.ear_token import MAX_TOKEN_BYTES, EarForged, open_ear, sign_ear
-from wattest.attestation.policy import ALLOWABLE
 from wattest.attestation.trust_vector import (
     _KNOWN_WEAK,
     ALL_CLAIMS,

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from wattest.attestation.policy import MAX_POLICY_BYTES, TrustDomainPins, default_policy, parse_policy
-from wattest.attestation.policy_table import Pin, PolicyMalformed
+from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, TrustDomainPins, default_policy, parse_policy
+from wattest.attestation.appraisal_policy_table import Pin, PolicyMalformed
 
 M, S, TD = "11" * 32, "22" * 32, "33" * 48
 FULL = f"""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
-from wattest.attestation.policy_words import PolicyInWords, explain_policy, is_barren
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
+from wattest.attestation.appraisal_policy_words import PolicyInWords, explain_policy, is_barren
 
 BARE = "version = 1\n"
 ENCLAVE = '[[enclave]]\nname = "ours"\nmr_enclave = "' + "11" * 32 + '"\n'

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.attestation.endorsements import Endorsements, endorse
 from wattest.attestation.formats.quote import QuoteMalformed
 from wattest.attestation.formats.tagged_evidence import (
@@ -31,7 +32,6 @@ from wattest.attestation.formats.tagged_evidence import (
     parse_claims,
     parse_tagged_evidence,
 )
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.attestation.ra_tls import (
     MAX_CERTIFICATE_BYTES,
     VALID_AFTER_S,

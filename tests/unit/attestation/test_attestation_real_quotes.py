@@ -6,9 +6,9 @@ import pytest
 
 from wattest.apps.cli import run
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import RootKind, intel_root
 
 DAY = 86_400

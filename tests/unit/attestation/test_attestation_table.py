@@ -13,10 +13,10 @@ import pytest
 from evidence_world import AT, DAY, KINDS, NOW, POLICY, REPORT_DATA, Parts, own, stranger
 
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.expectation import expect_key
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions

@@ -8,9 +8,9 @@ import struct
 import pytest
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.collateral import QE_MR_SIGNER
 from wattest.enclave.simulator.pki import PCE_SVN, SimulatedPki, sign_raw

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from wattest.chain.channel_policy_log import logged_policy_in_force, logged_queued_policy
 from wattest.chain.dcap_verifier import PolicyChange
-from wattest.chain.policy_log import logged_policy_in_force, logged_queued_policy
 from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
 
 ROOT, PROGRAM, VENDOR, VEE, SETTLE = (bytes([at]) * 32 for at in range(1, 6))

@@ -35,13 +35,13 @@ from http_faults import (
 )
 
 from wattest.attestation.appraisal import appraise
+from wattest.attestation.appraisal_policy import default_policy, parse_policy
 from wattest.attestation.collateral_check import CollateralRefused, model_named_by
 from wattest.attestation.collateral_succession import CollateralForOthers, CollateralWentBack
 from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.platform_model import PlatformModel, model_of
-from wattest.attestation.policy import default_policy, parse_policy
 from wattest.attestation.roots import TrustRoot, intel_root, parse_root
 from wattest.collateral.collateral_file import CollateralFile
 from wattest.collateral.pccs import (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wattest.attestation.policy import parse_policy
-from wattest.attestation.policy_table import PolicyMalformed
+from wattest.attestation.appraisal_policy import parse_policy
+from wattest.attestation.appraisal_policy_table import PolicyMalformed
 from wattest.crypto.errors import TomlUnwritable
 from wattest.crypto.toml_text import MAX_DOTS_IN_A_LINE, dump_toml, load_toml, toml_value
 

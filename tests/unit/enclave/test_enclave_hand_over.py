@@ -25,8 +25,8 @@ from wattest.enclave.measured.errors import (
     RequestInvalid,
     StateWriteFailed,
 )
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.sealed_state import MAX_PREDECESSORS
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.messages.channel import ChannelIdentity
@@ -50,7 +50,7 @@ class Crash(BaseException):
     """The process ends here; nothing catches it, as nothing survives a crash."""
 
 
-class CrashingFaults(Faults):
+class CrashingFaults(StopPoints):
     """Stops a service that is no debug enclave's, at the n-th point that it reaches."""
 
     def __init__(self) -> None:

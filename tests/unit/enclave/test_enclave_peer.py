@@ -22,7 +22,7 @@ from enclave_peers import NOW, UNTIL, Unended, meet, peer_settings, permit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wattest.attestation.policy_table import PolicyMalformed
+from wattest.attestation.appraisal_policy_table import PolicyMalformed
 from wattest.attestation.ra_tls import PeerRefused
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.jobs import PeerSettings

@@ -20,10 +20,10 @@ from wattest.enclave.measured.errors import (
     RequestInvalid,
     SealedStateInvalid,
 )
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import first_light_digest
 from wattest.enclave.measured.release import sign_and_seal
 from wattest.enclave.measured.sealed_state import STATE_PURPOSE, Standing, open_state, seal_state
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.enclave.simulator.launch import sealing_key, unsafe_open_sealed_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.header import HEADER_BYTES, sign_header
@@ -114,7 +114,7 @@ def test_nothing_is_signed_over_a_state_that_moved_on(enclave: LocalEnclave, com
     assert sealed.last is not None
     other = replace(sealed.last.header, root=secret("another root"))
     with pytest.raises(HeadMismatch):
-        sign_and_seal(identities, before, other, bytes(32), (), (), Standing(), Faults(debug=False))
+        sign_and_seal(identities, before, other, bytes(32), (), (), Standing(), StopPoints(debug=False))
     assert identities.get(community.channel.id) is sealed
 
 

@@ -26,7 +26,8 @@ from wattest.enclave.measured.errors import (
 from wattest.errors import WattestError
 from wattest.merkle import MerkleTree
 from wattest.messages.header import recover_header_signer
-from wattest.messages.member_list import roster_root, sign_member_list
+from wattest.messages.member_list import sign_member_list
+from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_series_entry
 from wattest.metering.meter import blinded_meter, meter_key_id

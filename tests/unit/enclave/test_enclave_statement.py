@@ -13,7 +13,7 @@ from sealed_series import none_held
 from wattest.crypto.hashing import sha256
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import CitedBatch, Identity, ImportItem, ImportJob, SealedBatch, StatementJob
-from wattest.enclave.measured import statement as measured
+from wattest.enclave.measured import seal_statement as measured
 from wattest.enclave.measured.errors import (
     CitationRefused,
     JobConflict,
@@ -40,9 +40,9 @@ from wattest.sealing.statement_block import (
 )
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.allocation import AllocationKey
-from wattest.settlement.statement import settle
+from wattest.settlement.settle_twin import settle
 from wattest.twin.payouts import payout_job_id, payout_result
-from wattest.workload.statement import HouseholdInput, StatementInput, parse_payouts
+from wattest.workload.settle import HouseholdInput, StatementInput, parse_payouts
 
 CSV = b"start,import_kwh,export_kwh\n2024-10-04T00:00:00Z,0.25,0\n"
 

@@ -21,7 +21,7 @@ from wattest.settlement import (
     verify_bill,
 )
 from wattest.settlement.bill import amount_cents
-from wattest.workload.statement import HouseholdInput, StatementInput
+from wattest.workload.settle import HouseholdInput, StatementInput
 
 TARIFF = Tariff(31_500_000, 8_200_000, 13_000_000, 4_100_000, 7_030_000, 27_500_000)
 IMPORTS, EXPORTS = [250_000, 0, 410_000, 77], [0, 640_000, 120_000, 0]

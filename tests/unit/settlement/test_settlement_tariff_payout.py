@@ -19,7 +19,7 @@ from wattest.settlement import (
     merge_payouts,
     parse_tariff,
 )
-from wattest.workload.statement import StatementInputInvalid, encode_payouts, parse_payouts
+from wattest.workload.settle import StatementInputInvalid, encode_payouts, parse_payouts
 from wattest.workload.status import MalformedGuestOutput
 
 TARIFF = Tariff(1, 2, 3, 4, 5, 6, 18)

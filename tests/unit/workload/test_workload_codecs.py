@@ -16,7 +16,7 @@ from wattest.workload import vee as vee_module
 from wattest.workload.engine import EngineConfiguration, Limits, Outcome
 from wattest.workload.failures import FuelExhausted, JobDeclined, MemoryExceeded
 from wattest.workload.guests import load_guest
-from wattest.workload.statement import (
+from wattest.workload.settle import (
     BILL_FIXED_BYTES,
     HouseholdInput,
     Payout,

@@ -15,7 +15,7 @@ from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.node_files import read_appraiser_file
-from wattest.attestation.policy import parse_policy
+from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey

@@ -1,7 +1,8 @@
 """``wattest attest policy``: is a file a policy, and what does it say.
 
-Decided here: what is printed. The rules are ``wattest.attestation.policy``'s, the words ``policy_words``'. Exit code 3
-for a file that is no policy, with the place of the fault; one that accepts nothing is a policy still, and warned about.
+Decided here: what is printed. The rules are ``wattest.attestation.appraisal_policy``'s, the words ``policy_words``'.
+Exit code 3 for a file that is no policy, with the place of the fault; one that accepts nothing is a policy still, and
+warned about.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from pathlib import Path
 import click
 
 from wattest.apps.actions.bounded_file import read_bounded
-from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, parse_policy
-from wattest.attestation.policy_words import explain_policy, is_barren
+from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, AppraisalPolicy, parse_policy
+from wattest.attestation.appraisal_policy_words import explain_policy, is_barren
 
 
 def check(file: Path, *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
 from wattest.attestation.appraisal import Expectation, appraise
+from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.collateral_age import CollateralLife, show_span
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
@@ -26,7 +27,6 @@ from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.attestation.formats.quote import MAX_INPUT_BYTES
-from wattest.attestation.policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.p256 import P256PrivateKey

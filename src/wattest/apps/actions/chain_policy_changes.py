@@ -1,7 +1,7 @@
 """``wattest chain policy withdraw``, ``tighten``, ``apply`` and ``cancel``: a manager's changes of a policy on chain.
 
-Decided here: what is asked for, what is printed. Not decided here: what the policy has (``chain.policy_log``), who may
-change it (the contract). Invariant: nothing here loosens a policy but ``apply``, whose wait the contract keeps.
+Decided here: what is asked for, what is printed. Not decided here: what the policy has (``chain.channel_policy_log``),
+who may change it (the contract). Invariant: nothing here loosens a policy but ``apply``, whose wait the contract keeps.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 
 from wattest.apps.actions.chain_deployment import connect, read_hex
+from wattest.chain.channel_policy_log import logged_policy_in_force, logged_queued_policy
 from wattest.chain.client import Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
-from wattest.chain.policy_log import logged_policy_in_force, logged_queued_policy
 from wattest.chain.signer import LocalSigner
 from wattest.errors import InputError, ProtocolError
 from wattest.messages.channel_policy import ChannelPolicy, TcbStatus

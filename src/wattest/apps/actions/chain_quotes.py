@@ -1,7 +1,7 @@
 """``wattest chain collateral`` and ``wattest chain policy``: what a contract needs to judge quotes without appraisers.
 
 Decided here: what is asked for, what is printed. Not decided here: how collateral is brought
-(``chain.collateral_registry``), what a policy becomes on chain (``attestation.chain_policy``), who may do it (the
+(``chain.collateral_registry``), what a policy becomes on chain (``attestation.policy_for_chain``), who may do it (the
 contract).
 """
 
@@ -17,9 +17,9 @@ import click
 from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.chain_deployment import connect, moment, read_hex
-from wattest.attestation.chain_policy import channel_policy
+from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, parse_policy
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collateral, parse_collateral
-from wattest.attestation.policy import MAX_POLICY_BYTES, parse_policy
+from wattest.attestation.policy_for_chain import channel_policy
 from wattest.chain.signer import LocalSigner
 from wattest.units import SECONDS_PER_DAY
 from wattest.workload.configuration import EngineConfiguration

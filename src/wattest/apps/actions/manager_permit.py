@@ -15,7 +15,7 @@ import click
 
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.node_files import SettingInvalid
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.crypto.toml_text import toml_value
 from wattest.errors import VerificationError

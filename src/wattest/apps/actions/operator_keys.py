@@ -21,7 +21,7 @@ from wattest.appraiser.appraiser_service import RemoteAppraiser
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts

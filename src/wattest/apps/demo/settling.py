@@ -39,7 +39,7 @@ from wattest.store.operator_store import StoredBatch
 from wattest.twin.batch import BatchCitation
 from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import QUARTER_HOUR_S, SECONDS_PER_DAY
-from wattest.workload.statement import parse_payouts
+from wattest.workload.settle import parse_payouts
 
 TARIFF = Tariff(
     energy=24_000_000,

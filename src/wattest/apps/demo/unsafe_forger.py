@@ -18,7 +18,7 @@ from wattest.enclave.simulator.launch import unsafe_open_sealed_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.messages.member_list import roster_root
+from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter

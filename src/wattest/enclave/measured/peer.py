@@ -15,10 +15,10 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.tagged_evidence import Claims, claims_report_data
-from wattest.attestation.policy import AppraisalPolicy, parse_policy
 from wattest.attestation.ra_tls import (
     PeerRefused,
     issue_certificate,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
-from wattest.attestation.policy import MAX_POLICY_BYTES
 from wattest.attestation.roots import MAX_ROOT_BYTES
 from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import PeerSessionInvalid, RequestInvalid

@@ -31,9 +31,9 @@ from wattest.enclave.measured.errors import (
     StateInUse,
     StateWriteFailed,
 )
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.launch import manifest_digest
 from wattest.enclave.measured.service import Service
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.enclave.measured.wire import (
     encode_error,
     encode_result,
@@ -90,7 +90,7 @@ def _open(manifest: dict[str, Any], run: dict[str, Any]) -> Service:
         backend=manifest["device"],
         measurement=manifest_digest(manifest),
         state_dir=folder,
-        faults=Faults(debug=manifest["debug"] is True),
+        faults=StopPoints(debug=manifest["debug"] is True),
         debug=manifest["debug"] is True,
     )
 

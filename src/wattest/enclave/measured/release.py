@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from wattest.enclave.measured.errors import HeadMismatch, JobConflict
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.sealed_state import PendingBatch, SealedState, Standing, require_active
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.messages.header import BatchHeader, sign_header
 
 
@@ -75,7 +75,7 @@ def sign_and_seal(
     digests: tuple[bytes, ...],
     series_keys: tuple[bytes, ...],
     after: Standing,
-    faults: Faults,
+    faults: StopPoints,
 ) -> PendingBatch:
     """Sign a new header and seal it with everything that makes it again; only then is it in the caller's hands.
 

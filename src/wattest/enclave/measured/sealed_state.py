@@ -23,8 +23,8 @@ from wattest.crypto.errors import AuthenticationFailed, BufferRefused
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.errors import PhaseRefused, SealedStateInvalid, StateWriteFailed
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
 from wattest.messages.eip712 import Domain
@@ -182,7 +182,7 @@ def open_state(data: bytes, key: bytes) -> SealedState:
 class StateStore:
     """The folder of sealed files: ``<channel id in hex>.sealed``."""
 
-    def __init__(self, folder: Path, key: bytes, faults: Faults) -> None:
+    def __init__(self, folder: Path, key: bytes, faults: StopPoints) -> None:
         self._folder = folder
         self._key = key
         self._faults = faults

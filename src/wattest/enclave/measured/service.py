@@ -17,22 +17,22 @@ from wattest.crypto import hpke
 from wattest.enclave.measured.cbor import Value
 from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import MethodUnknown, SessionInvalid
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import MAX_TEXT, Identities
-from wattest.enclave.measured.imports import ImportedItem, ImportSession
 from wattest.enclave.measured.peer_service import PeerService, read_binding
 from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.schema import Fields
-from wattest.enclave.measured.seal import SealSession
+from wattest.enclave.measured.seal_import import ImportedItem, ImportSession
+from wattest.enclave.measured.seal_series import SealSession
+from wattest.enclave.measured.seal_statement import StatementSession
 from wattest.enclave.measured.sealed_state import STATE_PURPOSE, SealedState, StateStore
-from wattest.enclave.measured.statement import StatementSession
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import WattestError
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, parse_header
 from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES
 from wattest.sealing.wrapped_keys import WRAPPED_BYTES
 from wattest.workload.engine import ENGINE_VERSION, EngineConfiguration
 from wattest.workload.guests import load_guest
-from wattest.workload.statement import MAX_PREVIOUS_PAYOUTS, PAYOUT_BYTES
+from wattest.workload.settle import MAX_PREVIOUS_PAYOUTS, PAYOUT_BYTES
 
 MAX_BLOCKS_PER_STEP = 4_096
 MAX_PAGE = 4_096
@@ -55,7 +55,7 @@ class Service:
         backend: str,
         measurement: bytes,
         state_dir: Path,
-        faults: Faults,
+        faults: StopPoints,
         debug: bool,
     ) -> None:
         self._identities = Identities(device, StateStore(state_dir, device.sealing_key(STATE_PURPOSE), faults))

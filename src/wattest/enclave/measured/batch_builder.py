@@ -22,10 +22,10 @@ from wattest.crypto.errors import PublicKeyInvalid
 from wattest.crypto.hashing import sha256
 from wattest.crypto.hpke import verify_reader_key
 from wattest.enclave.measured.errors import JobConflict, ReaderKeyRefused, RequestInvalid, SessionInvalid
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head, require_head, require_same_job, sign_and_seal
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.merkle import MerkleTree
 from wattest.messages.header import MAX_ENTRIES, BatchHeader
 from wattest.metering.entry import ENTRY_BYTES
@@ -76,7 +76,7 @@ class BatchBuilder:
     def __init__(
         self,
         identities: Identities,
-        faults: Faults,
+        faults: StopPoints,
         job: Job,
         names: Sequence[bytes],
         readers: Sequence[Sequence[bytes]],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wattest.attestation.policy import (
+from wattest.attestation.appraisal_policy import (
     ALLOWABLE,
     DOMAIN_REGISTERS,
     AllowedStatus,
@@ -18,7 +18,7 @@ from wattest.attestation.policy import (
     EnclaveReference,
     TrustDomainReference,
 )
-from wattest.attestation.policy_table import Pin
+from wattest.attestation.appraisal_policy_table import Pin
 
 _ALWAYS_REFUSED_FLAGS = 0x02 | 0x10 | 0x20  # DEBUG, PROVISION_KEY, EINITTOKEN_KEY
 _UNDER_DEBUG = 0xFF

@@ -15,7 +15,7 @@ import numpy as np
 
 from wattest.crypto.errors import BufferRefused
 from wattest.crypto.hashing import sha256
-from wattest.enclave.measured.batch import BatchBuilder, Job, Roots
+from wattest.enclave.measured.batch_builder import BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import (
     DeviceBlockRefused,
     MemberListRefused,
@@ -24,20 +24,15 @@ from wattest.enclave.measured.errors import (
     RequestInvalid,
     SeriesRefused,
 )
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.sealed_state import METER_STATE, MeterStates, PendingBatch, SealedState, Standing
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelKind
-from wattest.messages.member_list import (
-    Member,
-    SignedMemberList,
-    parse_signed_member_list,
-    roster_root,
-    verify_member_list,
-)
+from wattest.messages.member_list import Member, SignedMemberList, parse_signed_member_list, verify_member_list
+from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
@@ -99,7 +94,7 @@ class SealSession:
     def __init__(
         self,
         identities: Identities,
-        faults: Faults,
+        faults: StopPoints,
         guest: Guest,
         channel: bytes,
         head: Head,

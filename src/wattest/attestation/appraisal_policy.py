@@ -15,10 +15,10 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from wattest.attestation.appraisal_policy_table import Pin, PolicyMalformed, PolicyTable
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.formats.collateral import FMSPC_BYTES
 from wattest.attestation.formats.quote import TD_REGISTER_BYTES
-from wattest.attestation.policy_table import Pin, PolicyMalformed, PolicyTable
 from wattest.crypto.toml_text import load_toml
 
 POLICY_VERSION = 1

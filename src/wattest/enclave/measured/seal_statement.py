@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattest.crypto.hashing import sha256
-from wattest.enclave.measured.batch import ZERO, BatchBuilder, Job, Roots
+from wattest.enclave.measured.batch_builder import ZERO, BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import (
     CitationRefused,
     PayoutsBroken,
@@ -25,11 +25,11 @@ from wattest.enclave.measured.errors import (
     SettlementRefused,
     TermsRefused,
 )
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.seal import NO_RECORDS, read_members, readers_of
+from wattest.enclave.measured.seal_series import NO_RECORDS, read_members, readers_of
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.messages.channel import ChannelKind
@@ -47,7 +47,7 @@ from wattest.sealing.edited_series import GRID_S
 from wattest.sealing.statement_block import bill_blinding, commit_payouts, payout_job_id, statement_input
 from wattest.sealing.wrapped_keys import SeriesKeyOpener
 from wattest.workload.engine import Guest, Limits
-from wattest.workload.statement import (
+from wattest.workload.settle import (
     MAX_CELLS,
     HouseholdInput,
     StatementInput,
@@ -81,7 +81,7 @@ class StatementSession:
     def __init__(
         self,
         identities: Identities,
-        faults: Faults,
+        faults: StopPoints,
         guest: Guest,
         channel: bytes,
         head: Head,

@@ -17,10 +17,10 @@ from typing import Any
 
 from cryptography import x509
 
+from wattest.attestation.appraisal_policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
+from wattest.attestation.appraisal_policy import AllowedStatus as NamedStatus
 from wattest.attestation.chain_evidence import root_id_of
 from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
-from wattest.attestation.policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
-from wattest.attestation.policy import AllowedStatus as NamedStatus
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.json_text import load_json

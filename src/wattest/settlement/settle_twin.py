@@ -15,7 +15,7 @@ from wattest.settlement.bill import Bill, LineKind, bill_lines
 from wattest.settlement.payout import merge_payouts
 from wattest.settlement.tariff import Tariff, TariffInvalid, parse_tariff
 from wattest.units import U128_MAX
-from wattest.workload.statement import (
+from wattest.workload.settle import (
     ADDRESS_BYTES,
     BILL_FIXED_BYTES,
     BLINDING_BYTES,

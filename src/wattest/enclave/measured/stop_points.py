@@ -22,7 +22,7 @@ POINTS = (
 KILLED_EXIT_CODE = 86
 
 
-class Faults:
+class StopPoints:
     """At most one armed point; it fires once, by ending the process without any clean-up."""
 
     def __init__(self, *, debug: bool) -> None:

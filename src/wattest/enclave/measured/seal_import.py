@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from wattest.crypto.hashing import sha256
-from wattest.enclave.measured.batch import BatchBuilder, Job, Roots
+from wattest.enclave.measured.batch_builder import BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import ImportRefused, RequestInvalid
-from wattest.enclave.measured.faults import Faults
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head
 from wattest.enclave.measured.sealed_state import PendingBatch
+from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.messages.channel import ChannelKind
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
@@ -49,7 +49,7 @@ class ImportSession:
     def __init__(
         self,
         identities: Identities,
-        faults: Faults,
+        faults: StopPoints,
         guest: Guest,
         channel: bytes,
         head: Head,
