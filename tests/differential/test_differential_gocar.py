@@ -20,9 +20,9 @@ import pytest
 from gocar import CarRead
 
 from wattest.errors import InputError, VerificationError
-from wattest.node.bundle import Bundle, BundleStore, parse_bundle
-from wattest.node.bundle_group import BundleGroup
-from wattest.protocol.bundle import cid_text
+from wattest.sealing.bundle import cid_text
+from wattest.store.bundle_group import BundleGroup
+from wattest.store.bundle_store import Bundle, BundleStore, parse_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads((ROOT / "vectors" / "bundle" / "bundle.json").read_text())
