@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wattest.appraiser.appraiser_service import RemoteAppraiser
 from wattest.apps.cli import run
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee
 from wattest.attestation.roots import development_root
 from wattest.chain.client import ChainClient
 from wattest.chain.rpc import JsonRpc
+from wattest.collateral.pccs import CollateralService, ServiceSettings
 from wattest.config import ChainConfig
 from wattest.errors import ConfigError, InputError, TransportError, WattestError
-from wattest.node.appraiser_service import RemoteAppraiser
-from wattest.node.pccs import CollateralService, ServiceSettings
-from wattest.node.remote import OperatorRemote, RemoteSettings
+from wattest.store.remote_operator import OperatorRemote, RemoteSettings
 from wattest.url_text import HIDDEN, hide_url_secrets, hider, show_target, show_url
 
 SECRETS = ("alice-user", "pa55word", "pathkey123", "querykey456", "PLAINKEY")
