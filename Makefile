@@ -20,7 +20,7 @@ FUZZ_FLAGS ?=
 SANITIZE_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep fuzz sanitize second-opinion lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
+.PHONY: help demo test test-deep fuzz sanitize second-opinion gocar lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ sanitize: prerequisites ## The native core's tests with AddressSanitizer and in 
 second-opinion: setup-dev ## Ask Intel's own library about every evidence case (x86-64, CPython 3.11)
 	WATTEST_INTEL_QVL="$$(PYTHON=$(PYTHON) tools/intel_qvl.sh $(STAMPS)/intel-qvl)" \
 		$(BIN)/python -m pytest -q tests/differential/test_differential_intel_qvl.py
+
+gocar: ## Build go-car's side of the bundle tests (needs Go; without it they skip)
+	@tools/gocar.sh $(STAMPS)/gocar
 
 lint: setup-dev ## Formatting, types, floors, for Python, Rust and Solidity
 	ruff format --check .

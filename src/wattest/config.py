@@ -6,7 +6,7 @@ Decided here: what can be set and what holds when nothing is set. Not decided he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ChainConfig:
     transaction before it is believed.
     """
 
-    rpc_url: str | None = None
+    rpc_url: str | None = field(default=None, repr=False)  # it may hold a key
     chain_id: int | None = None
     confirmations: int = 1
     request_timeout_s: float = 10.0

@@ -72,6 +72,7 @@ VARIABLES = (
     _checkout("CHECKOUT", "the checkout's folder, in the pages' commands", "a path"),
     _checkout("TEST_DATA", "the folder of test data that is no part of the project", "a path"),
     _checkout("INTEL_QVL", "Intel's quote verification library, for a second opinion", "a path"),
+    _checkout("GOCAR", "go-car's side of the tests of bundles", "a path"),
     _checkout("GUEST_RUSTC", "the compiler that rebuilds the guests for comparison", "a path"),
     _checkout("REQUIRE_AARCH64", "tests on another processor fail instead of skipping", "1"),
     _checkout("DEEP", "deep tests run, too", "1"),

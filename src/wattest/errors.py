@@ -2,12 +2,15 @@
 
 Decided here: the branches, their exit codes, and how an error prints. Leaf classes live beside the code that raises
 them and derive from a branch; each says what was wrong, where, and what to do. Expected and actual values are fields,
-so that scripts need not parse words. A bug is not a ``WattestError`` and stays uncaught (exit code 1).
+so that scripts need not parse words; addresses in either are shown without what may be secret in them. A bug is not a
+``WattestError`` and stays uncaught (exit code 1).
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from wattest.url_text import hide_url_secrets
 
 
 class WattestError(Exception):
@@ -16,10 +19,10 @@ class WattestError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str | None = None, **fields: object) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.fields: dict[str, object] = fields
+        self.message = hide_url_secrets(message)
+        super().__init__(self.message)
+        self.hint = None if hint is None else hide_url_secrets(hint)
+        self.fields: dict[str, object] = {name: _without_secrets(value) for name, value in fields.items()}
 
     @property
     def code(self) -> str:
@@ -72,6 +75,14 @@ EXIT_USAGE = 2
 EXIT_VERIFICATION = VerificationError.exit_code
 EXIT_INCOMPLETE = 8
 EXIT_INTERRUPTED = 130
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, str):
+        return hide_url_secrets(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_without_secrets(item) for item in value) if type(value) in (list, tuple) else value
+    return value
 
 
 def _json_ready(value: object) -> object:

@@ -32,7 +32,7 @@ PURE_ROOMS = (
     "protocol",
     "settlement",
 )
-PURE_ROOMS += ("settlement", "attestation", "receipt")
+PURE_ROOMS += ("settlement", "attestation", "receipt", "environment", "url_text")
 IMPURE_MODULES = {
     *("socket", "ssl", "http", "urllib", "aiohttp", "web3", "asyncio", "select", "selectors", "smtplib", "ftplib"),
     *("time", "sched", "random", "secrets", "uuid", "os", "subprocess", "multiprocessing", "signal", "sqlite3"),
@@ -42,7 +42,7 @@ IMPURE_CALLS = {"now", "utcnow", "today", "urandom", "monotonic", "perf_counter"
 READS_OWN_DATA = {"attestation/roots.py", "workload/guests.py"}  # importlib.resources: data of the package itself
 
 MEASURED_ROOMS = {"enclave", "attestation", "workload", "metering", "merkle", "crypto", "messages", "sealing"}
-MEASURED_ROOMS |= {"units", "errors"}
+MEASURED_ROOMS |= {"units", "errors", "url_text"}
 MEASURED_MESSAGES = {
     *("channel", "eip712", "fields", "header", "member_list", "report_data", "roster"),
     *("settlement_terms", "hand_over_permit", "peer_policy", "witness_verdict"),

@@ -14,7 +14,8 @@ import pytest
 
 from wattest.apps.cli.commands import cli
 
-LIGHT_ROOMS = {"wattest", "wattest.apps", "wattest.config", "wattest.environment", "wattest.errors", "wattest.units"}
+LIGHT_FILES = ("config", "environment", "errors", "units", "url_text")
+LIGHT_ROOMS = {"wattest", "wattest.apps"} | {f"wattest.{room}" for room in LIGHT_FILES}
 LIGHT_PARTS = ("wattest.apps.cli", "wattest.apps.interrupts")
 HEAVY = {
     *("numpy", "rich", "wasmtime", "aiohttp", "cryptography", "coincurve", "OpenSSL", "dcap_qvl", "eth_abi", "rfc8785"),

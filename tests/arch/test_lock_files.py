@@ -189,3 +189,26 @@ def test_a_bad_cargo_lock_would_be_seen() -> None:
     assert not cargo_faults({"package": [good, {"name": "own"}]}, {"own"})
     for change in ({"source": "git+https://packages.invalid/a"}, {"checksum": ""}, {"source": None}):
         assert cargo_faults({"package": [good | change]}, {"own"})
+
+
+def go_faults(manifest: str, lock: str) -> list[str]:
+    """What is wrong with a Go module's sums: an address, no hash, or a requirement without one."""
+    lines = lock.splitlines()
+    faults = [
+        line
+        for line in lines
+        if not re.fullmatch(r"\S+ v\S+ h1:[A-Za-z0-9+/]{43}=", line) or "://" in line.split(" h1:")[0]
+    ]
+    summed = {tuple(line.split()[:2]) for line in lines}
+    wanted = re.findall(r"^\t?(?:require )?([\w.-]+\.[\w.-]+/\S+) (v\S+)", manifest, re.MULTILINE)
+    assert wanted
+    return faults + [f"no hash: {name} {version}" for name, version in wanted if (name, version) not in summed]
+
+
+def test_the_go_sums() -> None:
+    folder = ROOT / "tests" / "differential" / "gocar"
+    manifest, lock = (folder / "go.mod").read_text(), (folder / "go.sum").read_text()
+    assert not go_faults(manifest, lock)
+    assert "github.com/ipld/go-car/v2 v2." in manifest
+    assert go_faults(manifest, lock.replace("github.com/ipld/go-car/v2 v", "github.com/ipld/other v"))
+    assert go_faults(manifest, lock + "example.com/x v1.0.0 https://example.com/x.zip\n")

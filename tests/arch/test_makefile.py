@@ -17,6 +17,7 @@ SCRIPTS = [
     ROOT / "tools/lock.sh",
     ROOT / "tools/forge",
     ROOT / "tools/intel_qvl.sh",
+    ROOT / "tools/gocar.sh",
     ROOT / "tools/sanitize.sh",
 ]
 PLAIN_TOOLS = ("bash", "env", "awk", "sort", "head", "uname")
@@ -50,6 +51,7 @@ def test_help_names_every_target_that_people_make() -> None:
         "guests",
         "contracts",
         "aarch64",
+        "gocar",
         "sanitize",
     ],
 )

@@ -138,7 +138,7 @@ class ChainClient:
                     "this chain has another genesis",
                     expected=self.genesis_hash,
                     actual=actual,
-                    url=self.rpc.url,
+                    url=self.rpc.shown_url,
                     hint="the chain id is right, the chain is not: check the RPC address",
                 )
 

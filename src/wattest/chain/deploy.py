@@ -159,7 +159,7 @@ class Contracts:
                 raise NoContractThere(
                     f"the {name} contract is not on this chain",
                     address=address,
-                    url=client.rpc.url,
+                    url=client.rpc.shown_url,
                     hint="check that the deployment file and the RPC address belong together",
                 )
         block = addresses.deployed_at_block

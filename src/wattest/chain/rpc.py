@@ -16,12 +16,14 @@ import json
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from wattest.crypto.json_text import load_json
 from wattest.errors import ConfigError, TransportError
+from wattest.url_text import hider, show_url
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 MAX_BATCH_CALLS = 100
@@ -80,8 +82,16 @@ class JsonRpc:
             parts, port = urlsplit(""), None
         odd = any(character <= " " or character == "\x7f" for character in url)  # http.client refuses them late
         if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
-            raise ConfigError("not an RPC address", actual=url, hint="give an address such as http://127.0.0.1:8545")
+            raise ConfigError(
+                "not an RPC address", actual=show_url(url), hint="give an address such as http://127.0.0.1:8545"
+            )
         self.url = url
+        self.shown_url = show_url(url)
+        self._hide = hider(url)
+        self._headers = {"Content-Type": "application/json"}
+        if parts.username is not None:  # as a browser would: https://user:password@host
+            credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = "Basic " + b64encode(credentials.encode()).decode()
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
         self._port = port or (443 if self._secure else 80)
@@ -139,8 +149,8 @@ class JsonRpc:
                     RpcFailed(
                         str(sent["method"]),
                         code if isinstance(code, int) else 0,
-                        str(error.get("message")),
-                        error.get("data"),
+                        self._hide(str(error.get("message"))),
+                        self._hide(data) if isinstance(data := error.get("data"), str) else data,
                     )
                 )
             else:
@@ -163,9 +173,9 @@ class JsonRpc:
                         "the chain does not answer",
                         retryable=True,
                         hint="check that the node runs and that the address is right",
-                        url=self.url,
+                        url=self.shown_url,
                         attempts=attempt,
-                        cause=f"{type(error).__name__}: {error}",
+                        cause=self._hide(f"{type(error).__name__}: {error}"),
                     ) from error
             self._sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_BACKOFF_S)
@@ -175,7 +185,7 @@ class JsonRpc:
         with self._lock:
             connection = self._connection or self._open()
             try:
-                connection.request("POST", self._target, body, {"Content-Type": "application/json"})
+                connection.request("POST", self._target, body, self._headers)
                 response = connection.getresponse()
                 raw = self._read_bounded(response)
             except BaseException:
@@ -192,7 +202,7 @@ class JsonRpc:
                 "the endpoint does not speak JSON-RPC",
                 retryable=False,
                 hint="check the RPC address",
-                url=self.url,
+                url=self.shown_url,
                 status=response.status,
             ) from error
 

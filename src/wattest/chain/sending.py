@@ -161,7 +161,7 @@ class Sending:
                 "this is another chain",
                 expected=self.chain_id,
                 actual=actual,
-                url=self.rpc.url,
+                url=self.rpc.shown_url,
                 hint="check the RPC address and the deployment file",
             )
 

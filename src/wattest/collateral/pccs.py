@@ -45,6 +45,7 @@ from wattest.collateral.pccs_wire import (
 )
 from wattest.errors import ConfigError, TransportError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpAnswer, HttpPeer
+from wattest.url_text import show_url
 
 INTEL_PCS_HOST = "api.trustedservices.intel.com"
 CLOCK_TOLERANCE_S = 300
@@ -77,14 +78,14 @@ class ServiceSettings:
     lie ahead of this machine's clock.
     """
 
-    url: str
+    url: str = field(repr=False)
     kind: ServiceKind | None = None
     timeout_s: float = 10.0
     deadline_s: float = 60.0
     max_attempts: int = 4
     max_wait_s: float = MAX_WAIT_S
     tls_authorities: bytes | None = field(default=None, repr=False)
-    root_list_url: str | None = None
+    root_list_url: str | None = field(default=None, repr=False)
     unsafe_http: bool = False
     clock_tolerance_s: int = CLOCK_TOLERANCE_S
 
@@ -167,7 +168,7 @@ class CollateralService:
         return self._request(self._peer, self._settings.url.rstrip("/") + path, self._prefix + path, item)
 
     def _request(self, peer: HttpPeer, url: str, path: str, item: Item) -> HttpAnswer:
-        self._report(f"asking for the {item}: {url}")
+        self._report(f"asking for the {item}: {show_url(url)}")
         limit = MAX_STATEMENT_BYTES if item in _STATEMENTS else 2 * MAX_LIST_BYTES  # a list may come as hex
         wait_s = _FIRST_WAIT_S
         status: int | None = None

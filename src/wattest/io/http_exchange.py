@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from wattest.errors import ConfigError, InputError, TransportError
+from wattest.url_text import show_target, show_url
 
 _READ_STEP_BYTES = 1 << 16
 _PORTS = {"http": 80, "https": 443}
@@ -54,8 +55,14 @@ class HttpPeer:
             port = parts.port
         except ValueError as error:
             raise _no_address(url) from error
-        if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None:
+        if parts.scheme not in _PORTS or not parts.hostname:
             raise _no_address(url)
+        if parts.username is not None:
+            raise ConfigError(
+                "an address with user and password: none are sent here",
+                actual=show_url(url),
+                hint="give the address without them, such as https://localhost:8081",
+            )
         self.secure = parts.scheme == "https"
         self.host, self.port = parts.hostname, port or _PORTS[parts.scheme]
         self.path = parts.path
@@ -125,7 +132,7 @@ def _answer(
     while piece := response.read(_READ_STEP_BYTES):
         total += len(piece)
         if total > limit:
-            raise AnswerTooLarge("the answer is too large", path=path, expected=limit)
+            raise AnswerTooLarge("the answer is too large", path=show_target(path), expected=limit)
         pieces.append(piece)
     if response.length:  # bytes that were announced and did not come
         raise http.client.IncompleteRead(b"", response.length)
@@ -134,4 +141,4 @@ def _answer(
 
 
 def _no_address(url: str) -> ConfigError:
-    return ConfigError("not an HTTP address", actual=url, hint="give one such as https://localhost:8081")
+    return ConfigError("not an HTTP address", actual=show_url(url), hint="give one such as https://localhost:8081")

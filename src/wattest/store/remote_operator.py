@@ -22,6 +22,7 @@ from wattest.sealing.bundle import MAX_MANIFEST_BYTES
 from wattest.store.bundle_store import Bundle
 from wattest.store.car import CarLimits, CarReader
 from wattest.twin.batch import EntryInclusion
+from wattest.url_text import show_url
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
@@ -68,7 +69,7 @@ class OperatorRemote:
             self._peer = HttpPeer(url, timeout_s=self._settings.timeout_s, deadline_s=self._settings.deadline_s)
         except ConfigError as error:
             raise ConfigError(
-                "not an operator's address", actual=url, hint="give one such as http://127.0.0.1:8547"
+                "not an operator's address", actual=show_url(url), hint="give one such as http://127.0.0.1:8547"
             ) from error
         self._prefix = self._peer.path.rstrip("/")
         self._sleep = sleep

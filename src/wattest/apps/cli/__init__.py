@@ -101,7 +101,8 @@ def _show(value: dict[str, Any], *, as_json: bool) -> None:
     for name, field in value["fields"].items():
         if field not in (None, "", []):
             shown = ", ".join(map(str, field)) if isinstance(field, list) else str(field)
-            click.echo(f"  {name.replace('_', ' ')}: {_printable(shown)}", err=True)
+            label = "did you mean" if name == "did_you_mean" else name
+            click.echo(f"  {label}: {_printable(shown)}", err=True)
     if value["hint"]:
         click.echo(f"  what to do: {_printable(value['hint'])}", err=True)
 

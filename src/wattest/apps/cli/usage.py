@@ -12,6 +12,7 @@ from difflib import get_close_matches
 import click
 
 from wattest.apps.cli.commands import cli
+from wattest.url_text import hide_url_secrets
 
 CODE = "usage"
 _CLOSE = 0.6
@@ -37,7 +38,7 @@ def usage_value(error: click.ClickException) -> dict[str, object]:
     if isinstance(error, click.NoSuchOption) and context is not None and isinstance(context.command, click.Group):
         hint = f"options follow the command they belong to; {hint}"
     shown = {name: value for name, value in fields.items() if value not in (None, [], "")}
-    return {"error": CODE, "message": _sentence(message), "hint": hint, "fields": shown}
+    return {"error": CODE, "message": hide_url_secrets(_sentence(message)), "hint": hint, "fields": shown}
 
 
 def _sentence(message: str) -> str:
