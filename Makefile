@@ -117,8 +117,9 @@ aarch64: setup-dev ## Fetch an emulated aarch64 Python with the engine, for test
 guests: setup-dev ## Rebuild the WASM guests (needs Debian's rustc with libstd-rust-dev-wasm32)
 	$(BIN)/python tools/build_guests.py
 
-contracts: setup-dev ## Rebuild the contract artefacts shipped in the package
+contracts: setup-dev ## Rebuild the contract artefacts shipped in the package, and the error classes made from them
 	$(BIN)/python tools/build_contracts.py
+	$(BIN)/python tools/make_contract_errors.py
 
 vectors: setup-dev ## Make the shared vectors again from their generators
 	for generator in vectors/generate_*.py; do $(BIN)/python $$generator; done

@@ -69,6 +69,14 @@ def test_the_page_on_rooms_is_what_the_sources_give() -> None:
     made = maker().page()
     assert (ROOT / "docs" / "rooms.md").read_text("utf-8") == made, "run tools/make_rooms_page.py"
     assert set(re.findall(r"^## (\w+)$", made, re.MULTILINE)) == ROOMS
+    assert (ROOT / "docs/images/house.svg").read_text("utf-8") == maker().picture(), "run tools/make_rooms_page.py"
+
+
+def test_a_reading_passes_through_the_house() -> None:
+    passed = maker().steps()
+    assert passed["metering"][0] == 1
+    assert {"operator", "enclave", "store", "chain", "watcher", "receipt"} <= set(passed)
+    assert {number for numbers in passed.values() for number in numbers} == set(range(1, 9))
 
 
 def test_a_file_s_names_and_sentence_are_taken_from_it() -> None:

@@ -35,17 +35,20 @@ interface ICollateralRegistry {
     event QeIdentityStored(bytes32 indexed root, uint32 evaluationNumber, uint64 issued, uint64 nextUpdate);
 
     /// @notice Nobody has brought it yet.
+    /// @custom:advice publish it: wattest collateral publish
     error CollateralMissing(CollateralKind kind, bytes32 id);
     /// @notice Its validity or the time of its next update is over: at `until` it no longer counts.
+    /// @custom:advice publish newer collateral: wattest collateral publish
     error CollateralExpired(CollateralKind kind, bytes32 id, uint64 until);
     /// @notice Its validity has not begun, or its issue date is ahead of the chain's clock.
     error CollateralFromFuture(CollateralKind kind, bytes32 id, uint64 from);
     /// @notice Its issuer has revoked the certificate, or the certificate that signed it.
     error CollateralRevoked(CollateralKind kind, bytes32 id);
     /// @notice Issued longer ago than the asking policy allows.
+    /// @custom:advice publish newer collateral: wattest collateral publish
     error CollateralTooOld(CollateralKind kind, bytes32 id, uint64 issued, uint64 maxAgeS);
-    /// @notice Not newer than what is stored: a lower number, or the same number and no later date. For certificates the
-    /// numbers are 0 and the date is the end of validity.
+    /// @notice Not newer than what is stored: a lower number, or the same number and no later date. For certificates
+    /// the numbers are 0 and the date is the end of validity.
     error CollateralNotNewer(
         CollateralKind kind, bytes32 id, uint256 storedNumber, uint64 storedDate, uint256 number, uint64 date
     );

@@ -41,8 +41,10 @@ interface IDcapVerifier is IEvidenceVerifier {
     /// @notice Evidence is shorter than its parts, or of an unknown form.
     error EvidenceMalformed();
     /// @notice No certificate with these facts was verified here: bring the certificate itself.
+    /// @custom:advice bring the certificate itself once
     error PckCertificateUnknown(bytes32 pck);
     /// @notice The PCK certificate's validity is over.
+    /// @custom:advice fetch the platform's new certificate
     error PckCertificateExpired(uint64 until, uint64 nowS);
     /// @notice The report data does not bind this key to this chain, referee, channel, operator and nonce.
     error ReportDataMismatch(bytes32 expected, bytes32 actual);
@@ -51,9 +53,11 @@ interface IDcapVerifier is IEvidenceVerifier {
     /// @notice The quote is of another platform than the verdict says.
     error PlatformMismatch(bytes32 expected, bytes32 actual);
     /// @notice The verdict was issued over an hour ago.
+    /// @custom:advice make new evidence and register it within the hour
     error VerdictTooOld(uint64 issuedAt, uint64 nowS);
 
     /// @notice The channel's manager has set no policy.
+    /// @custom:advice the channel's manager sets one: wattest chain policy set
     error PolicyMissing(address referee, bytes32 channel);
     /// @notice The verdict cites another policy than the one in force.
     error PolicyDigestMismatch(bytes32 expected, bytes32 actual);
@@ -66,6 +70,7 @@ interface IDcapVerifier is IEvidenceVerifier {
     /// @notice The platform is not on the policy's list.
     error PlatformUnlisted(bytes32 platform);
     /// @notice The platform's status is not allowed with these advisories, or no longer.
+    /// @custom:advice update the platform, or have the manager allow the status
     error TcbStatusRefused(TcbStatus status, bytes32 advisories);
     /// @notice The quoting enclave's status is not allowed with these advisories, or no longer.
     error QeStatusRefused(TcbStatus status, bytes32 advisories);

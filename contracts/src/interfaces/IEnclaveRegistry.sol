@@ -28,21 +28,28 @@ interface IEnclaveRegistry {
         bytes32 indexed channel, address indexed operator, address indexed enclaveKey, address referee, address by
     );
 
-    /// @notice Only the operator named in the verdict may register it.
+    /// @notice Only the operator itself may do this; in the referee from an account without code, calling directly.
     error NotOperator(address operator, address caller);
     /// @notice The enclave key or the referee is the zero address, or the workload is zero.
     error VerdictIncomplete();
+    /// @notice The verdict was issued after the present block.
     error VerdictFromFuture(uint64 issuedAt, uint64 nowS);
+    /// @notice The verdict has expired.
+    /// @custom:advice ask the appraisers for a new verdict
     error VerdictExpired(uint64 expiresAt, uint64 nowS);
     /// @notice expiresAt - issuedAt is over the registry's limit, or not positive.
+    /// @custom:advice ask for a verdict with an earlier expiry
     error RegistrationTooLong(uint64 limitS, uint64 actualS);
     /// @notice The nonce is not the hash of a block among the last 256.
+    /// @custom:advice make new evidence over a recent block hash
     error NonceStale(uint64 nonceBlock, bytes32 nonce);
     /// @notice A verdict for a key must be issued after the key's last one: none counts twice.
     error VerdictNotNewer(uint64 lastIssuedAt, uint64 issuedAt);
     /// @notice The key was registered for another operator of the channel.
     error KeyBoundElsewhere(address enclaveKey);
+    /// @notice The enclave key was revoked, for good.
     error KeyRevoked(address enclaveKey);
+    /// @notice The enclave key was never registered for this binding.
     error KeyNeverRegistered(address enclaveKey);
     /// @notice Only the operator or the channel's manager may revoke without evidence.
     error NotRevoker(address caller);

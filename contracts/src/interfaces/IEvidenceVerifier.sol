@@ -8,10 +8,12 @@ import {EvidenceVerdict, Revocation} from "../types/EvidenceVerdict.sol";
 /// names its verifier once, at construction.
 interface IEvidenceVerifier {
     /// @notice Fewer signatures than the quorum asks for, or bytes that are no whole number of signatures.
+    /// @custom:advice collect more appraisers' signatures
     error QuorumTooSmall(uint256 required, uint256 actual);
     /// @notice A signature of somebody who is no appraiser.
     error AppraiserUnknown(address signer);
     /// @notice Signatures must be in strictly ascending order of their signers' addresses, so that none counts twice.
+    /// @custom:advice sort the signatures by their signers' addresses
     error AppraisersNotAscending(address signer);
     /// @notice An empty, oversized or unordered set of appraisers, or a threshold outside it.
     error AppraiserSetInvalid();

@@ -72,22 +72,35 @@ interface IPayouts {
     event Claimed(bytes32 indexed distribution, address indexed account, uint256 amount, uint256 cumulativeAmount);
     event Reclaimed(bytes32 indexed distribution, address to, uint256 amount);
 
+    /// @notice The distribution exists already.
     error DistributionExists(bytes32 distribution);
+    /// @notice There is no such distribution.
     error UnknownDistribution(bytes32 distribution);
-    /// @notice An address is zero, the activation delay is out of range, or the metering channel is the statement channel.
+    /// @notice An address is zero, the activation delay is out of range, or the metering channel is the statement
+    /// channel.
     error TermsInvalid();
+    /// @notice Only the distribution's poster may do this.
     error NotPoster(address poster, address caller);
+    /// @notice Only the distribution's disabler or poster may do this.
     error NotDisabler(address disabler, address caller);
+    /// @notice The transfer brought nothing.
     error NothingReceived();
+    /// @notice Another root waits already.
     error RootPending(bytes32 root);
+    /// @notice No root waits.
     error NoRootPending(bytes32 distribution);
+    /// @notice The activation delay of the root is still running.
+    /// @custom:advice activate after activatableAt
     error ActivationDelayRunning(uint64 activatableAt, uint64 nowS);
     /// @notice The header is not of the distribution's statement channel and operator.
     error StatementForeign(bytes32 channel, address operator);
+    /// @notice The statement is not newer than the active one.
     error StatementStale(uint64 activeSequence, uint64 actual);
+    /// @notice The header is not the one that the batch's record names.
     error HeaderMismatch(bytes32 expected, bytes32 actual);
+    /// @notice Every entry is 118 bytes.
     error EntryLengthInvalid(uint256 actual);
-    /// @notice The entry's version is not 1 or its kind not 18.
+    /// @notice The entry's version or kind is not the one that this call is about.
     error EntryKindMismatch(uint8 expected, uint8 actual);
     /// @notice The entry's job id is not that of the header's channel and period.
     error JobMismatch(bytes32 expected, bytes32 actual);
@@ -99,11 +112,18 @@ interface IPayouts {
     error CitationsMismatch(bytes32 expected, bytes32 actual);
     /// @notice A cited batch is not of the metering channel.
     error CitationForeign(bytes32 channel);
-    /// @notice The Referee holds no such batch, or its record has changed.
+    /// @notice There is no such batch, or the record given is not its current preimage.
+    /// @custom:advice bring the record from the BatchCommitted event; after a slash its state is Slashed
     error UnknownBatch(bytes32 channel, address operator, uint64 sequence);
+    /// @notice The batch is not final yet.
+    /// @custom:advice wait until the challenge window is over and no challenge is open
     error BatchNotFinal(uint64 sequence);
+    /// @notice A new root promises less than the active one.
     error TotalDecreased(uint256 activeTotal, uint256 actual);
+    /// @notice The escrow does not cover what the root promises.
+    /// @custom:advice fund the distribution first
     error EscrowTooSmall(uint256 required, uint256 actual);
+    /// @notice The account was paid all that the active root promises it.
     error NothingToClaim(address account);
     /// @notice The claim would pay more than the root's total: the root is inconsistent.
     error TotalExceeded(uint256 total, uint256 actual);

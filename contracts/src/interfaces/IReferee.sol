@@ -24,15 +24,21 @@ interface IReferee {
     event ParametersApplied(bytes32 indexed channel, uint16 version);
     event RosterCountSet(bytes32 indexed channel, uint32 count, uint64 fromPeriodStart);
 
+    /// @notice The channel exists already.
     error ChannelExists(bytes32 channel);
+    /// @notice There is no such channel.
     error UnknownChannel(bytes32 channel);
+    /// @notice Only the channel's manager may do this.
     error NotManager(address manager, address caller);
     /// @notice A parameter outside its range; the name is that of the struct's field.
     error ParameterOutOfRange(string name);
+    /// @notice No parameters are queued.
     error NoParametersQueued(bytes32 channel);
+    /// @notice The timelock of the queued parameters is still running.
     error TimelockRunning(uint64 appliesAt, uint64 nowS);
     /// @notice An open channel has no roster.
     error RosterNotApplicable(bytes32 channel);
+    /// @notice A roster has 1 to 2^20 members.
     error RosterCountOutOfRange(uint32 count);
     /// @notice The period start is not a multiple of the epoch, is beyond 2^40 - 1, or its period is over already.
     error RosterPeriodInvalid(uint64 fromPeriodStart);
@@ -69,19 +75,26 @@ interface IReferee {
     event PaymentOwed(address indexed account, uint256 amountWei);
     event PaymentWithdrawn(address indexed account, address to, uint256 amountWei);
 
-    /// @notice The caller is not the header's operator, or not an account without code that calls directly.
+    /// @notice Only the operator itself may do this; in the referee from an account without code, calling directly.
     error NotOperator(address operator, address caller);
+    /// @notice The operator is in a state in which this is not allowed.
     error WrongOperatorState(OperatorState actual);
     /// @notice A call that must carry value carried none.
     error ZeroValue();
     /// @notice The deposit would not fit 96 bits.
     error DepositTooLarge();
+    /// @notice The deposit does not cover the open batches and this one.
+    /// @custom:advice deposit the difference, or release final batches first
     error InsufficientDeposit(uint256 requiredWei, uint256 actualWei);
+    /// @notice The exit delay is still running.
     error ExitDelayRunning(uint64 withdrawableAt, uint64 nowS);
     /// @notice Batches from firstUnreleased to sequence must be released first.
+    /// @custom:advice release the batches first, once they are final
     error BatchesUnreleased(uint64 firstUnreleased, uint64 sequence);
+    /// @notice Nothing is owed to the account.
     error NothingOwed(address account);
     /// @notice The receiver refused the payment; what is owed stays owed.
+    /// @custom:advice withdraw to an address that accepts the payment
     error TransferFailed(address to, uint256 amountWei);
 
     /// @notice Adds the value sent to the caller's deposit in the channel.
@@ -118,13 +131,22 @@ interface IReferee {
         uint256 rewardWei
     );
 
+    /// @notice The header's sequence does not follow the operator's last batch.
+    /// @custom:advice ask the chain for the operator's head
     error SequenceMismatch(uint64 expected, uint64 actual);
+    /// @notice The header does not name the digest of the batch before.
     error PreviousMismatch(bytes32 expected, bytes32 actual);
+    /// @notice A batch has 1 to 2^20 entries.
     error EntryCountOutOfRange(uint32 entryCount);
+    /// @notice The batch has not as many entries as the channel's roster.
     error RosterCountMismatch(uint32 expected, uint32 actual);
     /// @notice Scheduled: the period is not one epoch at a multiple of it. Open: it ends before it starts.
     error PeriodInvalid(uint64 periodStart, uint64 periodEnd);
+    /// @notice The period is not over yet.
+    /// @custom:advice commit once the period has ended
     error PeriodNotOver(uint64 periodEnd, uint64 nowS);
+    /// @notice The commit deadline has passed.
+    /// @custom:advice the period can no longer be committed; its readings can go into an open channel as a late import
     error CommitDeadlinePassed(uint64 deadline, uint64 nowS);
     /// @notice The operator's batch before was committed in this period's commit time already.
     error PeriodAlreadyCommitted(uint64 periodEnd);
@@ -137,12 +159,19 @@ interface IReferee {
     /// @notice Not 65 bytes r||s||v with v 27 or 28 and s low, or no key can be recovered.
     error InvalidSignature();
     /// @notice The signer is not the binding's active key for this workload, or it has expired.
+    /// @custom:advice register or renew the enclave key, for this workload
     error EnclaveKeyNotActive(address signer, bytes32 workload);
-    /// @notice No batch there, or the record given is not its current preimage.
+    /// @notice There is no such batch, or the record given is not its current preimage.
+    /// @custom:advice bring the record from the BatchCommitted event; after a slash its state is Slashed
     error UnknownBatch(bytes32 channel, address operator, uint64 sequence);
+    /// @notice The header is not the one that the batch's record names.
     error HeaderMismatch(bytes32 expected, bytes32 actual);
+    /// @notice The batch was slashed before.
     error BatchAlreadySlashed(uint64 sequence);
+    /// @notice The batch is final.
     error BatchAlreadyFinal(uint64 sequence);
+    /// @notice The batch is not final yet.
+    /// @custom:advice wait until the challenge window is over and no challenge is open
     error BatchNotFinal(uint64 sequence);
 
     /// @notice Commits a batch. Caller: the header's operator, an account without code, in a transaction straight to this
@@ -202,16 +231,28 @@ interface IReferee {
         uint256 bondWei
     );
 
+    /// @notice The challenge window of the batch has closed.
+    /// @custom:advice challenge within the window after the commit
     error ChallengeWindowClosed(uint64 closedAt, uint64 nowS);
+    /// @notice The batch has no entry at this index.
     error EntryIndexOutOfRange(uint32 entryIndex, uint32 entryCount);
+    /// @notice The entry was challenged before.
     error ChallengeExists(uint64 sequence, uint32 entryIndex);
+    /// @notice There is no challenge on this entry.
     error UnknownChallenge(uint64 sequence, uint32 entryIndex);
+    /// @notice The challenge is not open.
     error ChallengeNotOpen(uint64 sequence, uint32 entryIndex);
+    /// @notice The bond is smaller than the next challenge costs.
+    /// @custom:advice ask bondFor and send at least that
     error BondTooSmall(uint256 requiredWei, uint256 actualWei);
+    /// @notice The deadline of the challenge has passed.
     error AnswerWindowClosed(uint64 deadline, uint64 nowS);
+    /// @notice The deadline of the challenge has not passed yet.
+    /// @custom:advice wait until the deadline
     error AnswerWindowOpen(uint64 deadline, uint64 nowS);
     /// @notice Every entry is 118 bytes.
     error EntryLengthInvalid(uint256 actual);
+    /// @notice The batch was not slashed.
     error BatchNotSlashed(uint64 sequence);
 
     /// @notice Demands one entry of a batch within the challenge window; once per entry, for ever. The value sent must be
@@ -237,10 +278,11 @@ interface IReferee {
     error NotEquivocation();
     /// @notice The headers are signed by different keys.
     error SignersDiffer(address first, address second);
+    /// @notice The enclave key was never registered for this binding.
     error KeyNeverRegistered(address enclaveKey);
     /// @notice Equivocation at this sequence was proved before.
     error AlreadyConvicted(uint64 sequence);
-    /// @notice The payload's kind is not the one that this proof is about.
+    /// @notice The entry's version or kind is not the one that this call is about.
     error EntryKindMismatch(uint8 expected, uint8 actual);
     /// @notice The opening does not hash to the entry's evidence.
     error EvidenceMismatch(bytes32 expected, bytes32 actual);

@@ -1,16 +1,221 @@
 """Every way the contracts that judge quotes refuse, under the name of its Solidity custom error.
 
-Decided here: names and fields only, as in ``errors``, for ``DcapVerifier``, ``CollateralRegistry`` and the libraries
-that they read DCAP's formats with. Not decided here: how evidence is judged off chain (``attestation``). Invariant: the
-classes and their ``arguments`` are exactly the custom errors of ``contracts/src/dcap`` and of the two interfaces (a
-test compares them).
+Made by ``tools/make_contract_errors.py`` from the contracts' NatSpec, as ``errors`` is, for ``DcapVerifier``,
+``CollateralRegistry`` and the libraries that they read DCAP's formats with. How evidence is judged off chain is decided
+in ``attestation``.
 """
 
 from __future__ import annotations
 
-from wattest.twin.errors import Reverted
+from wattest.twin.reverted import Reverted, reverts_in
 
-# Quote verifier and policies
+# CertificateChain
+
+
+class IssuerMismatch(Reverted):
+    """The certificate or list names another issuer than the one given."""
+
+    arguments = ("expected", "actual")
+
+
+class IssuerNotAuthority(Reverted):
+    """The issuer is no authority, or may not sign this kind of thing."""
+
+
+class PathTooLong(Reverted):
+    """More authorities below one than it allows."""
+
+
+class CertificateSignatureInvalid(Reverted):
+    """The issuer's key did not make this signature."""
+
+
+class RevocationListSignatureInvalid(Reverted):
+    """The issuer's key did not make this list's signature."""
+
+
+class NotYetValid(Reverted):
+    """The time lies before the certificate's or the list's validity."""
+
+    arguments = ("from", "time")
+
+
+class Expired(Reverted):
+    """The time lies after the certificate's or the list's validity."""
+
+    arguments = ("until", "time")
+
+
+class CertificateRevoked(Reverted):
+    """The list names this certificate."""
+
+    arguments = ("serial",)
+
+
+# CodeStore
+
+
+class CodeStoreFailed(Reverted):
+    """More than MAX_BYTES, or the account could not be made."""
+
+    arguments = ("length",)
+
+
+# Der
+
+
+class DerTruncated(Reverted):
+    """The element at this offset does not fit into what surrounds it."""
+
+    arguments = ("position",)
+
+
+class DerLengthInvalid(Reverted):
+    """A length that is indefinite, not the shortest form, or above 65,535."""
+
+    arguments = ("position",)
+
+
+class DerTagUnexpected(Reverted):
+    """An element of another type than belongs at this offset."""
+
+    arguments = ("position", "expected", "actual")
+
+
+class DerTrailing(Reverted):
+    """Bytes after the last element that belongs here."""
+
+    arguments = ("position",)
+
+
+class DerIntegerInvalid(Reverted):
+    """An integer that is empty, negative, not the shortest form, or too large."""
+
+    arguments = ("position",)
+
+
+class DerBooleanInvalid(Reverted):
+    """A boolean that is neither 0x00 nor 0xff, or of another length than one."""
+
+    arguments = ("position",)
+
+
+class DerTimeInvalid(Reverted):
+    """A time of another form than RFC 5280 allows, or no date of the calendar."""
+
+    arguments = ("position",)
+
+
+# EnclaveReport
+
+
+class ReportLengthInvalid(Reverted):
+    """A report is 384 bytes."""
+
+    arguments = ("actual",)
+
+
+class EnclaveInDebugMode(Reverted):
+    """The enclave can be read and changed from outside."""
+
+
+class EnclaveNotInitialised(Reverted):
+    """The enclave was never initialised, so that nothing can have run in it."""
+
+
+class EnclaveHasProvisionKey(Reverted):
+    """The enclave can derive the platform's provisioning key."""
+
+
+class EnclaveHasLaunchKey(Reverted):
+    """The enclave can derive the launch key."""
+
+
+class AttributesMismatch(Reverted):
+    """Attributes other than pinned."""
+
+    arguments = ("expected", "actual")
+
+
+class MiscSelectMismatch(Reverted):
+    """MISCSELECT other than pinned."""
+
+    arguments = ("expected", "actual")
+
+
+# ICollateralRegistry
+
+
+class CollateralMissing(Reverted):
+    """Nobody has brought it yet."""
+
+    arguments = ("kind", "id")
+    advice = "publish it: wattest collateral publish"
+
+
+class CollateralExpired(Reverted):
+    """Its validity or the time of its next update is over: at ``until`` it no longer counts."""
+
+    arguments = ("kind", "id", "until")
+    advice = "publish newer collateral: wattest collateral publish"
+
+
+class CollateralFromFuture(Reverted):
+    """Its validity has not begun, or its issue date is ahead of the chain's clock."""
+
+    arguments = ("kind", "id", "from")
+
+
+class CollateralRevoked(Reverted):
+    """Its issuer has revoked the certificate, or the certificate that signed it."""
+
+    arguments = ("kind", "id")
+
+
+class CollateralTooOld(Reverted):
+    """Issued longer ago than the asking policy allows."""
+
+    arguments = ("kind", "id", "issued", "max_age_s")
+    advice = "publish newer collateral: wattest collateral publish"
+
+
+class CollateralNotNewer(Reverted):
+    """Not newer than what is stored: a lower number, or the same number and no later date. For certificates the numbers
+    are 0 and the date is the end of validity.
+    """
+
+    arguments = ("kind", "id", "stored_number", "stored_date", "number", "date")
+
+
+class CertificateUnfit(Reverted):
+    """The certificate may not do what its place in the chain asks of it."""
+
+    arguments = ("kind",)
+
+
+class SerialReused(Reverted):
+    """The root has issued two different certificates under one serial number."""
+
+    arguments = ("root", "serial")
+
+
+class RootRenamed(Reverted):
+    """The root's certificate names itself otherwise than the one stored under the same key."""
+
+    arguments = ("expected", "actual")
+
+
+class StatementSignatureInvalid(Reverted):
+    """The TCB signing key did not sign this text."""
+
+    arguments = ("kind",)
+
+
+class TooManySigners(Reverted):
+    """One root has at most 65,535 TCB signing keys."""
+
+
+# IDcapVerifier
 
 
 class VerifierMisconfigured(Reverted):
@@ -168,211 +373,6 @@ class NothingAgainst(Reverted):
     """Nothing known speaks against the registration now. Missing and expired collateral do not."""
 
 
-# Collateral registry
-
-
-class CollateralMissing(Reverted):
-    """Nobody has brought it yet."""
-
-    arguments = ("kind", "id")
-    advice = "publish it: wattest collateral publish"
-
-
-class CollateralExpired(Reverted):
-    """Its validity or the time of its next update is over: at ``until`` it no longer counts."""
-
-    arguments = ("kind", "id", "until")
-    advice = "publish newer collateral: wattest collateral publish"
-
-
-class CollateralFromFuture(Reverted):
-    """Its validity has not begun, or its issue date is ahead of the chain's clock."""
-
-    arguments = ("kind", "id", "from")
-
-
-class CollateralRevoked(Reverted):
-    """Its issuer has revoked the certificate, or the certificate that signed it."""
-
-    arguments = ("kind", "id")
-
-
-class CollateralTooOld(Reverted):
-    """Issued longer ago than the asking policy allows."""
-
-    arguments = ("kind", "id", "issued", "max_age_s")
-    advice = "publish newer collateral: wattest collateral publish"
-
-
-class CollateralNotNewer(Reverted):
-    """Not newer than what is stored: a lower number, or the same number and no later date. For certificates the
-    numbers are 0 and the date is the end of validity."""
-
-    arguments = ("kind", "id", "stored_number", "stored_date", "number", "date")
-
-
-class CertificateUnfit(Reverted):
-    """The certificate may not do what its place in the chain asks of it."""
-
-    arguments = ("kind",)
-
-
-class SerialReused(Reverted):
-    """The root has issued two different certificates under one serial number."""
-
-    arguments = ("root", "serial")
-
-
-class RootRenamed(Reverted):
-    """The root's certificate names itself otherwise than the one stored under the same key."""
-
-    arguments = ("expected", "actual")
-
-
-class StatementSignatureInvalid(Reverted):
-    """The TCB signing key did not sign this text."""
-
-    arguments = ("kind",)
-
-
-class TooManySigners(Reverted):
-    """One root has at most 65,535 TCB signing keys."""
-
-
-# CertificateChain
-
-
-class IssuerMismatch(Reverted):
-    """The certificate or list names another issuer than the one given."""
-
-    arguments = ("expected", "actual")
-
-
-class IssuerNotAuthority(Reverted):
-    """The issuer is no authority, or may not sign this kind of thing."""
-
-
-class PathTooLong(Reverted):
-    """More authorities below one than it allows."""
-
-
-class CertificateSignatureInvalid(Reverted):
-    """The issuer's key did not make this signature."""
-
-
-class RevocationListSignatureInvalid(Reverted):
-    """The issuer's key did not make this list's signature."""
-
-
-class NotYetValid(Reverted):
-    """The time lies before the certificate's or the list's validity."""
-
-    arguments = ("from", "time")
-
-
-class Expired(Reverted):
-    """The time lies after the certificate's or the list's validity."""
-
-    arguments = ("until", "time")
-
-
-class CertificateRevoked(Reverted):
-    """The list names this certificate."""
-
-    arguments = ("serial",)
-
-
-# CodeStore
-
-
-class CodeStoreFailed(Reverted):
-    """More bytes than one account's code takes, or the account could not be made."""
-
-    arguments = ("length",)
-
-
-# Der
-
-
-class DerTruncated(Reverted):
-    """The element at this offset does not fit into what surrounds it."""
-
-    arguments = ("position",)
-
-
-class DerLengthInvalid(Reverted):
-    """A length that is indefinite, not the shortest form, or above 65,535."""
-
-    arguments = ("position",)
-
-
-class DerTagUnexpected(Reverted):
-    """An element of another type than belongs at this offset."""
-
-    arguments = ("position", "expected", "actual")
-
-
-class DerTrailing(Reverted):
-    """Bytes after the last element that belongs here."""
-
-    arguments = ("position",)
-
-
-class DerIntegerInvalid(Reverted):
-    """An integer that is empty, negative, not the shortest form, or too large."""
-
-    arguments = ("position",)
-
-
-class DerBooleanInvalid(Reverted):
-    """A boolean that is neither 0x00 nor 0xff, or of another length than one."""
-
-    arguments = ("position",)
-
-
-class DerTimeInvalid(Reverted):
-    """A time of another form than RFC 5280 allows, or no date of the calendar."""
-
-    arguments = ("position",)
-
-
-# EnclaveReport
-
-
-class ReportLengthInvalid(Reverted):
-    """A report is 384 bytes."""
-
-    arguments = ("actual",)
-
-
-class EnclaveInDebugMode(Reverted):
-    """The enclave can be read and changed from outside."""
-
-
-class EnclaveNotInitialised(Reverted):
-    """The enclave was never initialised, so that nothing can have run in it."""
-
-
-class EnclaveHasProvisionKey(Reverted):
-    """The enclave can derive the platform's provisioning key."""
-
-
-class EnclaveHasLaunchKey(Reverted):
-    """The enclave can derive the launch key."""
-
-
-class AttributesMismatch(Reverted):
-    """Attributes other than pinned."""
-
-    arguments = ("expected", "actual")
-
-
-class MiscSelectMismatch(Reverted):
-    """MISCSELECT other than pinned."""
-
-    arguments = ("expected", "actual")
-
-
 # JsonText
 
 
@@ -389,7 +389,7 @@ class PckCertificateUnfit(Reverted):
     """An authority's certificate, or one whose key may not sign."""
 
 
-# QeIdentity and QeTable
+# QeIdentity
 
 
 class QeIdentityTooLong(Reverted):
@@ -406,6 +406,9 @@ class QeLevelsNotDescending(Reverted):
     """SVNs must fall from level to level."""
 
     arguments = ("position",)
+
+
+# QeTable
 
 
 class QeSignerMismatch(Reverted):
@@ -487,7 +490,7 @@ class QeVendorUnknown(Reverted):
     arguments = ("actual",)
 
 
-# TcbInfo and TcbTable
+# TcbInfo
 
 
 class TcbInfoTooLong(Reverted):
@@ -498,12 +501,6 @@ class TcbInfoTooLong(Reverted):
 
 class TooManyTcbLevels(Reverted):
     """More than MAX_LEVELS."""
-
-
-class TcbLevelMissing(Reverted):
-    """No level fits the platform."""
-
-    arguments = ("components", "pce_svn")
 
 
 # TcbStatus
@@ -517,6 +514,15 @@ class TcbStatusUnknown(Reverted):
 
 class TooManyAdvisories(Reverted):
     """More than MAX_ADVISORIES."""
+
+
+# TcbTable
+
+
+class TcbLevelMissing(Reverted):
+    """No level fits the platform."""
+
+    arguments = ("components", "pce_svn")
 
 
 # X509Certificate
@@ -612,6 +618,4 @@ class SignatureMalformed(Reverted):
     arguments = ("position",)
 
 
-DCAP_REVERTS: dict[str, type[Reverted]] = {
-    name: kind for name, kind in list(globals().items()) if isinstance(kind, type) and kind.__module__ == __name__
-}
+DCAP_REVERTS: dict[str, type[Reverted]] = reverts_in(__name__)

@@ -1,37 +1,19 @@
 """Every way a contract refuses, under the name of its Solidity custom error.
 
-Decided here: names and fields only; who raises them is in the twin's modules. Invariant: the classes and their
-``arguments`` are exactly the custom errors of ``contracts/src`` and their parameters, snake-cased (a test compares
-them), so that a revert from the chain and a refusal of the twin are the same error.
+Made by ``tools/make_contract_errors.py`` from the contracts' NatSpec: change it there. Decided here: names, fields and
+words only; who raises them is in the twin's modules. Invariant: a revert from the chain and a refusal of the twin are
+the same error.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from wattest.twin.reverted import Reverted, reverts_in
 
-from wattest.errors import ProtocolError
-
-
-class Reverted(ProtocolError):
-    """The base of all refusals; fields are given in the order of ``arguments``."""
-
-    arguments: ClassVar[tuple[str, ...]] = ()
-    advice: ClassVar[str | None] = None
-
-    def __init__(self, *values: object) -> None:
-        fields = dict(zip(type(self).arguments, values, strict=True))
-        message = (type(self).__doc__ or type(self).__name__).strip().rstrip(".")
-        super().__init__(message, hint=type(self).advice, **fields)
-
-    def __reduce__(self) -> tuple[type[Reverted], tuple[object, ...]]:
-        return type(self), tuple(self.fields.values())
-
-
-# Registry
+# IEnclaveRegistry
 
 
 class NotOperator(Reverted):
-    """Only the operator itself may do this."""
+    """Only the operator itself may do this; in the referee from an account without code, calling directly."""
 
     arguments = ("operator", "caller")
 
@@ -101,7 +83,7 @@ class RegistryMisconfigured(Reverted):
     """The limit on a registration's length is zero or over 90 days, or the verifier is no contract."""
 
 
-# Appraiser quorum
+# IEvidenceVerifier
 
 
 class QuorumTooSmall(Reverted):
@@ -128,7 +110,160 @@ class AppraiserSetInvalid(Reverted):
     """An empty, oversized or unordered set of appraisers, or a threshold outside it."""
 
 
-# Referee
+# IPayouts
+
+
+class DistributionExists(Reverted):
+    """The distribution exists already."""
+
+    arguments = ("distribution",)
+
+
+class UnknownDistribution(Reverted):
+    """There is no such distribution."""
+
+    arguments = ("distribution",)
+
+
+class TermsInvalid(Reverted):
+    """An address is zero, the activation delay is out of range, or the metering channel is the statement channel."""
+
+
+class NotPoster(Reverted):
+    """Only the distribution's poster may do this."""
+
+    arguments = ("poster", "caller")
+
+
+class NotDisabler(Reverted):
+    """Only the distribution's disabler or poster may do this."""
+
+    arguments = ("disabler", "caller")
+
+
+class NothingReceived(Reverted):
+    """The transfer brought nothing."""
+
+
+class RootPending(Reverted):
+    """Another root waits already."""
+
+    arguments = ("root",)
+
+
+class NoRootPending(Reverted):
+    """No root waits."""
+
+    arguments = ("distribution",)
+
+
+class ActivationDelayRunning(Reverted):
+    """The activation delay of the root is still running."""
+
+    arguments = ("activatable_at", "now_s")
+    advice = "activate after activatableAt"
+
+
+class StatementForeign(Reverted):
+    """The header is not of the distribution's statement channel and operator."""
+
+    arguments = ("channel", "operator")
+
+
+class StatementStale(Reverted):
+    """The statement is not newer than the active one."""
+
+    arguments = ("active_sequence", "actual")
+
+
+class HeaderMismatch(Reverted):
+    """The header is not the one that the batch's record names."""
+
+    arguments = ("expected", "actual")
+
+
+class EntryLengthInvalid(Reverted):
+    """Every entry is 118 bytes."""
+
+    arguments = ("actual",)
+
+
+class EntryKindMismatch(Reverted):
+    """The entry's version or kind is not the one that this call is about."""
+
+    arguments = ("expected", "actual")
+
+
+class JobMismatch(Reverted):
+    """The entry's job id is not that of the header's channel and period."""
+
+    arguments = ("expected", "actual")
+
+
+class ResultMismatch(Reverted):
+    """The entry's result digest is not keccak256(abi.encode(root, total))."""
+
+    arguments = ("expected", "actual")
+
+
+class CitationCountOutOfRange(Reverted):
+    """None, or more than MAX_CITATIONS."""
+
+    arguments = ("actual",)
+
+
+class CitationsMismatch(Reverted):
+    """The cited headers' digests do not hash to the statement's ``inputs``."""
+
+    arguments = ("expected", "actual")
+
+
+class CitationForeign(Reverted):
+    """A cited batch is not of the metering channel."""
+
+    arguments = ("channel",)
+
+
+class UnknownBatch(Reverted):
+    """There is no such batch, or the record given is not its current preimage."""
+
+    arguments = ("channel", "operator", "sequence")
+    advice = "bring the record from the BatchCommitted event; after a slash its state is Slashed"
+
+
+class BatchNotFinal(Reverted):
+    """The batch is not final yet."""
+
+    arguments = ("sequence",)
+    advice = "wait until the challenge window is over and no challenge is open"
+
+
+class TotalDecreased(Reverted):
+    """A new root promises less than the active one."""
+
+    arguments = ("active_total", "actual")
+
+
+class EscrowTooSmall(Reverted):
+    """The escrow does not cover what the root promises."""
+
+    arguments = ("required", "actual")
+    advice = "fund the distribution first"
+
+
+class NothingToClaim(Reverted):
+    """The account was paid all that the active root promises it."""
+
+    arguments = ("account",)
+
+
+class TotalExceeded(Reverted):
+    """The claim would pay more than the root's total: the root is inconsistent."""
+
+    arguments = ("total", "actual")
+
+
+# IReferee
 
 
 class ChannelExists(Reverted):
@@ -312,19 +447,6 @@ class EnclaveKeyNotActive(Reverted):
     advice = "register or renew the enclave key, for this workload"
 
 
-class UnknownBatch(Reverted):
-    """There is no such batch, or the record given is not its current preimage."""
-
-    arguments = ("channel", "operator", "sequence")
-    advice = "bring the record from the BatchCommitted event; after a slash its state is Slashed"
-
-
-class HeaderMismatch(Reverted):
-    """The header is not the one that the batch's record names."""
-
-    arguments = ("expected", "actual")
-
-
 class BatchAlreadySlashed(Reverted):
     """The batch was slashed before."""
 
@@ -335,13 +457,6 @@ class BatchAlreadyFinal(Reverted):
     """The batch is final."""
 
     arguments = ("sequence",)
-
-
-class BatchNotFinal(Reverted):
-    """The batch is not final yet."""
-
-    arguments = ("sequence",)
-    advice = "wait until the challenge window is over and no challenge is open"
 
 
 class ChallengeWindowClosed(Reverted):
@@ -395,12 +510,6 @@ class AnswerWindowOpen(Reverted):
     advice = "wait until the deadline"
 
 
-class EntryLengthInvalid(Reverted):
-    """An entry has 118 bytes."""
-
-    arguments = ("actual",)
-
-
 class BatchNotSlashed(Reverted):
     """The batch was not slashed."""
 
@@ -423,12 +532,6 @@ class AlreadyConvicted(Reverted):
     arguments = ("sequence",)
 
 
-class EntryKindMismatch(Reverted):
-    """The entry's version or kind is not the one that this call is about."""
-
-    arguments = ("expected", "actual")
-
-
 class EvidenceMismatch(Reverted):
     """The opening does not hash to the entry's evidence."""
 
@@ -440,130 +543,9 @@ class EvidenceValid(Reverted):
 
 
 class PrecompileMissing(Reverted):
-    """P256VERIFY (EIP-7951) does not answer at this address."""
+    """P256VERIFY (EIP-7951) does not answer at this address, or the call left it too little gas."""
 
     arguments = ("precompile",)
 
 
-# Payouts
-
-
-class DistributionExists(Reverted):
-    """The distribution exists already."""
-
-    arguments = ("distribution",)
-
-
-class UnknownDistribution(Reverted):
-    """There is no such distribution."""
-
-    arguments = ("distribution",)
-
-
-class TermsInvalid(Reverted):
-    """An address is zero, the activation delay is out of range, or the metering channel is the statement channel."""
-
-
-class NotPoster(Reverted):
-    """Only the distribution's poster may do this."""
-
-    arguments = ("poster", "caller")
-
-
-class NotDisabler(Reverted):
-    """Only the distribution's disabler or poster may do this."""
-
-    arguments = ("disabler", "caller")
-
-
-class NothingReceived(Reverted):
-    """The transfer brought nothing."""
-
-
-class RootPending(Reverted):
-    """Another root waits already."""
-
-    arguments = ("root",)
-
-
-class NoRootPending(Reverted):
-    """No root waits."""
-
-    arguments = ("distribution",)
-
-
-class ActivationDelayRunning(Reverted):
-    """The activation delay of the root is still running."""
-
-    arguments = ("activatable_at", "now_s")
-    advice = "activate after activatableAt"
-
-
-class StatementForeign(Reverted):
-    """The header is not of the distribution's statement channel and operator."""
-
-    arguments = ("channel", "operator")
-
-
-class StatementStale(Reverted):
-    """The statement is not newer than the active one."""
-
-    arguments = ("active_sequence", "actual")
-
-
-class JobMismatch(Reverted):
-    """The entry's job id is not that of the header's channel and period."""
-
-    arguments = ("expected", "actual")
-
-
-class ResultMismatch(Reverted):
-    """The entry's result digest is not keccak256(abi.encode(root, total))."""
-
-    arguments = ("expected", "actual")
-
-
-class CitationCountOutOfRange(Reverted):
-    """None, or more than MAX_CITATIONS."""
-
-    arguments = ("actual",)
-
-
-class CitationsMismatch(Reverted):
-    """The cited headers' digests do not hash to the statement's `inputs`."""
-
-    arguments = ("expected", "actual")
-
-
-class CitationForeign(Reverted):
-    """A cited batch is not of the metering channel."""
-
-    arguments = ("channel",)
-
-
-class TotalDecreased(Reverted):
-    """A new root promises less than the active one."""
-
-    arguments = ("active_total", "actual")
-
-
-class EscrowTooSmall(Reverted):
-    """The escrow does not cover what the root promises."""
-
-    arguments = ("required", "actual")
-    advice = "fund the distribution first"
-
-
-class NothingToClaim(Reverted):
-    """The account was paid all that the active root promises it."""
-
-    arguments = ("account",)
-
-
-class TotalExceeded(Reverted):
-    """The claim would pay more than the root's total: the root is inconsistent."""
-
-    arguments = ("total", "actual")
-
-
-REVERTS: dict[str, type[Reverted]] = {cls.__name__: cls for cls in Reverted.__subclasses__()}
+REVERTS: dict[str, type[Reverted]] = reverts_in(__name__)

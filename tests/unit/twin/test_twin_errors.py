@@ -2,63 +2,98 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import pickle
-import re
+import sys
+from functools import cache
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import wattest.merkle as merkle
 from wattest.errors import ProtocolError, VerificationError
 from wattest.twin.dcap_errors import DCAP_REVERTS
 from wattest.twin.errors import REVERTS, BondTooSmall, UnknownBatch
 
-SOURCES = Path(__file__).parents[3] / "contracts/src"
-ERROR = re.compile(r"^\s*error\s+(\w+)\(([^)]*)\)\s*;", re.MULTILINE)
+ROOT = Path(__file__).parents[3]
+ARTIFACTS = ROOT / "src/wattest/chain/artifacts"
+OF_OPENZEPPELIN = {
+    "ERC20InsufficientAllowance",
+    "ERC20InsufficientBalance",
+    "ERC20InvalidApprover",
+    "ERC20InvalidReceiver",
+    "ERC20InvalidSender",
+    "ERC20InvalidSpender",
+    "InvalidShortString",
+    "ReentrancyGuardReentrantCall",
+    "SafeCastOverflowedUintDowncast",
+    "SafeERC20FailedOperation",
+    "StringTooLong",
+}
 
 
-def snake(name: str) -> str:
-    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+@cache
+def maker() -> ModuleType:
+    """The tool that writes the twin's errors."""
+    spec = importlib.util.spec_from_file_location("make_contract_errors", ROOT / "tools/make_contract_errors.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
-# What these refuse is evidence and collateral: named in dcap_errors, judged off chain by dcap-qvl and not by the twin.
-OF_DCAP = {"dcap", "ICollateralRegistry.sol", "IDcapVerifier.sol"}
-
-
-def declared(*, of_dcap: bool = False) -> dict[str, tuple[str, ...]]:
+def in_abi() -> dict[str, tuple[str, ...]]:
+    """The custom errors of every shipped contract, by name, with snake-cased parameters."""
     found: dict[str, tuple[str, ...]] = {}
-    for source in SOURCES.rglob("*.sol"):
-        parts = set(source.relative_to(SOURCES).parts)
-        # dev is never deployed
-        if "dev" in parts or bool(OF_DCAP & parts) != of_dcap:
-            continue
-        for name, parameters in ERROR.findall(source.read_text()):
-            names = tuple(snake(part.split()[-1].rstrip("_")) for part in parameters.split(",") if part.strip())
-            assert found.setdefault(name, names) == names, f"{name} is declared twice, differently"
+    for path in ARTIFACTS.glob("*.json"):
+        for item in json.loads(path.read_text())["abi"]:
+            if item["type"] == "error":
+                found[item["name"]] = tuple(maker().snake(given["name"].rstrip("_")) for given in item["inputs"])
     return found
 
 
-def test_lists_are_the_same() -> None:
-    contracts = declared()
-    assert len(contracts) > 80
-    of_merkle = {name for name in contracts if isinstance(getattr(merkle, name, None), type)}
-    assert set(contracts) - of_merkle == set(REVERTS)
+def test_the_modules_are_what_the_contracts_give() -> None:
+    assert {path: path.read_text("utf-8") for path in maker().modules()} == maker().modules()
+
+
+def test_a_shipped_contract_refuses_with_nothing_else() -> None:
+    known = {name: kind.arguments for name, kind in (REVERTS | DCAP_REVERTS).items()}
+    shipped = in_abi()
+    assert len(shipped) > 150
+    assert not set(REVERTS) & set(DCAP_REVERTS)
+    strangers = {name for name in shipped if known.get(name) != shipped[name]}
+    assert {name for name in strangers if not hasattr(merkle, name)} == OF_OPENZEPPELIN
+
+
+def test_a_doc_comment_becomes_words_and_a_hint() -> None:
+    text = """
+    /// @notice The deposit of `operator` does not
+    /// cover it.
+    /// @custom:advice deposit more
+    error TooLittle(uint256 requiredWei, address operator_);
+    """
+    (error,) = maker().declared(text)
+    assert error == maker().CustomError(
+        "TooLittle", "The deposit of ``operator`` does not cover it.", "deposit more", ("required_wei", "operator")
+    )
+    assert next(iter(maker().class_of(error))) == "class TooLittle(Reverted):"
+
+
+@pytest.mark.parametrize(
+    "text", ["    error Bare();\n", "    /// @notice A.\n    /// @dev Lost.\n    error Lost(uint256 a);\n"]
+)
+def test_an_error_without_words_or_with_lost_ones_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit):
+        list(maker().declared(text))
 
 
 def test_merkle_errors_are_verification_or_input_errors() -> None:
     assert issubclass(merkle.RootMismatch, VerificationError)
-    assert "RootMismatch" in declared()
-
-
-def test_parameters_are_the_same() -> None:
-    contracts = declared()
-    assert {name: cls.arguments for name, cls in REVERTS.items()} == {name: contracts[name] for name in REVERTS}
-
-
-def test_what_is_refused_of_quotes_and_collateral_has_its_names() -> None:
-    contracts = declared(of_dcap=True)
-    assert len(contracts) > 90
-    assert not set(contracts) & set(declared())
-    assert {name: cls.arguments for name, cls in DCAP_REVERTS.items()} == contracts
-    assert all(cls.__doc__ for cls in DCAP_REVERTS.values())
+    assert "RootMismatch" in in_abi()
 
 
 def test_an_error_carries_its_fields() -> None:
