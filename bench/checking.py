@@ -132,7 +132,7 @@ def measure(scale: Scale) -> Report:
             SimulatedPlatform.create(Path(folder) / "platform", int(time.time())), Path(folder) / "s"
         )
         enclave.create_identity(community.binding(), community.channel)
-        sealed = Sealed(community, enclave.seal_batch(community.seal_job(0)))
+        sealed = Sealed(community, enclave.seal(community.seal_job(0)))
     works = {
         "plain": sealed.plainly, "columns": sealed.in_columns, "signature": sealed.signatures(),
         "whole plain": sealed.whole_plainly, "whole": sealed.whole,

@@ -45,7 +45,7 @@ from wattest.workload.guests import load_guest
 
 TITLE = "Sealing"
 ABOUT = (
-    "A batch goes through `EnclaveClient.seal_batch` into an enclave process of its own: from signed device blocks "
+    "A batch goes through `EnclaveClient.seal` into an enclave process of its own: from signed device blocks "
     "(one P-256 signature for a day of 96 quarter hours) to the signed header, `vee`, trees, encryption and sealing "
     "included. The rate counts the processor time of enclave and host together, so it is what one core does; the wall"
     " rate is with whatever else ran. Host memory includes the job itself: blocks going in, ciphertexts coming out. "
@@ -71,7 +71,7 @@ def sealed(count: int, days: int, folder: Path) -> list[Figure]:
         for day in range(days):
             job = community.seal_job(day, head)
             before = process_cpu_seconds(process_id), time.process_time(), time.perf_counter()
-            batch = client.seal_batch(job)
+            batch = client.seal(job)
             walls.append(time.perf_counter() - before[2])
             outside.append(time.process_time() - before[1])
             inside.append(process_cpu_seconds(process_id) - before[0])

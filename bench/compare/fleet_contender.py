@@ -131,7 +131,7 @@ class Seal(Work):
         self.process = self._stack.enter_context(EnclaveProcess(platform, folder / "state", request_timeout_s=600))
         warming = Community(WARMING_SERIES, name="warming")  # an enclave's first batch loads and compiles
         self.process.client.create_identity(warming.binding(), warming.channel)
-        self.process.client.seal_batch(warming.seal_job(0))
+        self.process.client.seal(warming.seal_job(0))
 
     def run(self) -> object:
         community = FleetCommunity(self.fleet, *piece_of(self.turn, self.n, SEAL_SERIES), self.turn)
@@ -140,7 +140,7 @@ class Seal(Work):
         process_id = self.process.process_id
         assert process_id is not None
         begun = time.perf_counter(), time.process_time() + process_cpu_seconds(process_id)
-        self.process.client.seal_batch(job)
+        self.process.client.seal(job)
         return Timed(
             community.count * QUARTERS,
             time.perf_counter() - begun[0],

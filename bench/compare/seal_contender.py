@@ -57,7 +57,7 @@ class Seal(Work):
     def run(self) -> object:
         job = self.community.seal_job(self.day, self.head)
         begun = time.perf_counter(), self._cpu_seconds()
-        batch = self.process.client.seal_batch(job)
+        batch = self.process.client.seal(job)
         wall_s, cpu_s = time.perf_counter() - begun[0], self._cpu_seconds() - begun[1]
         self.day, self.head = self.day + 1, self.community.head(batch)
         signed = self.headers[-1]

@@ -86,10 +86,10 @@ def test_the_gramine_back_end_seals_and_survives_a_restart(tmp_path: Path) -> No
             assert quote.report.report_data == report_data(community.binding(), identity.address)
             assert (quote.report.mr_enclave, quote.report.mr_signer) == (measured.digest, SIGNER)
             assert quote.report.product == PRODUCT
-            batch = process.client.seal_batch(community.seal_job(0))
+            batch = process.client.seal(community.seal_job(0))
             process.restart()
             assert process.client.describe().backend == "gramine"
-            assert process.client.seal_batch(community.seal_job(0)).header == batch.header
+            assert process.client.seal(community.seal_job(0)).header == batch.header
     finally:
         folder.close()
 
@@ -99,7 +99,7 @@ def test_what_the_process_maps_is_measured_or_belongs_to_the_system(tmp_path: Pa
     community = Community(2)
     with EnclaveProcess(platform, tmp_path / "state") as process:
         process.client.create_identity(community.binding(), community.channel)
-        process.client.seal_batch(community.seal_job(0))
+        process.client.seal(community.seal_job(0))
         lines = Path(f"/proc/{process.process_id}/maps").read_text().splitlines()
         measured = {str(file.path.resolve()) for file in process.measurement.files}
         fds = [path.resolve() for path in Path(f"/proc/{process.process_id}/fd").iterdir()]

@@ -53,7 +53,7 @@ def pair(platforms: Platforms, tmp_path: Path) -> Iterator[tuple[EnclaveProcess,
         EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=30) as taker,
     ):
         giver.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
-        giver.client.seal_batch(COMMUNITY.seal_job(0))
+        giver.client.seal(COMMUNITY.seal_job(0))
         taker.client.prepare_successor(COMMUNITY.binding(), COMMUNITY.channel)
         yield giver, taker
 
@@ -138,13 +138,13 @@ def test_a_hand_over_between_two_hosts(platforms: Platforms, pair: tuple[Enclave
     job = COMMUNITY.seal_job(1)
     job = type(job)(type(job.head)(1, head), job.period_start, job.period_end, job.members, job.meter_keys, job.blocks)
     with pytest.raises(PhaseRefused):
-        giver.client.seal_batch(job)
-    sealed = taker.client.seal_batch(job)
+        giver.client.seal(job)
+    sealed = taker.client.seal(job)
     assert sealed.header.sequence == 2
     assert recover_address(sealed.header.digest(COMMUNITY.domain), sealed.signature) == identity.address
     giver.restart()
     with pytest.raises(PhaseRefused):
-        giver.client.seal_batch(job)
+        giver.client.seal(job)
     assert giver.client.last_release(COMMUNITY.channel.id) == released
 
 
@@ -194,7 +194,7 @@ def test_a_standby_takes_over_from_a_dead_primary(
     standby.restart()
     assert standby.client.activate_standby(COMMUNITY.channel.id, head).phase == "active"
     standby.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
-    assert standby.client.seal_batch(COMMUNITY.seal_job(1, head)).header.sequence == 2
+    assert standby.client.seal(COMMUNITY.seal_job(1, head)).header.sequence == 2
 
 
 def test_a_witness_of_another_operator_signs(platforms: Platforms, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_witness_of_another_operator_signs(platforms: Platforms, tmp_path: Pat
     ):
         identity = asker.client.create_identity(community.binding(), community.channel)
         other = witness.client.create_identity(community.binding(operator=b"\x0e" * 20), community.channel)
-        batch = asker.client.seal_batch(community.seal_job(0))
+        batch = asker.client.seal(community.seal_job(0))
         tree = MerkleTree.build(b"".join(batch.entries), 118, b"".join(batch.entry_salts))
         job = WitnessJob(
             batch.header, batch.signature, b"\x0f" * 32, (0, 2), tree.prove_many([0, 2]).nodes,
@@ -239,7 +239,7 @@ def test_an_upgrade_to_another_measurement(platforms: Platforms, tmp_path: Path)
         before = giver.measurement.digest
         assert before != after == taker.measurement.digest
         giver.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
-        first = giver.client.seal_batch(COMMUNITY.seal_job(0))
+        first = giver.client.seal(COMMUNITY.seal_job(0))
         taker.client.prepare_successor(COMMUNITY.binding(), COMMUNITY.channel)
         ours, theirs = (peer_settings(COMMUNITY, each, platforms, measurements=(before, after)) for each in platforms)
         back = permit(COMMUNITY, platforms[1], from_measurement=after, to_measurement=before)
@@ -251,7 +251,7 @@ def test_an_upgrade_to_another_measurement(platforms: Platforms, tmp_path: Path)
         report = parse_quote(evidence).report
         assert isinstance(report, EnclaveReport)
         assert report.mr_enclave == after
-        assert taker.client.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
+        assert taker.client.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
     device.close()
 
 

@@ -95,13 +95,13 @@ def test_identity_evidence_and_first_light(process: EnclaveProcess, community: C
 
 def test_a_restart_finds_the_identity_and_the_last_release(process: EnclaveProcess, community: Community) -> None:
     identity = process.client.create_identity(community.binding(), community.channel)
-    batch = process.client.seal_batch(community.seal_job(0))
+    batch = process.client.seal(community.seal_job(0))
     process.restart()
     assert process.client.describe().identities == (replace(identity, evidence=b""),)
     release = process.client.last_release(community.channel.id)
     assert release is not None
     assert (release.header, release.signature) == (batch.header, batch.signature)
-    again = process.client.seal_batch(community.seal_job(0))
+    again = process.client.seal(community.seal_job(0))
     assert (again.header, list(again.blocks)) == (batch.header, list(batch.blocks))
 
 
@@ -253,16 +253,16 @@ def test_a_crash_at_any_point_never_makes_a_second_header(
 ) -> None:
     with EnclaveProcess(machine, tmp_path / "state", debug=True, request_timeout_s=30) as process:
         process.client.create_identity(community.binding(), community.channel)
-        first = process.client.seal_batch(community.seal_job(0))
+        first = process.client.seal(community.seal_job(0))
         job = community.seal_job(1, community.head(first))
         process.client.unsafe_arm_fault(point)
         process_id = process.process_id
         assert process_id is not None
         if point == "after_page":
-            process.client.seal_batch(job)
+            process.client.seal(job)
         else:
             with pytest.raises(EnclaveUnreachable) as caught:
-                process.client.seal_batch(job)
+                process.client.seal(job)
             assert caught.value.retryable
         assert gone(process_id)
         process.restart()
@@ -270,11 +270,11 @@ def test_a_crash_at_any_point_never_makes_a_second_header(
         assert release is not None
         sealed = point not in ("before_sign", "before_seal", "after_temporary_write")
         assert release.header.sequence == (2 if sealed else 1)
-        again = process.client.seal_batch(job)
+        again = process.client.seal(job)
         assert again.header.sequence == 2
         if sealed:
             assert (again.header, again.signature) == (release.header, release.signature)
-        third = process.client.seal_batch(community.seal_job(2, community.head(again)))
+        third = process.client.seal(community.seal_job(2, community.head(again)))
         assert third.header.previous == again.header.digest(community.domain)
 
 
@@ -284,7 +284,7 @@ def test_no_key_is_in_the_log(machine: SimulatedPlatform, community: Community, 
         process.client.create_identity(community.binding(), community.channel)
         raw(process, framed(b"\xff"))
         with pytest.raises(WattestError):
-            process.client.seal_batch(replace(community.seal_job(0), meter_keys=[secret("wrong")] * 4))
+            process.client.seal(replace(community.seal_job(0), meter_keys=[secret("wrong")] * 4))
         path = next((tmp_path / "state").glob("*.sealed"))
         state = unsafe_open_sealed_state(machine, process.measurement.digest, path)
         text = log.read_text()

@@ -200,7 +200,7 @@ def test_two_copies_of_one_enclave_cannot_both_commit(rig: KeyRig, tmp_path: Pat
         enclave, keys = other.keys.enclave(rig.channel), rig.community.duty.member_lists[0].meter_keys
         head, following = rig.operator.chain_head(rig.channel), (period + EPOCH_S, period + 2 * EPOCH_S)
         with pytest.raises(HeadMismatch, match="forked"):
-            enclave.seal_batch(SealJob(head, *following, rig.community.members, keys, []))
+            enclave.seal(SealJob(head, *following, rig.community.members, keys, []))
         mine, theirs = rig.store.batch(rig.channel, before + 1), other.store.batch(rig.channel, before + 1)
         assert mine.header_digest != theirs.header_digest
     _require_convicts(rig, theirs)

@@ -184,7 +184,7 @@ def forged(stage: Stage, monkeypatch: pytest.MonkeyPatch, *, tamper: bool) -> tu
     operator = stage.operator("forger", forger.signer)
 
     class StolenEnclave:
-        def seal_batch(self, job: Any) -> Any:
+        def seal(self, job: Any) -> Any:
             return forger.seal(job.period_start, tamper=tamper)
 
     monkeypatch.setattr(operator, "_enclave", StolenEnclave)
@@ -202,7 +202,7 @@ def test_second_header_is_proved(stage: Stage, monkeypatch: pytest.MonkeyPatch, 
     unsafe = UnsafeBehaviour(other_headers={(stage.community.channel.id, 1): (other.to_bytes(), forger.sign(other))})
     operator = stage.operator("equivocator", forger.signer, unsafe)
     seal: Callable[[Any], Any] = lambda job: sealed  # noqa: E731
-    monkeypatch.setattr(operator, "_enclave", lambda: type("Stolen", (), {"seal_batch": staticmethod(seal)}))
+    monkeypatch.setattr(operator, "_enclave", lambda: type("Stolen", (), {"seal": staticmethod(seal)}))
     watcher = stage.watcher()
     stage.commit_day(operator)
     report = watcher.step()

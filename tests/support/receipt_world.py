@@ -100,12 +100,12 @@ class World:
         sealed: list[SealedBatch] = []
         for day in range(self.warm_up_days + self.days):
             absent = frozenset({2}) if day == self.warm_up_days + 1 else frozenset()
-            batch = self.enclave.seal_batch(self.community.seal_job(day, head, absent=absent))
+            batch = self.enclave.seal(self.community.seal_job(day, head, absent=absent))
             head = self.community.head(batch)
             sealed.append(batch)
         self.warm_up, self.batches = sealed[: self.warm_up_days], sealed[self.warm_up_days :]
         identity = self.identities[self.community.channel.id]
-        self.statement = self.enclave.seal_statement(self.community.statement_job(self.batches, identity))
+        self.statement = self.enclave.seal(self.community.statement_job(self.batches, identity))
 
     def register(self, channel: ChannelIdentity, registry: Domain, nonce_block: int = 7) -> RegistrationPart:
         """Have the three appraisers judge the channel's key."""

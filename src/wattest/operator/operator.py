@@ -22,7 +22,8 @@ from wattest.chain.client import ChainClient
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
 from wattest.chain.signer import LocalSigner
-from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
+from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob
+from wattest.enclave.host.job_calls import OpenChannelJob
 from wattest.errors import ConfigError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
@@ -173,14 +174,14 @@ class Operator:
         self._release(report)
         return report
 
-    def seal(self, job: ImportJob | StatementJob) -> tuple[StoredBatch, SealedBatch]:
+    def seal(self, job: OpenChannelJob) -> tuple[StoredBatch, SealedBatch]:
         """Seal, store and commit a job of an open channel; submit the identical job again after a crash."""
         channel, sequence = job.channel, job.head.sequence + 1
         self.store.collect(channel, sequence, (job.period_start, job.period_end))
         self._faults.reach("batch.collected")
         self.store.mark_if_before_sealed(channel, sequence)
         enclave = self._enclave()
-        sealed = enclave.seal_import(job) if isinstance(job, ImportJob) else enclave.seal_statement(job)
+        sealed = enclave.seal(job)
         self._faults.reach("enclave.released")
         with BundleGroup(self.bundles, self._faults) as group:
             self._keep(sealed, b"", group)
@@ -375,7 +376,7 @@ class Operator:
                 blocks=self.store.blocks_of(channel, sequence),
             )
             try:
-                sealed = self._enclave_of(channel).seal_batch(job)
+                sealed = self._enclave_of(channel).seal(job)
                 break
             except WattestError as error:
                 # One block that the enclave refuses must not cost a whole community its period.

@@ -124,10 +124,10 @@ def test_an_upgrade_carries_everything_but_the_key(platforms: Platforms, tmp_pat
     for channel in (COMMUNITY.channel, COMMUNITY.open_channel):
         world.giver.create_identity(COMMUNITY.binding(channel), channel)
         world.taker.prepare_successor(COMMUNITY.binding(channel), channel)
-    days = [world.giver.seal_batch(COMMUNITY.seal_job(0))]
-    days.append(world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(days[0]))))
+    days = [world.giver.seal(COMMUNITY.seal_job(0))]
+    days.append(world.giver.seal(COMMUNITY.seal_job(1, COMMUNITY.head(days[0]))))
     old = next(each for each in world.giver.describe().identities if each.channel == COMMUNITY.channel.id)
-    paid = world.giver.seal_statement(COMMUNITY.statement_job(days[:1], old))
+    paid = world.giver.seal(COMMUNITY.statement_job(days[:1], old))
     assert world.hand_over().sequence == 2
     signed = world.permit(channel=COMMUNITY.open_channel.id)
     assert world.hand_over(signed, channel=COMMUNITY.open_channel).sequence == 1
@@ -135,29 +135,29 @@ def test_an_upgrade_carries_everything_but_the_key(platforms: Platforms, tmp_pat
     world.taker.create_identity(COMMUNITY.binding(COMMUNITY.open_channel), COMMUNITY.open_channel)
     assert new.storage_key == old.storage_key
     assert new.address != old.address
-    third = world.taker.seal_batch(COMMUNITY.seal_job(2, COMMUNITY.head(days[1])))
+    third = world.taker.seal(COMMUNITY.seal_job(2, COMMUNITY.head(days[1])))
     assert (third.header.sequence, third.header.previous) == (3, COMMUNITY.head(days[1]).digest)
     assert recover_address(third.header.digest(COMMUNITY.domain), third.signature) == new.address
     assert paid.payouts is not None
     with pytest.raises(PayoutsBroken):
-        world.taker.seal_statement(COMMUNITY.statement_job(days[1:], new, COMMUNITY.head(paid)))
+        world.taker.seal(COMMUNITY.statement_job(days[1:], new, COMMUNITY.head(paid)))
     again = COMMUNITY.statement_job([days[1], third], new, COMMUNITY.head(paid), paid.payouts.listed)
-    settled = world.taker.seal_statement(again)
+    settled = world.taker.seal(again)
     assert settled.header.sequence == 2
     assert settled.payouts is not None
     repeated = COMMUNITY.statement_job(days[:1], new, COMMUNITY.head(settled), settled.payouts.listed)
     with pytest.raises(PeriodOverlaps):
-        world.taker.seal_statement(repeated)
+        world.taker.seal(repeated)
 
 
 def test_meters_go_on_where_they_stood(platforms: Platforms, tmp_path: Path, world: World) -> None:
     """An absent meter repeats its last state: the successor knows it, a fresh key at the same head does not."""
-    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    first = world.giver.seal(COMMUNITY.seal_job(0))
     world.hand_over()
-    sealed = world.taker.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first), absent=frozenset({0})))
+    sealed = world.taker.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first), absent=frozenset({0})))
     alone = LocalEnclave(platforms[0], tmp_path / "alone")
     alone.create_identity(COMMUNITY.binding(), COMMUNITY.channel, COMMUNITY.head(first))
-    blank = alone.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first), absent=frozenset({0})))
+    blank = alone.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first), absent=frozenset({0})))
     reader = COMMUNITY.readers[0]
 
     def last_interval_end(batch: SealedBatch) -> int:
@@ -173,10 +173,10 @@ def test_meters_go_on_where_they_stood(platforms: Platforms, tmp_path: Path, wor
 
 
 def test_a_giver_signs_nothing_more(world: World) -> None:
-    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    first = world.giver.seal(COMMUNITY.seal_job(0))
     world.hand_over()
     with pytest.raises(PhaseRefused):
-        world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+        world.giver.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
     with pytest.raises(PhaseRefused):
         world.giver.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
     with pytest.raises(PhaseRefused):
@@ -186,10 +186,10 @@ def test_a_giver_signs_nothing_more(world: World) -> None:
     released = world.giver.last_release(COMMUNITY.channel.id)
     assert released is not None
     assert released.header == first.header
-    assert world.giver.seal_batch(COMMUNITY.seal_job(0)).signature == first.signature  # the same one again
+    assert world.giver.seal(COMMUNITY.seal_job(0)).signature == first.signature  # the same one again
     world.restart()
     with pytest.raises(PhaseRefused):
-        world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+        world.giver.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
 
 
 def test_a_job_begun_before_is_not_signed_after(world: World) -> None:
@@ -211,7 +211,7 @@ def test_a_job_begun_before_is_not_signed_after(world: World) -> None:
 
 def test_a_taker_signs_nothing_before(world: World) -> None:
     with pytest.raises(PhaseRefused):
-        world.taker.seal_batch(COMMUNITY.seal_job(0))
+        world.taker.seal(COMMUNITY.seal_job(0))
     with pytest.raises(PhaseRefused):
         world.taker.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
     with pytest.raises(PhaseRefused):
@@ -272,8 +272,8 @@ def test_the_same_successor_only(platforms: Platforms, tmp_path: Path, world: Wo
 
 
 def test_which_head_goes_over(world: World) -> None:
-    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
-    second = world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+    first = world.giver.seal(COMMUNITY.seal_job(0))
+    second = world.giver.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
     with pytest.raises(HeadMismatch):
         world.hand_over(head=ChainHead())
     with pytest.raises(HeadMismatch):
@@ -281,23 +281,23 @@ def test_which_head_goes_over(world: World) -> None:
     assert world.phases() == ("active", "awaiting")
     assert world.hand_over(head=COMMUNITY.head(first)).sequence == 1
     with pytest.raises(PeriodOverlaps):
-        world.taker.seal_batch(COMMUNITY.seal_job(0, COMMUNITY.head(first)))
-    anew = world.taker.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+        world.taker.seal(COMMUNITY.seal_job(0, COMMUNITY.head(first)))
+    anew = world.taker.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
     assert anew.header.sequence == second.header.sequence
     with pytest.raises(HeadMismatch):
-        world.taker.seal_batch(COMMUNITY.seal_job(2, COMMUNITY.head(second)))
+        world.taker.seal(COMMUNITY.seal_job(2, COMMUNITY.head(second)))
 
 
 def test_a_rolled_back_giver_meets_the_chain(world: World) -> None:
-    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    first = world.giver.seal(COMMUNITY.seal_job(0))
     shutil.copytree(world.folder / "giver", world.folder / "copy")
     world.hand_over()
-    second = world.taker.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+    second = world.taker.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
     shutil.rmtree(world.folder / "giver")
     (world.folder / "copy").rename(world.folder / "giver")
     world.restart()
     with pytest.raises(HeadMismatch):
-        world.giver.seal_batch(COMMUNITY.seal_job(2, COMMUNITY.head(second)))
+        world.giver.seal(COMMUNITY.seal_job(2, COMMUNITY.head(second)))
 
 
 def test_a_crash_at_any_point_leaves_at_most_one_that_signs(platforms: Platforms, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_crash_at_any_point_leaves_at_most_one_that_signs(platforms: Platforms
         world = World(platforms, tmp_path / str(name))
         world.giver.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
         world.taker.prepare_successor(COMMUNITY.binding(), COMMUNITY.channel)
-        first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+        first = world.giver.seal(COMMUNITY.seal_job(0))
         ours, theirs = (peer_settings(COMMUNITY, each, platforms) for each in platforms)
         if end is not None:
             world.faults[end].left = point
@@ -332,7 +332,7 @@ def test_a_crash_at_any_point_leaves_at_most_one_that_signs(platforms: Platforms
         if world.phases()[1] == "awaiting":
             assert world.hand_over().sequence == 1
         assert world.phases() == ("handed_over", "active")
-        assert world.taker.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
+        assert world.taker.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
     assert len(seen) == 3
 
 
@@ -353,7 +353,7 @@ def test_a_state_that_cannot_be_written_does_not_leave(world: World, monkeypatch
 def test_what_cannot_be_sent_costs_the_giver_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, too_much: str, kind: PermitKind
 ) -> None:
-    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    first = world.giver.seal(COMMUNITY.seal_job(0))
     if too_much == "keys":
         identities = world.giver.service._identities
         state = identities.get(COMMUNITY.channel.id)
@@ -365,14 +365,14 @@ def test_what_cannot_be_sent_costs_the_giver_nothing(
         world.hand_over(world.permit(kind))
     world.restart()
     assert world.phases() == ("active", "awaiting")
-    assert world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
+    assert world.giver.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first))).header.sequence == 2
 
 
 def test_a_standby_is_kept_current_and_starts_at_the_head_alone(world: World) -> None:
     signed = world.permit(PermitKind.STANDBY)
     heads = [ChainHead()]
     for day in range(3):
-        batch = world.giver.seal_batch(COMMUNITY.seal_job(day, heads[-1]))
+        batch = world.giver.seal(COMMUNITY.seal_job(day, heads[-1]))
         heads.append(COMMUNITY.head(batch))
         assert world.hand_over(signed).sequence == day + 1
     assert world.phases() == ("active", "standby")
@@ -381,8 +381,8 @@ def test_a_standby_is_kept_current_and_starts_at_the_head_alone(world: World) ->
     with pytest.raises(HandOverRefused):
         world.hand_over(signed, head=heads[2])
     with pytest.raises(PhaseRefused):
-        world.taker.seal_batch(COMMUNITY.seal_job(3, heads[3]))
-    fourth = world.giver.seal_batch(COMMUNITY.seal_job(3, heads[3]))
+        world.taker.seal(COMMUNITY.seal_job(3, heads[3]))
+    fourth = world.giver.seal(COMMUNITY.seal_job(3, heads[3]))
     with pytest.raises(HeadMismatch):  # the chain went on without it
         world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(fourth))
     with pytest.raises(HeadMismatch):
@@ -391,28 +391,28 @@ def test_a_standby_is_kept_current_and_starts_at_the_head_alone(world: World) ->
     world.restart()
     for _ in range(2):
         assert world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(fourth)).phase == "active"
-    fifth = world.taker.seal_batch(COMMUNITY.seal_job(4, COMMUNITY.head(fourth)))
+    fifth = world.taker.seal(COMMUNITY.seal_job(4, COMMUNITY.head(fourth)))
     assert fifth.header.sequence == 5
     with pytest.raises(HeadMismatch):  # the primary was not dead, and the chain went on with the standby
-        world.giver.seal_batch(COMMUNITY.seal_job(5, COMMUNITY.head(fifth)))
+        world.giver.seal(COMMUNITY.seal_job(5, COMMUNITY.head(fifth)))
     with pytest.raises(WattestError):
         world.hand_over(signed)
 
 
 def test_an_activation_repeated_after_the_primary_went_on_is_refused(world: World) -> None:
-    first = world.giver.seal_batch(COMMUNITY.seal_job(0))
+    first = world.giver.seal(COMMUNITY.seal_job(0))
     world.hand_over(world.permit(PermitKind.STANDBY))
     world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(first))
-    second = world.giver.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+    second = world.giver.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
     with pytest.raises(HeadMismatch):  # else its key would be registered, and could seal nothing
         world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(second))
     assert world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(first)).phase == "active"
-    other = world.taker.seal_batch(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
+    other = world.taker.seal(COMMUNITY.seal_job(1, COMMUNITY.head(first)))
     assert world.taker.activate_standby(COMMUNITY.channel.id, COMMUNITY.head(other)).phase == "active"
 
 
 def test_a_standby_may_take_over_in_order(world: World) -> None:
-    world.giver.seal_batch(COMMUNITY.seal_job(0))
+    world.giver.seal(COMMUNITY.seal_job(0))
     world.hand_over(world.permit(PermitKind.STANDBY))
     world.hand_over()
     assert world.phases() == ("handed_over", "active")
@@ -421,10 +421,10 @@ def test_a_standby_may_take_over_in_order(world: World) -> None:
 def test_batches_of_strangers_are_still_no_citations(world: World, platforms: Platforms, tmp_path: Path) -> None:
     stranger = LocalEnclave(platforms[0], tmp_path / "stranger")
     stranger.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
-    foreign = stranger.seal_batch(COMMUNITY.seal_job(0))
-    world.giver.seal_batch(COMMUNITY.seal_job(0))
+    foreign = stranger.seal(COMMUNITY.seal_job(0))
+    world.giver.seal(COMMUNITY.seal_job(0))
     world.hand_over()
     world.taker.create_identity(COMMUNITY.binding(COMMUNITY.open_channel), COMMUNITY.open_channel)
     job = COMMUNITY.statement_job([foreign], stranger.describe().identities[0])
     with pytest.raises(CitationRefused, match="nor by one"):
-        world.taker.seal_statement(job)
+        world.taker.seal(job)

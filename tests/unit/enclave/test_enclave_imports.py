@@ -57,7 +57,7 @@ def standard(community: Community) -> ImportJob:
 
 def test_signed_and_unsigned_files_become_entries_that_verify(importer: LocalEnclave, community: Community) -> None:
     given = standard(community)
-    batch = importer.seal_import(given)
+    batch = importer.seal(given)
     header = batch.header
     assert (header.roster, header.state, header.inputs) == (bytes(32),) * 3
     kinds = {}
@@ -76,12 +76,12 @@ def test_signed_and_unsigned_files_become_entries_that_verify(importer: LocalEnc
 
 
 def test_the_same_import_again_is_the_same(importer: LocalEnclave, community: Community) -> None:
-    first, again = importer.seal_import(standard(community)), importer.seal_import(standard(community))
+    first, again = importer.seal(standard(community)), importer.seal(standard(community))
     assert (first.header, first.signature, list(first.blocks)) == (again.header, again.signature, list(again.blocks))
 
 
 def test_a_file_without_a_key_is_unsigned(importer: LocalEnclave, community: Community) -> None:
-    batch = importer.seal_import(job(community, item(SESSIONS[0].telegram, "a")))
+    batch = importer.seal(job(community, item(SESSIONS[0].telegram, "a")))
     assert batch.entries[0][1] == EntryKind.UNSIGNED_SOURCE
 
 
@@ -102,7 +102,7 @@ def test_a_file_that_does_not_hold_is_refused_by_its_index(
     importer: LocalEnclave, community: Community, file: bytes, key: str | None
 ) -> None:
     with pytest.raises(ImportRefused) as caught:
-        importer.seal_import(job(community, item(CSV, "good"), item(file, "bad", key)))
+        importer.seal(job(community, item(CSV, "good"), item(file, "bad", key)))
     assert caught.value.fields["item"] == 1
     assert importer.last_release(community.open_channel.id) is None
 
@@ -118,7 +118,7 @@ def test_the_signatures_of_all_files_of_a_step_are_verified_at_once(
         return together(checks)
 
     monkeypatch.setattr(ocmf_envelope, "hold_together", counted)
-    importer.seal_import(standard(community))
+    importer.seal(standard(community))
     assert judged == [2]
 
 
@@ -132,21 +132,21 @@ def test_the_first_file_that_does_not_hold_is_named(importer: LocalEnclave, comm
     ]
     for first in (1, 2, 3):
         with pytest.raises(ImportRefused) as caught:
-            importer.seal_import(job(community, items[0], *items[first:]))
+            importer.seal(job(community, items[0], *items[first:]))
         assert caught.value.fields["item"] == 1
         with pytest.raises(ImportRefused) as turned:
-            importer.seal_import(job(community, *reversed(items[first:]), items[0]))
+            importer.seal(job(community, *reversed(items[first:]), items[0]))
         assert turned.value.fields["item"] == 0
 
 
 def test_one_meter_key_for_two_files_is_refused(importer: LocalEnclave, community: Community) -> None:
     with pytest.raises(RequestInvalid):
-        importer.seal_import(job(community, item(CSV, "same"), item(CSV, "same")))
+        importer.seal(job(community, item(CSV, "same"), item(CSV, "same")))
 
 
 def test_an_import_into_a_scheduled_channel_is_refused(importer: LocalEnclave, community: Community) -> None:
     with pytest.raises(RequestInvalid):
-        importer.seal_import(replace(standard(community), channel=community.channel.id))
+        importer.seal(replace(standard(community), channel=community.channel.id))
 
 
 def test_an_item_that_never_came_keeps_the_batch_open(importer: LocalEnclave, community: Community) -> None:

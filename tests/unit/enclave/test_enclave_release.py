@@ -41,8 +41,8 @@ def test_the_identical_job_gives_the_identical_batch_also_after_a_restart(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
     job = community.seal_job(0, absent=frozenset({1}))
-    first = enclave.seal_batch(job)
-    for again in (enclave.seal_batch(job), restarted(enclave_platform, tmp_path / "state").seal_batch(job)):
+    first = enclave.seal(job)
+    for again in (enclave.seal(job), restarted(enclave_platform, tmp_path / "state").seal(job)):
         assert (again.header, again.signature) == (first.header, first.signature)
         assert list(again.blocks) == list(first.blocks)
         assert list(again.entry_salts) == list(first.entry_salts)
@@ -50,13 +50,13 @@ def test_the_identical_job_gives_the_identical_batch_also_after_a_restart(
 
 def test_the_order_of_blocks_does_not_matter(enclave: LocalEnclave, community: Community) -> None:
     job = community.seal_job(0)
-    first = enclave.seal_batch(job)
-    assert enclave.seal_batch(replace(job, blocks=list(reversed(list(job.blocks))))).header == first.header
+    first = enclave.seal(job)
+    assert enclave.seal(replace(job, blocks=list(reversed(list(job.blocks))))).header == first.header
 
 
 @pytest.mark.parametrize("change", ["readings", "absent", "period", "members"])
 def test_another_job_for_a_sealed_sequence_is_refused(enclave: LocalEnclave, community: Community, change: str) -> None:
-    first = enclave.seal_batch(community.seal_job(0))
+    first = enclave.seal(community.seal_job(0))
     job = {
         "readings": lambda: community.seal_job(0, scale=2),
         "absent": lambda: community.seal_job(0, absent=frozenset({0})),
@@ -64,14 +64,14 @@ def test_another_job_for_a_sealed_sequence_is_refused(enclave: LocalEnclave, com
         "members": lambda: replace(community.seal_job(0), members=community.signed_members(valid_from=1)),
     }[change]()
     with pytest.raises(JobConflict):
-        enclave.seal_batch(job)
+        enclave.seal(job)
     release = enclave.last_release(community.channel.id)
     assert release is not None
     assert (release.header, release.signature) == (first.header, first.signature)
 
 
 def test_no_block_of_another_job_is_encrypted_under_a_sealed_key(enclave: LocalEnclave, community: Community) -> None:
-    enclave.seal_batch(community.seal_job(0))
+    enclave.seal(community.seal_job(0))
     job = community.seal_job(0, scale=2)
     enclave._ask(
         "seal.begin",
@@ -109,7 +109,7 @@ def test_nothing_is_signed_over_a_state_that_moved_on(enclave: LocalEnclave, com
     """Whatever became of the state since the job began is looked at when it is signed."""
     identities = enclave.service._identities
     before = identities.get(community.channel.id)
-    enclave.seal_batch(community.seal_job(0))
+    enclave.seal(community.seal_job(0))
     sealed = identities.get(community.channel.id)
     assert sealed.last is not None
     other = replace(sealed.last.header, root=secret("another root"))
@@ -121,8 +121,8 @@ def test_nothing_is_signed_over_a_state_that_moved_on(enclave: LocalEnclave, com
 def test_a_chain_that_stands_elsewhere_is_refused_with_what_was_expected(
     enclave: LocalEnclave, community: Community
 ) -> None:
-    first = enclave.seal_batch(community.seal_job(0))
-    second = enclave.seal_batch(community.seal_job(1, community.head(first)))
+    first = enclave.seal(community.seal_job(0))
+    second = enclave.seal(community.seal_job(1, community.head(first)))
     for head in (
         ChainHead(2, secret("fork")),
         ChainHead(3, secret("ahead")),
@@ -131,10 +131,10 @@ def test_a_chain_that_stands_elsewhere_is_refused_with_what_was_expected(
         ChainHead(0, secret("x")),
     ):
         with pytest.raises(HeadMismatch) as caught:
-            enclave.seal_batch(community.seal_job(2, head))
+            enclave.seal(community.seal_job(2, head))
         assert caught.value.fields["expected"] == [2, second.header.digest(community.domain)]
         assert caught.value.fields["actual"] == [head.sequence, head.digest]
-    assert enclave.seal_batch(community.seal_job(2, community.head(second))).header.sequence == 3
+    assert enclave.seal(community.seal_job(2, community.head(second))).header.sequence == 3
 
 
 def test_rolled_back_state_is_refused_and_a_lying_host_gets_two_headers(
@@ -142,15 +142,15 @@ def test_rolled_back_state_is_refused_and_a_lying_host_gets_two_headers(
 ) -> None:
     folder = tmp_path / "state"
     kept = tmp_path / "kept"
-    first = enclave.seal_batch(community.seal_job(0))
+    first = enclave.seal(community.seal_job(0))
     shutil.copy(state_file(folder, community), kept)
-    second = enclave.seal_batch(community.seal_job(1, community.head(first)))
+    second = enclave.seal(community.seal_job(1, community.head(first)))
     shutil.copy(kept, state_file(folder, community))
     rolled_back = restarted(enclave_platform, folder)
     with pytest.raises(HeadMismatch):
-        rolled_back.seal_batch(community.seal_job(2, community.head(second)))
+        rolled_back.seal(community.seal_job(2, community.head(second)))
     # A host that shows the old head as the chain's gets a second header: the evidence that convicts its operator.
-    other = rolled_back.seal_batch(community.seal_job(1, community.head(first), scale=2))
+    other = rolled_back.seal(community.seal_job(1, community.head(first), scale=2))
     assert other.header.sequence == second.header.sequence
     assert other.header != second.header
 
@@ -158,7 +158,7 @@ def test_rolled_back_state_is_refused_and_a_lying_host_gets_two_headers(
 def test_sealed_state_opens_on_its_platform_and_measurement_alone(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
-    enclave.seal_batch(community.seal_job(0))
+    enclave.seal(community.seal_job(0))
     data = state_file(tmp_path / "state", community).read_bytes()
     key = sealing_key(enclave_platform, MEASUREMENT, STATE_PURPOSE, debug=False)
     state = open_state(data, key)
@@ -201,7 +201,7 @@ def test_erasure_drops_the_series_keys_and_keeps_the_head(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
     job = community.seal_job(0)
-    first = enclave.seal_batch(job)
+    first = enclave.seal(job)
     assert enclave.erase(community.channel.id, 7) is False
     assert enclave.erase(community.channel.id, 1) is True
     assert enclave.erase(community.channel.id, 1) is False
@@ -210,8 +210,8 @@ def test_erasure_drops_the_series_keys_and_keeps_the_head(
     assert held is not None
     assert held.series_keys == ()
     with pytest.raises(JobConflict):
-        enclave.seal_batch(job)
-    assert enclave.seal_batch(community.seal_job(1, community.head(first))).header.sequence == 2
+        enclave.seal(job)
+    assert enclave.seal(community.seal_job(1, community.head(first))).header.sequence == 2
 
 
 def test_an_identity_is_attested_again_and_bound_to_one_operator(enclave: LocalEnclave, community: Community) -> None:
@@ -248,7 +248,7 @@ def test_first_light_is_signed_by_the_named_identity(
 def test_the_simulators_host_can_forge_and_nobody_else_can(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
-    batch = enclave.seal_batch(community.seal_job(0))
+    batch = enclave.seal(community.seal_job(0))
     stolen = unsafe_open_sealed_state(enclave_platform, MEASUREMENT, state_file(tmp_path / "state", community))
     forged = replace(batch.header, root=secret("forged"))
     signature = sign_header(stolen.private_key, forged, community.domain)

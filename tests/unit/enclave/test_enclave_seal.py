@@ -49,8 +49,8 @@ def opened(batch: SealedBatch, reader: ReaderPrivateKey, index: int) -> tuple[by
 
 
 def test_a_watcher_recomputes_the_whole_batch(enclave: LocalEnclave, community: Community) -> None:
-    first = enclave.seal_batch(community.seal_job(0))
-    batch = enclave.seal_batch(community.seal_job(1, community.head(first), absent=frozenset({3})))
+    first = enclave.seal(community.seal_job(0))
+    batch = enclave.seal(community.seal_job(1, community.head(first), absent=frozenset({3})))
     header = batch.header
     identity = enclave.describe().identities[0]
     assert recover_header_signer(header, batch.signature, community.domain) == identity.address
@@ -102,7 +102,7 @@ def test_a_watcher_recomputes_the_whole_batch(enclave: LocalEnclave, community: 
 
 
 def test_a_household_opens_its_own_entry_and_no_other(enclave: LocalEnclave, community: Community) -> None:
-    batch = enclave.seal_batch(community.seal_job(0))
+    batch = enclave.seal(community.seal_job(0))
     for index, member in enumerate(batch.member_of):
         reader = community.readers[member]
         key, block = opened(batch, reader, index)
@@ -114,7 +114,7 @@ def test_a_household_opens_its_own_entry_and_no_other(enclave: LocalEnclave, com
 
 
 def test_editing_that_was_not_done_by_the_guest_shows(enclave: LocalEnclave, community: Community) -> None:
-    batch = enclave.seal_batch(community.seal_job(0))
+    batch = enclave.seal(community.seal_job(0))
     _, block = opened(batch, community.watchers[0], 0)
     records = block.records.copy()
     records["quality"][5] |= 0x0400
@@ -125,7 +125,7 @@ def test_editing_that_was_not_done_by_the_guest_shows(enclave: LocalEnclave, com
 def test_gaps_are_estimated_and_carry_no_source(enclave: LocalEnclave, community: Community) -> None:
     job = community.seal_job(0)
     blocks = [community.block(0, 0, count=90), *list(job.blocks)[1:]]
-    batch = enclave.seal_batch(replace(job, blocks=blocks))
+    batch = enclave.seal(replace(job, blocks=blocks))
     index = list(batch.member_of).index(0)
     key, block = opened(batch, community.watchers[0], index)
     verify_series_block(block, key)
@@ -138,7 +138,7 @@ def refused(enclave: LocalEnclave, job: SealJob, kind: type[WattestError]) -> Wa
     """The error with which ``job`` is refused; nothing may have been signed."""
     before = enclave.last_release(job.members.member_list.channel)
     with pytest.raises(kind) as caught:
-        enclave.seal_batch(job)
+        enclave.seal(job)
     assert enclave.last_release(job.members.member_list.channel) == before
     return caught.value
 
@@ -152,7 +152,7 @@ def test_an_unsigned_member_list_is_refused(enclave: LocalEnclave, community: Co
 def test_a_member_list_of_a_later_period_is_refused(enclave: LocalEnclave, community: Community) -> None:
     job = replace(community.seal_job(0), members=community.signed_members(valid_from=FIRST_DAY + 1))
     refused(enclave, job, MemberListRefused)
-    enclave.seal_batch(replace(job, members=community.signed_members(valid_from=FIRST_DAY)))
+    enclave.seal(replace(job, members=community.signed_members(valid_from=FIRST_DAY)))
 
 
 def test_a_member_list_for_another_chain_is_refused(enclave: LocalEnclave, community: Community) -> None:
@@ -187,7 +187,7 @@ def test_a_reader_key_that_takes_no_secret_is_refused_before_anything_is_signed(
 def test_a_channel_without_a_key_is_refused(enclave: LocalEnclave) -> None:
     other = Community(2, name="other")
     with pytest.raises(IdentityUnknown):
-        enclave.seal_batch(other.seal_job(0))
+        enclave.seal(other.seal_job(0))
 
 
 def test_an_open_channel_takes_no_device_blocks(enclave: LocalEnclave, community: Community) -> None:
@@ -265,7 +265,7 @@ def _seed_of(community: Community, member: int) -> int:
 
 
 def test_a_period_that_overlaps_the_last_one_is_refused(enclave: LocalEnclave, community: Community) -> None:
-    first = enclave.seal_batch(community.seal_job(1))
+    first = enclave.seal(community.seal_job(1))
     refused(enclave, community.seal_job(0, community.head(first)), PeriodOverlaps)
 
 
@@ -275,7 +275,7 @@ def test_an_empty_period_is_refused(enclave: LocalEnclave, community: Community)
 
 
 def test_all_members_absent_still_makes_a_batch(enclave: LocalEnclave, community: Community) -> None:
-    batch = enclave.seal_batch(community.seal_job(0, absent=frozenset(range(5))))
+    batch = enclave.seal(community.seal_job(0, absent=frozenset(range(5))))
     assert {parse_series_entry(entry).kind for entry in batch.entries} == {EntryKind.ABSENT}
 
 
@@ -296,4 +296,4 @@ def test_a_failed_step_ends_the_job(enclave: LocalEnclave, community: Community)
     refused(enclave, job, DeviceBlockRefused)
     with pytest.raises(SessionInvalid):
         enclave._ask("batch.finish", {})
-    assert enclave.seal_batch(community.seal_job(0, ChainHead())).header.sequence == 1
+    assert enclave.seal(community.seal_job(0, ChainHead())).header.sequence == 1

@@ -52,8 +52,8 @@ def metering(enclave: LocalEnclave, community: Community) -> tuple[Identity, lis
     """Two sealed days; household 2 is absent on the second. The enclave has a key for the statement channel too."""
     identity = enclave.describe().identities[0]
     enclave.create_identity(community.binding(community.open_channel), community.open_channel)
-    first = enclave.seal_batch(community.seal_job(0))
-    second = enclave.seal_batch(community.seal_job(1, community.head(first), absent=frozenset({2})))
+    first = enclave.seal(community.seal_job(0))
+    second = enclave.seal(community.seal_job(1, community.head(first), absent=frozenset({2})))
     return identity, [first, second]
 
 
@@ -86,7 +86,7 @@ def test_bills_and_payouts_are_what_the_plain_twin_computes(
 ) -> None:
     identity, batches = metering
     job = community.statement_job(batches, identity)
-    statement = enclave.seal_statement(job)
+    statement = enclave.seal(job)
     header = statement.header
     twin = settle(expected_input(community, job))
     digests = [batch.header.digest(community.domain) for batch in batches]
@@ -143,11 +143,11 @@ def test_the_same_statement_again_is_the_same(
 ) -> None:
     identity, batches = metering
     job = community.statement_job(batches, identity)
-    first, again = enclave.seal_statement(job), enclave.seal_statement(job)
+    first, again = enclave.seal(job), enclave.seal(job)
     assert (first.header, first.signature, first.payouts) == (again.header, again.signature, again.payouts)
     other = replace(job, tariff=replace(TARIFF, energy=1).to_bytes())
     with pytest.raises(JobConflict):
-        enclave.seal_statement(community.agreed(other))
+        enclave.seal(community.agreed(other))
 
 
 def test_payouts_continue_the_sealed_list(
@@ -155,52 +155,44 @@ def test_payouts_continue_the_sealed_list(
 ) -> None:
     identity, batches = metering
     with pytest.raises(PayoutsBroken):
-        enclave.seal_statement(
-            community.statement_job(batches, identity, previous=b"\x01" * 20 + (5).to_bytes(32, "big"))
-        )
-    first = enclave.seal_statement(community.statement_job(batches, identity))
-    third = enclave.seal_batch(community.seal_job(2, community.head(batches[1])))
+        enclave.seal(community.statement_job(batches, identity, previous=b"\x01" * 20 + (5).to_bytes(32, "big")))
+    first = enclave.seal(community.statement_job(batches, identity))
+    third = enclave.seal(community.seal_job(2, community.head(batches[1])))
     head = community.head(first)
     assert first.payouts is not None
     with pytest.raises(PayoutsBroken):
-        enclave.seal_statement(community.statement_job([third], identity, head))
+        enclave.seal(community.statement_job([third], identity, head))
     job = community.statement_job([third], identity, head, first.payouts.listed)
-    second = enclave.seal_statement(job)
+    second = enclave.seal(job)
     assert second.payouts is not None
     assert second.payouts.total > first.payouts.total
-    assert enclave.seal_statement(job).header == second.header
+    assert enclave.seal(job).header == second.header
 
 
 def test_no_time_is_settled_twice(
     enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
 ) -> None:
     identity, batches = metering
-    first = enclave.seal_statement(community.statement_job(batches, identity))
+    first = enclave.seal(community.statement_job(batches, identity))
     assert first.payouts is not None
     for again in (batches, batches[1:]):
         with pytest.raises(PeriodOverlaps):
-            enclave.seal_statement(
-                community.statement_job(again, identity, community.head(first), first.payouts.listed)
-            )
+            enclave.seal(community.statement_job(again, identity, community.head(first), first.payouts.listed))
 
 
 def test_an_import_between_statements_keeps_the_payout_list(
     enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
 ) -> None:
     identity, batches = metering
-    first = enclave.seal_statement(community.statement_job(batches, identity))
+    first = enclave.seal(community.statement_job(batches, identity))
     assert first.payouts is not None
     items = (ImportItem(CSV, secret("import"), community.readers[0].public_key),)
     job = ImportJob(community.open_channel.id, community.head(first), FIRST_DAY, FIRST_DAY + 86_400, items)
-    between = enclave.seal_import(job)
+    between = enclave.seal(job)
     with pytest.raises(PeriodOverlaps):
-        enclave.seal_statement(
-            community.statement_job(batches, identity, community.head(between), first.payouts.listed)
-        )
-    third = enclave.seal_batch(community.seal_job(2, community.head(batches[1])))
-    second = enclave.seal_statement(
-        community.statement_job([third], identity, community.head(between), first.payouts.listed)
-    )
+        enclave.seal(community.statement_job(batches, identity, community.head(between), first.payouts.listed))
+    third = enclave.seal(community.seal_job(2, community.head(batches[1])))
+    second = enclave.seal(community.statement_job([third], identity, community.head(between), first.payouts.listed))
     assert second.payouts is not None
     assert second.payouts.total > first.payouts.total
 
@@ -296,21 +288,21 @@ def test_a_statement_that_must_not_count_is_refused(
     identity, batches = metering
     job = community.statement_job(batches, identity)
     with pytest.raises(kind) as in_columns:
-        enclave.seal_statement(community.agreed(change(job)))
+        enclave.seal(community.agreed(change(job)))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measured, "check_blocks", lambda _channel, _sequence, entries, *_: none_held(len(entries)))
         with pytest.raises(kind) as plainly:
-            enclave.seal_statement(community.agreed(change(job)))
+            enclave.seal(community.agreed(change(job)))
     assert (str(plainly.value), plainly.value.fields) == (str(in_columns.value), in_columns.value.fields)
     assert enclave.last_release(community.open_channel.id) is None
-    assert enclave.seal_statement(job).header.sequence == 1
+    assert enclave.seal(job).header.sequence == 1
 
 
 def test_a_payout_block_holds_or_says_what_differs(
     enclave: LocalEnclave, community: Community, metering: tuple[Identity, list[SealedBatch]]
 ) -> None:
     identity, batches = metering
-    statement = enclave.seal_statement(community.statement_job(batches, identity))
+    statement = enclave.seal(community.statement_job(batches, identity))
     assert statement.payouts is not None
     index, reader = statement.payouts.entry, community.watchers[0]
     name = statement.entries[index][2:34]

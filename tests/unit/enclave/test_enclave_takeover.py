@@ -17,21 +17,21 @@ from wattest.messages.header import recover_header_signer
 def test_a_new_key_continues_a_scheduled_channel(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
-    first = enclave.seal_batch(community.seal_job(0))
-    lost = enclave.seal_batch(community.seal_job(1, community.head(first)))  # signed, never committed in time
+    first = enclave.seal(community.seal_job(0))
+    lost = enclave.seal(community.seal_job(1, community.head(first)))  # signed, never committed in time
     heir = LocalEnclave(enclave_platform, tmp_path / "heir")
     identity = heir.create_identity(community.binding(), community.channel, community.head(first))
     assert identity.address != enclave.describe().identities[0].address
     with pytest.raises(HeadMismatch):
-        heir.seal_batch(community.seal_job(1, community.head(lost)))
+        heir.seal(community.seal_job(1, community.head(lost)))
     with pytest.raises(HeadMismatch):
-        heir.seal_batch(community.seal_job(1))
+        heir.seal(community.seal_job(1))
     job = community.seal_job(2, community.head(first))
-    second = heir.seal_batch(job)
+    second = heir.seal(job)
     assert (second.header.sequence, second.header.previous) == (2, first.header.digest(community.domain))
     assert recover_header_signer(second.header, second.signature, community.domain) == identity.address
-    assert heir.seal_batch(job).header == second.header
-    assert heir.seal_batch(community.seal_job(3, community.head(second))).header.sequence == 3
+    assert heir.seal(job).header == second.header
+    assert heir.seal(community.seal_job(3, community.head(second))).header.sequence == 3
 
 
 def test_the_sealed_start_is_no_way_back(
@@ -41,17 +41,17 @@ def test_the_sealed_start_is_no_way_back(
     heir = LocalEnclave(enclave_platform, tmp_path / "heir")
     identity = heir.create_identity(community.binding(), community.channel, head)
     shutil.copytree(tmp_path / "heir", tmp_path / "old")
-    eighth = heir.seal_batch(community.seal_job(0, head))
+    eighth = heir.seal(community.seal_job(0, head))
     rolled_back = LocalEnclave(enclave_platform, tmp_path / "old")
     with pytest.raises(HeadMismatch):  # the chain has the eighth: an honest host cannot sign a second one by mistake
-        rolled_back.seal_batch(community.seal_job(1, community.head(eighth)))
+        rolled_back.seal(community.seal_job(1, community.head(eighth)))
     # Asking for the key again, with another head, does not move its start.
     again = rolled_back.create_identity(
         community.binding(nonce=secret("fresh")), community.channel, community.head(eighth)
     )
     assert again.address == identity.address
     with pytest.raises(HeadMismatch):
-        rolled_back.seal_batch(community.seal_job(1, community.head(eighth)))
+        rolled_back.seal(community.seal_job(1, community.head(eighth)))
 
 
 def test_a_start_that_is_none_or_in_an_open_channel_is_refused(enclave: LocalEnclave, community: Community) -> None:

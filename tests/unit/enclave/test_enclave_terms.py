@@ -30,7 +30,7 @@ def metering(enclave: LocalEnclave, community: Community) -> tuple[Identity, lis
     """One sealed day, and a key for the statement channel."""
     identity = enclave.describe().identities[0]
     enclave.create_identity(community.binding(community.open_channel), community.open_channel)
-    return identity, [enclave.seal_batch(community.seal_job(0))]
+    return identity, [enclave.seal(community.seal_job(0))]
 
 
 def _payee(job: StatementJob) -> StatementJob:
@@ -64,9 +64,9 @@ def test_a_host_cannot_change_what_the_manager_signed(
     identity, batches = metering
     job = community.statement_job(batches, identity)
     with pytest.raises(TermsRefused):
-        enclave.seal_statement(change(job))
+        enclave.seal(change(job))
     assert enclave.last_release(community.open_channel.id) is None
-    assert enclave.seal_statement(job).header.sequence == 1
+    assert enclave.seal(job).header.sequence == 1
 
 
 def test_terms_of_a_stranger_or_of_other_times_are_refused(
@@ -75,14 +75,14 @@ def test_terms_of_a_stranger_or_of_other_times_are_refused(
     identity, batches = metering
     job = community.statement_job(batches, identity)
     with pytest.raises(TermsRefused):
-        enclave.seal_statement(community.agreed(job, signer=Secp256k1PrivateKey.from_seed(secret("host"))))
+        enclave.seal(community.agreed(job, signer=Secp256k1PrivateKey.from_seed(secret("host"))))
     parameters = (job.channel, job.members.member_list, job.tariff, job.allocation, list(job.payees))
     for span in ((job.period_start + 1, job.period_end), (job.period_start, job.period_end - 1)):
         terms = SettlementTerms.over(*parameters, *span)
         with pytest.raises(TermsRefused):
-            enclave.seal_statement(replace(job, terms=sign_terms(community.manager, terms, community.domain)))
+            enclave.seal(replace(job, terms=sign_terms(community.manager, terms, community.domain)))
     exact = SettlementTerms.over(*parameters, job.period_start, job.period_end)
-    enclave.seal_statement(replace(job, terms=sign_terms(community.manager, exact, community.domain)))
+    enclave.seal(replace(job, terms=sign_terms(community.manager, exact, community.domain)))
 
 
 def test_a_made_up_channel_cannot_be_settled_into_a_true_statement_channel(
@@ -94,10 +94,10 @@ def test_a_made_up_channel_cannot_be_settled_into_a_true_statement_channel(
     enclave.create_identity(own.binding(), own.channel)
     enclave.create_identity(community.binding(community.open_channel), community.open_channel)
     identity = next(found for found in enclave.describe().identities if found.channel == own.channel.id)
-    sealed = enclave.seal_batch(replace(own.seal_job(0), members=own.members))
+    sealed = enclave.seal(replace(own.seal_job(0), members=own.members))
     job = replace(own.statement_job([sealed], identity), channel=community.open_channel.id)
     with pytest.raises(TermsRefused):
-        enclave.seal_statement(own.agreed(job))
+        enclave.seal(own.agreed(job))
     assert enclave.last_release(community.open_channel.id) is None
 
 

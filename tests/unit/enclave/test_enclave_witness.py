@@ -64,9 +64,9 @@ class Neighbours:
         self.identity: Identity = self.asker.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
         binding = COMMUNITY.binding(operator=OTHER_OPERATOR)
         self.other: Identity = self.witness.create_identity(binding, COMMUNITY.channel)
-        self.first = self.asker.seal_batch(COMMUNITY.seal_job(0))
+        self.first = self.asker.seal(COMMUNITY.seal_job(0))
         second = COMMUNITY.seal_job(1, COMMUNITY.head(self.first), absent=frozenset({2}))
-        self.batch = self.asker.seal_batch(second)
+        self.batch = self.asker.seal(second)
 
     def job(self, indices: tuple[int, ...] = (0, 2, 3)) -> WitnessJob:
         return witness_job(self.batch, self.identity, indices)
@@ -288,7 +288,7 @@ def test_imports_are_judged_too(platforms: Platforms, tmp_path: Path) -> None:
             (CSV, "table", None),
         )
     ]
-    sealed = neighbours.asker.seal_import(ImportJob(channel.id, ChainHead(), FIRST_DAY, FIRST_DAY + DAY_S, items, ()))
+    sealed = neighbours.asker.seal(ImportJob(channel.id, ChainHead(), FIRST_DAY, FIRST_DAY + DAY_S, items, ()))
     ours, theirs = (peer_settings(COMMUNITY, each, platforms, channel=channel) for each in platforms)
     neighbours.asker.load_witness(witness_job(sealed, identity, (0, 1, 2)))
     told, _ = meet(neighbours.asker, ours, "ask", neighbours.witness, theirs, "witness")
@@ -300,7 +300,7 @@ def test_results_are_not_judged(platforms: Platforms, tmp_path: Path) -> None:
     channel = COMMUNITY.open_channel
     neighbours.asker.create_identity(COMMUNITY.binding(channel), channel)
     neighbours.witness.create_identity(COMMUNITY.binding(channel, operator=OTHER_OPERATOR), channel)
-    statement = neighbours.asker.seal_statement(COMMUNITY.statement_job([neighbours.first], neighbours.identity))
+    statement = neighbours.asker.seal(COMMUNITY.statement_job([neighbours.first], neighbours.identity))
     identity = next(each for each in neighbours.asker.describe().identities if each.channel == channel.id)
     ours, theirs = (peer_settings(COMMUNITY, each, platforms, channel=channel) for each in platforms)
     neighbours.asker.load_witness(witness_job(statement, identity, (0,)))

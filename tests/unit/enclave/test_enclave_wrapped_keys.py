@@ -65,7 +65,7 @@ def page(enclave: LocalEnclave, start: int, count: int) -> list[bytes]:
 def test_later_batches_use_the_contexts_of_the_first(enclave: LocalEnclave, community: Community) -> None:
     numbers, head, first = Numbers(), ChainHead(), set[bytes]()
     for day in range(4):
-        batch = enclave.seal_batch(community.seal_job(day, head))
+        batch = enclave.seal(community.seal_job(day, head))
         verify_readable(community, batch)
         found = numbers.take(batch)
         first = first or found
@@ -78,7 +78,7 @@ def test_later_batches_use_the_contexts_of_the_first(enclave: LocalEnclave, comm
 def test_a_page_asked_for_again_or_in_another_order_is_the_same_bytes(
     enclave: LocalEnclave, community: Community
 ) -> None:
-    batch = enclave.seal_batch(community.seal_job(0))
+    batch = enclave.seal(community.seal_job(0))
     rows = [b"".join(keys.values()) for keys in batch.wrapped_keys]
     for start, count in ((3, 2), (0, 5), (4, 1), (0, 1), (1, 3), (0, 5)):
         assert page(enclave, start, count) == rows[start : start + count]
@@ -87,14 +87,14 @@ def test_a_page_asked_for_again_or_in_another_order_is_the_same_bytes(
 def test_a_batch_made_again_gets_new_contexts(enclave: LocalEnclave, community: Community) -> None:
     numbers = Numbers()
     job = community.seal_job(0)
-    batches = [enclave.seal_batch(job) for _ in range(3)]
+    batches = [enclave.seal(job) for _ in range(3)]
     encs = [numbers.take(batch) for batch in batches]
     assert encs[0].isdisjoint(encs[1])
     assert encs[2].isdisjoint(encs[0] | encs[1])
     for batch in batches:
         assert batch.header == batches[0].header
         verify_readable(community, batch)
-    following = enclave.seal_batch(community.seal_job(1, community.head(batches[0])))
+    following = enclave.seal(community.seal_job(1, community.head(batches[0])))
     assert numbers.take(following) == encs[2]
     assert kept(enclave, community) == 7
 
@@ -102,7 +102,7 @@ def test_a_batch_made_again_gets_new_contexts(enclave: LocalEnclave, community: 
 def test_one_reader_opens_pages_of_both_makings(enclave: LocalEnclave, community: Community) -> None:
     """A crash between pages leaves a store with keys of two contexts: both open, with one opener."""
     job = community.seal_job(0)
-    one, other = enclave.seal_batch(job), enclave.seal_batch(job)
+    one, other = enclave.seal(job), enclave.seal(job)
     watcher = community.watchers[0]
     opener = SeriesKeyOpener(watcher, community.channel.id)
     for index, entry in enumerate(one.entries):
@@ -114,12 +114,12 @@ def test_a_process_that_starts_again_has_other_contexts(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
     numbers = Numbers()
-    first = enclave.seal_batch(community.seal_job(0))
+    first = enclave.seal(community.seal_job(0))
     before = numbers.take(first)
     restarted = LocalEnclave(enclave_platform, tmp_path / "state")
     assert kept(restarted, community) == 0
-    again = numbers.take(restarted.seal_batch(community.seal_job(0)))
-    later = restarted.seal_batch(community.seal_job(1, community.head(first)))
+    again = numbers.take(restarted.seal(community.seal_job(0)))
+    later = restarted.seal(community.seal_job(1, community.head(first)))
     verify_readable(community, later)
     assert before.isdisjoint(again)
     assert numbers.take(later) == again
@@ -129,11 +129,11 @@ def test_state_rolled_back_for_a_new_process_meets_no_old_context(
     enclave: LocalEnclave, enclave_platform: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
     numbers = Numbers()
-    first = enclave.seal_batch(community.seal_job(0))
+    first = enclave.seal(community.seal_job(0))
     shutil.copytree(tmp_path / "state", tmp_path / "old")
-    second = enclave.seal_batch(community.seal_job(1, community.head(first)))
+    second = enclave.seal(community.seal_job(1, community.head(first)))
     rolled_back = LocalEnclave(enclave_platform, tmp_path / "old")
-    other = rolled_back.seal_batch(community.seal_job(1, community.head(first), scale=2))
+    other = rolled_back.seal(community.seal_job(1, community.head(first), scale=2))
     assert other.header.sequence == second.header.sequence
     assert (numbers.take(first) | numbers.take(second)).isdisjoint(numbers.take(other))
     verify_readable(community, other)
@@ -144,17 +144,17 @@ def test_state_rolled_back_under_a_running_process_gets_new_contexts(
 ) -> None:
     """More than a host can do: the process itself believes the older state, and keeps its contexts."""
     numbers = Numbers()
-    first = enclave.seal_batch(community.seal_job(0))
+    first = enclave.seal(community.seal_job(0))
     identities = enclave.service._identities
     older = identities.get(community.channel.id)
-    second = enclave.seal_batch(community.seal_job(1, community.head(first)))
-    third = enclave.seal_batch(community.seal_job(2, community.head(second)))
+    second = enclave.seal(community.seal_job(1, community.head(first)))
+    third = enclave.seal(community.seal_job(2, community.head(second)))
     before = numbers.take(first) | numbers.take(second) | numbers.take(third)
     identities._states[community.channel.id] = older
-    other = enclave.seal_batch(community.seal_job(1, community.head(first), scale=2))
+    other = enclave.seal(community.seal_job(1, community.head(first), scale=2))
     assert other.header.sequence == 2
     assert numbers.take(other).isdisjoint(before)
-    following = enclave.seal_batch(community.seal_job(2, community.head(other), scale=2))
+    following = enclave.seal(community.seal_job(2, community.head(other), scale=2))
     assert numbers.take(following) == numbers.take(other)
     for batch in (other, following):
         verify_readable(community, batch)
@@ -166,10 +166,10 @@ def test_readers_that_left_are_forgotten_and_get_a_new_context_when_they_return(
     other = Community(5)
     other.readers = [*other.readers[:4], Community(1, name="moved in").readers[0]]
     moved = replace(community.seal_job(1), members=other.signed_members())
-    first = enclave.seal_batch(community.seal_job(0))
-    second = enclave.seal_batch(replace(moved, head=community.head(first)))
+    first = enclave.seal(community.seal_job(0))
+    second = enclave.seal(replace(moved, head=community.head(first)))
     assert kept(enclave, community) == 7
-    third = enclave.seal_batch(community.seal_job(2, community.head(second)))
+    third = enclave.seal(community.seal_job(2, community.head(second)))
     numbers = Numbers()
     one, two, three = (numbers.take(batch) for batch in (first, second, third))
     assert len(one & two) == len(two & three) == len(one & three) == 6
@@ -184,16 +184,16 @@ def test_contexts_do_not_go_over_to_a_successor_or_standby(
     giver.create_identity(community.binding(), community.channel)
     taker.prepare_successor(community.binding(), community.channel)
     numbers = Numbers()
-    first = giver.seal_batch(community.seal_job(0))
+    first = giver.seal(community.seal_job(0))
     before = numbers.take(first)
     ours, theirs = (peer_settings(community, platform, platforms) for platform in platforms)
     hand_over(giver, ours, taker, theirs, permit(community, platforms[1], kind), community.head(first))
     if kind is PermitKind.STANDBY:
         taker.activate_standby(community.channel.id, community.head(first))
-    second = taker.seal_batch(community.seal_job(1, community.head(first)))
+    second = taker.seal(community.seal_job(1, community.head(first)))
     assert before.isdisjoint(numbers.take(second))
     verify_readable(community, second)
-    assert numbers.take(giver.seal_batch(community.seal_job(0))).isdisjoint(before)
+    assert numbers.take(giver.seal(community.seal_job(0))).isdisjoint(before)
     if kind is PermitKind.STANDBY:  # both sign on: two headers of one sequence, and still no number twice
-        rival = giver.seal_batch(community.seal_job(1, community.head(first), scale=2))
+        rival = giver.seal(community.seal_job(1, community.head(first), scale=2))
         assert numbers.take(rival).isdisjoint(numbers.take(second))

@@ -116,7 +116,7 @@ def forgery(tmp_path_factory: pytest.TempPathFactory) -> Forgery:
     community = Community(3)
     enclave = LocalEnclave(platform, folder / "state")
     enclave.create_identity(community.binding(), community.channel)
-    return Forgery(community, enclave.seal_batch(community.seal_job(0)))
+    return Forgery(community, enclave.seal(community.seal_job(0)))
 
 
 def test_what_the_enclave_sealed_is_clean(forgery: Forgery) -> None:

@@ -94,7 +94,7 @@ class Cheater:
         keys = self.community.member_keys
         blocks = [self.community.device_block(home, 0) for home in self.community.households[1:]]
         job = SealJob(ChainHead(), start, end, keys.members, keys.meter_keys, blocks)
-        second: SealedBatch = self.site.process.client.seal_batch(job)
+        second: SealedBatch = self.site.process.client.seal(job)
         place = (self.community.channel.id, second.header.sequence)
         shown = UnsafeBehaviour(other_headers={place: (second.header.to_bytes(), second.signature)})
         self.site.show(shown, [self.community.duty])

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wattest.crypto.hashing import sha256
-from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
+from wattest.enclave.host.client import EnclaveClient, Job, SealedBatch, SealJob
 from wattest.enclave.simulator.launch import unsafe_open_sealed_state
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.merkle import MerkleTree
@@ -47,8 +47,10 @@ class UnsafeForger(EnclaveClient):
         self._state = unsafe_open_sealed_state(platform, measurement, state_file)
         self._vee = load_guest("vee", EngineConfiguration.for_enclave())
 
-    def seal_batch(self, job: SealJob) -> SealedBatch:
+    def seal(self, job: Job) -> SealedBatch:
         """A batch like the enclave's own, but for one reading that its meter never signed."""
+        if not isinstance(job, SealJob):
+            raise TypeError("only days of meters are forged")
         members = job.members.member_list
         block_of = {block.public_key: block for block in map(parse_device_block, job.blocks)}
         names = [blinded_meter(key, members.channel, job.period_start) for key in job.meter_keys]

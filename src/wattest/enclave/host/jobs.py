@@ -1,22 +1,18 @@
-"""What the host asks of an enclave and what it gets back: plain values, no I/O.
+"""What a host gets back from an enclave, and what it shows one of another: plain values, no I/O.
 
-Decided here: the jobs and results of ``EnclaveClient``. Not decided here: how they cross the socket (``client``,
-docs/spec/enclave-socket.md) and what the enclave checks (``measured``). Invariant: no private key is among them; a
-meter key is a secret between a household and its enclave and is kept out of ``repr``.
+Decided here: the values of ``EnclaveClient``. Not decided here: the kinds of jobs (``series_job``, ``import_job``,
+``statement_job``), how values cross the socket (``client``, docs/spec/enclave-socket.md) and what the enclave checks
+(``measured``). Invariant: no private key is among them; a meter key is a secret between a household and its enclave and
+is kept out of ``repr``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from wattest.messages.header import BatchHeader
 from wattest.messages.witness_verdict import WitnessVerdict
-
-if TYPE_CHECKING:
-    from wattest.messages.member_list import SignedMemberList
-    from wattest.messages.settlement_terms import SignedTerms
 
 ZERO_DIGEST = bytes(32)
 
@@ -72,89 +68,6 @@ class ChainHead:
 
     sequence: int = 0
     digest: bytes = ZERO_DIGEST
-
-
-@dataclass(frozen=True, slots=True)
-class SealJob:
-    """One period of a scheduled channel: who belongs (manager-signed), their meter keys, and their device blocks.
-
-    ``meter_keys`` are 32 bytes each, in the order of ``members``. ``blocks`` holds the wire form of device blocks
-    (``metering.device_block``), at most one per member, in any order; it is read once, as a stream. Members without a
-    block become absent entries.
-    """
-
-    head: ChainHead
-    period_start: int
-    period_end: int
-    members: SignedMemberList
-    meter_keys: Sequence[bytes] = field(repr=False)
-    blocks: Iterable[bytes] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportItem:
-    """One meter's file for an import batch: raw bytes, read and verified again inside.
-
-    ``public_key`` is the key as text (any spelling ``metering.readers`` reads). An OCMF file whose signatures hold
-    under it makes a kind 2 entry; a file without signatures, or read without a key, one of kind 3. ``meter_key`` (32
-    bytes) blinds the entry's name, ``reader_key`` (X25519, 32) is the household's.
-    """
-
-    file: bytes = field(repr=False)
-    meter_key: bytes = field(repr=False)
-    reader_key: bytes
-    public_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImportJob:
-    """Late or foreign readings in an open channel: no roster, no state."""
-
-    channel: bytes
-    head: ChainHead
-    period_start: int
-    period_end: int
-    items: Sequence[ImportItem]
-    watcher_keys: Sequence[bytes] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CitedBatch:
-    """A batch that a statement is computed from: header, signature, and the bundle with the enclave's wrapped keys.
-
-    ``wrapped_keys`` are those found under the enclave's own ``storage_key``, in the order of entries.
-    """
-
-    header: BatchHeader
-    signature: bytes
-    entries: Sequence[bytes] = field(repr=False)
-    blocks: Sequence[bytes] = field(repr=False)
-    wrapped_keys: Sequence[bytes] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StatementJob:
-    """A billing period of one metering channel, to be settled into the open channel ``channel``.
-
-    ``members`` and ``meter_keys`` as in ``SealJob``. ``tariff`` and ``allocation`` are the canonical bytes of the
-    settlement room. ``payees`` are the 20-byte payout addresses in member order, zero for none. ``terms``: the
-    statement channel's manager signed these very parameters (docs/spec/settlement-terms.md). ``batches`` tile the
-    period without a gap, ascending. ``previous_payouts`` is the payout list (52 bytes each) of the statement before in
-    this channel, empty at first.
-    """
-
-    channel: bytes
-    head: ChainHead
-    period_start: int
-    period_end: int
-    members: SignedMemberList
-    meter_keys: Sequence[bytes] = field(repr=False)
-    payees: Sequence[bytes] = field(repr=False)
-    tariff: bytes = field(repr=False)
-    allocation: bytes = field(repr=False)
-    terms: SignedTerms
-    batches: Iterable[CitedBatch] = field(repr=False)
-    previous_payouts: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,15 @@ from wattest.enclave.measured.errors import (
     SeriesRefused,
 )
 from wattest.enclave.measured.identity import Identities
+from wattest.enclave.measured.job_kind import MAX_BLOCKS_PER_STEP, MAX_MEMBER_LIST_BYTES, JobKind, JobTools, read_span
 from wattest.enclave.measured.release import Head
+from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import METER_STATE, MeterStates, PendingBatch, SealedState, Standing
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelKind
+from wattest.messages.header import MAX_ENTRIES
 from wattest.messages.member_list import Member, SignedMemberList, parse_signed_member_list, verify_member_list
 from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
@@ -38,7 +41,7 @@ from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence
 from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
 from wattest.metering.records import INTERVAL_RECORD
 from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads
-from wattest.metering.series_block import PreviousState, SeriesBlock
+from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES, PreviousState, SeriesBlock
 from wattest.metering.series_key import state_salts
 from wattest.sealing.edited_series import edit_series, last_measured
 from wattest.sealing.series_columns import (
@@ -283,3 +286,23 @@ class SealSession:
         meters["import_register"] = np.array([state.import_register for _, state in rows], dtype=np.uint64)
         meters["export_register"] = np.array([state.export_register for _, state in rows], dtype=np.uint64)
         return meters
+
+
+def _begin(tools: JobTools, fields: Fields) -> tuple[SealSession, dict[str, object]]:
+    channel, head, period = read_span(fields)
+    members = fields.blob("members", MAX_MEMBER_LIST_BYTES)
+    meter_keys = fields.rows("meter_keys", 32, MAX_ENTRIES)
+    fields.close()
+    session = SealSession(
+        tools.identities, tools.stop_points, tools.guests["vee"], channel, head, period, members, meter_keys
+    )
+    return session, {"order": session.order()}
+
+
+def _add(session: SealSession, fields: Fields) -> dict[str, object]:
+    blocks = fields.blobs("blocks", MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES)
+    fields.close()
+    return session.add(blocks)
+
+
+KIND = JobKind("seal", SealSession, _begin, {"add": _add})

@@ -26,29 +26,33 @@ from wattest.enclave.measured.errors import (
     TermsRefused,
 )
 from wattest.enclave.measured.identity import Identities
+from wattest.enclave.measured.job_kind import MAX_BLOCKS_PER_STEP, MAX_MEMBER_LIST_BYTES, JobKind, JobTools, read_span
 from wattest.enclave.measured.release import Head
+from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.seal_series import NO_RECORDS, read_members, readers_of
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.messages.channel import ChannelKind
-from wattest.messages.header import BatchHeader, recover_header_signer
+from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header, recover_header_signer
 from wattest.messages.member_list import parse_signed_member_list
 from wattest.messages.settlement_terms import SettlementTerms, SignedTerms, verify_terms
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, StatementEntry
 from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.metering.records import Records
-from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
+from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES, SeriesBlock, parse_series_block, verify_series_block
 from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import check_blocks, runs_of_blocks
 from wattest.sealing.edited_series import GRID_S
 from wattest.sealing.statement_block import bill_blinding, commit_payouts, payout_job_id, statement_input
-from wattest.sealing.wrapped_keys import SeriesKeyOpener
+from wattest.sealing.wrapped_keys import WRAPPED_BYTES, SeriesKeyOpener
 from wattest.workload.engine import Guest, Limits
 from wattest.workload.settle import (
     MAX_CELLS,
+    MAX_PREVIOUS_PAYOUTS,
+    PAYOUT_BYTES,
     HouseholdInput,
     StatementInput,
     StatementOutput,
@@ -57,6 +61,7 @@ from wattest.workload.settle import (
     run_settle,
 )
 
+MAX_PARAMETER_BYTES = 1024 * 1024
 SETTLE_LIMITS = Limits(fuel=200_000_000_000, deadline_s=100.0)
 
 
@@ -371,3 +376,44 @@ class StatementSession:
         )
         block = SeriesBlock(entry, NO_RECORDS, source=source, result=result)
         builder.put_late(index, entry.pack(), block.to_bytes(), result)
+
+
+def _begin(tools: JobTools, fields: Fields) -> tuple[StatementSession, dict[str, object]]:
+    channel, head, period = read_span(fields)
+    session = StatementSession(
+        tools.identities,
+        tools.stop_points,
+        tools.guests["settle"],
+        channel,
+        head,
+        period,
+        members=fields.blob("members", MAX_MEMBER_LIST_BYTES),
+        meter_keys=fields.rows("meter_keys", 32, MAX_ENTRIES),
+        payees=fields.rows("payees", 20, MAX_ENTRIES),
+        tariff=fields.blob("tariff", MAX_PARAMETER_BYTES),
+        allocation=fields.blob("allocation", MAX_PARAMETER_BYTES),
+        previous_payouts=fields.blob("previous_payouts", MAX_PREVIOUS_PAYOUTS * PAYOUT_BYTES),
+        terms=(fields.uint("terms_from"), fields.uint("terms_until"), fields.octets("terms_signature", 65)),
+    )
+    fields.close()
+    return session, {}
+
+
+def _cite(session: StatementSession, fields: Fields) -> dict[str, object]:
+    header = parse_header(fields.octets("header", HEADER_BYTES))
+    signature = fields.octets("signature", 65)
+    fields.close()
+    session.cite(header, signature)
+    return {}
+
+
+def _add(session: StatementSession, fields: Fields) -> dict[str, object]:
+    entries = fields.rows("entries", ENTRY_BYTES, MAX_BLOCKS_PER_STEP)
+    blocks = fields.blobs("blocks", MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES + 16)
+    wrapped = fields.rows("wrapped", WRAPPED_BYTES, MAX_BLOCKS_PER_STEP)
+    fields.close()
+    session.add(entries, blocks, wrapped)
+    return {}
+
+
+KIND = JobKind("statement", StatementSession, _begin, {"cite": _cite, "add": _add})
