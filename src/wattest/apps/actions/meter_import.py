@@ -116,7 +116,7 @@ def _read(path: Path, one_key: str | None, keys: _Keys | None, table: TableOptio
     from dataclasses import replace
 
     from wattest.metering.readers.public_key import MalformedPublicKey, parse_public_key
-    from wattest.metering.readers.recognise import read_meter_file, recognise
+    from wattest.metering.readers.recognise import format_name, read_meter_file
     from wattest.metering.reading import MAX_FILE_BYTES, unreadable
 
     try:
@@ -133,7 +133,7 @@ def _read(path: Path, one_key: str | None, keys: _Keys | None, table: TableOptio
     try:
         imported = read_meter_file(data, key, table)
     except InputError as error:
-        imported = unreadable(error, recognise(data))
+        imported = unreadable(error, format_name(data))
     if trouble is None:
         return imported
     return replace(imported, malformed=True, reasons=(*imported.reasons, trouble))
