@@ -293,7 +293,7 @@ class _Claimant:
         del data
         return self.sureness
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Any:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Any:
         raise AssertionError("an ambiguous file is opened by nobody")
 
 

@@ -113,7 +113,7 @@ class Toy:
             return Claim.MARK
         return Claim.MARK if data.startswith(b"toy ") else Claim.NONE
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
         self.opened += 1
         if self.fault == "raises" and b"\xff" in data:
             raise ValueError("a byte that nobody expected")

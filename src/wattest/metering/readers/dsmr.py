@@ -166,7 +166,7 @@ class DsmrFormat:
         """A line that starts a telegram, and a data object of P1."""
         return Claim.MARK if is_dsmr(data) else Claim.NONE
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
         """Read and judge a file; raises ``MalformedTelegram``."""
         del key, table
         return Unsigned(read_dsmr(data))

@@ -95,7 +95,7 @@ class IntervalCsvFormat:
         """Text whose first line has a delimiter: anything with a mark of its own comes first."""
         return Claim.SHAPE if is_table(data) else Claim.NONE
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
         """Read a table as ``table`` says; raises ``MalformedTable``."""
         del key
         return Unsigned(read_interval_csv(data, table))

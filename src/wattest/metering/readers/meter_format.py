@@ -1,7 +1,7 @@
-"""What a meter format is to the rest of the house: a name, a claim on a file's bytes, and a way to open them.
+"""What a meter format is to the rest of the house: a name, a claim on a file's bytes, and a way to read them.
 
 Decided here: the port that every format implements. Not decided here: which formats there are (``formats``), or which
-of several claims counts (``recognise``). Invariants: ``claim`` never raises and looks at the bytes alone; ``open``
+of several claims counts (``recognise``). Invariants: ``claim`` never raises and looks at the bytes alone; ``parse``
 raises ``MalformedMeterFile`` and nothing else; neither keeps a state. How to add one: docs/howto/add-a-meter-format.md
 """
 
@@ -56,7 +56,7 @@ class MeterFormat(Protocol):
         """Whether bytes (not empty, no byte order mark, at most 16 MiB) are of this format."""
         ...
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> OpenedFile:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> OpenedFile:
         """Read claimed bytes. ``key`` is the meter's registered key, if any; ``table`` is for formats that are tables.
 
         Raises ``MalformedMeterFile`` when nothing can be read from them.

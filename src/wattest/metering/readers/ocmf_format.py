@@ -33,7 +33,7 @@ class OcmfFormat:
         found = OCMF_NAME in value_formats(data) if is_values_file(data) else has_record(data)
         return Claim.MARK if found else Claim.NONE
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> OpenedFile:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> OpenedFile:
         """Cut a file into records; raises ``MalformedOcmf`` or ``MalformedValues``."""
         del table
         if not is_values_file(data):

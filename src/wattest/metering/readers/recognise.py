@@ -1,7 +1,7 @@
 """Recognise a meter file by its bytes, and read it.
 
 Decided here: which format gets which bytes: the one with the surest claim, and none where two claim alike. Not decided
-here: which formats there are (``formats``), how one claims and opens bytes (``meter_format``), or what they mean.
+here: which formats there are (``formats``), how one claims and parses bytes (``meter_format``), or what they mean.
 docs/spec/meter-files.md
 """
 
@@ -109,4 +109,4 @@ def _open(
     data = data.removeprefix(_BYTE_ORDER_MARK)
     if not data.strip():
         raise UnknownFormat("the file is empty")
-    return recognise(data, formats).open(data, key, table or TableOptions())
+    return recognise(data, formats).parse(data, key, table or TableOptions())

@@ -138,7 +138,7 @@ class UnreadValues:
         found = value_formats(data)
         return Claim.MARK if self.name in found and OCMF_NAME not in found and min(found) == self.name else Claim.NONE
 
-    def open(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> NoReturn:
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> NoReturn:
         """Raises ``UnreadFormat``, always."""
         del data, key, table
         raise UnreadFormat(f"the file holds signed values of {self.title}, which are not read", format=self.name)
