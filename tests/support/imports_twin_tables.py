@@ -81,7 +81,8 @@ def _dsmr_records(telegrams: Sequence[dsmr.DsmrTelegram]) -> Records:
             text = "a telegram shows no register of imported energy (1.8.x)"
             raise NotImportable(BillingRule.NO_REGISTER, text)
         seconds = whole_seconds(telegram.time)
-        points.append(RegisterPoint(seconds, *totals, telegram.quality, number, frozenset(shown)))
+        parts = tuple((code, whole_milliwatt_hours(shown[code])) for code in shown)
+        points.append(RegisterPoint(seconds, *totals, telegram.quality, number, frozenset(shown), parts))
     name = unsigned_pseudonym(f"{telegrams[0].identification}|{telegrams[0].serial}".encode())
     records, _ = span_records(chain(points), name)
     verify_order(records["start"].tolist(), ends(records).tolist())
