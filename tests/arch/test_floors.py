@@ -59,7 +59,7 @@ MEASURED_ATTESTATION = {
         "ra_tls",
         "result",
     ),
-    *("collateral_age", "collateral_signers", "platform_rules", "roots", "verification"),
+    *("collateral_age", "collateral_signers", "list_issuer", "platform_rules", "roots", "verification"),
 }
 
 

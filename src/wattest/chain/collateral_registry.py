@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from wattest.attestation.chain_evidence import authority_id_of, root_id_of
-from wattest.attestation.formats.collateral import Collateral, CollateralMalformed, parse_statement
+from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
 from wattest.attestation.formats.der import X509_FAULTS
+from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import TrustRoot
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
@@ -138,7 +139,7 @@ class CollateralRegistry:
         Where TCB info and QE identity name two signers it is the one that ends first, of those that are stored.
         """
         parts = _parts(root, collateral)
-        statement = parse_statement(collateral.tcb_info, "TCB info")
+        statement = parse_tcb_info(collateral.tcb_info)
         fmspc, pce_id = statement.fmspc or bytes(6), statement.pce_id or bytes(2)
         signers = [self.signer_of(parts.root_id, one) for one in {parts.tcb_signer_id, parts.qe_signer_id}]
         return {
