@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_page import bills_shown
 
 from wattest.apps.cli import run
+from wattest.metering.series_block import parse_series_block
+from wattest.receipt.receipt import parse_receipt
+from wattest.settlement.bill import parse_bill
 
 pytestmark = pytest.mark.e2e
 COMMAND = [sys.executable, "-m", "wattest.apps.cli"]
 STAGES = {"chain and contracts", "channels and enclaves", "readings, seals, commits", "imported meter files",
-          "allocation and bills", "challenge windows", "payouts", "receipts"}  # fmt: skip
+          "allocation and bills", "challenge windows", "payouts", "receipts", "receipts verified"}  # fmt: skip
 CHANGED_BYTES = 24
 
 
@@ -71,6 +75,7 @@ def check(result: dict[str, Any], folder: Path, *, households: int, days: int, c
     assert 0 < result["commit_gas"] <= 75_000
     assert result["gas_per_reading"] == pytest.approx(result["commit_gas"] / (households * 96), rel=0.2)
     assert result["bills"] == result["receipts_verified"] == households
+    assert result["judged_clean"] == result["batches"]
     assert int(result["paid_out"]) >= 0
     assert set(result["stages"]) >= STAGES
     assert all(seconds >= 0 for seconds in result["stages"].values())
@@ -93,6 +98,12 @@ def check(result: dict[str, Any], folder: Path, *, households: int, days: int, c
     }
     bills = list(csv.DictReader((folder / "bills.csv").open()))
     assert {f"{bill['household']}.json" for bill in bills} == {path.name for path in (folder / "receipts").iterdir()}
+    shown = bills_shown((folder / "report.html").read_text())
+    for bill in bills:  # what people read, what programs read, and what the enclave signed
+        block = parse_receipt((folder / "receipts" / f"{bill['household']}.json").read_bytes()).statement.block
+        signed = parse_bill(parse_series_block(block).result)
+        assert shown[bill["household"]] == signed.total_cents == int(bill["total_cents"])
+    assert shown.keys() == {bill["household"] for bill in bills}
     assert sum(int(bill["paid_out_token_units"]) for bill in bills) == int(result["paid_out"])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]  # nothing beside it
 
@@ -131,7 +142,7 @@ def test_each_cheat_over_more_days(cheat: str, outcome: str, days: int, tmp_path
 
 @pytest.mark.deep
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize(("households", "days"), [(3, 14), (200, 1)])
+@pytest.mark.parametrize(("households", "days"), [(3, 14), (200, 1), (1_000, 2)])
 def test_a_large_run(households: int, days: int, tmp_path: Path) -> None:
     folder = tmp_path / "alone" / "out"
     done = wattest("demo", "--households", households, "--days", days, "--out", folder, "--json")

@@ -24,7 +24,9 @@ class KeysFileInvalid(InputError):
 
 
 @click.command()
-@click.option("--households", default=20, show_default=True, type=click.IntRange(1, 997), help="Households that share.")
+@click.option(
+    "--households", default=20, show_default=True, type=click.IntRange(1, 1_000), help="Households that share."
+)
 @click.option("--days", default=2, show_default=True, type=click.IntRange(1, 14), help="Days of readings.")
 @click.option(
     "--data",
@@ -138,7 +140,7 @@ def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from wattest.apps.demo.report import closing_table
+    from wattest.apps.demo.closing_table import closing_table
 
     Console().print(closing_table(result))
     click.echo(f"\nLook at {target / 'report.html'}; check a bill as its household would:")
