@@ -231,6 +231,13 @@ def check(case: dict[str, Any], key: ec.EllipticCurvePublicKey) -> None:
     assert case["exit_code"] == (4 if signature == "invalid" else 3 if broken else 0), case["name"]
     forbidden = bool(rules & FORBIDDING)
     assert case["records"] == (None if forbidden else [row for row, _ in made]), (case["name"], made)
+    lone = [0, 0]
+    is_open = False
+    for code in (moment.code for moment in moments if moment.code is not None and moment.code in "BELRAP"):
+        lone[1] += code != "B" and not is_open
+        lone[0] += (code == "B") - (code != "B" and is_open)
+        is_open = code == "B"
+    assert case["lone"] == (None if forbidden else lone), case["name"]
     if signature == "valid" and not forbidden:
         assert case["sources"] == [source for _, source in made], case["name"]
 

@@ -77,14 +77,15 @@ def alone(minute: float, wh: int, flags: int = 0) -> Row:
 
 def case(
     name: str, records: list[bytes], rows: list[Row] | None, *objections: str, sources: tuple[int, ...] | None = None,
-    signature: str = "valid", exit_code: int = 0, key: bool = True,
+    signature: str = "valid", exit_code: int = 0, key: bool = True, lone: tuple[int, int] = (0, 0),
 ) -> Case:  # fmt: skip
-    """A file; ``sources`` number the record that each row's end comes from."""
+    """A file; ``sources`` number the record that each row's end comes from, ``lone`` counts begins and ends."""
     places = sources if sources is not None else (0,) * len(rows or [])
     return {
         "name": name, "file": b"\n".join(records).decode("latin-1"), "key": key, "signature": signature,
         "exit_code": exit_code, "objections": sorted(set(objections)), "records": rows,
         "sources": list(places) if signature == "valid" and rows is not None else None,
+        "lone": None if rows is None else list(lone),
     }  # fmt: skip
 
 
@@ -102,17 +103,20 @@ def pairing() -> Iterator[Case]:
         middle = reading(30, code, BASE + 1000)
         yield case(f"{code} between", [record(begin(), middle, end())], [USUAL])
         yield case(f"{code} alone", [record(middle)], None, "no-register")
-    yield case("a small letter is another code", [record(begin(), end(code="e"))], [alone(0, BASE)])
-    yield case("a begin alone", [record(begin())], [alone(0, BASE)])
-    yield case("an end alone", [record(end())], [alone(60, BASE + 2300)])
+    yield case("a small letter is another code", [record(begin(), end(code="e"))], [alone(0, BASE)],
+               lone=(1, 0))  # fmt: skip
+    yield case("a begin alone", [record(begin())], [alone(0, BASE)], lone=(1, 0))
+    yield case("an end alone", [record(end())], [alone(60, BASE + 2300)], lone=(0, 1))
     yield case("two begins and an end", [record(begin(), begin(20, BASE + 500), end())],
-               [alone(0, BASE), span(20, 60, BASE + 500, BASE + 2300)])  # fmt: skip
+               [alone(0, BASE), span(20, 60, BASE + 500, BASE + 2300)], lone=(1, 0))  # fmt: skip
     yield case("a begin and two ends", [record(begin(), end(40, BASE + 2000), end())],
-               [span(0, 40, BASE, BASE + 2000), alone(60, BASE + 2300)])  # fmt: skip
-    yield case("an end and a begin", [record(end(0, BASE), begin(60, BASE))], [alone(0, BASE), alone(60, BASE)])
-    yield case("an end before begin and end", [record(end(-9, BASE), begin(), end())], [alone(-9, BASE), USUAL])
+               [span(0, 40, BASE, BASE + 2000), alone(60, BASE + 2300)], lone=(0, 1))  # fmt: skip
+    yield case("an end and a begin", [record(end(0, BASE), begin(60, BASE))], [alone(0, BASE), alone(60, BASE)],
+               lone=(1, 1))  # fmt: skip
+    yield case("an end before begin and end", [record(end(-9, BASE), begin(), end())], [alone(-9, BASE), USUAL],
+               lone=(0, 1))  # fmt: skip
     yield case("a begin after begin and end", [record(begin(), end(), begin(70, BASE + 2300))],
-               [USUAL, alone(70, BASE + 2300)])  # fmt: skip
+               [USUAL, alone(70, BASE + 2300)], lone=(1, 0))  # fmt: skip
     second = begin(70, BASE + 2300), end(90, BASE + 2500)
     rows = [USUAL, span(70, 90, BASE + 2300, BASE + 2500)]
     yield case("two transactions in a record", [record(begin(), end(), *second)], rows)
@@ -121,12 +125,14 @@ def pairing() -> Iterator[Case]:
     yield case("the next begins as one ends", [record(begin(), end(), begin(60, BASE + 2300), second[1])],
                [USUAL, span(60, 90, BASE + 2300, BASE + 2500)])  # fmt: skip
     yield case("two, interleaved", [record(begin(), begin(30, BASE + 100), end(), end(90, BASE + 2500))],
-               [alone(0, BASE), span(30, 60, BASE + 100, BASE + 2300), alone(90, BASE + 2500)])  # fmt: skip
+               [alone(0, BASE), span(30, 60, BASE + 100, BASE + 2300), alone(90, BASE + 2500)],
+               lone=(1, 1))  # fmt: skip
     apart = [record(begin()), record(end(), PG="T2")]
     yield case("begin and end in two records", apart, [USUAL], sources=(1,))
     between = [apart[0], record(reading(30, "C", BASE + 1000), PG="T2"), record(end(), PG="T3")]
     yield case("begin, charging and end in three records", between, [USUAL], sources=(2,))
-    yield case("the end's record first", apart[::-1], [alone(0, BASE), alone(60, BASE + 2300)], "pages", sources=(1, 0))
+    yield case("the end's record first", apart[::-1], [alone(0, BASE), alone(60, BASE + 2300)], "pages", sources=(1, 0),
+               lone=(1, 1))  # fmt: skip
     fiscal = [reading(at, None, BASE + wh) for at, wh in ((0, 0), (15, 100), (30, 100))]
     yield case("one reading without a code", [record(fiscal[0], PG="F1")], [alone(0, BASE)])
     chained = [span(0, 15, BASE, BASE + 100), span(15, 30, BASE + 100, BASE + 100)]
@@ -219,7 +225,7 @@ def faults() -> Iterator[Case]:
         yield case(name, [twice, record(*second, PG=page)], rows, "pages", sources=(0, 1))
     yield case("pages of two kinds", [twice, record(*second, PG="F1")], rows, sources=(0, 1))
     stopped = alone(0, BASE, METER_ERROR)
-    yield case("an exception for an end", [record(begin(), end(code="X"))], [stopped], "exception")
+    yield case("an exception for an end", [record(begin(), end(code="X"))], [stopped], "exception", lone=(1, 0))
     broken = span(0, 60, BASE, BASE + 2300, METER_ERROR)
     yield case("an exception between", [record(begin(), reading(30, "X", BASE), end())], [broken], "exception")
     for status in "NTDRXIOSEF":

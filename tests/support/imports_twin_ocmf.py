@@ -271,15 +271,17 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None, derive: Derive) -> Import
         objections += payload.objections(number)
         reasons += [prefix + remark for remark in payload.remarks()]
     objections += _cohesion(payloads)
+    is_series = False
     if not malformed:
         try:
             derive(payloads)
+            is_series = True
         except NotImportable as error:
             objections.append(error.objection)
     for objection in objections:
         about = len(records) > 1 and objection.record is not None
         reasons.append(f"record {objection.record}: {objection.text}" if about else objection.text)
-    reasons += _lone_ends(payloads)
+    reasons += _lone_ends(payloads, is_series)
     signature = worst_signature(verdict.signature for verdict in verdicts)
     keys = [verdict.key for verdict in verdicts if verdict.key is not None]
     return ImportedFile(
@@ -320,13 +322,28 @@ def _cohesion(payloads: list[OcmfPayload]) -> list[Objection]:
     return found
 
 
-def _lone_ends(payloads: list[OcmfPayload]) -> list[str]:
+def _lone_ends(payloads: list[OcmfPayload], is_series: bool) -> list[str]:
     kinds = {reading.transaction for payload in payloads for reading in payload.readings}
     if BEGIN in kinds and not kinds & ENDS:
         return ["the transaction's begin is here, its end is not"]
     if kinds & ENDS and BEGIN not in kinds:
         return ["the transaction's end is here, its begin is not"]
-    return []
+    if not is_series:
+        return []
+    codes = [
+        code
+        for payload in payloads
+        for _, code in dict.fromkeys((reading.time, reading.transaction) for reading in payload.readings)
+    ]
+    begins = ends = 0
+    is_open = False
+    for code in codes:
+        if code == BEGIN:
+            begins, is_open = begins + 1, True
+        elif code in ENDS:
+            begins, ends, is_open = (begins - 1, ends, False) if is_open else (begins, ends + 1, False)
+    found = [f"begins of transactions without an end: {begins}"] if begins else []
+    return [*found, f"ends of transactions without a begin: {ends}"] if ends else found
 
 
 def read_container(data: bytes, key: MeterPublicKey | None, derive: Derive) -> ImportedFile:

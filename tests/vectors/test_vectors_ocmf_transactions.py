@@ -41,6 +41,10 @@ def test_transaction(case: dict[str, Any]) -> None:
             imported_series(found)
         assert refused.value.rule in rules
         return
+    said = [reason for reason in found.reasons if reason.startswith(("begins of", "ends of", "the transaction's"))]
+    assert [int(number) for number in case["lone"] if number] == [
+        1 if reason.startswith("the") else int(reason.rpartition(" ")[2]) for reason in said
+    ]
     (series,) = imported_series(found)
     assert [[int(record[name]) for name in COLUMNS] for record in series.records] == case["records"]
     if case["signature"] != "valid":

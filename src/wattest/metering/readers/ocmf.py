@@ -24,12 +24,13 @@ from wattest.metering.readers.ocmf_envelope import (
     verdict_of,
 )
 from wattest.metering.readers.ocmf_payload import BEGIN, ENDS, MalformedOcmf, PayloadHead, parse_payload, take_payload
-from wattest.metering.readers.ocmf_rows import OcmfRows
+from wattest.metering.readers.ocmf_rows import OcmfColumns, OcmfRows
 from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey
 from wattest.metering.readers.signature_batch import Check, hold_together
 from wattest.metering.readers.signed_values import OCMF_NAME
 from wattest.metering.reading import MAX_FILE_BYTES, ImportedFile, MalformedMeterFile, Reading, Readings
-from wattest.metering.transactions import ocmf_records
+from wattest.metering.records import Quality
+from wattest.metering.transactions import ocmf_records, without_partner
 from wattest.metering.verdicts import CrcVerdict, SignatureVerdict, worst_signature
 
 MAX_RECORD_BYTES = 2**20
@@ -148,7 +149,7 @@ class OpenedOcmf:
             except NotImportable as error:
                 objections.append(error.objection)
         reasons += [self._worded(objection) for objection in objections]
-        reasons += _transactions(rows.transactions)
+        reasons += _transactions(rows.transactions, columns)
         return ImportedFile(
             format=OCMF_NAME,
             signature=signature,
@@ -221,12 +222,17 @@ class _Heads:
         return ([several_meters()] if len(self._serials) > 1 else []) + self._pages
 
 
-def _transactions(kinds: set[str | None]) -> list[str]:
+def _transactions(kinds: set[str | None], columns: OcmfColumns | None) -> list[str]:
+    """Remarks on begins and ends without a partner: they are snapshots, and no energy is theirs."""
     if BEGIN in kinds and not kinds & ENDS:
         return ["the transaction's begin is here, its end is not"]
     if kinds & ENDS and BEGIN not in kinds:
         return ["the transaction's end is here, its begin is not"]
-    return []
+    if columns is None or columns.derived is None or not (columns.derived[0]["quality"] & Quality.SNAPSHOT).any():
+        return []
+    begins, ends = without_partner(columns)
+    found = [f"begins of transactions without an end: {begins}"] if begins else []
+    return [*found, f"ends of transactions without a begin: {ends}"] if ends else found
 
 
 __all__ = ["MalformedOcmf", "MalformedPublicKey", "OpenedOcmf", "has_record", "read_ocmf", "split_records"]
