@@ -63,7 +63,8 @@ def community(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     """A folder of the default cheat, with its parent missing before, and the printed object."""
     folder = tmp_path_factory.mktemp("demo") / "not" / "there" / "out"
     done = wattest("demo", "--households", 3, "--days", 1, "--out", folder, "--json")
-    assert done.stderr == ""
+    assert re.search(r"^[a-z ]+: \d+ of \d+$", done.stderr, re.MULTILINE), "progress shows with --json, too"
+    assert "\x1b" not in done.stderr
     return folder, json.loads(done.stdout)
 
 

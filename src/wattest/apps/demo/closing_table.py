@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
 from wattest.apps.demo.report_words import ether, euros, kilowatt_hours
 from wattest.apps.demo.result import DemoResult
+from wattest.apps.terminal import table_lines
 
 
-def closing_table(result: DemoResult) -> Table:
-    """The table a run ends with, for ``rich`` to print, with the time of each stage under it."""
-    table = Table(title="wattest demo", show_header=False, title_justify="left")
-    table.add_column(style="bold")
-    table.add_column()
-    for label, shown in [*summary_rows(result), *stage_rows(result)]:
-        table.add_row(label, shown)
-    return table
+def closing_table(result: DemoResult, width: int | None) -> list[str]:
+    """The lines a run ends with, the time of each stage under them; a list where ``width`` columns are too few."""
+    return ["wattest demo", *table_lines(("", ""), [*summary_rows(result), *stage_rows(result)], width)]
 
 
 def summary_rows(result: DemoResult) -> list[tuple[str, str]]:
