@@ -19,7 +19,6 @@ BENCH = ROOT / "bench"
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_benchmark_runs(name: str, tmp_path: Path) -> None:
     found, page = tmp_path / "samples.json", tmp_path / "page.md"
