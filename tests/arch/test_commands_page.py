@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from waiting import HANG_S
 
 from wattest.apps.cli.commands import cli
 from wattest.apps.demo.result import DemoResult
@@ -91,7 +92,7 @@ def test_a_failure_prints_no_traceback(arguments: list[str], code: int, tmp_path
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_S,
     )
     assert done.returncode == code
     assert "Traceback" not in done.stderr

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 WATTEST = Path(sys.executable).parent / "wattest"
 SHELLS = ("bash", "zsh", "fish")
@@ -20,7 +21,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 def ask(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [WATTEST], env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60
+        [WATTEST], env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=HANG_S
     )
 
 
@@ -90,7 +91,7 @@ def test_bash_completes_a_command_and_a_file(tmp_path: Path) -> None:
 
 def read_until(terminal: int, mark: bytes) -> bytes:
     """What the terminal shows until ``mark`` and the end of its line came."""
-    said, give_up = b"", time.monotonic() + 120
+    said, give_up = b"", time.monotonic() + HANG_S
     while mark not in said or b"\n" not in said.rpartition(mark)[2]:
         assert time.monotonic() < give_up, said
         if select.select([terminal], [], [], 1)[0]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from report_page import bills_shown
+from waiting import HANG_S
 
 from wattest.apps.cli import run
 from wattest.metering.series_block import parse_series_block
@@ -55,7 +56,7 @@ def served(folder: Path) -> Iterator[str]:
             yield json.loads(process.stdout.readline())["url"]
         finally:
             process.terminate()
-            assert process.wait(20) == 130
+            assert process.wait(HANG_S) == 130
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,6 @@ def test_each_cheat_over_more_days(cheat: str, outcome: str, days: int, tmp_path
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("households", "days"), [(3, 14), (200, 1), (1_000, 2)])
 def test_a_large_run(households: int, days: int, tmp_path: Path) -> None:
     folder = tmp_path / "alone" / "out"

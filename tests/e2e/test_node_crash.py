@@ -20,6 +20,7 @@ from node_community import (
     destroy,
     write_operator_files,
 )
+from waiting import HANG_S
 
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.chain.signer import LocalSigner
@@ -66,7 +67,7 @@ class Node:
         arguments = ["operator", "run", "--config", str(self.config), "--once", "--unsafe-development-faults"]
         return subprocess.run(
             [sys.executable, "-m", "wattest.apps.cli", *arguments],
-            env=environment, capture_output=True, text=True, timeout=120, check=False,
+            env=environment, capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
 
     def killed_then_restarted(self, fault: str) -> None:
@@ -242,6 +243,6 @@ def test_a_fault_needs_the_switch(node: Node) -> None:
     arguments = ["operator", "run", "--config", str(node.config), "--once"]
     done = subprocess.run(
         [sys.executable, "-m", "wattest.apps.cli", *arguments],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, capture_output=True, text=True, timeout=HANG_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

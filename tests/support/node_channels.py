@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Community, seed
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import parse_root
@@ -122,7 +123,7 @@ class Fleet:
         self.waiting: list[int] | None = None
         client = ChainClient(
             JsonRpc(community.anvil.url, max_attempts=3), chain_id=community.client().chain_id, confirmations=0,
-            receipt_timeout_s=5.0, journal=self.store.journal, sleep=self._wait,
+            receipt_timeout_s=HANG_S, journal=self.store.journal, sleep=self._wait,
         )  # fmt: skip
         self.operator = Operator(
             self.store,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.appraisal_policy import parse_policy
@@ -123,7 +124,7 @@ class Community:
 
     def client(self, *, url: str | None = None, journal: TransactionJournal | None = None) -> ChainClient:
         config = ChainConfig(confirmations=0, max_attempts=3)
-        return ChainClient.connect(url or self.anvil.url, config=config, journal=journal, receipt_timeout_s=5.0)
+        return ChainClient.connect(url or self.anvil.url, config=config, journal=journal, receipt_timeout_s=HANG_S)
 
     def referee(self, client: ChainClient | None = None) -> Referee:
         return Referee(
