@@ -44,7 +44,7 @@ def _judge(
     chain: list[x509.Certificate], found: x509.CertificateRevocationList, root: TrustRoot, now: int
 ) -> Iterator[Finding]:
     issuer, top = chain[0], chain[-1]
-    der = top.public_bytes(Encoding.DER)
+    own, der = issuer.public_bytes(Encoding.DER), top.public_bytes(Encoding.DER)
     if top.subject == top.issuer and der != root.certificate:
         yield Finding(
             "other_root",
@@ -59,9 +59,8 @@ def _judge(
     ):
         yield Finding(
             "wrong_revocation_list",
-            f"{_CHAIN} begins with '{show_name(issuer.subject)}', which did not issue the list",
-            show_name(found.issuer),
-            show_name(issuer.subject),
+            f"{_CHAIN} begins with {show_root(show_name(issuer.subject), own)}, which did not issue the list",
+            actual=hashlib.sha256(own).hexdigest(),  # the right one may bear the same name
         )
         return
     try:
@@ -70,8 +69,7 @@ def _judge(
         yield Finding(
             "certificate_chain",
             f"{_CHAIN} does not lead to the trusted root {root.shown}",
-            root.name,
-            show_name(issuer.issuer),
+            root.fingerprint.hex(),
         )
         return
     if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
