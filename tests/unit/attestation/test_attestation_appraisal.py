@@ -8,7 +8,6 @@ import struct
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.appraisal_policy import default_policy, parse_policy
@@ -19,7 +18,7 @@ from wattest.attestation.formats.quote import EnclaveReport
 from wattest.attestation.result import EvidenceRefused
 from wattest.attestation.roots import RootKind, development_root, intel_root, parse_root
 from wattest.enclave.simulator.collateral import CollateralOptions
-from wattest.enclave.simulator.pki import SimulatedPki, pem_chain
+from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.enclave.simulator.quoting import QuotingEnclave
 from wattest.messages.report_data import KeyBinding, report_data
@@ -319,39 +318,6 @@ def test_pins_can_be_set_but_never_to_debug_or_privileged_keys():
     assert judge(with_flags(0x15), policy=anything).codes == ["provision_key"]
     assert judge(with_flags(0x25), policy=anything).codes == ["einittoken_key"]
     assert judge(with_flags(0x07), policy=anything).codes == ["debug"]
-
-
-def test_two_roots_of_one_name_are_told_apart():
-    other = parse_root(OTHER.root_certificate)
-    assert other.name == ROOT.name
-    assert other.shown != ROOT.shown
-    result = judge(roots=(other,))
-    (finding,) = result.findings
-    assert finding.code == "other_root"
-    assert (finding.expected, finding.actual) == (other.fingerprint.hex(), ROOT.fingerprint.hex())
-    assert ROOT.fingerprint.hex()[:16] in finding.text
-    assert other.fingerprint.hex()[:16] in finding.text
-    assert result.root_fingerprint is None
-    assert judge().root_fingerprint == ROOT.fingerprint
-    shown = result.as_dict()["findings"]
-    assert shown == [finding.as_dict()]
-    assert shown[0]["expected"] == other.fingerprint.hex()
-
-
-def test_two_authorities_of_one_name_are_told_apart():
-    own, other = PLATFORM.pki.platform_ca, OTHER.pki.platform_ca
-    assert own.subject == other.subject
-    foreign = pem_chain(other, PLATFORM.pki.root)
-    (finding,) = judge(collateral=patched(pck_crl_issuer_chain=foreign)).findings
-    assert (finding.code, finding.actual) == ("wrong_revocation_list", other.fingerprint(SHA256()).hex())
-    assert finding.actual[:16] in finding.text
-    assert judge(collateral=patched(pck_crl_issuer_chain=pem_chain(own, PLATFORM.pki.root))).accepted
-
-
-def test_a_root_list_of_another_root_names_the_trusted_one():
-    result = judge(collateral=patched(root_ca_crl=OTHER.collateral(NOW).root_ca_crl))
-    assert (result.codes, result.findings[0].expected) == (["other_root"], ROOT.fingerprint.hex())
-    assert ROOT.shown in result.reasons[0]
 
 
 def test_trailing_bytes_change_neither_judgement_nor_identity():
