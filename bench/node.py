@@ -20,7 +20,7 @@ from node_channels import Fleet, add_channels
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
 from node_keys import KeyRig
 
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
 from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings

@@ -33,7 +33,7 @@ def measure(scale: Scale) -> Report:
     import node
     from node_community import build_community, destroy
 
-    from wattest.chain.signer import LocalSigner
+    from wattest.chain.local_signer import LocalSigner
     from wattest.enclave.simulator import measurement
     from wattest.operator.ingest import Inbox
     from wattest.operator.operator import Operator, OperatorSettings

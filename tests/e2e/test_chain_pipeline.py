@@ -27,8 +27,8 @@ from wattest.chain.client import (
     TransactionPending,
     TransactionRequest,
 )
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.rpc import ChainUnreachable
-from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.errors import InputError
 from wattest.messages.evidence_verdict import Revocation

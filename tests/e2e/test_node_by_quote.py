@@ -18,8 +18,8 @@ from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.messages.channel import ChannelIdentity, ChannelKind

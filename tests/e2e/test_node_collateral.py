@@ -12,8 +12,8 @@ from node_community import Community, build_community, destroy, write_operator_f
 from waiting import HANG_S
 
 from wattest.attestation.endorsements import endorse, parse_endorsements
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.collateral.pccs_server import PccsServer
 from wattest.keys.key_standing import sealing_workload
 

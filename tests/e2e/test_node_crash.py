@@ -22,8 +22,8 @@ from node_community import (
 )
 from waiting import HANG_S
 
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
-from wattest.chain.signer import LocalSigner
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
 from wattest.operator.ingest import Inbox
 from wattest.store.bundle_store import BundleStore

@@ -21,9 +21,9 @@ from waiting import HANG_S
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
 from wattest.operator.ingest import Inbox

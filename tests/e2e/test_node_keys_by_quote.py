@@ -15,7 +15,7 @@ from node_keys import DAY, KeyRig
 from waiting import HANG_S
 
 from wattest.attestation.roots import parse_root
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.operator.ingest import keep_block
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.operator_store import OperatorStore

@@ -19,9 +19,9 @@ from node_community import (
     destroy,
 )
 
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.rpc import ChainUnreachable
-from wattest.chain.signer import LocalSigner
 from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock
 from wattest.operator.ingest import Inbox, PeriodMismatch

@@ -14,7 +14,7 @@ import pytest
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, write_operator_files
 from waiting import HANG_S, until_gone
 
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.io.files import write_key_file
 from wattest.store.remote_operator import OperatorRemote
 

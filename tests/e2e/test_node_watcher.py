@@ -16,9 +16,9 @@ from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_commun
 from node_forger import Forger
 
 from wattest.chain.abi import ContractAbi
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import WATCHER_CRASH_POINTS, CrashPoints

@@ -18,7 +18,7 @@ from waiting import HANG_S
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts, deploy_all
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.view import chain_view
 from wattest.config import ChainConfig
 from wattest.enclave.host.client import SealedBatch

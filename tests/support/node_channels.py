@@ -14,11 +14,11 @@ from waiting import HANG_S
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import JsonRpc
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list

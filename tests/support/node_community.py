@@ -23,9 +23,9 @@ from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import ContractAddresses, deploy_all
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.p256 import P256PrivateKey

@@ -17,9 +17,9 @@ from wattest.appraiser.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address

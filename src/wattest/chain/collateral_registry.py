@@ -21,7 +21,7 @@ from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import TrustRoot
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.messages.channel_policy import CollateralKind
 from wattest.twin.dcap_errors import CollateralNotNewer
 
@@ -75,7 +75,7 @@ class CollateralRegistry:
         self.address = address
         self.abi = load_abi("CollateralRegistry")
 
-    def publish(self, signer: LocalSigner, root: TrustRoot, collateral: Collateral) -> list[Brought]:
+    def publish(self, signer: Signer, root: TrustRoot, collateral: Collateral) -> list[Brought]:
         """Bring what the contract does not have yet; parts that are not newer are passed over.
 
         Certificates go first, then revocation lists, then what signers say. Raises: CollateralMalformed; the contract's
@@ -158,7 +158,7 @@ class CollateralRegistry:
         for _ in range(max(1, -(-count // LIST_STEP))):
             bring(part, "submitRevocationList", root, authority, crl, LIST_STEP)
 
-    def _send(self, signer: LocalSigner, function: str, *arguments: object) -> Receipt:
+    def _send(self, signer: Signer, function: str, *arguments: object) -> Receipt:
         return self.client.send(signer, self.abi, self.address, function, *arguments)
 
     def _call(self, function: str, *arguments: object) -> tuple[Any, ...]:

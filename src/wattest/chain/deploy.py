@@ -17,7 +17,7 @@ from wattest.chain.first_light import FirstLightContract
 from wattest.chain.payouts import Payouts
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.chain.token import DemoToken
 from wattest.errors import ConfigError, TransportError
 from wattest.units import SECONDS_PER_DAY
@@ -89,7 +89,7 @@ class ContractAddresses:
 
 def deploy_all(
     client: ChainClient,
-    signer: LocalSigner,
+    signer: Signer,
     *,
     appraisers: Collection[bytes] = (),
     threshold: int = 0,

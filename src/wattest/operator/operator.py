@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from wattest.chain.client import ChainClient
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, ImportJob, SealedBatch, SealJob, StatementJob
 from wattest.errors import ConfigError, WattestError
 from wattest.io.crash_points import CrashPoints
@@ -84,7 +84,7 @@ class Operator:
         bundles: BundleStore,
         inbox: Inbox,
         referee: Referee,
-        signer: LocalSigner,
+        signer: Signer,
         enclave: Callable[[], EnclaveClient],
         *,
         duties: Sequence[Duty] = (),
