@@ -25,9 +25,9 @@ from waiting import HANG_S
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
-from wattest.operator.ingest import Inbox
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore, StoredState
 
 pytestmark = pytest.mark.e2e
@@ -83,7 +83,7 @@ class Node:
         period = FIRST_PERIOD + day * EPOCH_S
         for home in self.community.households:
             for channel in self.channels:
-                Inbox(self.folder / "data" / "inbox").put(channel, home.block(period))
+                InboxFolder(self.folder / "data" / "inbox").put(channel, home.block(period))
         self.community.anvil.advance_to(period + EPOCH_S)
 
     def require_whole_batch(self, day: int) -> None:

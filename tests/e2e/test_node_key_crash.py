@@ -26,8 +26,8 @@ from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
-from wattest.operator.ingest import Inbox
 from wattest.store.enclave_key import KeyState
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 
 pytestmark = pytest.mark.e2e
@@ -114,7 +114,7 @@ class Node:
         period = max(FIRST_PERIOD, now - now % EPOCH_S)
         for at, home in enumerate(self.community.households):
             block = home.block(period, watt_hours=1 if at < backwards else 100)
-            Inbox(self.folder / "data" / "inbox").put(self.community.channel.id, block)
+            InboxFolder(self.folder / "data" / "inbox").put(self.community.channel.id, block)
         self.community.anvil.advance_to(period + EPOCH_S)
 
     def status(self) -> dict[str, Any]:

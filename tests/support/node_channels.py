@@ -23,10 +23,10 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty, MemberKeys
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore, StoredState
 from wattest.twin.parameters import ChannelParameters
 
@@ -128,7 +128,7 @@ class Fleet:
         self.operator = Operator(
             self.store,
             BundleStore(folder / "bundles"),
-            Inbox(folder / "inbox"),
+            InboxFolder(folder / "inbox"),
             community.referee(client),
             LocalSigner(community.operator_key),
             lambda: community.process.client,

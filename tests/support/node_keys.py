@@ -35,11 +35,11 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.step_report import StepReport
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState
+from wattest.store.inbox import InboxFolder
 from wattest.store.key_store import PreparedRegistration
 from wattest.store.operator_store import OperatorStore
 
@@ -151,7 +151,7 @@ class KeyRig:
         return Operator(
             store,
             BundleStore(folder / "bundles"),
-            Inbox(folder / "inbox"),
+            InboxFolder(folder / "inbox"),
             referee,
             signer,
             lambda: slots.client(0),

@@ -20,10 +20,10 @@ from wattest.errors import ConfigError, InputError, TransportError, Verification
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
 from wattest.operator import server as server_module
-from wattest.operator.ingest import Inbox
 from wattest.operator.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
 from wattest.store.bundle_group import BundleGroup
 from wattest.store.bundle_store import BundleStore
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore, StoredState
 from wattest.store.remote_operator import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.twin.batch import verify_entry_inclusion
@@ -80,7 +80,7 @@ def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
     store.put_document(CHANNEL, "members", b"list")
     store.close()
     server = OperatorServer(
-        folder / "operator.sqlite", bundles, Inbox(folder / "inbox"), operator=OPERATOR, chain_id=1,
+        folder / "operator.sqlite", bundles, InboxFolder(folder / "inbox"), operator=OPERATOR, chain_id=1,
         referee=b"\x0b" * 20, unsafe_behaviour=unsafe,
     ).start()  # fmt: skip
     return Served(server, header, content_id, folder)
@@ -160,7 +160,7 @@ def test_cheats_show_and_need_development(tmp_path: Path) -> None:
         built.server.stop()
     with pytest.raises(ConfigError):
         OperatorServer(
-            tmp_path / "operator.sqlite", BundleStore(tmp_path), Inbox(tmp_path), operator=OPERATOR, chain_id=1,
+            tmp_path / "operator.sqlite", BundleStore(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
             referee=OPERATOR, production=True, unsafe_behaviour=unsafe,
         )  # fmt: skip
 
@@ -168,7 +168,7 @@ def test_cheats_show_and_need_development(tmp_path: Path) -> None:
 def test_taken_port_is_said(served: Served, tmp_path: Path) -> None:
     with pytest.raises(ServerNotStarted):
         OperatorServer(
-            tmp_path / "x.sqlite", BundleStore(tmp_path), Inbox(tmp_path), operator=OPERATOR, chain_id=1,
+            tmp_path / "x.sqlite", BundleStore(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
             referee=OPERATOR, port=served.server.port,
         ).start()  # fmt: skip
 

@@ -35,10 +35,10 @@ from wattest.keys.carry_over import CarryOver
 from wattest.keys.enclave_slots import ProcessSlots
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.standby import Replicator
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer
 from wattest.store.bundle_store import BundleStore
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 
 
@@ -79,7 +79,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             faults=faults,
         )
         turn = threading.Lock()  # the enclave's one conversation at a time
-        bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
+        bundles, inbox = BundleStore(settings.data_dir / "bundles"), InboxFolder(settings.data_dir / "inbox")
         node = Operator(
             store,
             bundles,
