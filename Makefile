@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?=
 PYTEST_WORKERS ?= 2
+# Of what runs side by side, each shows what it said when it is over, where make can do that.
+WHOLE_OUTPUTS := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PYTEST_FLAGS ?=
 BENCHES ?= merkle proofs verify seal chain fleet
 BENCH_OUT ?= out/bench
@@ -20,7 +22,7 @@ FUZZ_FLAGS ?=
 SANITIZE_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep fuzz sanitize second-opinion gocar lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
+.PHONY: help demo test test-contracts test-rust test-deep fuzz sanitize second-opinion gocar lint format setup setup-dev prerequisites aarch64 guests contracts vectors bench bench-quick setup-bench locks clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,11 +30,16 @@ help: ## Show what can be made
 demo: setup ## Set up, then take an energy community through all of wattest
 	@$(BIN)/wattest demo --out $(DEMO_OUT) $(DEMO_FLAGS)
 
-test: setup-dev lint ## Set up, then lint and run every test that is not marked deep
+test: setup-dev ## Set up, then lint and run every test that is not marked deep
+	$(MAKE) --no-print-directory -j2 $(WHOLE_OUTPUTS) test-contracts lint test-rust
+	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+
+test-contracts: setup-dev ## The contracts' own tests
+	cd contracts && $(FORGE) test --summary
+
+test-rust: setup-dev ## The native core's and the guests' own tests
 	cargo test --quiet --manifest-path native/Cargo.toml
 	cargo test --quiet --manifest-path guests/Cargo.toml
-	cd contracts && $(FORGE) test --summary
-	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadfile $(PYTEST_FLAGS)
 
 test-deep: setup-dev ## The long tests: deep fuzzing, every byte, every kill point; resumes where it was interrupted
 	$(BIN)/python tools/test_deep.py

@@ -21,7 +21,7 @@ from wattest.apps.embedded import APPRAISERS, OPEN_PARAMETERS, PARAMETERS, THRES
 from wattest.chain.anvil import Anvil, find_anvil
 from wattest.chain.client import ChainClient, Receipt, Reorganised
 from wattest.chain.deploy import Contracts, deploy_all
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.merkle import MerkleTree

@@ -20,12 +20,12 @@ from node_channels import Fleet, add_channels
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
 from node_keys import KeyRig
 
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import Cause
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 from wattest.watcher.check_batch import check_batch
 from wattest.watcher.check_entries import ServedBatch
@@ -82,7 +82,7 @@ def run_community(households: int, days: int) -> Times:
         stack.callback(store.close)
         enclave = TimedEnclave(community.process.client)
         operator = Operator(
-            store, BundleStore(folder / "node" / "bundles"), Inbox(folder / "node" / "inbox"),
+            store, BundleStore(folder / "node" / "bundles"), InboxFolder(folder / "node" / "inbox"),
             community.referee(community.client(journal=store.journal)), LocalSigner(community.operator_key),
             lambda: enclave, duties=[community.duty], settings=OperatorSettings(collect_grace_s=0),  # type: ignore[arg-type, return-value]
         )  # fmt: skip

@@ -33,11 +33,11 @@ def measure(scale: Scale) -> Report:
     import node
     from node_community import build_community, destroy
 
-    from wattest.chain.signer import LocalSigner
+    from wattest.chain.local_signer import LocalSigner
     from wattest.enclave.simulator import measurement
-    from wattest.operator.ingest import Inbox
     from wattest.operator.operator import Operator, OperatorSettings
     from wattest.store.bundle_store import BundleStore
+    from wattest.store.inbox import InboxFolder
     from wattest.store.operator_store import OperatorStore
 
     every_core = os.sched_getaffinity(0)
@@ -58,7 +58,7 @@ def measure(scale: Scale) -> Report:
             stack.callback(store.close)
             enclave = node.TimedEnclave(community.process.client)
             operator = Operator(
-                store, BundleStore(folder / "node" / "bundles"), Inbox(folder / "node" / "inbox"),
+                store, BundleStore(folder / "node" / "bundles"), InboxFolder(folder / "node" / "inbox"),
                 community.referee(community.client(journal=store.journal)), LocalSigner(community.operator_key),
                 lambda enclave=enclave: enclave, duties=[community.duty],  # type: ignore[arg-type, misc, return-value]
                 settings=OperatorSettings(collect_grace_s=0),

@@ -16,6 +16,15 @@ settings.register_profile(
 settings.register_profile("deep", max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("deep" if os.environ.get("WATTEST_DEEP") else "short")
 
+LONGEST_FIRST = tuple(ROOT / "tests" / room for room in ("e2e", "differential", "vectors"))
+"""Rooms whose files take long, in the order in which workers take them; of the others any file is short."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no worker is left alone with one at the end."""
+    rooms = {room: place for place, room in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: min(rooms.get(one, len(rooms)) for one in item.path.parents))
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:

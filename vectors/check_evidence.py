@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -141,11 +142,94 @@ def certifies(certificate: x509.Certificate, below: int) -> bool:
     return limits.ca and usage.key_cert_sign and (limits.path_length is None or below <= limits.path_length)
 
 
+TEXT, BYTE, SHORT, INT = "text", 0xFF, 0xFFFF, 0xFFFFFFFF
+_ISV_LEVEL = {"tcbDate": TEXT, "tcbStatus": TEXT, "advisoryIDs?": [TEXT]}
+_MODULE = {"mrsigner": TEXT, "attributes": TEXT, "attributesMask": TEXT}
+_COMPONENTS = [{"svn": BYTE}]
+# What dcap-qvl reads: other keys are passed over, an optional one may be absent, and a module null, too.
+READ: dict[str, Any] = {
+    "tcb_info": {
+        "id": TEXT,
+        "version": BYTE,
+        "issueDate": TEXT,
+        "nextUpdate": TEXT,
+        "fmspc": TEXT,
+        "pceId": TEXT,
+        "tcbType": INT,
+        "tcbEvaluationDataNumber": INT,
+        "tdxModule?": (_MODULE,),
+        "tdxModuleIdentities?": [{"id": TEXT, **_MODULE, "tcbLevels": [{"tcb": {"isvsvn": BYTE}, **_ISV_LEVEL}]}],
+        "tcbLevels": [
+            {"tcb": {"sgxtcbcomponents": _COMPONENTS, "pcesvn": SHORT, "tdxtcbcomponents?": _COMPONENTS}, **_ISV_LEVEL}
+        ],
+    },
+    "qe_identity": {
+        "id": TEXT,
+        "version": BYTE,
+        "issueDate": TEXT,
+        "nextUpdate": TEXT,
+        "tcbEvaluationDataNumber": INT,
+        "miscselect": TEXT,
+        "miscselectMask": TEXT,
+        "attributes": TEXT,
+        "attributesMask": TEXT,
+        "mrsigner": TEXT,
+        "isvprodid": SHORT,
+        "tcbLevels": [{"tcb": {"isvsvn": SHORT}, **_ISV_LEVEL}],
+    },
+}
+SIZES = {"miscselect": 4, "miscselectMask": 4, "attributes": 16, "attributesMask": 16, "mrsigner": 32}
+MODULE_SIZES = {"mrsigner": 48, "attributes": 8, "attributesMask": 8}
+
+
+class Pairs(list[tuple[str, Any]]):
+    """A JSON object with all its keys, repeated ones too."""
+
+
+def no_constant(name: str) -> Any:
+    """NaN and its like are no JSON."""
+    raise Fault(f"{name} is no JSON")
+
+
+def fits(value: Any, shape: Any) -> Any:
+    """A value as dcap-qvl reads it, or Fault: text, integer up to a limit, list, object without repetitions."""
+    if isinstance(shape, tuple):
+        return None if value is None else fits(value, shape[0])
+    if isinstance(shape, list):
+        if type(value) is not list:
+            raise Fault("no list")
+        return [fits(each, shape[0]) for each in value]
+    if isinstance(shape, dict):
+        if not isinstance(value, Pairs):
+            raise Fault("no object")
+        found = dict(value)
+        read = {}
+        for name, inner in shape.items():
+            key = name.rstrip("?")
+            if sum(other == key for other, _ in value) > 1:
+                raise Fault("a key twice")
+            if key in found:
+                read[key] = fits(found[key], inner)
+            elif key == name:
+                raise Fault(f"no {key}")
+        return read
+    if type(value) is not (str if shape is TEXT else int) or (type(value) is int and not 0 <= value <= shape):
+        raise Fault("another kind of value")
+    return value
+
+
+def dated(text: str) -> int:
+    """Unix seconds of a date in RFC 3339, whose parts may be parted by a blank and written in lower case."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text):
+        raise Fault("no date")
+    return when(text.upper())
+
+
 def statement(collateral: dict[str, str], name: str, root: x509.Certificate, now: int) -> tuple[dict[str, Any], Any]:
     """TCB info or QE identity, and the certificate that signs it."""
     try:
-        value = json.loads(collateral[name])
-        begins, ends = when(value["issueDate"]), when(value["nextUpdate"])
+        value = fits(json.loads(collateral[name], object_pairs_hook=Pairs, parse_constant=no_constant), READ[name])
+        begins, ends = dated(value["issueDate"]), dated(value["nextUpdate"])
     except (ValueError, KeyError, TypeError):
         raise Fault("statement") from None
     if not begins <= now <= ends:
@@ -182,6 +266,9 @@ def check_quoting_enclave(quote: dict[str, Any], identity: dict[str, Any], pck: 
         raise Fault("vendor or debug")
     if (identity["id"], identity["version"]) != ("TD_QE" if quote["tdx"] else "QE", 2):
         raise Fault("QE identity of another kind")
+    for name, size in SIZES.items():
+        if len(bytes.fromhex(identity[name])) != size:
+            raise Fault(name)
     masks = ((qe[48:64], "attributes", "attributesMask"), (qe[16:20], "miscselect", "miscselectMask"))
     for have, name, mask in masks:
         if masked(have, bytes.fromhex(identity[mask])) != bytes.fromhex(identity[name]):
@@ -226,7 +313,7 @@ def platform_level(info: dict[str, Any], facts: dict[str, Any], tdx: bytes | Non
             raise Fault("level malformed")
         if level["tcbStatus"] not in PLATFORM_STATUSES | {"Revoked"}:
             raise Fault("unknown status")
-    for level in info["tcbLevels"]:
+    for level in sorted(info["tcbLevels"], key=asked, reverse=True):  # dcap-qvl sorts them, whatever the vendor wrote
         tcb = level["tcb"]
         met = facts[f"{SGX}.2.17"] >= tcb["pcesvn"]
         met = met and all(facts[f"{SGX}.2.{i + 1}"] >= c["svn"] for i, c in enumerate(tcb["sgxtcbcomponents"]))
@@ -238,6 +325,11 @@ def platform_level(info: dict[str, Any], facts: dict[str, Any], tdx: bytes | Non
                 raise Fault("revoked")
             return str(level["tcbStatus"])
     raise Fault("below every level")
+
+
+def asked(level: dict[str, Any]) -> tuple[list[int], int]:
+    """What a level asks for, to sort by."""
+    return [each["svn"] for each in level["tcb"]["sgxtcbcomponents"]], level["tcb"]["pcesvn"]
 
 
 def check_domain(quote: dict[str, Any]) -> None:
@@ -269,9 +361,17 @@ def module_level(body: bytes, svn: bytes, info: dict[str, Any]) -> str:
     levels = None
     if svn[1]:
         described = next(
-            (each for each in info.get("tdxModuleIdentities", ()) if each["id"] == f"TDX_{svn[1]:02X}"), None
+            (each for each in info.get("tdxModuleIdentities", ()) if each["id"].upper() == f"TDX_{svn[1]:02X}"), None
         )
         levels = described["tcbLevels"] if described else None
+    for module in (info.get("tdxModule"), described):
+        if module is None:
+            raise Fault("TDX module")
+        for name, size in MODULE_SIZES.items():
+            if len(bytes.fromhex(module[name])) != size:
+                raise Fault("TDX module malformed")
+    for level in levels or ():
+        dated(level["tcbDate"])
     if described is None or body[64:112] != bytes.fromhex(described["mrsigner"]):
         raise Fault("TDX module")
     if masked(body[112:120], bytes.fromhex(described["attributesMask"])) != bytes.fromhex(described["attributes"]):

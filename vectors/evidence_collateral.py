@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+import evidence_list_issuer
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from evidence_world import (
@@ -21,6 +22,7 @@ from evidence_world import (
     Fault,
     Parts,
     forged,
+    iso,
     own,
     refused,
     replaced,
@@ -39,6 +41,7 @@ from wattest.enclave.simulator.pki import sign_raw
 def faults() -> Iterator[Fault]:
     """All of them."""
     yield from _revocation_lists()
+    yield from evidence_list_issuer.faults()
     yield from _statement("tcb_info", "TCB info", "tcb_info_signature")
     yield from _statement("qe_identity", "QE identity", "qe_identity_signature")
     yield from _tcb_info()
@@ -214,25 +217,25 @@ def _statement(part: str, words: str, fault: str) -> Iterator[Fault]:
     yield Fault(
         f"{words} expired",
         f"the {words} has expired",
-        signed_again(part, lambda value: value.update(nextUpdate=_iso(AT - 1))),
+        signed_again(part, lambda value: value.update(nextUpdate=iso(AT - 1))),
         forged("collateral_expired"),
     )
     yield Fault(
         f"{words} in its last second",
         f"the {words} expires at the time of appraisal",
-        signed_again(part, lambda value: value.update(nextUpdate=_iso(AT))),
+        signed_again(part, lambda value: value.update(nextUpdate=iso(AT))),
         ACCEPTED,
     )
     yield Fault(
         f"{words} from the future",
         f"the {words} was issued a second after the time of appraisal",
-        signed_again(part, lambda value: value.update(issueDate=_iso(AT + 1))),
+        signed_again(part, lambda value: value.update(issueDate=iso(AT + 1))),
         forged("collateral_from_future"),
     )
     yield Fault(
         f"{words} too old",
         f"the {words} is eight days old, and the policy takes seven",
-        signed_again(part, lambda value: value.update(issueDate=_iso(AT - 8 * DAY))),
+        signed_again(part, lambda value: value.update(issueDate=iso(AT - 8 * DAY))),
         refused("collateral_too_old"),
     )
     yield Fault(
@@ -245,7 +248,7 @@ def _statement(part: str, words: str, fault: str) -> Iterator[Fault]:
         f"{words} without levels",
         f"the {words} has no TCB level",
         signed_again(part, lambda value: value.update(tcbLevels=[])),
-        forged("no_tcb_level" if part == "tcb_info" else "collateral_malformed"),
+        forged(*(["no_tcb_level"] if part == "tcb_info" else []), "collateral_malformed"),
     )
     yield Fault(
         f"{words} without dates",
@@ -332,23 +335,24 @@ def _tcb_info() -> Iterator[Fault]:
         "TCB info without a TDX module",
         "the TCB info describes no TDX module",
         signed_again("tcb_info", lambda info: (info.pop("tdxModule"), info.pop("tdxModuleIdentities"))),
-        forged("tdx_module"),
+        forged("tdx_module", "collateral_malformed"),
         TDX,
     )
 
 
 def _kinds() -> Iterator[Fault]:
     other = forged("collateral_of_other_kind")
-    for name, part, value, kinds in (
-        ("TCB info says TDX", "tcb_info", "TDX", SGX),
-        ("TCB info says SGX", "tcb_info", "SGX", TDX),
-        ("QE identity says TD_QE", "qe_identity", "TD_QE", SGX),
-        ("QE identity says QE", "qe_identity", "QE", TDX),
-        ("QE identity says QVE", "qe_identity", "QVE", SGX + TDX),
-        ("TCB info says nothing", "tcb_info", "", SGX + TDX),
+    misfit = forged("collateral_of_other_kind", "collateral_malformed")  # nor does the rest fit the id
+    for name, part, value, kinds, expected in (
+        ("TCB info says TDX", "tcb_info", "TDX", SGX, misfit),
+        ("TCB info says SGX", "tcb_info", "SGX", TDX, misfit),
+        ("QE identity says TD_QE", "qe_identity", "TD_QE", SGX, other),
+        ("QE identity says QE", "qe_identity", "QE", TDX, other),
+        ("QE identity says QVE", "qe_identity", "QVE", SGX + TDX, other),
+        ("TCB info says nothing", "tcb_info", "", SGX + TDX, other),
     ):
         yield Fault(
-            name, f"the id of the {part.replace('_', ' ')} is '{value}'", _identified(part, value), other, kinds
+            name, f"the id of the {part.replace('_', ' ')} is '{value}'", _identified(part, value), expected, kinds
         )
     yield Fault(
         "TCB info of version 2",
@@ -398,7 +402,3 @@ def _time() -> Iterator[Fault]:
         forged("collateral_expired", *["collateral_too_old"] * 3),
     )
     yield Fault("appraised in 1970", "the time of appraisal is zero", at(0), forged("collateral_from_future"))
-
-
-def _iso(moment: int) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

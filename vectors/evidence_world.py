@@ -12,6 +12,7 @@ import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -103,13 +104,17 @@ SGX, TDX, ALL = ("sgx-3",), ("tdx-4", "tdx-5"), tuple(KINDS)
 
 @dataclass(frozen=True)
 class Expected:
-    """What must come of a case: ``malformed`` names the error of a quote or collateral that cannot be read."""
+    """What must come of a case.
+
+    ``malformed`` names the error of a quote or collateral that cannot be read, ``field`` what a reason must name.
+    """
 
     genuine: bool
     accepted: bool
     tcb_status: str | None
     codes: tuple[str, ...]
     malformed: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,11 @@ def replaced(**fields: object) -> Callable[[Parts], Parts]:
 def flip(at: int, bit: int = 0) -> Callable[[bytes], bytes]:
     """One bit of the finished quote turned over."""
     return lambda data: data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+
+
+def iso(moment: int) -> str:
+    """Unix seconds as the vendor writes a date."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def integer(at: int, form: str, value: int) -> Callable[[bytes], bytes]:

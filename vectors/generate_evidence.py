@@ -19,6 +19,7 @@ from pathlib import Path
 
 import evidence_certificates
 import evidence_collateral
+import evidence_malformed
 import evidence_policy
 import evidence_quotes
 import evidence_statuses
@@ -33,6 +34,7 @@ GROUPS = (
     ("certificates", evidence_certificates.faults),
     ("collateral", evidence_collateral.faults),
     ("policy", evidence_policy.faults),
+    ("malformed", evidence_malformed.faults),
 )
 
 
@@ -72,8 +74,13 @@ def described(case: Case, quote: bytes, collateral: bytes) -> dict[str, object]:
         "folder": case.slug,
         "differs": case.differs,
         "at": case.parts.at,
-        "expected": {name: value for name, value in dataclasses.asdict(case.expected).items() if name != "malformed"}
-        | ({"error": case.expected.malformed} if case.expected.malformed else {}),
+        "expected": {
+            name: value
+            for name, value in dataclasses.asdict(case.expected).items()
+            if name not in ("malformed", "field")
+        }
+        | ({"error": case.expected.malformed} if case.expected.malformed else {})
+        | ({"field": case.expected.field} if case.expected.field else {}),
         "quote_sha256": hashlib.sha256(quote).hexdigest(),
         "collateral_sha256": hashlib.sha256(collateral).hexdigest(),
     }

@@ -22,11 +22,12 @@ from measure import process_cpu_seconds, process_peak_mebibytes
 from compare.progress import Progress
 from compare.rows import Energy, Row
 from wattest.chain.client import ChainClient
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.rpc import RpcFailed
 from wattest.chain.sending import PRIORITY_FEE_WEI
-from wattest.chain.signer import LocalSigner, UnsignedTransaction
+from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import TransportError
@@ -130,7 +131,7 @@ class Lanes:
                 2 * base_fee_wei + PRIORITY_FEE_WEI, PRIORITY_FEE_WEI,
             )  # fmt: skip
             nonces[sender] += 1
-            raws.append(request.signer.sign(unsigned).raw)
+            raws.append(sign_transaction(request.signer, unsigned).raw)
         return raws
 
 

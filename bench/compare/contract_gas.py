@@ -17,7 +17,7 @@ from compare.runner import PeerMissing, Run
 from wattest.chain.abi import ContractAbi
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.crypto.hashing import keccak256
 from wattest.errors import ProtocolError

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import click
 import pytest
+from waiting import HANG_S
 
 from wattest.apps.cli.commands import cli
 from wattest.apps.demo.result import DemoResult
 from wattest.errors import EXIT_BUG, EXIT_DONE, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_USAGE, WattestError
+from wattest.settlement.tariff import Tariff
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "commands.md").read_text("utf-8")
@@ -72,7 +74,8 @@ def test_exit_codes_are_those_of_the_errors() -> None:
 def test_the_demo_s_fields_are_listed() -> None:
     result = DemoResult(
         households=1, days=1, readings=96, batches=1, commit_gas=[1], cheat="none", outcome="honest", slashed=[],
-        bills=[], paid_out=0, receipts_verified=0, stages={}, refusal=None, quarter_hours=[], gas={},
+        bills=[], tariff=Tariff(0, 0, 0, 0, 0, 0), paid_out=0, receipts_verified=0, judged_clean=0, stages={},
+        refusal=None, quarter_hours=[], gas={},
     )  # fmt: skip
     text = sections()["wattest demo"]
     assert not [name for name in result.as_dict() if f"`{name}`" not in text]
@@ -89,7 +92,7 @@ def test_a_failure_prints_no_traceback(arguments: list[str], code: int, tmp_path
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_S,
     )
     assert done.returncode == code
     assert "Traceback" not in done.stderr

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import grimp
 import pytest
+from waiting import HANG_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "wattest"
@@ -59,7 +60,7 @@ MEASURED_ATTESTATION = {
         "ra_tls",
         "result",
     ),
-    *("collateral_age", "collateral_signers", "platform_rules", "roots", "verification"),
+    *("collateral_age", "collateral_signers", "list_issuer", "platform_rules", "roots", "verification"),
 }
 
 
@@ -71,7 +72,7 @@ def lint(folder: Path) -> tuple[int, dict[str, str]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=HANG_S,
     )
     return done.returncode, dict(re.findall(r"^(.+) (KEPT|BROKEN)$", done.stdout, re.MULTILINE))
 

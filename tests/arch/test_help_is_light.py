@@ -16,7 +16,7 @@ from wattest.apps.cli.commands import cli
 
 LIGHT_FILES = ("config", "environment", "errors", "units", "url_text")
 LIGHT_ROOMS = {"wattest", "wattest.apps"} | {f"wattest.{room}" for room in LIGHT_FILES}
-LIGHT_PARTS = ("wattest.apps.cli", "wattest.apps.interrupts")
+LIGHT_PARTS = ("wattest.apps.cli", "wattest.apps.interrupts", "wattest.apps.terminal")
 HEAVY = {
     *("numpy", "rich", "wasmtime", "aiohttp", "cryptography", "coincurve", "OpenSSL", "dcap_qvl", "eth_abi", "rfc8785"),
     *(

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = [
@@ -25,7 +26,12 @@ PLAIN_TOOLS = ("bash", "env", "awk", "sort", "head", "uname")
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_S,
     )
 
 
@@ -102,13 +108,15 @@ def prerequisites(path: Path, python: str = "python3") -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_S,
     )
 
 
 def test_this_machine_has_what_it_must_have() -> None:
     tools = ("python3", "cargo", "rustc", "cc", "node", "npm")
-    done = subprocess.run(["tools/prerequisites.sh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["tools/prerequisites.sh"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=HANG_S
+    )
     assert done.returncode == 0, (tools, done.stderr)
     assert done.stderr == ""
 
@@ -163,7 +171,7 @@ def test_scripts_are_well_formed(script: Path) -> None:
 
 def test_a_check_that_is_none_is_named() -> None:
     run = subprocess.run(
-        [ROOT / "tools/sanitize.sh", "adress"], capture_output=True, text=True, check=False, timeout=60
+        [ROOT / "tools/sanitize.sh", "adress"], capture_output=True, text=True, check=False, timeout=HANG_S
     )
     assert run.returncode == 7
     assert run.stderr == "missing: a check named adress; what to do: name address or valgrind\n"

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests" / "cross" / "engine_bits.py"
@@ -28,7 +29,7 @@ if not aarch64.is_ready():
 
 
 def _lines(command: list[str], environment: dict[str, str]) -> list[dict[str, object]]:
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, env=environment).stdout
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=HANG_S, env=environment).stdout
     return [json.loads(line) for line in output.splitlines()]
 
 

@@ -6,7 +6,8 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattest.chain.signer import LocalSigner, UnsignedTransaction
+from wattest.chain.local_signer import LocalSigner
+from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 WEI = st.integers(0, 2**256 - 1) | st.integers(0, 300)
@@ -23,7 +24,9 @@ def test_a_transaction_is_what_eth_account_signs(
     key: int, chain: int, nonce: int, to: bytes | None, data: bytes, value: int, gas: int, fee: int, priority: int
 ) -> None:
     secret = key.to_bytes(32, "big")
-    signed = LocalSigner(secret).sign(UnsignedTransaction(chain, nonce, to, data, value, gas, fee, priority))
+    signed = sign_transaction(
+        LocalSigner(secret), UnsignedTransaction(chain, nonce, to, data, value, gas, fee, priority)
+    )
     expected = Account.from_key(secret).sign_transaction(
         {
             "type": 2, "chainId": chain, "nonce": nonce, "to": to or b"", "data": data, "value": value, "gas": gas,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from web3 import Web3
 
 from wattest.chain.abi import load_abi
-from wattest.chain.signer import LocalSigner, UnsignedTransaction
+from wattest.chain.local_signer import LocalSigner
+from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
 from wattest.crypto.hashing import keccak256
 from wattest.messages.header import BatchHeader
 from wattest.twin.batch import BatchRecord, BatchState, EntryInclusion
@@ -60,7 +61,7 @@ def test_calldata(
 def test_signed_transactions(to: bytes | None) -> None:
     key = hashlib.sha256(b"signer").digest()
     signer = LocalSigner(key)
-    signed = signer.sign(UnsignedTransaction(31_337, 7, to, b"\x12\x34", 5, 90_000, 10**10, 10**9))
+    signed = sign_transaction(signer, UnsignedTransaction(31_337, 7, to, b"\x12\x34", 5, 90_000, 10**10, 10**9))
     account = Web3().eth.account
     assert bytes.fromhex(account.recover_transaction(signed.raw)[2:]) == signer.address
     assert keccak256(signed.raw) == signed.hash

@@ -18,6 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from eth_hash.auto import keccak
+from waiting import HANG_S
 
 ROOT = Path(__file__).resolve().parents[2]
 FORGE = next(iter((ROOT / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge")), None)
@@ -87,7 +88,7 @@ def judge(parts: dict[str, bytes]) -> subprocess.CompletedProcess[str]:
     environment.setdefault("FOUNDRY_GAS_SNAPSHOT_EMIT", "false")
     command = [str(FORGE), "test", "--match-path", "test/{Dcap,CollateralRegistry}*.t.sol", "--match-test", "test_Real"]
     return subprocess.run(
-        command, cwd=ROOT / "contracts", env=environment, capture_output=True, text=True, check=False, timeout=240
+        command, cwd=ROOT / "contracts", env=environment, capture_output=True, text=True, check=False, timeout=HANG_S
     )
 
 

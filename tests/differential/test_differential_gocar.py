@@ -18,6 +18,7 @@ from typing import Any
 import gocar
 import pytest
 from gocar import CarRead
+from waiting import HANG_S
 
 from wattest.errors import InputError, VerificationError
 from wattest.sealing.bundle import cid_text
@@ -148,12 +149,12 @@ def test_the_program_is_built_once_or_says_what_is_missing(tmp_path: Path) -> No
         assert found
         (tools / name).symlink_to(found)
     script = [bash, str(ROOT / "tools" / "gocar.sh"), str(tmp_path / "built")]
-    done = subprocess.run(script, env={"PATH": str(tools)}, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(script, env={"PATH": str(tools)}, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert done.returncode == 7
     assert "missing: Go" in done.stderr
     assert "what to do" in done.stderr
     (tools / "go").write_text(f"#!{bash}\nprintf 'go1.19.1\\n'\n")
     (tools / "go").chmod(0o755)
-    done = subprocess.run(script, env={"PATH": str(tools)}, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(script, env={"PATH": str(tools)}, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert done.returncode == 7
     assert "found: go1.19.1" in done.stderr

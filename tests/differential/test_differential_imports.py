@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from wattest.apps.demo.charging import charging_sessions
 from wattest.errors import WattestError
 from wattest.metering.imported import ImportedSeries, imported_series, signed_telegram_records
-from wattest.metering.readers import ocmf_envelope
+from wattest.metering.readers import ocmf_envelope, recognise
 from wattest.metering.readers.dsmr import crc16
 from wattest.metering.readers.interval_csv import TableOptions
 from wattest.metering.readers.public_key import MeterPublicKey, parse_public_key, parse_public_key_bytes
@@ -427,13 +427,14 @@ def test_what_holds_together_holds_alone(curve: str) -> None:
 def test_a_signature_is_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """From file to series no telegram whose signature holds is judged a second time or by the plain rule."""
     judged: list[int] = []
-    original = ocmf_envelope.hold_together
+    original = recognise.hold_together
 
     def counted(checks: Any) -> list[bool]:
         judged.append(len(checks))
         return original(checks)
 
-    monkeypatch.setattr(ocmf_envelope, "hold_together", counted)
+    monkeypatch.setattr(recognise, "hold_together", counted)
+    monkeypatch.setattr(ocmf_envelope, "hold_together", None)
     monkeypatch.setattr(ocmf_envelope, "verify_signature", None)
     key = parse_public_key(SESSIONS[0].public_key)
     file = SESSIONS[0].telegram + b"\n" + SESSIONS[0].telegram.replace(b"OCMF|", b"  OCMF|")

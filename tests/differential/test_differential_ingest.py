@@ -27,9 +27,11 @@ from wattest.metering.device_block import (
 )
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import make_device_records
-from wattest.operator.ingest import MAX_INBOX_FILE_BYTES, Inbox, keep_block, keep_blocks, verify_member_block
+from wattest.operator.ingest import keep_block, keep_blocks, take_in, verify_member_block
 from wattest.store.duty import Duty, ForeignMeter, MemberKeys
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
+from wattest.store.ports import MAX_BLOCK_BYTES
 
 EPOCH_S = 3_600
 FIRST = 1_760_000_400 // EPOCH_S * EPOCH_S
@@ -105,7 +107,7 @@ def blocks() -> dict[str, bytes]:
         "a count that lies": plain[:84] + b"\x03" + plain[85:],
         "a period that ends before it starts": plain[:65] + plain[73:81] + plain[65:73] + plain[81:],
         "nothing": b"",
-        "over the limit": bytes(MAX_INBOX_FILE_BYTES + 1),
+        "over the limit": bytes(MAX_BLOCK_BYTES + 1),
     }
 
 
@@ -194,11 +196,11 @@ def test_every_kind_is_refused_or_kept_for_its_own_reason(tmp_path: Path) -> Non
 
 
 def test_an_inbox_sets_aside_what_the_plain_way_refuses(tmp_path: Path) -> None:
-    inbox = Inbox(tmp_path / "inbox")
+    inbox = InboxFolder(tmp_path / "inbox")
     bodies = [body for name, body in blocks().items() if name not in {"over the limit", "another of meter 0"}]
-    files = {inbox.put(CHANNEL.id, body).stem: body for body in bodies}
+    files = {inbox.put(CHANNEL.id, body): body for body in bodies}
     with closing(opened(tmp_path / "columns")) as columns, closing(opened(tmp_path / "plain")) as plain:
-        kept_now, refused = inbox.take_in(columns, DUTY, CrashPoints())
+        kept_now, refused = take_in(inbox, columns, DUTY, CrashPoints())
         outcomes = plainly(plain, [files[name] for name in sorted(files)])
         assert kept_now == outcomes.count(True)
         assert told(refused) == told([one for one in outcomes if isinstance(one, WattestError)])

@@ -19,6 +19,7 @@ from typing import Any
 
 import merkle_reference as reference
 import pytest
+from waiting import HANG_S
 
 from wattest.merkle import (
     InclusionProof,
@@ -88,7 +89,7 @@ def ask_forge(folder: Path) -> None:
         env=os.environ | {"WATTEST_MERKLE_VECTORS": str(folder)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=HANG_S,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from waiting import HANG_S
 
 from wattest.apps.cli import run
 from wattest.enclave.simulator.pki import FMSPC
@@ -49,7 +50,6 @@ def tls_files(folder: Path) -> tuple[Path, Path]:
     return folder / "tls.pem", folder / "tls.key"
 
 
-@pytest.mark.timeout(120)
 def test_a_simulated_platform_s_collateral_is_fetched_over_tls(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,5 +75,5 @@ def test_a_simulated_platform_s_collateral_is_fetched_over_tls(
             assert json.loads(capsys.readouterr().out)["tcb_evaluation_number"] == 20
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=HANG_S)
     assert code == 130

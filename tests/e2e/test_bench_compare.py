@@ -15,7 +15,6 @@ HAS_PEERS = all(find_spec(name) for name in ("mrkle", "pymerkle", "sha3")) and (
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(240),
     pytest.mark.skipif(not HAS_PEERS, reason="the benchmarks' peers are not installed: make setup-bench"),
 ]
 

@@ -14,9 +14,9 @@ from wattest.chain.abi import ContractAbi, ContractReverted, UnexpectedContractA
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import AccountUnfunded, ChainClient, MemoryJournal, TransactionPending, WrongChain
 from wattest.chain.deploy import ContractAddresses, Contracts, NoContractThere
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import ChainUnreachable
-from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.twin.errors import AppraiserSetInvalid, KeyNeverRegistered
 

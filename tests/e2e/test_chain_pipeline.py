@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S, until
 
 from wattest.chain.abi import ContractAbi, load_abi
 from wattest.chain.anvil import Anvil
@@ -25,8 +27,8 @@ from wattest.chain.client import (
     TransactionPending,
     TransactionRequest,
 )
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.rpc import ChainUnreachable
-from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.errors import InputError
 from wattest.messages.evidence_verdict import Revocation
@@ -57,12 +59,30 @@ def pay(signer: LocalSigner, number: int, wei: int = 1, gas: int | None = GAS) -
     return TransactionRequest(signer, PLAIN, TARGET, b"", wei, f"pay:{number}", gas)
 
 
-def connected(anvil: Anvil, journal: TransactionJournal | None = None, timeout_s: float = 20.0) -> ChainClient:
+def connected(anvil: Anvil, journal: TransactionJournal | None = None, timeout_s: float = HANG_S) -> ChainClient:
     return ChainClient.connect(anvil.url, config=AT_ONCE, journal=journal, receipt_timeout_s=timeout_s)
 
 
 def nonce_of(client: ChainClient, signer: LocalSigner) -> int:
     return int(client.rpc.request("eth_getTransactionCount", "0x" + signer.address.hex(), "latest"), 16)
+
+
+@contextmanager
+def mining(anvil: Anvil) -> Iterator[None]:
+    """Inside, a block is mined now and then, whoever waits for what."""
+    stop = threading.Event()
+
+    def mine() -> None:
+        while not stop.wait(0.2):
+            anvil.rpc.request("evm_mine")
+
+    miner = threading.Thread(target=mine)
+    miner.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        miner.join()
 
 
 def test_many_accounts_each_in_order_and_bounded(anvil: Anvil) -> None:
@@ -142,34 +162,22 @@ def test_raised_base_fee_raises_what_waits(anvil: Anvil) -> None:
     pipeline.submit([pay(signer, number) for number in range(4)])
     anvil.rpc.request("anvil_setNextBlockBaseFeePerGas", hex(10**11))
     anvil.rpc.request("evm_mine")  # too dear for all of them
-    stop = threading.Event()
-
-    def mine() -> None:
-        while not stop.wait(0.2):
-            anvil.rpc.request("evm_mine")
-
-    miner = threading.Thread(target=mine)
-    miner.start()
-    try:
+    with mining(anvil):
         assert sum(delivery.receipt is not None for delivery in pipeline.drain()) == 4
-    finally:
-        stop.set()
-        miner.join()
     assert (client.balance(TARGET), nonce_of(client, signer)) == (4, 4)
 
 
 def test_reorganised_while_waiting_for_depth(anvil: Anvil) -> None:
     (signer,) = funded(anvil)
-    client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=2), receipt_timeout_s=20)
+    client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=2), receipt_timeout_s=HANG_S)
     snapshot = anvil.rpc.request("evm_snapshot")
     pipeline = client.pipeline()
     pipeline.submit([pay(signer, number) for number in range(6)])
-    while nonce_of(client, signer) < 6:
-        time.sleep(0.01)
+    until(lambda: nonce_of(client, signer) == 6, "six transactions")
     anvil.rpc.request("evm_revert", snapshot)
     assert nonce_of(client, signer) == 0
-    threading.Timer(3.0, lambda: anvil.mine(3)).start()
-    assert sum(delivery.receipt is not None for delivery in pipeline.drain()) == 6
+    with mining(anvil):
+        assert sum(delivery.receipt is not None for delivery in pipeline.drain()) == 6
     assert (client.balance(TARGET), nonce_of(client, signer)) == (6, 6)
 
 
@@ -265,7 +273,8 @@ def test_killed_between_any_two_steps(anvil: Anvil, tmp_path: Path, step: str) -
     for at in ("1", "3"):
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, anvil.url, str(tmp_path), key.hex(), step, at],
-            cwd=Path(__file__).parent, check=False, capture_output=True, text=True,
+            cwd=Path(__file__).parent, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=False, capture_output=True, text=True,
         )  # fmt: skip
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     with Database(tmp_path / "journal.sqlite", [JOURNAL_TABLE]) as database:

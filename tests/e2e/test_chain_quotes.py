@@ -32,7 +32,7 @@ from wattest.attestation.formats.collateral import parse_collateral
 from wattest.attestation.policy_for_chain import advisories_digest, channel_policy
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.chain.anvil import Anvil
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.enclave.simulator.platform import SimulatedPlatform

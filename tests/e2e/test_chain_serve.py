@@ -17,7 +17,7 @@ from wattest.apps.cli.chain import BLOCK_TIME_S
 from wattest.apps.cli.chain import serve as serve_command
 from wattest.chain.anvil import BLOCKS_ON_TOP, Anvil
 from wattest.chain.client import ChainClient, TransactionPending
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.twin.errors import NonceStale
 

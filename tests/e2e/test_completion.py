@@ -9,10 +9,10 @@ import select
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S, until
 
 WATTEST = Path(sys.executable).parent / "wattest"
 SHELLS = ("bash", "zsh", "fish")
@@ -20,7 +20,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 def ask(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [WATTEST], env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60
+        [WATTEST], env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=HANG_S
     )
 
 
@@ -90,9 +90,12 @@ def test_bash_completes_a_command_and_a_file(tmp_path: Path) -> None:
 
 def read_until(terminal: int, mark: bytes) -> bytes:
     """What the terminal shows until ``mark`` and the end of its line came."""
-    said, give_up = b"", time.monotonic() + 120
-    while mark not in said or b"\n" not in said.rpartition(mark)[2]:
-        assert time.monotonic() < give_up, said
-        if select.select([terminal], [], [], 1)[0]:
-            said += os.read(terminal, 4096).replace(b"\r", b"")
-    return said
+    said = bytearray()
+
+    def came() -> bool:
+        if select.select([terminal], [], [], 0)[0]:
+            said.extend(os.read(terminal, 4096).replace(b"\r", b""))
+        return mark in said and b"\n" in said.rpartition(mark)[2]
+
+    until(came, f"{mark!r} on the terminal")
+    return bytes(said)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from gramine_folder import GramineFolder
+from waiting import HANG_S
 
 from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.gramine_manifest import parse_manifest
@@ -62,7 +63,7 @@ def test_the_fixed_arguments_start_the_measured_program(tmp_path: Path, on_port:
             EnclaveClient(port or place).describe()
         client.close()
         process.stdin.close()  # the host is gone
-        assert process.wait(10) == 0
+        assert process.wait(HANG_S) == 0
     finally:
         process.kill()
         process.wait()

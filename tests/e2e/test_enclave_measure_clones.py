@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG_S
 
 from wattest.enclave.simulator.measurement import DISTRIBUTIONS
 
@@ -36,7 +37,7 @@ class Machine:
         done = subprocess.run(
             [self.python, "-m", "wattest.apps.cli", "enclave", "measure", "--json", "--items"],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(self.checkout / "src"), **self.environment},
-            cwd="/", capture_output=True, text=True, timeout=120, check=False,
+            cwd="/", capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         shown: dict[str, Any] = json.loads(done.stdout)

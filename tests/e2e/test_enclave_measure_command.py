@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG_S
 
 from wattest.enclave.simulator.measurement import DISTRIBUTIONS, LaunchSettings, measure
 
@@ -31,7 +32,7 @@ def measured_by(folder: Path | None, *options: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, done.stderr
     shown: dict[str, Any] = json.loads(done.stdout)
@@ -95,7 +96,7 @@ def test_the_copy_is_what_was_measured(elsewhere: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=HANG_S,
     )
     inside = [line for line in done.stdout.splitlines() if line.startswith(str(elsewhere))]
     expected = [file for file in measure(LaunchSettings()).files if file.name.startswith("packages/")]
@@ -108,7 +109,7 @@ def test_text_output_says_the_same() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=HANG_S,
     )
     expected = measure(LaunchSettings())
     lines = done.stdout.splitlines()

@@ -18,6 +18,7 @@ import pytest
 from enclave_community import NONCE, Community
 from enclave_peers import NOW, meet, peer_settings, permit
 from gramine_folder import GramineFolder
+from waiting import HANG_S
 
 from wattest.attestation.formats.quote import EnclaveReport, parse_quote
 from wattest.attestation.ra_tls import PeerRefused
@@ -49,8 +50,8 @@ def platforms(tmp_path_factory: pytest.TempPathFactory) -> Platforms:
 def pair(platforms: Platforms, tmp_path: Path) -> Iterator[tuple[EnclaveProcess, EnclaveProcess]]:
     """A giver that sealed one day, and a taker that waits."""
     with (
-        EnclaveProcess(platforms[0], tmp_path / "giver", request_timeout_s=30) as giver,
-        EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=30) as taker,
+        EnclaveProcess(platforms[0], tmp_path / "giver", request_timeout_s=HANG_S) as giver,
+        EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=HANG_S) as taker,
     ):
         giver.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
         giver.client.seal(COMMUNITY.seal_job(0))
@@ -97,9 +98,9 @@ def test_openssl_completes_the_handshake(
         done = subprocess.run(
             ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3", "-showcerts", "-cert",
              tmp_path / "certificate.pem", "-key", tmp_path / "key.pem"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
-        carrier.join(30)
+        carrier.join(HANG_S)
     assert "New, TLSv1.3" in done.stdout
     assert "subject=CN = wattest enclave" in done.stdout
     read = subprocess.run(
@@ -127,7 +128,7 @@ def test_a_hand_over_between_two_hosts(platforms: Platforms, pair: tuple[Enclave
         server.start()
         with socket.create_connection(listener.getsockname()) as stream:
             assert take(taker.client, theirs, stream, signed).sequence == 1
-        server.join(30)
+        server.join(HANG_S)
     assert given == [1]
     identity = taker.client.create_identity(COMMUNITY.binding(), COMMUNITY.channel)
     old = giver.client.describe().identities[0]
@@ -200,8 +201,8 @@ def test_a_standby_takes_over_from_a_dead_primary(
 def test_a_witness_of_another_operator_signs(platforms: Platforms, tmp_path: Path) -> None:
     community = Community(3, name="neighbours")
     with (
-        EnclaveProcess(platforms[0], tmp_path / "asker", request_timeout_s=30) as asker,
-        EnclaveProcess(platforms[1], tmp_path / "witness", request_timeout_s=30) as witness,
+        EnclaveProcess(platforms[0], tmp_path / "asker", request_timeout_s=HANG_S) as asker,
+        EnclaveProcess(platforms[1], tmp_path / "witness", request_timeout_s=HANG_S) as witness,
     ):
         identity = asker.client.create_identity(community.binding(), community.channel)
         other = witness.client.create_identity(community.binding(operator=b"\x0e" * 20), community.channel)
@@ -220,7 +221,7 @@ def test_a_witness_of_another_operator_signs(platforms: Platforms, tmp_path: Pat
         server = threading.Thread(target=lambda: served.append(serve_witness(witness.client, theirs, there)))
         server.start()
         outcome = ask_witness(asker.client, ours, here, job)
-        server.join(30)
+        server.join(HANG_S)
         here.close()
         there.close()
     assert served == [outcome]
@@ -233,8 +234,8 @@ def test_an_upgrade_to_another_measurement(platforms: Platforms, tmp_path: Path)
     after = measure(LaunchSettings(device="gramine")).digest
     device = GramineFolder(tmp_path / "attestation", DeviceService(platforms[1], after, debug=False))
     with (
-        EnclaveProcess(platforms[0], tmp_path / "giver", request_timeout_s=30) as giver,
-        EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=30, device_root=device.folder) as taker,
+        EnclaveProcess(platforms[0], tmp_path / "giver", request_timeout_s=HANG_S) as giver,
+        EnclaveProcess(platforms[1], tmp_path / "taker", request_timeout_s=HANG_S, device_root=device.folder) as taker,
     ):
         before = giver.measurement.digest
         assert before != after == taker.measurement.digest

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from enclave_community import Community, secret
+from waiting import HANG_S, is_alive, until_gone
 
 from wattest.attestation.formats.quote import parse_quote
 from wattest.crypto.secp256k1 import recover_address
@@ -57,22 +57,8 @@ def community() -> Community:
 
 @pytest.fixture
 def process(machine: SimulatedPlatform, tmp_path: Path) -> Iterator[EnclaveProcess]:
-    with EnclaveProcess(machine, tmp_path / "state", request_timeout_s=30) as running:
+    with EnclaveProcess(machine, tmp_path / "state", request_timeout_s=HANG_S) as running:
         yield running
-
-
-def gone(process_id: int, within_s: float = 5.0) -> bool:
-    """Whether the process ended; a zombie that its parent has not reaped yet has ended."""
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        try:
-            state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def socket_of(process: EnclaveProcess) -> Path:
@@ -118,10 +104,10 @@ def test_a_signal_ends_it_in_order(process: EnclaveProcess, number: signal.Signa
     process_id, place = process.process_id, socket_of(process)
     assert process_id is not None
     os.kill(process_id, number)
-    assert gone(process_id)
+    until_gone(process_id)
     assert not place.exists()
     assert process._process is not None
-    assert process._process.wait(5) == 0
+    assert process._process.wait(HANG_S) == 0
     assert not process.is_running
 
 
@@ -129,7 +115,7 @@ def test_stop_leaves_nothing_behind(process: EnclaveProcess) -> None:
     process_id, folder = process.process_id, socket_of(process).parent
     assert process_id is not None
     process.stop()
-    assert gone(process_id)
+    until_gone(process_id)
     assert not folder.exists()
     with pytest.raises(EnclaveStartFailed):
         _ = process.client
@@ -141,24 +127,24 @@ def test_it_dies_with_its_host_even_when_the_host_is_killed(machine: SimulatedPl
     SimulatedPlatform.create(folder, 1_750_000_000)
     script = textwrap.dedent(
         f"""
-        import time
+        import signal
         from pathlib import Path
         from wattest.enclave.host.process import EnclaveProcess
         from wattest.enclave.simulator.platform import SimulatedPlatform
         enclave = EnclaveProcess(SimulatedPlatform.open(Path({str(folder)!r})), Path({str(tmp_path / "state")!r}))
         enclave.start()
         print(enclave.process_id, enclave.client._place.parent, flush=True)
-        time.sleep(60)
+        signal.pause()
         """
     )
     host = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert host.stdout is not None
     process_id, folder_name = host.stdout.readline().split()
-    assert not gone(int(process_id), within_s=0.1)
+    assert is_alive(int(process_id))
     host.kill()
     host.wait()
     host.stdout.close()
-    assert gone(int(process_id))
+    until_gone(int(process_id))
     assert not (Path(folder_name) / "enclave.sock").exists()
 
 
@@ -198,7 +184,7 @@ def test_two_enclaves_never_share_a_state_folder(process: EnclaveProcess, machin
 
 def test_a_second_host_is_told_that_the_enclave_is_busy(process: EnclaveProcess) -> None:
     process.client.describe()
-    second = EnclaveClient(socket_of(process), request_timeout_s=10)
+    second = EnclaveClient(socket_of(process), request_timeout_s=HANG_S)
     with pytest.raises(EnclaveBusy) as caught:
         second.describe()
     assert caught.value.retryable
@@ -211,7 +197,7 @@ def raw(process: EnclaveProcess, data: bytes) -> WattestError | None:
     """Send raw bytes on a fresh connection; the error that comes back, None for a closed connection."""
     process.client.close()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-        stream.settimeout(10)
+        stream.settimeout(HANG_S)
         stream.connect(str(socket_of(process)))
         stream.sendall(data)
         stream.shutdown(socket.SHUT_WR)
@@ -251,7 +237,7 @@ def test_malformed_frames_get_a_typed_error_or_a_closed_connection(process: Encl
 def test_a_crash_at_any_point_never_makes_a_second_header(
     machine: SimulatedPlatform, community: Community, tmp_path: Path, point: str
 ) -> None:
-    with EnclaveProcess(machine, tmp_path / "state", debug=True, request_timeout_s=30) as process:
+    with EnclaveProcess(machine, tmp_path / "state", debug=True, request_timeout_s=HANG_S) as process:
         process.client.create_identity(community.binding(), community.channel)
         first = process.client.seal(community.seal_job(0))
         job = community.seal_job(1, community.head(first))
@@ -264,7 +250,7 @@ def test_a_crash_at_any_point_never_makes_a_second_header(
             with pytest.raises(EnclaveUnreachable) as caught:
                 process.client.seal(job)
             assert caught.value.retryable
-        assert gone(process_id)
+        until_gone(process_id)
         process.restart()
         release = process.client.last_release(community.channel.id)
         assert release is not None

@@ -18,16 +18,16 @@ from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.policy_for_chain import channel_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.collateral import CollateralOptions
 from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 from wattest.twin.dcap_errors import DCAP_REVERTS
 from wattest.watcher.registration_check import EvidenceNotServed, RegistrationAppraiser
@@ -61,7 +61,7 @@ def test_from_a_quote_to_a_commit_to_a_revocation(community: Community, tmp_path
     node = Operator(
         store,
         BundleStore(tmp_path / "node" / "bundles"),
-        Inbox(tmp_path / "node" / "inbox"),
+        InboxFolder(tmp_path / "node" / "inbox"),
         community.referee(community.client(journal=store.journal)),
         LocalSigner(community.operator_key),
         lambda: community.process.client,

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from node_community import Community, build_community, destroy, write_operator_files
+from waiting import HANG_S
 
 from wattest.attestation.endorsements import endorse, parse_endorsements
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.collateral.pccs_server import PccsServer
 from wattest.keys.key_standing import sealing_workload
 
@@ -40,7 +41,7 @@ def test_renewed_while_it_can_be_and_refused_closed_after(tmp_path: Path) -> Non
         def run_once() -> tuple[int, list[str], list[dict[str, str]]]:
             done = subprocess.run(
                 [sys.executable, "-m", "wattest.apps.cli", "operator", "run", "--config", str(config), "--once"],
-                capture_output=True, text=True, timeout=120, check=False,
+                capture_output=True, text=True, timeout=HANG_S, check=False,
             )  # fmt: skip
             events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
             return done.returncode, events, [json.loads(at) for at in done.stderr.splitlines() if at[0] == "{"]

@@ -20,13 +20,14 @@ from node_community import (
     destroy,
     write_operator_files,
 )
+from waiting import HANG_S
 
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
-from wattest.chain.signer import LocalSigner
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
-from wattest.operator.ingest import Inbox
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore, StoredState
 
 pytestmark = pytest.mark.e2e
@@ -66,7 +67,7 @@ class Node:
         arguments = ["operator", "run", "--config", str(self.config), "--once", "--unsafe-development-faults"]
         return subprocess.run(
             [sys.executable, "-m", "wattest.apps.cli", *arguments],
-            env=environment, capture_output=True, text=True, timeout=120, check=False,
+            env=environment, capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
 
     def killed_then_restarted(self, fault: str) -> None:
@@ -82,7 +83,7 @@ class Node:
         period = FIRST_PERIOD + day * EPOCH_S
         for home in self.community.households:
             for channel in self.channels:
-                Inbox(self.folder / "data" / "inbox").put(channel, home.block(period))
+                InboxFolder(self.folder / "data" / "inbox").put(channel, home.block(period))
         self.community.anvil.advance_to(period + EPOCH_S)
 
     def require_whole_batch(self, day: int) -> None:
@@ -242,6 +243,6 @@ def test_a_fault_needs_the_switch(node: Node) -> None:
     arguments = ["operator", "run", "--config", str(node.config), "--once"]
     done = subprocess.run(
         [sys.executable, "-m", "wattest.apps.cli", *arguments],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, capture_output=True, text=True, timeout=HANG_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

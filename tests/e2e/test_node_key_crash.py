@@ -16,17 +16,18 @@ from typing import Any
 import pytest
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy, write_operator_files
 from node_keys import hand_over_table
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
-from wattest.operator.ingest import Inbox
 from wattest.store.enclave_key import KeyState
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 
 pytestmark = pytest.mark.e2e
@@ -60,7 +61,7 @@ class Node:
             environment["PYTHONPATH"] = str(program)
         return subprocess.run(
             [sys.executable, "-m", "wattest.apps.cli", "operator", *arguments, "--config", str(self.config)],
-            env=environment, capture_output=True, text=True, timeout=120, check=False,
+            env=environment, capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
 
     def allow(self, hand_over: str) -> None:
@@ -83,7 +84,7 @@ class Node:
             yield giver
         finally:
             giver.terminate()
-            giver.communicate(timeout=30)
+            giver.communicate(timeout=HANG_S)
 
     def kinds(self) -> list[int]:
         """The kinds of the last batch's entries, ascending."""
@@ -113,7 +114,7 @@ class Node:
         period = max(FIRST_PERIOD, now - now % EPOCH_S)
         for at, home in enumerate(self.community.households):
             block = home.block(period, watt_hours=1 if at < backwards else 100)
-            Inbox(self.folder / "data" / "inbox").put(self.community.channel.id, block)
+            InboxFolder(self.folder / "data" / "inbox").put(self.community.channel.id, block)
         self.community.anvil.advance_to(period + EPOCH_S)
 
     def status(self) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def next_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measurement_of(program: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "wattest.apps.cli", "enclave", "measure", "--json"],
-        env={**os.environ, "PYTHONPATH": str(program)}, capture_output=True, text=True, timeout=120, check=True,
+        env={**os.environ, "PYTHONPATH": str(program)}, capture_output=True, text=True, timeout=HANG_S, check=True,
     )  # fmt: skip
     return str(json.loads(done.stdout)["measurement"])
 
@@ -265,7 +266,7 @@ def test_an_upgrade_to_the_next_program(node: Node, next_program: Path) -> None:
     assert (alone.returncode, "GiverNotReachable" in alone.stderr) == (6, True), alone.stderr
     with node.giving(bytes.fromhex(new)) as giver:
         lines = node.stepped(next_program)
-        assert (giver.wait(30), giver.stdout is not None) == (0, True)
+        assert (giver.wait(HANG_S), giver.stdout is not None) == (0, True)
     node.hand_in(backwards=1)
     lines += node.stepped(next_program)
     assert {"event": "key active", "key": f"0x{node.active().hex()}", "cause": "upgrade"} in lines

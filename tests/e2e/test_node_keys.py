@@ -12,8 +12,8 @@ from node_community import COMMIT_DEADLINE_S, EPOCH_S, ETHER
 from node_keys import DAY, KeyRig
 
 from wattest.attestation.roots import parse_root
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedHeader
-from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import SealJob
 from wattest.enclave.measured.errors import HeadMismatch
 from wattest.errors import TransportError

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from node_community import EPOCH_S, FIRST_PERIOD, build_community, destroy, write_operator_files
 from node_keys import DAY, KeyRig
+from waiting import HANG_S
 
 from wattest.attestation.roots import parse_root
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.operator.ingest import keep_block
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.operator_store import OperatorStore
@@ -92,7 +93,7 @@ def test_the_command_sees_what_verifier_there_is(tmp_path: Path) -> None:
         def operator(verb: str, *options: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
                 [*command, verb, "--config", str(config), *options],
-                capture_output=True, text=True, timeout=120, check=False,
+                capture_output=True, text=True, timeout=HANG_S, check=False,
             )  # fmt: skip
 
         done = operator("run", "--once")

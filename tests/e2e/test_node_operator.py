@@ -19,15 +19,16 @@ from node_community import (
     destroy,
 )
 
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.rpc import ChainUnreachable
-from wattest.chain.signer import LocalSigner
 from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock
-from wattest.operator.ingest import Inbox, PeriodMismatch
+from wattest.operator.ingest import PeriodMismatch
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import ForeignMeter
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import BlockConflict, OperatorStore, StoredState
 
 pytestmark = pytest.mark.e2e
@@ -46,7 +47,7 @@ def operator(community: Community) -> Iterator[Operator]:
     yield Operator(
         store,
         BundleStore(community.folder / "node" / "bundles"),
-        Inbox(community.folder / "node" / "inbox"),
+        InboxFolder(community.folder / "node" / "inbox"),
         community.referee(community.client(journal=store.journal)),
         LocalSigner(community.operator_key),
         lambda: community.process.client,
@@ -122,7 +123,7 @@ class Rig:
         self.operator = Operator(
             store,
             BundleStore(folder / "node" / "bundles"),
-            Inbox(folder / "node" / "inbox"),
+            InboxFolder(folder / "node" / "inbox"),
             self.community.referee(client),
             LocalSigner(self.community.operator_key),
             lambda: self.community.process.client,
@@ -253,11 +254,11 @@ def test_blocks_that_are_not_taken(community: Community, operator: Operator) -> 
         operator.ingest(channel, home.block(later, watt_hours=101))
     with pytest.raises(PeriodMismatch):
         operator.ingest(channel, home.block(FIRST_PERIOD, watt_hours=99))
-    path = operator.inbox.put(channel, stranger.block(later))
+    name = operator.inbox.put(channel, stranger.block(later))
     report = operator.step()
     assert [error.code for error in report.errors] == ["ForeignMeter"]
-    assert not path.exists()
-    assert len(list((operator.inbox.folder / "refused").glob("*/*"))) == 2
+    assert name not in operator.inbox.waiting(channel)
+    assert len(list((community.folder / "node" / "inbox" / "refused").glob("*/*"))) == 2
 
 
 def test_what_a_receipt_s_verifier_sees(community: Community, operator: Operator) -> None:

@@ -6,15 +6,15 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, write_operator_files
+from waiting import HANG_S, until_gone
 
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.io.files import write_key_file
 from wattest.store.remote_operator import OperatorRemote
 
@@ -61,7 +61,7 @@ url = "{url}"
 def watch(config: Path) -> tuple[int, list[dict[str, Any]], str]:
     done = subprocess.run(
         [*CLI, "watcher", "run", "--config", str(config), "--once"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=HANG_S, check=False,
     )  # fmt: skip
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
@@ -95,14 +95,11 @@ def test_from_post_to_verdict_and_a_clean_end(community: Community, tmp_path: Pa
         children = set(children_of(operator.pid))
         assert children
         operator.send_signal(signal.SIGINT)
-        assert operator.wait(30) == 130
+        assert operator.wait(HANG_S) == 130
     finally:
         operator.kill()
         operator.wait()
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    until_gone(*children)
     assert watch(tmp_path / "watcher" / "watcher.toml")[0] in {0, 6}  # the operator is gone: nothing new to judge
 
 

@@ -23,12 +23,13 @@ from node_community import (
     write_operator_files,
 )
 from node_keys import UNTIL
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.keys.key_standing import sealing_workload
@@ -121,7 +122,7 @@ appraisers = ["{appraiser}"]
     def run(self, verb: str, config: Path, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, verb, "--config", str(config), *options],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
 
     def day(self, config: Path, number: int, *, backwards: int = 0) -> subprocess.CompletedProcess[str]:
@@ -170,7 +171,7 @@ def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
     refused = hosts.run("take-over", hosts.standby)
     assert (refused.returncode, "another process uses" in refused.stderr) == (7, True)  # the standby waits there
     waiting.send_signal(signal.SIGINT)
-    assert waiting.wait(30) == 130
+    assert waiting.wait(HANG_S) == 130
     refused = hosts.run("run", hosts.standby, "--once")
     assert (refused.returncode, "has not taken over" in refused.stderr) == (5, True), refused.stderr
     refused = hosts.run("take-over", hosts.standby)
@@ -225,7 +226,7 @@ def test_a_silent_primary_is_followed_without_being_asked(hosts: Hosts) -> None:
     primary.wait()
     hosts.community.anvil.advance_to(FIRST_PERIOD + 3 * EPOCH_S + 600)
     assert json.loads(line_of(waiting.stdout))["event"] == "taken over"
-    assert waiting.wait(30) == 0
+    assert waiting.wait(HANG_S) == 0
     done = hosts.run("run", hosts.standby, "--once")
     assert (done.returncode, hosts.head()) == (0, 3), done.stderr
 
@@ -240,7 +241,7 @@ def test_a_primary_that_lives_keeps_its_turn(hosts: Hosts) -> None:
     assert json.loads(line_of(waiting.stdout)) == {"event": "replica", "sequence": 1}
     first = hosts.active_key()
     waiting.send_signal(signal.SIGINT)
-    assert waiting.wait(30) == 130
+    assert waiting.wait(HANG_S) == 130
     assert hosts.run("take-over", hosts.standby, "--primary-is-dead").returncode == 0
     hosts.community.anvil.advance_to(FIRST_PERIOD + 2 * EPOCH_S)
     assert [json.loads(line_of(primary.stdout))["event"] for _ in range(4)][-1] == "committed"

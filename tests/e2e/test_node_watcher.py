@@ -16,17 +16,17 @@ from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_commun
 from node_forger import Forger
 
 from wattest.chain.abi import ContractAbi
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import WATCHER_CRASH_POINTS, CrashPoints
 from wattest.messages.member_list import sign_member_list
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
 from wattest.store.bundle_store import BundleStore
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings, Withheld
 from wattest.twin.challenge import SlashCause
@@ -52,7 +52,7 @@ class Stage:
         node = self.folder / label
         store = OperatorStore(node / "operator.sqlite")
         self.stack.callback(store.close)
-        bundles, inbox = BundleStore(node / "bundles"), Inbox(node / "inbox")
+        bundles, inbox = BundleStore(node / "bundles"), InboxFolder(node / "inbox")
         operator = Operator(
             store, bundles, inbox, self.community.referee(self.community.client(journal=store.journal)), signer,
             lambda: self.community.process.client, duties=[self.community.duty],

@@ -24,12 +24,13 @@ from node_community import (
     write_operator_files,
 )
 from node_keys import UNTIL
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.keys.key_standing import sealing_workload
@@ -109,12 +110,12 @@ def test_a_witness_of_another_host_signs_what_it_found(tmp_path: Path, stack: Ex
     community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
     assert [json.loads(operator.stdout.readline())["event"] for _ in range(2)] == ["sealed", "committed"]
     operator.send_signal(signal.SIGINT)
-    assert operator.wait(30) == 130
+    assert operator.wait(HANG_S) == 130
 
     def ask(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*COMMAND, "ask-witness", "--config", str(ours), "--seed", SEED, "--json", *options],
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
 
     with socket.create_connection(("127.0.0.1", int(place.rpartition(":")[2]))) as stranger:

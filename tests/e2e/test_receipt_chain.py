@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from enclave_community import DAY_S, FIRST_DAY, TARIFF, Community, secret
 from receipt_world import World
+from waiting import HANG_S
 
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts, deploy_all
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.view import chain_view
 from wattest.config import ChainConfig
 from wattest.enclave.host.client import SealedBatch
@@ -215,7 +216,7 @@ def verify_from_files(settled: Settled, folder: Path) -> None:
     command = [sys.executable, "-m", "wattest.apps.cli", "receipt", "verify", "receipt.json"]
     command += ["--deployment", "deployment.json", "--rpc", settled.anvil.url, "--json"]
     done = subprocess.run(
-        [*command, "--rpc", settled.anvil.url], cwd=away, capture_output=True, timeout=60, check=False
+        [*command, "--rpc", settled.anvil.url], cwd=away, capture_output=True, timeout=HANG_S, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["valid"] is True
@@ -223,7 +224,7 @@ def verify_from_files(settled: Settled, folder: Path) -> None:
     key = settled.receipt.days[0].series_key.hex().encode()
     (away / "receipt.json").write_bytes(data.replace(key, key[:-1] + (b"0" if key[-1:] != b"0" else b"1")))
     done = subprocess.run(
-        [*command, "--rpc", settled.anvil.url], cwd=away, capture_output=True, timeout=60, check=False
+        [*command, "--rpc", settled.anvil.url], cwd=away, capture_output=True, timeout=HANG_S, check=False
     )
     assert done.returncode == 4
     assert json.loads(done.stdout)["valid"] is False

@@ -38,8 +38,11 @@ from wattest.attestation.ear import build_ear, encode_ear, parse_ear
 from wattest.attestation.ear_token import TOKEN_HEADER, open_ear
 from wattest.attestation.endorsements import endorse
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.formats.collateral import Collateral, parse_collateral, parse_crl_issue_date, parse_statement
+from wattest.attestation.formats.collateral import Collateral, parse_collateral, parse_crl_issue_date
+from wattest.attestation.formats.qe_identity import parse_qe_identity
 from wattest.attestation.formats.quote import EnclaveReport, parse_quote
+from wattest.attestation.formats.tcb_info import parse_tcb_info
+from wattest.attestation.formats.vendor_statement import VendorStatement
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import parse_root
 from wattest.crypto.p256 import P256PrivateKey
@@ -87,11 +90,30 @@ def read_collateral(data: bytes) -> str:
     return f"{collateral.pck_certificate_chain is None}"
 
 
-def read_statement(data: bytes) -> str:
-    """``parse_statement``, which reads dates and numbers of TCB info and QE identity alike."""
-    statement = parse_statement(data.decode("latin-1"), "statement")
+def read_tcb_info(data: bytes) -> str:
+    """``parse_tcb_info``: what it reads has a model, and levels where kind and version are known."""
+    info = parse_tcb_info(data.decode("latin-1"))
+    sizes = [None if value is None else len(value) for value in (info.fmspc, info.pce_id)]
+    assert sizes == ([6, 2] if info.id in ("SGX", "TDX") else [None, None])
+    return f"{info.id[:3]!r} {_shape(info, {('SGX', 3), ('TDX', 3)})}"
+
+
+def read_qe_identity(data: bytes) -> str:
+    """``parse_qe_identity``, likewise."""
+    identity = parse_qe_identity(data.decode("latin-1"))
+    assert identity.fmspc is identity.pce_id is None
+    return f"{identity.id[:5]!r} {_shape(identity, {('QE', 2), ('TD_QE', 2)})}"
+
+
+def _shape(statement: VendorStatement, kinds: set[tuple[str, int]]) -> str:
     assert 0 <= statement.evaluation_number < 2**32
-    return f"{statement.fmspc is None} {statement.pce_id is None} {statement.id[:3]!r}"
+    known = (statement.id, statement.version) in kinds
+    assert known == bool(statement.levels)
+    assert not known or statement.issued_at < statement.next_update
+    asked = [level.svns for level in statement.levels]
+    for at, later in enumerate(asked):
+        assert not any(all(map(int.__ge__, later, earlier)) for earlier in asked[:at])
+    return f"{len(asked)} {sum(level.advisories is not None for level in statement.levels)}"
 
 
 def read_revocation_list(data: bytes) -> str:
@@ -302,8 +324,8 @@ _TOML = one_of(mutate_toml, mutate_toml, mutate_toml, mutate_bytes)
 TARGETS = (
     Target("quote", read_quote, _QUOTE, "quote"),
     Target("collateral", read_collateral, _COLLATERAL, "collateral"),
-    Target("tcb-info", read_statement, _JSON, "tcb-info"),
-    Target("qe-identity", read_statement, _JSON, "qe-identity"),
+    Target("tcb-info", read_tcb_info, _JSON, "tcb-info"),
+    Target("qe-identity", read_qe_identity, _JSON, "qe-identity"),
     Target("revocation-list", read_revocation_list, _DER, "revocation-list"),
     Target("root", read_root, one_of(_DER, _PEM), "root"),
     Target("policy", read_policy, _TOML, "policy"),

@@ -35,6 +35,7 @@ from wattest.errors import WattestError
 
 CHUNK = 25_000
 INPUT_SECONDS = 2  # of processor time: a busy machine is no finding
+START_SECONDS = 600
 STALL_SECONDS = 120  # a process that holds the interpreter's lock for so long is ended from outside
 INPUT_MEMORY = 256 * 1024 * 1024
 PROCESS_MEMORY = 3 * 1024 * 1024 * 1024
@@ -278,7 +279,7 @@ class _Job:
         number = _SLOT.unpack(self._slot[: _SLOT.size])[0]
         if number != self._seen:
             self._seen, self._since = number, time.monotonic()
-        elif time.monotonic() - self._since > STALL_SECONDS:
+        elif time.monotonic() - self._since > (STALL_SECONDS if number else START_SECONDS):
             self.kill()
         return not self._process.is_alive()
 

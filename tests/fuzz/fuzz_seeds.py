@@ -10,6 +10,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import fuzz_meter_files
 import fuzz_series
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -168,7 +169,7 @@ def seeds() -> dict[str, bytes]:
         claims = encode_ear(build_ear(result, developer="wattest", build="0.1.0"))
         made[f"ear/seed-{name}.json"] = claims
         made[f"ear-token/seed-{name}.jwt"] = sign_ear(claims, key)
-    return made | fuzz_series.seeds()
+    return made | fuzz_series.seeds() | fuzz_meter_files.seeds()
 
 
 def main(corpus: Path) -> None:

@@ -7,6 +7,7 @@ comes out of it is a finding. No target reads clock, network or randomness.
 from __future__ import annotations
 
 import fuzz_appraisal
+import fuzz_meter_files
 import fuzz_peer
 import fuzz_series
 import fuzz_service
@@ -16,5 +17,11 @@ __all__ = ["CORPUS", "TARGETS", "Target"]
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for target in (*fuzz_appraisal.TARGETS, *fuzz_service.TARGETS, *fuzz_peer.TARGETS, *fuzz_series.TARGETS)
+    for target in (
+        *fuzz_appraisal.TARGETS,
+        *fuzz_service.TARGETS,
+        *fuzz_peer.TARGETS,
+        *fuzz_series.TARGETS,
+        *fuzz_meter_files.TARGETS,
+    )
 }

@@ -7,7 +7,7 @@ The short form runs a few thousand inputs a parser; the deep one WATTEST_FUZZ_CO
 from __future__ import annotations
 
 import os
-import time
+import threading
 from pathlib import Path
 from random import Random
 from typing import NoReturn
@@ -129,7 +129,7 @@ def test_a_process_that_ends_or_stalls_leaves_its_input(tmp_path: Path, monkeypa
         os._exit(9)
 
     def hold(data: bytes) -> str:
-        time.sleep(60)
+        threading.Event().wait()
         return str(data)
 
     monkeypatch.setattr(fuzz_driver, "STALL_SECONDS", 0.5)

@@ -8,8 +8,10 @@ from wattest.attestation.appraisal import appraise
 from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.endorsements import endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.formats.collateral import parse_collateral, parse_crl_issue_date, parse_statement
+from wattest.attestation.formats.collateral import parse_collateral, parse_crl_issue_date
+from wattest.attestation.formats.qe_identity import parse_qe_identity
 from wattest.attestation.formats.quote import parse_quote
+from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import parse_root
 from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -110,7 +112,8 @@ def test_any_bytes_as_revocation_list(data):
 
 @given(st.one_of(st.text(max_size=200), mutations(COLLATERAL.tcb_info.encode()).map(lambda b: b.decode("latin-1"))))
 def test_any_text_as_statement(text):
-    value_or_input_error(lambda given: parse_statement(given, "TCB info"), text)
+    value_or_input_error(parse_tcb_info, text)
+    value_or_input_error(parse_qe_identity, text)
 
 
 def judged_by_dcap_qvl(quote, text):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "tests" / "differential" / "gocar"
@@ -67,7 +68,7 @@ def write(bundles: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[bytes]:
 
 def _asked(questions: list[dict[str, object]]) -> list[dict[str, object]]:
     lines = "".join(json.dumps(question) + "\n" for question in questions)
-    done = subprocess.run([program()], input=lines, capture_output=True, text=True, check=False, timeout=250)
+    done = subprocess.run([program()], input=lines, capture_output=True, text=True, check=False, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(questions)

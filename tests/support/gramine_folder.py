@@ -33,4 +33,4 @@ class GramineFolder:
     def close(self) -> None:
         self._stop = True
         (self.folder / "user_report_data").write_bytes(b"")
-        self._thread.join(5)
+        self._thread.join()

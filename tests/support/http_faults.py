@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from waiting import HANG_S
+
 from wattest.io.http_exchange import HttpAnswer, HttpPeer
 
 Fault = Callable[[HttpAnswer], Iterator[bytes]]
@@ -87,11 +89,11 @@ class FaultyProxy:
     def __init__(self, upstream: str, faults: dict[str, list[Fault]]) -> None:
         self.requests: list[str] = []
         self._faults = {part: list(found) for part, found in faults.items()}
-        peer = HttpPeer(upstream, timeout_s=5, deadline_s=20)
+        peer = HttpPeer(upstream, timeout_s=HANG_S, deadline_s=HANG_S)
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
-            timeout = 20
+            timeout = HANG_S
 
             def handle(self) -> None:
                 path = self.rfile.readline().split(b" ")[1].decode()

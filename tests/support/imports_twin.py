@@ -31,7 +31,6 @@ from wattest.metering.billing_rules import BillingRule, NotImportable
 from wattest.metering.entry import EntryKind
 from wattest.metering.imported import ImportedSeries
 from wattest.metering.meter import pseudonym, unsigned_pseudonym
-from wattest.metering.readers import ocmf_container
 from wattest.metering.readers.interval_csv import TableOptions
 from wattest.metering.readers.ocmf_envelope import (
     parse_envelope,
@@ -43,7 +42,8 @@ from wattest.metering.readers.public_key import (
     parse_public_key_bytes,
 )
 from wattest.metering.readers.recognise import UnknownFormat, recognise
-from wattest.metering.reading import MAX_FILE_BYTES, FileFormat, ImportedFile, MalformedMeterFile
+from wattest.metering.readers.signed_values import is_values_file
+from wattest.metering.reading import ImportedFile
 from wattest.metering.records import (
     Quality,
     Records,
@@ -55,23 +55,17 @@ from wattest.metering.verdicts import SignatureVerdict
 
 def read_meter_file(data: bytes, key: MeterPublicKey | None = None, table: TableOptions | None = None) -> ImportedFile:
     """Recognise, read and judge one file."""
-    if len(data) > MAX_FILE_BYTES:
-        raise MalformedMeterFile("the file is larger than 16 MiB", expected=MAX_FILE_BYTES, actual=len(data))
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise UnknownFormat("the file is empty")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    kind = recognise(data)
-    if kind is FileFormat.OCMF:
-        return (
-            read_container(data, key, _derived) if ocmf_container.is_container(data) else read_ocmf(data, key, _derived)
-        )
-    if kind is FileFormat.DSMR:
+    kind = recognise(data).name
+    if kind == "ocmf":
+        read = read_container if is_values_file(data) else read_ocmf
+        return read(data, key, _derived)
+    if kind == "dsmr":
         return read_dsmr(data)
-    if kind is FileFormat.INTERVAL_CSV:
-        return read_interval_csv(data, table or TableOptions())
-    raise UnknownFormat(
-        "the file is of no known format", hint="OCMF starts with OCMF|, DSMR P1 with /, a table has columns"
-    )
+    assert kind == "csv"
+    return read_interval_csv(data, table or TableOptions())
 
 
 def imported_series(imported: ImportedFile) -> list[ImportedSeries]:
@@ -84,12 +78,12 @@ def imported_series(imported: ImportedFile) -> list[ImportedSeries]:
             error = objection.refusal()
             error.hint = error.hint or "; ".join(imported.reasons) or None
             raise error
-    if imported.format is FileFormat.OCMF and imported.signature is SignatureVerdict.VALID:
+    if imported.format == "ocmf" and imported.signature is SignatureVerdict.VALID:
         records = signed_telegram_records(imported.telegrams, imported.public_key)
         return [
             _series(EntryKind.SIGNED_TELEGRAMS, records, public_key=imported.public_key, telegrams=imported.telegrams)
         ]
-    if imported.format is FileFormat.OCMF:
+    if imported.format == "ocmf":
         serials = parse_payload(parse_envelope(imported.telegrams[0]).signed).serials
         device_records, _ = _ocmf_records(imported.telegrams, unsigned_pseudonym("|".join(serials).encode()))
     else:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
-from xml.etree import ElementTree as XmlTree
 
 from wattest.metering.billing_rules import BillingRule, NotImportable, Objection
-from wattest.metering.readers import ocmf_container
 from wattest.metering.readers.ocmf import split_records
 from wattest.metering.readers.ocmf_envelope import (
     HEADER,
@@ -25,7 +23,8 @@ from wattest.metering.readers.public_key import (
     MeterPublicKey,
     parse_public_key,
 )
-from wattest.metering.reading import FileFormat, ImportedFile, MalformedMeterFile, Reading, check_decimal, parse_decimal
+from wattest.metering.readers.signed_values import parse_ocmf_values
+from wattest.metering.reading import ImportedFile, MalformedMeterFile, Reading, check_decimal, parse_decimal
 from wattest.metering.verdicts import CrcVerdict, SignatureVerdict, worst_signature
 
 _TIME = re.compile(
@@ -238,13 +237,15 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None, derive: Derive) -> Import
 
     Raises ``MalformedOcmf`` when the bytes are no OCMF at all.
     """
-    records = split_records(data)
+    records, passed = split_records(data)
     verdicts: list[RecordVerdict] = []
     reasons: list[str] = []
     payloads: list[OcmfPayload] = []
     readings: list[Reading] = []
     objections: list[Objection] = []
-    malformed = False
+    malformed = passed > 0
+    if malformed:
+        reasons.append(f"{passed} bytes before the first record are no OCMF")
     for number, raw in enumerate(records, start=1):
         prefix = f"record {number}: " if len(records) > 1 else ""
         try:
@@ -270,19 +271,21 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None, derive: Derive) -> Import
         objections += payload.objections(number)
         reasons += [prefix + remark for remark in payload.remarks()]
     objections += _cohesion(payloads)
+    is_series = False
     if not malformed:
         try:
             derive(payloads)
+            is_series = True
         except NotImportable as error:
             objections.append(error.objection)
     for objection in objections:
         about = len(records) > 1 and objection.record is not None
         reasons.append(f"record {objection.record}: {objection.text}" if about else objection.text)
-    reasons += _lone_ends(payloads)
+    reasons += _lone_ends(payloads, is_series)
     signature = worst_signature(verdict.signature for verdict in verdicts)
     keys = [verdict.key for verdict in verdicts if verdict.key is not None]
     return ImportedFile(
-        format=FileFormat.OCMF,
+        format="ocmf",
         signature=signature,
         crc=CrcVerdict.NONE,
         reasons=tuple(dict.fromkeys(reasons)),
@@ -319,13 +322,28 @@ def _cohesion(payloads: list[OcmfPayload]) -> list[Objection]:
     return found
 
 
-def _lone_ends(payloads: list[OcmfPayload]) -> list[str]:
+def _lone_ends(payloads: list[OcmfPayload], is_series: bool) -> list[str]:
     kinds = {reading.transaction for payload in payloads for reading in payload.readings}
     if BEGIN in kinds and not kinds & ENDS:
         return ["the transaction's begin is here, its end is not"]
     if kinds & ENDS and BEGIN not in kinds:
         return ["the transaction's end is here, its begin is not"]
-    return []
+    if not is_series:
+        return []
+    codes = [
+        code
+        for payload in payloads
+        for _, code in dict.fromkeys((reading.time, reading.transaction) for reading in payload.readings)
+    ]
+    begins = ends = 0
+    is_open = False
+    for code in codes:
+        if code == BEGIN:
+            begins, is_open = begins + 1, True
+        elif code in ENDS:
+            begins, ends, is_open = (begins - 1, ends, False) if is_open else (begins, ends + 1, False)
+    found = [f"begins of transactions without an end: {begins}"] if begins else []
+    return [*found, f"ends of transactions without a begin: {ends}"] if ends else found
 
 
 def read_container(data: bytes, key: MeterPublicKey | None, derive: Derive) -> ImportedFile:
@@ -334,24 +352,8 @@ def read_container(data: bytes, key: MeterPublicKey | None, derive: Derive) -> I
     Without ``key`` the verdict is ``unchecked``, or ``invalid`` when not even the file's own key fits. Raises
     ``MalformedOcmf``.
     """
-    if re.search(rb"<!(?!--|\[CDATA\[)", data):
-        raise MalformedOcmf("the container declares a document type or entity", hint="no meter file needs one")
-    try:
-        root = XmlTree.fromstring(data)
-    except (XmlTree.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise MalformedOcmf(f"the container is not XML: {error}", hint="it may be truncated") from error
-    records: list[bytes] = []
-    own_keys: set[str] = set()
-    for element in root.iter():
-        name = str(element.tag).rpartition("}")[2]
-        text = (element.text or "").strip()
-        if name == "signedData" and text:
-            records.append(ocmf_container._decoded(text, element.get("encoding", "")))
-        elif name == "publicKey" and text:
-            own_keys.add(text)
-    if not records or len(records) > ocmf_container.MAX_CONTAINER_RECORDS:
-        raise MalformedOcmf("the container holds 1 to 10,000 records", actual=len(records))
-    joined = b"\n".join(records)
+    values = parse_ocmf_values(data)
+    joined, own_keys = b"\n".join(values.records), set(values.keys)
     if key is not None:
         return replace(read_ocmf(joined, key, derive), source=data)
     return _self_consistent(joined, own_keys, data, derive)

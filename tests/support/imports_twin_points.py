@@ -34,6 +34,7 @@ class RegisterPoint:
     quality: Quality = NO_FLAGS
     source: int = 0
     shown: frozenset[str] = frozenset()
+    parts: tuple[tuple[str, int], ...] = ()  # the registers that the sums are made of, as telegrams have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,14 @@ def span_records(spans: Sequence[Span], pseudonym: bytes) -> tuple[Records, list
                 record=end.source + 1,
                 hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
                 actual=[imported, exported],
+            )
+        before = dict(begin.parts)
+        if any(whole < before[register] for register, whole in end.parts):
+            raise NotImportable(
+                BillingRule.REGISTER_BACKWARDS,
+                "the register of one tariff runs backwards between two readings, though the sum of all does not",
+                record=end.source + 1,
+                hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
             )
         if duration == 0 and (imported or exported):
             raise NotImportable(

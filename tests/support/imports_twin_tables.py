@@ -26,7 +26,7 @@ from wattest.metering.readers import dsmr, interval_csv
 from wattest.metering.readers.dsmr_frame import split_telegrams
 from wattest.metering.readers.interval_csv import MalformedTable, TableOptions
 from wattest.metering.readers.table import Table, open_table
-from wattest.metering.reading import MILLIWATT_HOURS_PER_UNIT, FileFormat, ImportedFile, Reading, to_milliwatt_hours
+from wattest.metering.reading import MILLIWATT_HOURS_PER_UNIT, ImportedFile, Reading, to_milliwatt_hours
 from wattest.metering.records import (
     Records,
     ends,
@@ -56,7 +56,7 @@ def read_dsmr(data: bytes) -> ImportedFile:
             reasons.append(f"no interval records: {error.message}")
             found = (error.objection,)
     return ImportedFile(
-        format=FileFormat.DSMR,
+        format="dsmr",
         signature=SignatureVerdict.ABSENT,
         crc=crc,
         reasons=tuple(reasons),
@@ -81,7 +81,8 @@ def _dsmr_records(telegrams: Sequence[dsmr.DsmrTelegram]) -> Records:
             text = "a telegram shows no register of imported energy (1.8.x)"
             raise NotImportable(BillingRule.NO_REGISTER, text)
         seconds = whole_seconds(telegram.time)
-        points.append(RegisterPoint(seconds, *totals, telegram.quality, number, frozenset(shown)))
+        parts = tuple((code, whole_milliwatt_hours(shown[code])) for code in shown)
+        points.append(RegisterPoint(seconds, *totals, telegram.quality, number, frozenset(shown), parts))
     name = unsigned_pseudonym(f"{telegrams[0].identification}|{telegrams[0].serial}".encode())
     records, _ = span_records(chain(points), name)
     verify_order(records["start"].tolist(), ends(records).tolist())
@@ -140,7 +141,7 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
         reasons.append(f"no interval records: {error.message}")
         found = (error.objection,)
     return ImportedFile(
-        format=FileFormat.INTERVAL_CSV,
+        format="csv",
         signature=SignatureVerdict.ABSENT,
         crc=CrcVerdict.NONE,
         reasons=("a table carries no signature: nothing binds the values to a meter", *reasons),

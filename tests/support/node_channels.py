@@ -9,23 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Community, seed
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import JsonRpc
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty, MemberKeys
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore, StoredState
 from wattest.twin.parameters import ChannelParameters
 
@@ -122,12 +123,12 @@ class Fleet:
         self.waiting: list[int] | None = None
         client = ChainClient(
             JsonRpc(community.anvil.url, max_attempts=3), chain_id=community.client().chain_id, confirmations=0,
-            receipt_timeout_s=5.0, journal=self.store.journal, sleep=self._wait,
+            receipt_timeout_s=HANG_S, journal=self.store.journal, sleep=self._wait,
         )  # fmt: skip
         self.operator = Operator(
             self.store,
             BundleStore(folder / "bundles"),
-            Inbox(folder / "inbox"),
+            InboxFolder(folder / "inbox"),
             community.referee(client),
             LocalSigner(community.operator_key),
             lambda: community.process.client,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.appraisal_policy import parse_policy
@@ -22,9 +23,9 @@ from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import ContractAddresses, deploy_all
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.p256 import P256PrivateKey
@@ -123,7 +124,7 @@ class Community:
 
     def client(self, *, url: str | None = None, journal: TransactionJournal | None = None) -> ChainClient:
         config = ChainConfig(confirmations=0, max_attempts=3)
-        return ChainClient.connect(url or self.anvil.url, config=config, journal=journal, receipt_timeout_s=5.0)
+        return ChainClient.connect(url or self.anvil.url, config=config, journal=journal, receipt_timeout_s=HANG_S)
 
     def referee(self, client: ChainClient | None = None) -> Referee:
         return Referee(

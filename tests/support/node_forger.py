@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from node_community import EPOCH_S, ETHER, Community
 
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import SealedBatch
 from wattest.merkle import MerkleTree

@@ -17,9 +17,9 @@ from wattest.appraiser.appraiser_service import AppraiserServer, RemoteAppraiser
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
@@ -35,11 +35,11 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.step_report import StepReport
 from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState
+from wattest.store.inbox import InboxFolder
 from wattest.store.key_store import PreparedRegistration
 from wattest.store.operator_store import OperatorStore
 
@@ -151,7 +151,7 @@ class KeyRig:
         return Operator(
             store,
             BundleStore(folder / "bundles"),
-            Inbox(folder / "inbox"),
+            InboxFolder(folder / "inbox"),
             referee,
             signer,
             lambda: slots.client(0),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from protocol_scenarios import ACCOUNTS, APPRAISERS, THRESHOLD, WORKLOAD, TwinExecutor, address_of, observed
+from waiting import until
 
 from wattest.chain.abi import ContractReverted, load_abi
 from wattest.chain.anvil import Anvil
@@ -123,11 +123,8 @@ class ChainExecutor:
             self.unlocked.add(sender)
         request("evm_setNextBlockTimestamp", now)
         digest = request("eth_sendTransaction", transaction)
-        until = time.monotonic() + 10
-        while (found := request("eth_getTransactionReceipt", digest)) is None:
-            assert time.monotonic() < until, "the transaction was not mined"
-            time.sleep(0.002)
-        receipt: dict[str, Any] = found
+        until(lambda: request("eth_getTransactionReceipt", digest) is not None, "a transaction's block")
+        receipt: dict[str, Any] = request("eth_getTransactionReceipt", digest)
         block = self.chain.rpc.request("eth_getBlockByNumber", receipt["blockNumber"], False)
         assert int(block["timestamp"], 16) == now
         return receipt

@@ -18,7 +18,7 @@ from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.collateral_registry import CollateralRegistry
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts, deploy_all
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.simulator.collateral import CollateralOptions

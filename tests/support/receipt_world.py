@@ -25,6 +25,7 @@ from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
+    MeteringBatchPieces,
     OwnBlock,
     PayoutPieces,
     StatementPieces,
@@ -36,6 +37,7 @@ from wattest.receipt.receipt import Receipt, RegistrationPart
 from wattest.sealing.bundle import open_block
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.bill import parse_bill
+from wattest.settlement.payout import PayoutTree
 from wattest.twin.batch import BatchState
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
@@ -166,7 +168,10 @@ class World:
         for batch in self.batches:
             name = blinded_meter(meter_key, batch.header.channel, batch.header.period_start)
             keys = [members[at].public_key for at in batch.member_of]
-            days.append(DayPieces(pieces_of(batch), keys, self.own(batch, member, name)))
+            metering = MeteringBatchPieces(
+                batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest, keys
+            )
+            days.append(DayPieces(metering, self.own(batch, member, name)))
         header = self.statement.header
         job = statement_job_id(meter_key, header.channel, header.period_start)
         own = self.own(self.statement, member, job)
@@ -176,7 +181,7 @@ class World:
             listed = self.statement.payouts
             assert listed is not None
             salts = [listed.salts[at : at + 16] for at in range(0, len(listed.salts), 16)]
-            payout = PayoutPieces(parse_payouts(listed.listed), salts, secret("payee", member)[:20])
+            payout = PayoutPieces(PayoutTree.build(parse_payouts(listed.listed), salts), secret("payee", member)[:20])
         return build_receipt(
             community.domain,
             meter_key,

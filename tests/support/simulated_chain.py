@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.rpc import ChainUnreachable, RpcFailed
-from wattest.chain.signer import LocalSigner
 from wattest.chain.transactions import MemoryJournal, SentTransaction
 
 SIGNERS = [LocalSigner(bytes([number]) * 32) for number in (1, 2)]
@@ -29,7 +29,7 @@ class SpyJournal(MemoryJournal):
 class SimulatedChain:
     """Answers as a node; ``actions`` are taken one at each sleep, then it only mines."""
 
-    url = "simulated"
+    url = shown_url = "simulated"
 
     def __init__(self, journal: SpyJournal, actions: Sequence[str]) -> None:
         self.journal, self.actions = journal, list(actions)

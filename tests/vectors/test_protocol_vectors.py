@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG_S
 
 from wattest.crypto.errors import SignatureInvalid
 from wattest.errors import InputError, VerificationError
@@ -50,7 +51,7 @@ def domain_of(case: dict[str, str], contract: str = "referee") -> Domain:
 
 
 def test_independent_check_confirms() -> None:
-    subprocess.run([sys.executable, str(VECTORS / "check_protocol.py")], check=True, timeout=120)
+    subprocess.run([sys.executable, str(VECTORS / "check_protocol.py")], check=True, timeout=HANG_S)
 
 
 @pytest.mark.parametrize("case", HEADER["valid"], ids=lambda case: case["name"])

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import HANG_S
 
 from wattest.receipt.deployment import parse_deployment
 from wattest.receipt.link import LinkStatus
@@ -33,7 +34,7 @@ def test_stored_receipts_hold(name: str) -> None:
 
 def independent(folder: Path) -> int:
     script = folder / "check_receipt.py"
-    return subprocess.run([sys.executable, str(script)], capture_output=True, timeout=120, check=False).returncode
+    return subprocess.run([sys.executable, str(script)], capture_output=True, timeout=HANG_S, check=False).returncode
 
 
 def test_another_implementation_confirms_them(tmp_path: Path) -> None:

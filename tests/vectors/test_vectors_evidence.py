@@ -26,6 +26,8 @@ FILE: dict[str, Any] = json.loads(OUT.read_text())
 # A question about the policy needs a policy that asks it, one about a lower level needs that level.
 TWO_FIELDS = {"endorsing", "policy"}, {"edit_collateral", "policy"}, {"endorsing", "report"}
 
+OF_FIELDS = {"collateral_malformed", "unknown_tcb_status"}
+
 
 def judged(case: Case) -> dict[str, object]:
     """What appraisal makes of the case's files, in the form of the file's ``expected``."""
@@ -40,7 +42,11 @@ def judged(case: Case) -> dict[str, object]:
     assert (ear.accepted, list(ear.codes)) == (result.accepted, result.codes)
     assert not appraise(evidence, endorsements, policy, (intel_root(),), case.parts.at).genuine
     shown = result.as_dict()
-    return {name: shown[name] for name in ("genuine", "accepted", "tcb_status", "codes")}
+    found = {name: shown[name] for name in ("genuine", "accepted", "tcb_status", "codes")}
+    named = case.expected.field
+    if named is not None and any(named in each.text for each in result.findings if each.code in OF_FIELDS):
+        found["field"] = named
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)

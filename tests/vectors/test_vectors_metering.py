@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import HANG_S
 
 from wattest.errors import WattestError
 from wattest.metering.device_block import parse_device_block, verify_device_block
@@ -101,7 +102,7 @@ def test_the_generator_makes_these_files() -> None:
         cwd=FOLDER,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,8 @@ from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import ContractAddresses, Contracts, deploy_all
-from wattest.chain.signer import LocalSigner
+from wattest.chain.local_signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.client import EnclaveClient, Identity
@@ -61,7 +62,7 @@ class Account:
     """A key on chain in both of its uses: signing typed data, and signing transactions."""
 
     key: Secp256k1PrivateKey
-    signer: LocalSigner
+    signer: Signer
     secret: bytes = field(repr=False)
 
     @classmethod

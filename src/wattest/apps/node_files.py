@@ -15,6 +15,7 @@ from wattest.attestation.appraisal_policy import DEFAULT_COLLATERAL_AGE_DAYS
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.pipeline import MAX_IN_FLIGHT
+from wattest.chain.signers import SignerName, signer_name
 from wattest.collateral.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
 from wattest.collateral.pccs_wire import ServiceKind
 from wattest.config import ChainConfig
@@ -67,7 +68,7 @@ class OperatorFile:
     chain: ChainConfig
     deployment: Deployment
     data_dir: Path
-    key_file: Path
+    signer: SignerName
     host: str
     port: int
     collect_grace_s: int
@@ -107,7 +108,7 @@ class WatcherFile:
     chain: ChainConfig
     deployment: Deployment
     data_dir: Path
-    key_file: Path
+    signer: SignerName
     reader_key_file: Path
     interval_s: float
     max_challenges_per_batch: int
@@ -220,7 +221,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         chain=chain,
         deployment=deployment,
         data_dir=operator.path("data", folder),
-        key_file=operator.path("key", folder),
+        signer=signer_name(operator.take("key", str), folder),
         host=host,
         port=port,
         collect_grace_s=operator.number("collect_grace_s", 300, 0, 86_400),
@@ -284,7 +285,7 @@ def read_watcher_file(path: Path) -> WatcherFile:
         chain=chain,
         deployment=_deployment(watcher.path("deployment", folder)),
         data_dir=watcher.path("data", folder),
-        key_file=watcher.path("key", folder),
+        signer=signer_name(watcher.take("key", str), folder),
         reader_key_file=watcher.path("reader_key", folder),
         interval_s=watcher.seconds("interval_s", 5.0),
         max_challenges_per_batch=watcher.number("max_challenges_per_batch", 1, 0, 1_000),

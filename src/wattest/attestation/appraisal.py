@@ -3,9 +3,11 @@
 Decided here: how the policy's rules are applied to what holds cryptographically. ``genuine`` is dcap-qvl's judgement
 alone; ``accepted`` needs it and every rule of the policy. Several things that dcap-qvl lets pass are refused here:
 provisioning and launch keys, unpinned attributes, a quoting enclave that needs configuration, a PCE id that is not the
-platform's, revocation lists from the future, collateral signed by a certificate for another purpose, bytes in the
-quote that nothing owns. Not decided here: keys, channels, nonces (the caller passes the report data it expects, and
-which others it knows, see ``expectation``), sequence and rollback (the chain decides).
+platform's, revocation lists from the future, collateral signed by a certificate for another purpose or malformed in a
+field that dcap-qvl does not look at, another issuer's chain beside the PCK revocation list, bytes in the quote that
+nothing owns. Not decided here: what a policy demands of the platform (``platform_rules``); keys, channels, nonces (the
+caller passes the report data it expects, and which others it knows, see ``expectation``); sequence and rollback (the
+chain decides).
 
 Invariants: nothing is accepted that is not genuine; every refusal has at least one reason; the result is a function of
 the arguments. Specification: docs/spec/evidence.md and docs/spec/appraisal-policy.md.
@@ -24,7 +26,10 @@ from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.endorsements import Endorsements
 from wattest.attestation.evidence import Evidence, platform_id
 from wattest.attestation.formats.collateral import CollateralMalformed
+from wattest.attestation.formats.qe_identity import QE_IDENTITY_VERSION
 from wattest.attestation.formats.quote import CERTIFICATION_QE_REPORT, EnclaveReport, TdReport
+from wattest.attestation.formats.tcb_info import TCB_INFO_VERSION
+from wattest.attestation.list_issuer import judge_list_issuer
 from wattest.attestation.platform_rules import judge_platform, shown_values
 from wattest.attestation.result import AppraisalResult, Finding, describe_report, measurement_id
 from wattest.attestation.roots import RootKind, TrustRoot
@@ -32,7 +37,6 @@ from wattest.attestation.verification import EvidenceForged, VerifiedEvidence, a
 from wattest.units import SECONDS_PER_DAY
 
 MAX_ROOTS = 8
-TCB_INFO_VERSION, QE_IDENTITY_VERSION = 3, 2
 _FLAG_DEBUG, _FLAG_PROVISION_KEY, _FLAG_EINITTOKEN_KEY = 0x02, 0x10, 0x20
 _TD_UNDER_DEBUG = 0xFF
 
@@ -97,6 +101,7 @@ def appraise(
     ]
     if verified is not None:
         own += judge_platform(evidence, verified, endorsements, policy, at)
+        own += judge_list_issuer(endorsements.collateral, verified.root, at)
     # What both found is said once, in the words that carry figures.
     words = {finding.code: finding for finding in reversed(own)}
     known = {fault.code for fault in faults}
@@ -266,7 +271,7 @@ def _judge_endorsements(
         dates = endorsements.issue_dates()
         platform, quoting_enclave = endorsements.platform_statement(), endorsements.quoting_enclave_statement()
     except CollateralMalformed as error:
-        yield Finding("collateral_malformed", error.message)
+        yield Finding(error.reason, error.message, *(_shown(error.fields.get(name)) for name in ("expected", "actual")))
         return
     for what, issued in dates.items():
         if issued > now:
@@ -313,6 +318,10 @@ def _judge_endorsements(
             (str(platform.version), str(quoting_enclave.version)),
         )
     yield from judge_signers(endorsements.collateral)
+
+
+def _shown(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _warnings(evidence: Evidence, verified: VerifiedEvidence | None) -> Iterator[str]:

@@ -77,7 +77,8 @@ def _conditions(policy: AppraisalPolicy) -> Iterator[str]:
     else:
         yield "the chain ends in the root that the caller names, a simulator's too"
     yield _listed("the platform", policy.platforms)
-    yield _listed("the platform model (FMSPC)", policy.allowed_fmspcs)
+    if policy.allowed_fmspcs is not None or not policy.denied_fmspcs:
+        yield _listed("the platform model (FMSPC)", policy.allowed_fmspcs)
     if policy.denied_fmspcs:
         yield "the platform model (FMSPC) is none of " + _shown(policy.denied_fmspcs)
     if policy.minimum_qe_svn:

@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from wattest.attestation.appraisal import QE_IDENTITY_VERSION, TCB_INFO_VERSION
 from wattest.attestation.collateral_age import dated_parts
 from wattest.attestation.collateral_signers import judge_signers
 from wattest.attestation.endorsements import Endorsements
-from wattest.attestation.formats.collateral import CollateralMalformed, parse_statement
+from wattest.attestation.formats.collateral import CollateralMalformed
 from wattest.attestation.formats.der import X509_FAULTS
+from wattest.attestation.formats.qe_identity import QE_IDENTITY_VERSION
+from wattest.attestation.formats.tcb_info import TCB_INFO_VERSION
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, authority_named
 from wattest.attestation.roots import TrustRoot, show_name, show_root
 from wattest.crypto.errors import BufferRefused, PublicKeyInvalid, SignatureInvalid
@@ -221,7 +222,7 @@ def model_named_by(endorsements: Endorsements) -> PlatformModel:
         CollateralMalformed: it does not say so.
     """
     platform = endorsements.platform_statement()
-    quoting = parse_statement(endorsements.collateral.qe_identity, "QE identity")
+    quoting = endorsements.quoting_enclave_statement()
     try:
         tee = Tee(platform.id.lower())
         issuer = x509.load_der_x509_crl(endorsements.collateral.pck_crl).issuer

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wattest.attestation.formats.collateral import (
-    Collateral,
-    Statement,
-    parse_collateral,
-    parse_crl_issue_date,
-    parse_statement,
-)
+from wattest.attestation.formats.collateral import Collateral, parse_collateral, parse_crl_issue_date
+from wattest.attestation.formats.qe_identity import parse_qe_identity
+from wattest.attestation.formats.tcb_info import parse_tcb_info
+from wattest.attestation.formats.vendor_statement import VendorStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +21,13 @@ class Endorsements:
     collateral: Collateral
     digest: bytes
 
-    def platform_statement(self) -> Statement:
-        """What TCB info says of its own dates and platform kind; raises CollateralMalformed."""
-        return parse_statement(self.collateral.tcb_info, "TCB info")
+    def platform_statement(self) -> VendorStatement:
+        """What TCB info says of its own dates, platform kind and levels; raises CollateralMalformed."""
+        return parse_tcb_info(self.collateral.tcb_info)
 
-    def quoting_enclave_statement(self) -> Statement:
-        """What QE identity says of its own dates; raises CollateralMalformed."""
-        return parse_statement(self.collateral.qe_identity, "QE identity")
+    def quoting_enclave_statement(self) -> VendorStatement:
+        """What QE identity says of its own dates and levels; raises CollateralMalformed."""
+        return parse_qe_identity(self.collateral.qe_identity)
 
     def issue_dates(self) -> dict[str, int]:
         """When each part was issued, unix seconds; raises CollateralMalformed."""

@@ -13,17 +13,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import fields
-from typing import Any
 
 from cryptography import x509
 
 from wattest.attestation.appraisal_policy import DOMAIN_REGISTERS, AppraisalPolicy, TrustDomainPins
 from wattest.attestation.appraisal_policy import AllowedStatus as NamedStatus
 from wattest.attestation.chain_evidence import root_id_of
-from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
+from wattest.attestation.formats.collateral import Collateral
+from wattest.attestation.formats.qe_identity import parse_qe_identity
+from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.hashing import keccak256
-from wattest.crypto.json_text import load_json
 from wattest.errors import InputError
 from wattest.messages.channel_policy import NO_END, AllowedStatus, ChannelPolicy, EnclaveReference, TcbStatus
 from wattest.units import SECONDS_PER_DAY
@@ -138,11 +138,12 @@ def _statuses(policy: AppraisalPolicy, collateral: Collection[Collateral]) -> tu
             raise PolicyNotForChain("the policy allows a status of TDX's", status=name)
         if not one.advisories:
             _allow(found, one, None)
-    for text in (statement for each in collateral for statement in (each.tcb_info, each.qe_identity)):
-        for status, advisories in _levels(text):
-            named = allowed.get(status)
-            if named is not None and set(advisories or ()) <= named.advisories:
-                _allow(found, named, advisories)
+    statements = [parse_tcb_info(each.tcb_info) for each in collateral]
+    statements += [parse_qe_identity(each.qe_identity) for each in collateral]
+    for level in (level for each in statements for level in each.levels):
+        named = allowed.get(level.status)
+        if named is not None and set(level.advisories or ()) <= named.advisories:
+            _allow(found, named, level.advisories)
     if missing := sorted(set(allowed) - {status.name for status, _ in found}):
         raise PolicyNotForChain(
             "no level of the collateral has these statuses with the advisories that the policy allows",
@@ -155,15 +156,3 @@ def _statuses(policy: AppraisalPolicy, collateral: Collection[Collateral]) -> tu
 def _allow(found: dict[tuple[TcbStatus, bytes], int], named: NamedStatus, advisories: Collection[str] | None) -> None:
     until = NO_END if named.until is None else named.until
     found[TcbStatus[named.status], advisories_digest(advisories)] = until
-
-
-def _levels(text: str) -> list[tuple[str, list[str] | None]]:
-    value: Any = load_json(text.encode("utf-8", "surrogatepass"))
-    try:
-        levels = [(level["tcbStatus"], level.get("advisoryIDs")) for level in value["tcbLevels"]]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CollateralMalformed(f"levels cannot be read: {error}", "TCB levels") from error
-    for status, advisories in levels:
-        if not isinstance(status, str) or not (advisories is None or all(isinstance(one, str) for one in advisories)):
-            raise CollateralMalformed("levels cannot be read", "TCB levels")
-    return levels

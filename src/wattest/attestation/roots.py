@@ -106,7 +106,7 @@ def show_name(name: x509.Name) -> str:
 
 
 def show_root(name: str, certificate: bytes) -> str:
-    """A root's name with the first 8 bytes of the SHA-256 of its certificate (DER): two roots may bear one name."""
+    """A root's or CA's name with the first 8 bytes of the SHA-256 of its certificate (DER): two may bear one name."""
     return f"'{name}' (SHA-256 {hashlib.sha256(certificate).hexdigest()[:SHOWN_FINGERPRINT_DIGITS]})"
 
 

@@ -18,6 +18,7 @@ from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
+from wattest.chain.abi_words import decode_words, encode_words
 from wattest.crypto.hashing import keccak256
 from wattest.errors import ConfigError, ProtocolError, TransportError
 
@@ -233,12 +234,18 @@ def _plain(value: object) -> object:
 
 
 def _encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
+    words = encode_words(types, values)
+    if words is not None:
+        return words
     from eth_abi.abi import encode
 
     return encode(list(types), list(values))
 
 
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    words = decode_words(types, data)
+    if words is not None:
+        return words
     from eth_abi.abi import decode
     from eth_abi.exceptions import DecodingError
 

@@ -38,7 +38,7 @@ from wattest.units import U64_MAX
 DEFAULT_CHAIN_ID = 31_337
 METADATA_FORMAT = "wattest/embedded-chain/1"
 HARDFORK = "osaka"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 STATE_INTERVAL_S = 30
 BLOCKS_ON_TOP = 2

@@ -27,7 +27,7 @@ from wattest.chain.errors import (
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT, Pipeline
 from wattest.chain.rpc import JsonRpc, RpcFailed
 from wattest.chain.sending import Sending
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.chain.transactions import (
     Block,
     Delivery,
@@ -235,13 +235,13 @@ class ChainClient:
             )
         return parse_receipt(value)
 
-    def deploy(self, signer: LocalSigner, abi: ContractAbi, *arguments: object) -> Receipt:
+    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object) -> Receipt:
         """Deploy a contract; the receipt's ``contract_address`` is where it lies."""
         return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
 
     def send(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         abi: ContractAbi,
         to: bytes,
         function: str,
@@ -258,7 +258,7 @@ class ChainClient:
 
     def request(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         abi: ContractAbi,
         to: bytes,
         function: str,
@@ -270,7 +270,7 @@ class ChainClient:
         """A call of a contract's function, for ``send_many`` or a ``pipeline``."""
         return TransactionRequest(signer, abi, to, abi.encode_call(function, *arguments), value_wei, intent, gas)
 
-    def transfer(self, signer: LocalSigner, to: bytes, value_wei: int) -> Receipt:
+    def transfer(self, signer: Signer, to: bytes, value_wei: int) -> Receipt:
         """Send the chain's own coin."""
         return self.deliver(TransactionRequest(signer, _NO_ABI, to, b"", value_wei))
 

@@ -15,12 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from wattest.attestation.chain_evidence import authority_id_of, root_id_of
-from wattest.attestation.formats.collateral import Collateral, CollateralMalformed, parse_statement
+from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
 from wattest.attestation.formats.der import X509_FAULTS
+from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import TrustRoot
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.messages.channel_policy import CollateralKind
 from wattest.twin.dcap_errors import CollateralNotNewer
 
@@ -74,7 +75,7 @@ class CollateralRegistry:
         self.address = address
         self.abi = load_abi("CollateralRegistry")
 
-    def publish(self, signer: LocalSigner, root: TrustRoot, collateral: Collateral) -> list[Brought]:
+    def publish(self, signer: Signer, root: TrustRoot, collateral: Collateral) -> list[Brought]:
         """Bring what the contract does not have yet; parts that are not newer are passed over.
 
         Certificates go first, then revocation lists, then what signers say. Raises: CollateralMalformed; the contract's
@@ -138,7 +139,7 @@ class CollateralRegistry:
         Where TCB info and QE identity name two signers it is the one that ends first, of those that are stored.
         """
         parts = _parts(root, collateral)
-        statement = parse_statement(collateral.tcb_info, "TCB info")
+        statement = parse_tcb_info(collateral.tcb_info)
         fmspc, pce_id = statement.fmspc or bytes(6), statement.pce_id or bytes(2)
         signers = [self.signer_of(parts.root_id, one) for one in {parts.tcb_signer_id, parts.qe_signer_id}]
         return {
@@ -157,7 +158,7 @@ class CollateralRegistry:
         for _ in range(max(1, -(-count // LIST_STEP))):
             bring(part, "submitRevocationList", root, authority, crl, LIST_STEP)
 
-    def _send(self, signer: LocalSigner, function: str, *arguments: object) -> Receipt:
+    def _send(self, signer: Signer, function: str, *arguments: object) -> Receipt:
         return self.client.send(signer, self.abi, self.address, function, *arguments)
 
     def _call(self, function: str, *arguments: object) -> tuple[Any, ...]:

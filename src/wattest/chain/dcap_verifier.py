@@ -14,7 +14,7 @@ from wattest.attestation.chain_evidence import ChainEvidence
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.collateral_registry import CollateralRegistry
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, PolicyHead, TcbStatus
 
 
@@ -108,39 +108,39 @@ class DcapVerifier:
             if event is not None and event.arguments.get("channel") == channel
         ]
 
-    def set_policy(self, signer: LocalSigner, referee: bytes, channel: bytes, policy: ChannelPolicy) -> Receipt:
+    def set_policy(self, signer: Signer, referee: bytes, channel: bytes, policy: ChannelPolicy) -> Receipt:
         """Set the channel's first policy, as its manager; it holds at once."""
         return self._send(signer, "setPolicy", referee, channel, policy)
 
-    def queue_policy(self, signer: LocalSigner, referee: bytes, channel: bytes, policy: ChannelPolicy) -> Receipt:
+    def queue_policy(self, signer: Signer, referee: bytes, channel: bytes, policy: ChannelPolicy) -> Receipt:
         """Announce the next policy, as the channel's manager."""
         return self._send(signer, "queuePolicy", referee, channel, policy)
 
-    def cancel_policy(self, signer: LocalSigner, referee: bytes, channel: bytes) -> Receipt:
+    def cancel_policy(self, signer: Signer, referee: bytes, channel: bytes) -> Receipt:
         """Take the announced policy back, as the channel's manager."""
         return self._send(signer, "cancelPolicy", referee, channel)
 
-    def apply_policy(self, signer: LocalSigner, referee: bytes, channel: bytes, policy: ChannelPolicy) -> Receipt:
+    def apply_policy(self, signer: Signer, referee: bytes, channel: bytes, policy: ChannelPolicy) -> Receipt:
         """Put the announced policy in force once its wait is over, as the channel's manager."""
         return self._send(signer, "applyPolicy", referee, channel, policy)
 
     def withdraw_reference(
-        self, signer: LocalSigner, referee: bytes, channel: bytes, reference: EnclaveReference
+        self, signer: Signer, referee: bytes, channel: bytes, reference: EnclaveReference
     ) -> Receipt:
         """Want an enclave no more, at once, as the channel's manager."""
         return self._send(signer, "withdrawReference", referee, channel, reference)
 
-    def withdraw_status(self, signer: LocalSigner, referee: bytes, channel: bytes, status: AllowedStatus) -> Receipt:
+    def withdraw_status(self, signer: Signer, referee: bytes, channel: bytes, status: AllowedStatus) -> Receipt:
         """Allow a status no more, at once, as the channel's manager."""
         return self._send(signer, "withdrawStatus", referee, channel, TcbStatus(status.status), status.advisories)
 
-    def withdraw_platform(self, signer: LocalSigner, referee: bytes, channel: bytes, platform: bytes) -> Receipt:
+    def withdraw_platform(self, signer: Signer, referee: bytes, channel: bytes, platform: bytes) -> Receipt:
         """Take a platform off the list, at once, as the channel's manager."""
         return self._send(signer, "withdrawPlatform", referee, channel, platform)
 
     def tighten_limits(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         referee: bytes,
         channel: bytes,
         *,
@@ -156,7 +156,7 @@ class DcapVerifier:
         """Whether the contract has verified a certificate with these facts."""
         return bool(self._call("isKept", pck)[0])
 
-    def keep_certificate(self, signer: LocalSigner, evidence: ChainEvidence) -> Receipt:
+    def keep_certificate(self, signer: Signer, evidence: ChainEvidence) -> Receipt:
         """Have a PCK certificate verified once; anyone may."""
         facts = evidence.facts
         return self._send(signer, "keepCertificate", facts.root, facts.authority, evidence.certificate)
@@ -172,7 +172,7 @@ class DcapVerifier:
         """What to bring now: the certificate itself only where the contract has not verified it yet."""
         return evidence.next() if self.is_kept(evidence.facts.id) else evidence.first()
 
-    def _send(self, signer: LocalSigner, function: str, *arguments: object) -> Receipt:
+    def _send(self, signer: Signer, function: str, *arguments: object) -> Receipt:
         return self.client.send(signer, self.abi, self.address, function, *arguments)
 
     def _call(self, function: str, *arguments: object) -> tuple[Any, ...]:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient
-from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.first_light import FirstLightContract
 from wattest.chain.payouts import Payouts
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.chain.token import DemoToken
 from wattest.errors import ConfigError, TransportError
 from wattest.units import SECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    from wattest.chain.dcap_verifier import DcapVerifier
 
 DEFAULT_REGISTRATION_S = 30 * SECONDS_PER_DAY
 
@@ -87,7 +89,7 @@ class ContractAddresses:
 
 def deploy_all(
     client: ChainClient,
-    signer: LocalSigner,
+    signer: Signer,
     *,
     appraisers: Collection[bytes] = (),
     threshold: int = 0,
@@ -167,6 +169,11 @@ class Contracts:
         if by_quote:
             _require_named(client, "EnclaveRegistry", addresses.registry, "verifier", addresses.verifier)
             _require_named(client, "DcapVerifier", addresses.verifier, "collateral", addresses.collateral)
+        quotes: DcapVerifier | None = None
+        if by_quote:
+            from wattest.chain.dcap_verifier import DcapVerifier  # many deployments have none, and it takes a while
+
+            quotes = DcapVerifier(client, addresses.verifier, deployed_at_block=block)
         return cls(
             client,
             EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
@@ -174,7 +181,7 @@ class Contracts:
             Payouts(client, addresses.payouts),
             FirstLightContract(client, addresses.first_light),
             DemoToken(client, addresses.token),
-            DcapVerifier(client, addresses.verifier, deployed_at_block=block) if by_quote else None,
+            quotes,
         )
 
 

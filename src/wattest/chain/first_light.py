@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 
 
 class FirstLightContract:
@@ -19,7 +19,7 @@ class FirstLightContract:
         self.abi = load_abi("FirstLight")
 
     def verify(
-        self, signer: LocalSigner, referee: bytes, channel: bytes, text_digest: bytes, signature: bytes
+        self, signer: Signer, referee: bytes, channel: bytes, text_digest: bytes, signature: bytes
     ) -> tuple[bool, Receipt]:
         """Ask by transaction, which the chain logs; returns the answer and what it cost."""
         receipt = self.client.send(signer, self.abi, self.address, "verify", referee, channel, text_digest, signature)

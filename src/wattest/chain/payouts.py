@@ -14,7 +14,7 @@ from typing import Any
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.messages.header import BatchHeader
 from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.twin.payouts import DistributionTerms
@@ -52,18 +52,18 @@ class Payouts:
         self.abi = load_abi("Payouts")
 
     def create_distribution(
-        self, signer: LocalSigner, salt: bytes, terms: DistributionTerms, *, intent: str | None = None
+        self, signer: Signer, salt: bytes, terms: DistributionTerms, *, intent: str | None = None
     ) -> Receipt:
         """Create the distribution ``twin.payouts.distribution_id(signer.address, salt)``."""
         return self._send(signer, "createDistribution", salt, terms, intent=intent)
 
-    def fund(self, signer: LocalSigner, distribution: bytes, amount: int, *, intent: str | None = None) -> Receipt:
+    def fund(self, signer: Signer, distribution: bytes, amount: int, *, intent: str | None = None) -> Receipt:
         """Move the signer's tokens into escrow; an allowance is needed."""
         return self._send(signer, "fund", distribution, amount, intent=intent)
 
     def post_root(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         distribution: bytes,
         *,
         root: bytes,
@@ -81,7 +81,7 @@ class Payouts:
 
     def activate_root(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         distribution: bytes,
         statement: BatchCitation,
         cited: Sequence[BatchCitation],
@@ -91,13 +91,13 @@ class Payouts:
         """Make the waiting root active once its delay is over and everything behind it is final."""
         return self._send(signer, "activateRoot", distribution, statement, list(cited), intent=intent)
 
-    def disable_root(self, signer: LocalSigner, distribution: bytes) -> Receipt:
+    def disable_root(self, signer: Signer, distribution: bytes) -> Receipt:
         """Drop the waiting root."""
         return self._send(signer, "disableRoot", distribution)
 
     def claim(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         distribution: bytes,
         *,
         account: bytes,
@@ -122,7 +122,7 @@ class Payouts:
             intent=intent,
         )
 
-    def reclaim(self, signer: LocalSigner, distribution: bytes, amount: int, to: bytes) -> Receipt:
+    def reclaim(self, signer: Signer, distribution: bytes, amount: int, to: bytes) -> Receipt:
         """Take back escrow that no root promises."""
         return self._send(signer, "reclaim", distribution, amount, to)
 
@@ -145,5 +145,5 @@ class Payouts:
     def _one(self, function: str, *arguments: object) -> Any:
         return self.client.call(self.abi, self.address, function, *arguments)[0]
 
-    def _send(self, signer: LocalSigner, function: str, *arguments: object, intent: str | None = None) -> Receipt:
+    def _send(self, signer: Signer, function: str, *arguments: object, intent: str | None = None) -> Receipt:
         return self.client.send(signer, self.abi, self.address, function, *arguments, intent=intent)

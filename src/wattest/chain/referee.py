@@ -16,7 +16,7 @@ from typing import Any
 
 from wattest.chain.abi import UnexpectedContractAnswer, load_abi
 from wattest.chain.client import ChainClient, Log, Receipt, Reorganised, TransactionRequest
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.errors import InputError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain
@@ -142,21 +142,19 @@ class Referee:
 
     # channels
 
-    def create_channel(
-        self, signer: LocalSigner, kind: ChannelKind, salt: bytes, parameters: ChannelParameters
-    ) -> Receipt:
+    def create_channel(self, signer: Signer, kind: ChannelKind, salt: bytes, parameters: ChannelParameters) -> Receipt:
         """Create the channel whose manager is the signer; its id is ``messages.channel.channel_id``."""
         return self._send(signer, "createChannel", kind, salt, parameters)
 
-    def queue_parameters(self, signer: LocalSigner, channel: bytes, parameters: ChannelParameters) -> Receipt:
+    def queue_parameters(self, signer: Signer, channel: bytes, parameters: ChannelParameters) -> Receipt:
         """Queue new parameters behind the timelock."""
         return self._send(signer, "queueParameters", channel, parameters)
 
-    def apply_parameters(self, signer: LocalSigner, channel: bytes) -> Receipt:
+    def apply_parameters(self, signer: Signer, channel: bytes) -> Receipt:
         """Make queued parameters current once the timelock is over."""
         return self._send(signer, "applyParameters", channel)
 
-    def set_roster_count(self, signer: LocalSigner, channel: bytes, count: int, from_period_start: int) -> Receipt:
+    def set_roster_count(self, signer: Signer, channel: bytes, count: int, from_period_start: int) -> Receipt:
         """Set how many entries batches have from a period on."""
         return self._send(signer, "setRosterCount", channel, count, from_period_start)
 
@@ -178,19 +176,19 @@ class Referee:
 
     # operators
 
-    def deposit(self, signer: LocalSigner, channel: bytes, amount_wei: int) -> Receipt:
+    def deposit(self, signer: Signer, channel: bytes, amount_wei: int) -> Receipt:
         """Add to the signer's deposit."""
         return self._send(signer, "deposit", channel, value_wei=amount_wei)
 
-    def request_exit(self, signer: LocalSigner, channel: bytes) -> Receipt:
+    def request_exit(self, signer: Signer, channel: bytes) -> Receipt:
         """End committing; the deposit stays slashable until it is withdrawn."""
         return self._send(signer, "requestExit", channel)
 
-    def withdraw(self, signer: LocalSigner, channel: bytes, to: bytes) -> Receipt:
+    def withdraw(self, signer: Signer, channel: bytes, to: bytes) -> Receipt:
         """Take the deposit back after the exit delay."""
         return self._send(signer, "withdraw", channel, to)
 
-    def withdraw_owed(self, signer: LocalSigner, to: bytes) -> Receipt:
+    def withdraw_owed(self, signer: Signer, to: bytes) -> Receipt:
         """Take what the contract owes the signer."""
         return self._send(signer, "withdrawOwed", to)
 
@@ -226,7 +224,7 @@ class Referee:
 
     def commit(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         header: BatchHeader,
         signature: bytes,
         previous: BatchRecord,
@@ -238,7 +236,7 @@ class Referee:
 
     def commit_request(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         header: BatchHeader,
         signature: bytes,
         previous: BatchRecord,
@@ -255,7 +253,7 @@ class Referee:
 
     def release_request(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         channel: bytes,
         operator: bytes,
         records: Sequence[BatchRecord],
@@ -321,7 +319,7 @@ class Referee:
 
     def challenge(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         header: BatchHeader,
         record: BatchRecord,
         entry_index: int,
@@ -334,7 +332,7 @@ class Referee:
 
     def answer_request(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         header: BatchHeader,
         record: BatchRecord,
         entry: EntryInclusion,
@@ -344,17 +342,13 @@ class Referee:
         """Show a demanded entry; for ``ChainClient.deliver`` or ``send_many``."""
         return self._request(signer, "answer", header, record, entry, intent=intent)
 
-    def expire(
-        self, signer: LocalSigner, batch: CommittedBatch, entry_index: int, *, intent: str | None = None
-    ) -> Receipt:
+    def expire(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
         """Slash a batch for a challenge that was not answered in time."""
         return self._send(
             signer, "expire", batch.channel, batch.operator, batch.sequence, batch.record, entry_index, intent=intent
         )
 
-    def refund(
-        self, signer: LocalSigner, batch: CommittedBatch, entry_index: int, *, intent: str | None = None
-    ) -> Receipt:
+    def refund(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
         """Return the bond of a challenge whose batch was slashed for something else."""
         record = batch.record.slashed()
         return self._send(
@@ -374,7 +368,7 @@ class Referee:
 
     def prove_equivocation(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         first: CommittedHeader,
         second: CommittedHeader,
         record: BatchRecord,
@@ -387,7 +381,7 @@ class Referee:
 
     def prove_invalid_evidence(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         header: BatchHeader,
         record: BatchRecord,
         entry: EntryInclusion,
@@ -457,12 +451,12 @@ class Referee:
     def _one(self, function: str, *arguments: object) -> Any:
         return self.client.call(self.abi, self.address, function, *arguments)[0]
 
-    def _send(self, signer: LocalSigner, function: str, *arguments: object, **options: Any) -> Receipt:
+    def _send(self, signer: Signer, function: str, *arguments: object, **options: Any) -> Receipt:
         return self.client.deliver(self._request(signer, function, *arguments, **options))
 
     def _request(
         self,
-        signer: LocalSigner,
+        signer: Signer,
         function: str,
         *arguments: object,
         value_wei: int = 0,

@@ -15,7 +15,7 @@ from typing import Any
 
 from wattest.chain.abi import AbiEvent, UnexpectedContractAnswer, load_abi
 from wattest.chain.client import Block, ChainClient, Log, Receipt, Reorganised
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.crypto.hashing import keccak256
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation
@@ -92,7 +92,7 @@ class EnclaveRegistry:
         return self.client.block(max(0, self.client.block().number - 1))
 
     def register(
-        self, signer: LocalSigner, verdict: EvidenceVerdict, signatures: Sequence[bytes], *, intent: str | None = None
+        self, signer: Signer, verdict: EvidenceVerdict, signatures: Sequence[bytes], *, intent: str | None = None
     ) -> Receipt:
         """Register a key; ``signatures`` are the appraisers', 65 bytes each, ascending by signer.
 
@@ -102,16 +102,12 @@ class EnclaveRegistry:
             signer, self.abi, self.address, "register", verdict, b"".join(signatures), intent=intent
         )
 
-    def revoke(
-        self, signer: LocalSigner, binding: Binding, enclave_key: bytes, *, intent: str | None = None
-    ) -> Receipt:
+    def revoke(self, signer: Signer, binding: Binding, enclave_key: bytes, *, intent: str | None = None) -> Receipt:
         """Revoke a key at once, as its operator or its channel's manager."""
         revocation = Revocation(enclave_key, *binding)
         return self.client.send(signer, self.abi, self.address, "revoke", revocation, intent=intent)
 
-    def revoke_with_evidence(
-        self, signer: LocalSigner, binding: Binding, enclave_key: bytes, evidence: bytes
-    ) -> Receipt:
+    def revoke_with_evidence(self, signer: Signer, binding: Binding, enclave_key: bytes, evidence: bytes) -> Receipt:
         """Revoke a key at once by evidence that the registry's verifier takes; anyone may."""
         revocation = Revocation(enclave_key, *binding)
         return self.client.send(signer, self.abi, self.address, "revokeWithEvidence", revocation, evidence)

@@ -19,7 +19,8 @@ from typing import Any
 from wattest.chain.abi import ContractAbi
 from wattest.chain.errors import TransactionFailed, TransactionPending, WrongChain
 from wattest.chain.rpc import JsonRpc, RpcFailed
-from wattest.chain.signer import LocalSigner, UnsignedTransaction
+from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
+from wattest.chain.signer import Signer
 from wattest.chain.transactions import Delivery, SentTransaction, TransactionJournal, TransactionRequest
 from wattest.chain.wire import field_of, hex_data, is_known_already, parse_data, parse_quantity, refusal_of
 
@@ -244,7 +245,7 @@ class Sending:
             self.journal.record([again])
             flight.broadcasts.append(again)
 
-    def _fillers(self, signer: LocalSigner, outlook: Outlook) -> list[SentTransaction]:
+    def _fillers(self, signer: Signer, outlook: Outlook) -> list[SentTransaction]:
         spent = outlook.spent[signer.address]
         bound = [sent.nonce for sent in self.journal.outstanding(signer.address, spent)]
         fee_wei = 2 * outlook.base_fee_wei + PRIORITY_FEE_WEI
@@ -257,10 +258,11 @@ class Sending:
     def _signed(
         self, request: TransactionRequest, nonce: int, gas: int, fee_wei: int, priority_fee_wei: int
     ) -> SentTransaction:
-        signed = request.signer.sign(
+        signed = sign_transaction(
+            request.signer,
             UnsignedTransaction(
                 self.chain_id, nonce, request.to, request.data, request.value_wei, gas, fee_wei, priority_fee_wei
-            )
+            ),
         )
         intent = request.intent or f"{nonce}:{signed.hash.hex()}"
         return SentTransaction(intent, request.signer.address, nonce, signed.raw, signed.hash, gas, fee_wei)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 
 
 class DemoToken:
@@ -18,7 +18,7 @@ class DemoToken:
         self.address = address
         self.abi = load_abi("DemoToken")
 
-    def approve(self, signer: LocalSigner, spender: bytes, amount: int) -> Receipt:
+    def approve(self, signer: Signer, spender: bytes, amount: int) -> Receipt:
         """Let a spender move up to ``amount`` of the signer's tokens."""
         return self.client.send(signer, self.abi, self.address, "approve", spender, amount)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TransactionRequest:
     lets the node estimate, against the chain as it is: a request that builds on another one in flight must state it.
     """
 
-    signer: LocalSigner
+    signer: Signer
     abi: ContractAbi
     to: bytes | None
     data: bytes = field(repr=False)

@@ -27,6 +27,8 @@ def load_toml(data: bytes) -> dict[str, Any]:
     Raises: ValueError, of which UnicodeDecodeError and tomllib.TOMLDecodeError are kinds; also for nesting that the
     interpreter's recursion limit ends.
     """
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("the file begins with a byte order mark: save it as plain UTF-8, without one")
     dots = max(line.count(b".") for line in data.split(b"\n"))
     if dots > MAX_DOTS_IN_A_LINE:
         raise ValueError(f"a line has {dots} dots, at most {MAX_DOTS_IN_A_LINE} are read")

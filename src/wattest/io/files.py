@@ -105,6 +105,19 @@ def write_key_file(path: Path, key: bytes) -> None:
         raise
 
 
+def _because(text: bytes) -> str:
+    """What a program or a person did to a key file that was good; nothing of what it holds."""
+    if text.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return ": this one begins with a byte order mark"
+    if text != text.strip():
+        return ": this one has white space or another line end, as an editor adds"
+    if text.startswith(b"0x"):
+        return ": this one begins with 0x"
+    if text != text.lower():
+        return ": this one has upper-case letters"
+    return ""
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{os.getpid()}.{threading.get_ident()}.partial")
 
@@ -151,8 +164,10 @@ def _taken(path: Path) -> KeyFileExists:
 
 
 def _unwritable(path: Path, error: OSError) -> KeyFileUnwritable:
+    blocking = next((one for one in path.parents if os.path.lexists(one) and not one.is_dir()), None)
+    because = error.strerror if blocking is None else f"{blocking} is a file, not a folder"
     return KeyFileUnwritable(
-        f"the key file cannot be written: {error.strerror}",
+        f"the key file cannot be written: {because}",
         path=path,
         hint="name a file in a folder that you may write",
     )
@@ -188,6 +203,8 @@ def read_key_file(path: Path) -> bytes:
     text = raw.removesuffix(b"\n")
     if len(text) != 64 or any(digit not in b"0123456789abcdef" for digit in text):
         raise KeyFileInvalid(
-            "a key file holds 64 lower-case hex digits", path=path, hint="name a file that new-key made"
+            f"a key file holds 64 lower-case hex digits{_because(text)}",
+            path=path,
+            hint="name a file that new-key made, as it was made",
         )
     return bytes.fromhex(text.decode())

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
@@ -95,7 +95,7 @@ class KeyKeeper:
         store: OperatorStore,
         referee: Referee,
         registry: EnclaveRegistry,
-        signer: LocalSigner,
+        signer: Signer,
         slots: EnclaveSlots,
         *,
         registrar: Registrar | None = None,

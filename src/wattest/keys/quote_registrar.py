@@ -15,7 +15,7 @@ from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.result import measurement_id
 from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier, PolicyInForce
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.collateral.chain_collateral import stored_life
 from wattest.keys.registrar import Proven
 from wattest.messages.evidence_verdict import EvidenceVerdict
@@ -30,7 +30,7 @@ class QuoteRegistrar:
     """
 
     def __init__(
-        self, verifier: DcapVerifier, *, longest_s: int = DEFAULT_REGISTRATION_S, publisher: LocalSigner | None = None
+        self, verifier: DcapVerifier, *, longest_s: int = DEFAULT_REGISTRATION_S, publisher: Signer | None = None
     ) -> None:
         self._verifier = verifier
         self._publisher = publisher

@@ -268,6 +268,9 @@ def verify_spans(points: PointColumns, begin: Places, end: Places) -> None:
     falls = (imported[end] < imported[begin]) | (exported[end] < exported[begin])
     moves = (imported[end] != imported[begin]) | (exported[end] != exported[begin])
     wrong = late | other | falls | (moves & (duration == 0))
+    hidden = None if points.fallen is None else points.fallen[end] & (begin != end)
+    if hidden is not None:
+        wrong |= hidden
     if not bool(wrong.any()):
         return
     at = int(np.argmax(wrong))
@@ -287,6 +290,13 @@ def verify_spans(points: PointColumns, begin: Places, end: Places) -> None:
             record=record,
             hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
             actual=[int(column[after]) - int(column[before]) for column in (imported, exported)],
+        )
+    if hidden is not None and hidden[at]:
+        raise NotImportable(
+            BillingRule.REGISTER_BACKWARDS,
+            "the register of one tariff runs backwards between two readings, though the sum of all does not",
+            record=record,
+            hint="the meter was exchanged, or its register rolled over; import the parts as files of their own",
         )
     raise NotImportable(
         BillingRule.TIME_BACKWARDS, "a register moves while time stands still", record=record, actual=int(time[after])

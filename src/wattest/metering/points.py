@@ -41,7 +41,8 @@ class PointColumns:
 
     ``time_s`` are unix seconds, below 2**48; registers are milliwatt-hours from ``register_column``, 0 where none is
     shown; ``shown`` tells which registers are, equal numbers for equal sets; ``quality`` holds flags of ``Quality``;
-    ``source`` numbers the telegrams that say so.
+    ``source`` numbers the telegrams that say so. ``fallen`` says where one of several registers that a sum is made of
+    is below what the point before shows; None where no register is a sum.
     """
 
     time_s: Places = field(repr=False)
@@ -50,6 +51,7 @@ class PointColumns:
     shown: Places = field(repr=False)
     quality: NDArray[np.uint16] = field(repr=False)
     source: Places = field(repr=False)
+    fallen: NDArray[np.bool_] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Context, Decimal, DecimalException
-from enum import StrEnum
 from typing import TYPE_CHECKING, overload
 
 from wattest.errors import InputError, VerificationError
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_READINGS = 400_000
+UNKNOWN_FORMAT = "unknown"
+"""The name of a format that nothing claims."""
 _MAX_DIGITS = 60
 _MAX_EXPONENT = 30
 _EXACT = Context(prec=200)
@@ -53,15 +54,6 @@ class MalformedMeterFile(InputError):
 
 class MalformedValue(MalformedMeterFile):
     """A value that is no plain decimal number within bounds."""
-
-
-class FileFormat(StrEnum):
-    """The formats that are recognised."""
-
-    OCMF = "ocmf"
-    DSMR = "dsmr"
-    INTERVAL_CSV = "csv"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +112,14 @@ class Readings(Sequence[Reading]):
 class ImportedFile:
     """One file as read and judged; ``source`` keeps its bytes for the bundle.
 
-    ``found`` is what the reader has against billing the content; ``objections`` adds what the verdicts say.
-    ``telegrams`` are the parts that carry a signature of their own, as kept; ``public_key`` is the DER SPKI under
-    which they were checked, empty where no key was known. ``columns`` are those telegrams' readings, None where one
-    cannot be read. ``records`` are the device records of a source without signatures, None where it gives none.
-    ``malformed`` says that the file broke its format.
+    ``format`` is the format's name. ``found`` is what the reader has against billing the content; ``objections`` adds
+    what the verdicts say. ``telegrams`` are the parts that carry a signature of their own, as kept; ``public_key`` is
+    the DER SPKI under which they were checked, empty where no key was known. ``columns`` are those telegrams' readings,
+    None where one cannot be read. ``records`` are the device records of a source without signatures, None where it
+    gives none. ``malformed`` says that the file broke its format.
     """
 
-    format: FileFormat
+    format: str
     signature: SignatureVerdict
     crc: CrcVerdict
     reasons: tuple[str, ...]
@@ -161,7 +153,7 @@ class ImportedFile:
         """The JSON form of ``wattest meter import --json``."""
         return {
             "file": name,
-            "format": str(self.format),
+            "format": self.format,
             "signature": str(self.signature),
             "crc": str(self.crc),
             "billable": self.billable,
@@ -171,7 +163,7 @@ class ImportedFile:
         }
 
 
-def unreadable(error: InputError, format_: FileFormat = FileFormat.UNKNOWN) -> ImportedFile:
+def unreadable(error: InputError, format_: str = UNKNOWN_FORMAT) -> ImportedFile:
     """The report of a file that could not be read at all."""
     reason = error.message if error.hint is None else f"{error.message}; {error.hint}"
     return ImportedFile(

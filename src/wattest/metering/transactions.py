@@ -97,6 +97,16 @@ def ocmf_spans(columns: OcmfColumns) -> tuple[PointColumns, SpanColumns]:
     return points, spans.then(chain(fiscal)) if fiscal.shape[0] else spans
 
 
+def without_partner(columns: OcmfColumns) -> tuple[int, int]:
+    """How many begins have no end before the next begin, and how many ends are not the first after a begin."""
+    moments = _moments(columns, _chosen(columns, "import"), _chosen(columns, "export"))
+    kind = np.asarray([_kind(code) for code in columns.codes])[columns.transaction[moments.reading]]
+    is_begin, is_end = kind == _IS_BEGIN, kind == _IS_END
+    run = np.cumsum(is_begin)  # 0 before the first begin
+    ended = np.unique(run[is_end & (run > 0)]).shape[0]
+    return int(is_begin.sum()) - ended, int(is_end.sum()) - ended
+
+
 def _kind(code: str | None) -> int:
     if code is None:
         return _HAS_NONE

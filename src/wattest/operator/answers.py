@@ -10,7 +10,7 @@ from __future__ import annotations
 from wattest.chain.client import TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.referee import Referee
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped
@@ -31,7 +31,7 @@ class Answers:
         self,
         store: OperatorStore,
         referee: Referee,
-        signer: LocalSigner,
+        signer: Signer,
         faults: CrashPoints,
         *,
         withheld: frozenset[int] = frozenset(),

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from wattest.chain.client import Receipt, TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.referee import CommittedBatch, Referee
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
@@ -38,7 +38,7 @@ class CommitRound:
         self,
         store: OperatorStore,
         referee: Referee,
-        signer: LocalSigner,
+        signer: Signer,
         faults: CrashPoints,
         *,
         keys: KeyKeeper | None = None,

@@ -1,31 +1,25 @@
 """Taking device blocks in: checked, kept once, whatever the way they came.
 
-Decided here: which blocks an operator accepts for a channel, the inbox folder that HTTP and files share, and what
-happens to what is refused. Not decided here: the batch that takes them (``operator``). Invariants: a block is on disk
-before it is acknowledged; the database's one writer moves it from the inbox; a refused file is kept with the reason;
-blocks are verified in columns, on all cores, and what does not hold there goes the plain way, which says why (ADR 18).
+Decided here: which blocks an operator accepts for a channel, and how they move from the inbox into the store. Not
+decided here: where blocks wait (``store.inbox``), the batch that takes them (``operator``). Invariants: the store's one
+writer moves a block from the inbox; blocks are verified in columns, on all cores, and what does not hold there goes the
+plain way, which says why (ADR 18).
 """
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
-from wattest.io.files import write_atomically
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
 from wattest.sealing.series_columns import open_device_blocks
 from wattest.store.duty import Duty, ForeignMeter
 from wattest.store.operator_store import OperatorStore
+from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, BlockTooLarge
 
-MAX_INBOX_FILE_BYTES = 16 * 1024 * 1024
-MAX_INBOX_FILES = 100_000
-BLOCKS_PER_COUNT = 1_000
 BLOCKS_PER_TRANSACTION = 512
 BYTES_AT_ONCE = 32 * 1024 * 1024
 """Of blocks in memory together, before the last of them."""
@@ -35,21 +29,13 @@ class PeriodMismatch(VerificationError):
     """A block that lies in no one period of the channel, or in one that is collected already."""
 
 
-class BlockTooLarge(InputError):
-    """A device block over the size limit."""
-
-
-class InboxFull(InputError):
-    """More files wait than the inbox may hold."""
-
-
 def keep_block(store: OperatorStore, duty: Duty, body: bytes) -> bool:
     """Check a device block and keep it, the plain way; False when it is kept already.
 
     Raises what parsing and verification raise, ``ForeignMeter``, ``PeriodMismatch``, ``BlockConflict``.
     """
-    if len(body) > MAX_INBOX_FILE_BYTES:
-        raise BlockTooLarge("a device block is too large", expected=MAX_INBOX_FILE_BYTES, actual=len(body))
+    if len(body) > MAX_BLOCK_BYTES:
+        raise BlockTooLarge("a device block is too large", expected=MAX_BLOCK_BYTES, actual=len(body))
     block = parse_device_block(body)
     period = duty.period_of(block.period_start)
     if block.period_end > period[1]:
@@ -128,64 +114,21 @@ def _runs(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield run
 
 
-class Inbox:
-    """A folder of waiting blocks: ``<channel in hex>/<anything>.block``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._room: dict[Path, int] = {}
-        self._counting = threading.Lock()
-
-    def put(self, channel: bytes, body: bytes) -> Path:
-        """Leave a block to be taken in; durable when it returns, and the same block twice is one file."""
-        if len(body) > MAX_INBOX_FILE_BYTES:
-            raise BlockTooLarge("a device block is too large", expected=MAX_INBOX_FILE_BYTES, actual=len(body))
-        folder = self.folder / channel.hex()
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{sha256(body).hex()}.block"
-        if not path.exists():
-            self._take_room(folder)
-            write_atomically(path, body, mode=0o600)  # a reading in plain text
-        return path
-
-    def _take_room(self, folder: Path) -> None:
-        """Find room for one more block; what waits is counted once for many, so that a full inbox slows nobody."""
-        with self._counting:
-            room = self._room.get(folder, 0)
-            if not room:
-                room = min(MAX_INBOX_FILES - sum(1 for _ in folder.iterdir()), BLOCKS_PER_COUNT)
-            if room <= 0:
-                raise InboxFull("too many blocks wait", expected=MAX_INBOX_FILES, hint="try again later")
-            self._room[folder] = room - 1
-
-    def take_in(self, store: OperatorStore, duty: Duty, faults: CrashPoints) -> tuple[int, list[WattestError]]:
-        """Move every waiting block of a channel into the store; how many were new, and why others were refused."""
-        folder = self.folder / duty.channel.id.hex()
-        paths = sorted(folder.glob("*.block")) if folder.is_dir() else []
-        kept = 0
-        refusals: list[WattestError] = []
-        for first in range(0, len(paths), BLOCKS_PER_TRANSACTION):
-            group = paths[first : first + BLOCKS_PER_TRANSACTION]
-            outcomes = keep_blocks(store, duty, (_read(path) for path in group))
-            faults.reach("block.kept")
-            for path, outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, WattestError):
-                    self._set_aside(duty, path, outcome)
-                    refusals.append(outcome)
-                else:
-                    path.unlink()
-                    kept += outcome
-        return kept, refusals
-
-    def _set_aside(self, duty: Duty, path: Path, error: WattestError) -> None:
-        """Keep a refused file with the reason beside it."""
-        folder = self.folder / "refused" / duty.channel.id.hex()
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f"{path.stem}.json", json.dumps(error.as_dict()).encode())
-        path.replace(folder / path.name)
-
-
-def _read(path: Path) -> bytes:
-    """A waiting block, and no more of what is too large than shows it."""
-    with path.open("rb") as file:
-        return file.read(MAX_INBOX_FILE_BYTES + 1)
+def take_in(inbox: BlockInbox, store: OperatorStore, duty: Duty, faults: CrashPoints) -> tuple[int, list[WattestError]]:
+    """Move every waiting block of a channel into the store; how many were new, and why others were refused."""
+    channel = duty.channel.id
+    names = inbox.waiting(channel)
+    kept = 0
+    refusals: list[WattestError] = []
+    for first in range(0, len(names), BLOCKS_PER_TRANSACTION):
+        group = names[first : first + BLOCKS_PER_TRANSACTION]
+        outcomes = keep_blocks(store, duty, (inbox.body(channel, name) for name in group))
+        faults.reach("block.kept")
+        for name, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, WattestError):
+                inbox.set_aside(channel, name, outcome.as_dict())
+                refusals.append(outcome)
+            else:
+                inbox.taken(channel, name)
+                kept += outcome
+    return kept, refusals

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from wattest.chain.client import ChainClient
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob
 from wattest.enclave.host.job_calls import OpenChannelJob
 from wattest.errors import ConfigError, WattestError
@@ -33,13 +33,14 @@ from wattest.metering.meter import meter_key_id
 from wattest.operator.answers import OPEN, Answers
 from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
-from wattest.operator.ingest import Inbox, keep_block, keep_blocks
+from wattest.operator.ingest import keep_block, keep_blocks, take_in
 from wattest.operator.step_report import StepReport
 from wattest.store.bundle_group import BundleGroup, remove_unfinished
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty
 from wattest.store.event_log import EventFollower
 from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
+from wattest.store.ports import BlockInbox
 from wattest.twin.batch import BatchRecord
 from wattest.twin.parameters import ChannelParameters
 
@@ -83,9 +84,9 @@ class Operator:
         self,
         store: OperatorStore,
         bundles: BundleStore,
-        inbox: Inbox,
+        inbox: BlockInbox,
         referee: Referee,
-        signer: LocalSigner,
+        signer: Signer,
         enclave: Callable[[], EnclaveClient],
         *,
         duties: Sequence[Duty] = (),
@@ -248,7 +249,7 @@ class Operator:
 
     def _tend(self, duty: Duty, report: StepReport, now: int) -> bool:
         """Take the duty's blocks in and see to its enclave key; whether the channel may go on."""
-        kept, refused = self.inbox.take_in(self.store, duty, self._faults)
+        kept, refused = take_in(self.inbox, self.store, duty, self._faults)
         report.ingested += kept
         report.errors += refused
         try:

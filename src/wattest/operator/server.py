@@ -20,11 +20,12 @@ from aiohttp import web
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
 from wattest.io.server_thread import ServerThread
-from wattest.operator.ingest import MAX_INBOX_FILE_BYTES, Inbox, InboxFull, verify_member_block
+from wattest.operator.ingest import verify_member_block
 from wattest.store.batch_tree import BatchTrees
 from wattest.store.bundle_store import BlockIndexInvalid, BundleStore
 from wattest.store.duty import Duty
 from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
+from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, InboxFull
 
 FORMAT = "wattest/operator/1"
 MAX_LISTED = 1_000
@@ -129,7 +130,7 @@ class OperatorServer(ServerThread):
         self,
         database: Path,
         bundles: BundleStore,
-        inbox: Inbox,
+        inbox: BlockInbox,
         *,
         operator: bytes,
         chain_id: int,
@@ -156,7 +157,7 @@ class OperatorServer(ServerThread):
         self._reader = threading.local()
 
     async def _serve(self, stopping: asyncio.Event, listening: threading.Event) -> None:
-        application = web.Application(client_max_size=MAX_INBOX_FILE_BYTES, middlewares=[self._guard])
+        application = web.Application(client_max_size=MAX_BLOCK_BYTES, middlewares=[self._guard])
         batch = "/v1/channels/{channel}/batches/{sequence}"
         application.add_routes(
             [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from wattest.errors import InputError
 from wattest.merkle import MerkleTree, sha256_inclusion
@@ -20,18 +21,18 @@ from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, 
 from wattest.sealing.bundle import parse_manifest
 from wattest.sealing.statement_block import payout_job_id
 from wattest.settlement.payout import PayoutTree
-from wattest.workload.settle import Payout
 
 
 class PieceMissing(InputError):
     """A piece that the receipt needs is not among those given."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BatchPieces:
     """A sealed batch as its operator holds it; lists are in the order of entries.
 
-    ``entries`` are 118-byte payloads, ``entry_salts`` 16 bytes, ``manifest`` the bundle's root block.
+    ``entries`` are 118-byte payloads, ``entry_salts`` 16 bytes, ``manifest`` the bundle's root block. What follows from
+    them is made once, however many receipts are built over the same pieces.
     """
 
     header: BatchHeader
@@ -39,6 +40,45 @@ class BatchPieces:
     entries: Sequence[bytes] = field(repr=False)
     entry_salts: Sequence[bytes] = field(repr=False)
     manifest: bytes = field(repr=False)
+
+    def placed(self, name: bytes) -> tuple[int, tuple[bytes, ...]]:
+        """Index and path of the entry of that name (32 bytes). Raises PieceMissing."""
+        if name not in self._index_of:
+            raise PieceMissing("the batch has no such entry", sequence=self.header.sequence, actual=name)
+        index = self._index_of[name]
+        return index, tuple(self._tree.prove(index).path)
+
+    @cached_property
+    def block_digests(self) -> tuple[bytes, ...]:
+        """Of the bundle's encrypted blocks, as the manifest names them."""
+        return parse_manifest(self.manifest).block_digests
+
+    @cached_property
+    def _index_of(self) -> dict[bytes, int]:
+        return {entry[2:34]: index for index, entry in reversed(list(enumerate(self.entries)))}
+
+    @cached_property
+    def _tree(self) -> MerkleTree:
+        return MerkleTree.from_payloads(list(self.entries), list(self.entry_salts))
+
+
+@dataclass(frozen=True)
+class MeteringBatchPieces(BatchPieces):
+    """A metering batch with the meters' public keys (64 bytes), in the order of its entries."""
+
+    public_keys: Sequence[bytes] = field(repr=False)
+
+    def roster_path(self, index: int) -> tuple[bytes, ...]:
+        """The path of one entry's name and key in the header's roster. Raises PieceMissing."""
+        return tuple(sha256_inclusion(self._roster, ROSTER_ITEM_BYTES, index).path)
+
+    @cached_property
+    def _roster(self) -> bytes:
+        if len(self.public_keys) != len(self.entries):
+            raise PieceMissing(
+                "the roster needs every entry's public key", expected=len(self.entries), actual=len(self.public_keys)
+            )
+        return roster_items((entry[2:34] for entry in self.entries), map(meter_key_id, self.public_keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +91,9 @@ class OwnBlock:
 
 @dataclass(frozen=True, slots=True)
 class DayPieces:
-    """One metering batch, the meters' public keys in the order of its entries, and the household's own block."""
+    """One metering batch, and the household's own block in it."""
 
-    batch: BatchPieces
-    public_keys: Sequence[bytes] = field(repr=False)
+    batch: MeteringBatchPieces
     own: OwnBlock
 
 
@@ -69,10 +108,9 @@ class StatementPieces:
 
 @dataclass(frozen=True, slots=True)
 class PayoutPieces:
-    """The statement's payout list with its leaves' salts, and the household's payout address (20 bytes)."""
+    """The tree over the statement's payout list, and the household's payout address (20 bytes)."""
 
-    payouts: Sequence[Payout] = field(repr=False)
-    salts: Sequence[bytes] = field(repr=False)
+    tree: PayoutTree = field(repr=False)
     account: bytes
 
 
@@ -100,7 +138,7 @@ def build_receipt(
         referee=domain.verifying_contract,
         meter_key=meter_key,
         public_key=public_key,
-        first_blocks=parse_manifest(days[0].batch.manifest).block_digests,
+        first_blocks=days[0].batch.block_digests,
         days=tuple(_day(meter_key, piece) for piece in days),
         registrations=_needed(domain, headers, registrations),
         statement=_statement(meter_key, statement),
@@ -111,51 +149,35 @@ def build_receipt(
 
 def _day(meter_key: bytes, piece: DayPieces) -> Day:
     batch = piece.batch
-    name = blinded_meter(meter_key, batch.header.channel, batch.header.period_start)
-    index, path = _placed(batch, name)
-    if len(piece.public_keys) != len(batch.entries):
-        raise PieceMissing(
-            "the roster needs every entry's public key", expected=len(batch.entries), actual=len(piece.public_keys)
-        )
-    items = roster_items((entry[2:34] for entry in batch.entries), map(meter_key_id, piece.public_keys))
-    roster_path = tuple(sha256_inclusion(items, ROSTER_ITEM_BYTES, index).path)
+    index, path = batch.placed(blinded_meter(meter_key, batch.header.channel, batch.header.period_start))
+    roster_path = batch.roster_path(index)
     return Day(piece.own.block, piece.own.series_key, index, path, batch.header, batch.signature, roster_path)
 
 
 def _statement(meter_key: bytes, piece: StatementPieces) -> StatementPart:
     batch = piece.batch
-    name = statement_job_id(meter_key, batch.header.channel, batch.header.period_start)
-    index, path = _placed(batch, name)
+    index, path = batch.placed(statement_job_id(meter_key, batch.header.channel, batch.header.period_start))
     return StatementPart(
         piece.own.block, piece.own.series_key, index, path, batch.header, batch.signature, piece.tariff
     )
 
 
 def _payout(batch: BatchPieces, piece: PayoutPieces) -> PayoutPart:
-    index, path = _placed(batch, payout_job_id(batch.header.channel, batch.header.period_start))
-    tree = PayoutTree.build(piece.payouts, piece.salts)
-    payout, salt, proof = tree.prove(piece.account)
+    index, path = batch.placed(payout_job_id(batch.header.channel, batch.header.period_start))
+    payout, salt, proof = piece.tree.prove(piece.account)
     return PayoutPart(
         entry=batch.entries[index],
         entry_salt=batch.entry_salts[index],
         index=index,
         path=path,
-        root=tree.root,
-        total=tree.total,
+        root=piece.tree.root,
+        total=piece.tree.total,
         account=payout.address,
         amount=payout.cumulative_amount,
         leaf_salt=salt,
         leaf_index=proof.index,
         leaf_path=tuple(proof.path),
     )
-
-
-def _placed(batch: BatchPieces, name: bytes) -> tuple[int, tuple[bytes, ...]]:
-    for index, entry in enumerate(batch.entries):
-        if entry[2:34] == name:
-            tree = MerkleTree.from_payloads(list(batch.entries), list(batch.entry_salts))
-            return index, tuple(tree.prove(index).path)
-    raise PieceMissing("the batch has no such entry", sequence=batch.header.sequence, actual=name)
 
 
 def _needed(

@@ -10,18 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wattest.attestation.appraisal import Expectation, appraise
-from wattest.attestation.appraisal_policy import parse_policy
-from wattest.attestation.endorsements import parse_endorsements
-from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.messages.evidence_verdict import verify_quorum
 from wattest.messages.header import BatchHeader, recover_header_signer
-from wattest.messages.report_data import KeyBinding, report_data
 from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.receipt import Receipt, RegistrationPart
+from wattest.receipt.registration_evidence import RegistrationEvidence
 from wattest.receipt.statement_links import distribution_of, owed_payout
 from wattest.twin.batch import BatchState
 
@@ -56,13 +51,14 @@ def check_header_signature(receipt: Receipt, deployment: Deployment) -> str:
     return f"{count} headers signed by {len({key for key, _ in keys})} enclave keys with a verdict"
 
 
-def check_enclave_verdict(receipt: Receipt, deployment: Deployment, view: ChainView | None) -> str:
+def check_enclave_verdict(
+    receipt: Receipt, deployment: Deployment, view: ChainView | None, evidence: RegistrationEvidence
+) -> str:
     """Each verdict has its quorum, or the registry's own judgement; its evidence passes the policy again, as of its
     time.
 
     A verdict that no appraiser signed is as good as the registration that holds it: without the chain it is unchecked.
     """
-    roots = [parse_root(root) for root in deployment.trust_roots]
     kinds: set[str] = set()
     for part in receipt.registrations:
         verdict = part.verdict
@@ -76,7 +72,7 @@ def check_enclave_verdict(receipt: Receipt, deployment: Deployment, view: ChainV
             appraisers = frozenset(deployment.appraisers)
             verify_quorum(verdict, part.signatures, deployment.registry_domain, appraisers, deployment.threshold)
         at = verdict.issued_at if found is None else found.registered_at
-        kinds.add(_appraise_again(part, deployment, roots, at))
+        kinds.add(evidence.root_of(part, at))
     named = ", ".join(sorted(kinds))
     if deployment.is_judged_by_quote:
         if view is None:
@@ -135,27 +131,6 @@ def check_payout_root(receipt: Receipt, deployment: Deployment, view: ChainView 
     if found.activated_at is None:
         return f"posted at {found.posted_at}; claims open when it is activated"
     return f"posted at {found.posted_at}, active since {found.activated_at}"
-
-
-def _appraise_again(part: RegistrationPart, deployment: Deployment, roots: list[TrustRoot], at: int) -> str:
-    """Judge the evidence as of ``at``; whose root it was genuine under."""
-    verdict = part.verdict
-    evidence = parse_evidence(part.quote)
-    endorsements = parse_endorsements(part.collateral.encode())
-    policy = parse_policy(part.policy.encode())
-    require("the quote has bytes that it does not declare", evidence.quote.raw, part.quote)
-    require("the quote is not the verdict's", verdict.evidence_digest, evidence.digest)
-    canonical = endorsements.collateral.to_json()
-    require("the collateral is not in canonical form", canonical, part.collateral.encode())
-    require("the collateral is not the verdict's", verdict.endorsements_digest, endorsements.digest)
-    require("the policy is not the verdict's", verdict.policy_digest, policy.digest)
-    binding = KeyBinding(deployment.chain_id, verdict.referee, verdict.channel, verdict.operator, verdict.nonce)
-    expected = Expectation(report_data=report_data(binding, verdict.enclave_key))
-    result = appraise(evidence, endorsements, policy, roots, at, expectation=expected)
-    result.verify_accepted()
-    require("the verdict names another measurement", result.measurement_id, verdict.measurement)
-    require("the verdict names another platform", result.platform_id, verdict.platform)
-    return result.root.value if result.root is not None else "none"
 
 
 def _candidates(receipt: Receipt, deployment: Deployment, header: BatchHeader, signature: bytes) -> list[int]:

@@ -65,12 +65,13 @@ class ChainView(Protocol):
 
 
 class RememberedChainView:
-    """The same answers, each asked for once: a receipt asks the same of a chain several times."""
+    """The same answers, each asked for once: a receipt asks the same of a chain several times, and so do many."""
 
     def __init__(self, view: ChainView) -> None:
         self._view = view
         self._batches: dict[tuple[bytes, bytes, int], CommittedBatchView | None] = {}
         self._registrations: dict[bytes, Sequence[RegistrationView]] = {}
+        self._payout_roots: dict[tuple[bytes, bytes, int], PayoutRootView | None] = {}
 
     def chain_id(self) -> int:
         """The chain's id."""
@@ -95,4 +96,7 @@ class RememberedChainView:
 
     def payout_root(self, distribution: bytes, root: bytes, total: int) -> PayoutRootView | None:
         """When that root with that total was posted to the distribution, if it was."""
-        return self._view.payout_root(distribution, root, total)
+        key = (distribution, root, total)
+        if key not in self._payout_roots:
+            self._payout_roots[key] = self._view.payout_root(distribution, root, total)
+        return self._payout_roots[key]

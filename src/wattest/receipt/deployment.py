@@ -15,7 +15,7 @@ from wattest.errors import InputError
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
 from wattest.messages.eip712 import Domain
 from wattest.messages.fields import require_bytes, require_uint
-from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, show
+from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, refuse_other_kind, show
 
 DEPLOYMENT_VERSION = 1
 QUOTES_VERSION = 2
@@ -155,10 +155,11 @@ class Deployment:
 def parse_deployment(data: bytes) -> Deployment:
     """Read ``deployment.json``; at most 1 MiB. One newline at the end is allowed, since people edit it.
 
-    Raises: DeploymentInvalid, JsonFieldInvalid, CanonicalJsonInvalid.
+    Raises: DeploymentInvalid, AnotherKindOfFile, JsonFieldInvalid, CanonicalJsonInvalid.
     """
     text = data[:-1] if data.endswith(b"\n") else data
     found = parse(text, MAX_DEPLOYMENT_BYTES)
+    refuse_other_kind(found, "an address book")
     is_of_quotes = isinstance(found, dict) and "collateral" in found
     value = members("deployment", found, _QUOTES_NAMES if is_of_quotes else _NAMES)
     version = read_integer("version", value["version"], 32)

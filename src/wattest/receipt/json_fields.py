@@ -22,6 +22,35 @@ class JsonFieldInvalid(InputError):
     """A field that is missing, unknown, of another type, too long, or spelled in another way than the one."""
 
 
+class AnotherKindOfFile(InputError):
+    """A file that is good for something else: the receipt and the address book swapped, or collateral."""
+
+
+_KINDS = {
+    "an address book": frozenset({"genesis_hash", "referee", "registry", "channels"}),
+    "a receipt": frozenset({"meter_key", "first_blocks", "days", "statement"}),
+    "collateral": frozenset({"tcb_info", "qe_identity"}),
+}
+
+
+def refuse_other_kind(value: object, wanted: str) -> None:
+    """Recognise what is not ``wanted`` by its fields.
+
+    Raises: AnotherKindOfFile.
+    """
+    for kind, names in _KINDS.items():
+        if kind != wanted and isinstance(value, dict) and names <= value.keys():
+            are_swapped = {kind, wanted} == {"an address book", "a receipt"}
+            raise AnotherKindOfFile(
+                f"this is {kind}, where {wanted} is wanted" + (": the two are swapped" if are_swapped else ""),
+                expected=wanted,
+                actual=kind,
+                hint="give the receipt as FILE and the address book (deployment.json) behind --deployment"
+                if are_swapped
+                else f"name {wanted}",
+            )
+
+
 def members(where: str, value: object, names: Sequence[str]) -> dict[str, object]:
     """The object's fields, which are exactly ``names``.
 

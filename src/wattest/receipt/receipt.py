@@ -14,7 +14,7 @@ from wattest.errors import InputError
 from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict
 from wattest.messages.fields import ADDRESS_BYTES, WORD
 from wattest.messages.header import HEADER_FIELDS, MAX_ENTRIES, BatchHeader
-from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, read_text, show
+from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, read_text, refuse_other_kind, show
 
 RECEIPT_VERSION = 1
 MAX_RECEIPT_BYTES = 48 * 2**20
@@ -146,9 +146,11 @@ class Receipt:
 def parse_receipt(data: bytes) -> Receipt:
     """Read a receipt; at most 48 MiB, 400 days. Nothing is verified here.
 
-    Raises: ReceiptInvalid, JsonFieldInvalid, CanonicalJsonInvalid, FieldInvalid.
+    Raises: ReceiptInvalid, AnotherKindOfFile, JsonFieldInvalid, CanonicalJsonInvalid, FieldInvalid.
     """
-    value = members("receipt", parse(data, MAX_RECEIPT_BYTES), _RECEIPT)
+    found = parse(data, MAX_RECEIPT_BYTES)
+    refuse_other_kind(found, "a receipt")
+    value = members("receipt", found, _RECEIPT)
     version = read_integer("version", value["version"], 32)
     if version != RECEIPT_VERSION:
         raise ReceiptInvalid(

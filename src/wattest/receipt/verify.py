@@ -23,6 +23,7 @@ from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import Link, LinkStatus, judge, require
 from wattest.receipt.metering_links import check_batch, check_meter_signature, check_records, check_series
 from wattest.receipt.receipt import Receipt
+from wattest.receipt.registration_evidence import RegistrationEvidence
 from wattest.receipt.statement_links import check_bill, check_payout, check_statement
 
 
@@ -30,30 +31,52 @@ class ChainMismatch(ConfigError):
     """The chain that answers is not the deployment's."""
 
 
+class ReceiptVerifier:
+    """Judges receipts of one deployment against one chain.
+
+    What several receipts rest on (a batch on chain, an enclave's evidence) is asked and appraised once for all of them:
+    a verifier is for one run, whose answers are those of its beginning.
+    """
+
+    def __init__(self, deployment: Deployment, chain_view: ChainView | None) -> None:
+        """Without ``chain_view`` the links that need the chain stay unchecked.
+
+        Raises: ChainMismatch when the view is of another chain; TransportError from the view.
+        """
+        if chain_view is not None:
+            _require_chain(deployment, chain_view)
+            chain_view = RememberedChainView(chain_view)
+        self._deployment = deployment
+        self._view = chain_view
+        self._evidence = RegistrationEvidence(deployment)
+
+    def verify(self, receipt: Receipt) -> list[Link]:
+        """Judge every link. Raises: TransportError from the view."""
+        deployment, view, evidence = self._deployment, self._view, self._evidence
+        return [
+            judge("deployment", lambda: _check_deployment(receipt, deployment)),
+            judge("meter signature", lambda: check_meter_signature(receipt)),
+            judge("records", lambda: check_records(receipt)),
+            judge("series", lambda: check_series(receipt)),
+            judge("batch", lambda: check_batch(receipt, deployment)),
+            judge("header signature", lambda: check_header_signature(receipt, deployment)),
+            judge("enclave verdict", lambda: check_enclave_verdict(receipt, deployment, view, evidence)),
+            judge("registration", lambda: check_registration(receipt, deployment, view)),
+            judge("commitment", lambda: check_commitment(receipt, deployment, view)),
+            judge("finality", lambda: check_finality(receipt, view)),
+            judge("statement", lambda: check_statement(receipt, deployment)),
+            judge("bill arithmetic", lambda: check_bill(receipt)),
+            judge("payout", lambda: check_payout(receipt)),
+            judge("payout root", lambda: check_payout_root(receipt, deployment, view)),
+        ]
+
+
 def verify_receipt(receipt: Receipt, deployment: Deployment, chain_view: ChainView | None) -> list[Link]:
-    """Judge every link; without ``chain_view`` those that need the chain are unchecked.
+    """Judge every link of one receipt; without ``chain_view`` those that need the chain are unchecked.
 
     Raises: ChainMismatch when the view is of another chain; TransportError from the view.
     """
-    if chain_view is not None:
-        _require_chain(deployment, chain_view)
-        chain_view = RememberedChainView(chain_view)
-    return [
-        judge("deployment", lambda: _check_deployment(receipt, deployment)),
-        judge("meter signature", lambda: check_meter_signature(receipt)),
-        judge("records", lambda: check_records(receipt)),
-        judge("series", lambda: check_series(receipt)),
-        judge("batch", lambda: check_batch(receipt, deployment)),
-        judge("header signature", lambda: check_header_signature(receipt, deployment)),
-        judge("enclave verdict", lambda: check_enclave_verdict(receipt, deployment, chain_view)),
-        judge("registration", lambda: check_registration(receipt, deployment, chain_view)),
-        judge("commitment", lambda: check_commitment(receipt, deployment, chain_view)),
-        judge("finality", lambda: check_finality(receipt, chain_view)),
-        judge("statement", lambda: check_statement(receipt, deployment)),
-        judge("bill arithmetic", lambda: check_bill(receipt)),
-        judge("payout", lambda: check_payout(receipt)),
-        judge("payout root", lambda: check_payout_root(receipt, deployment, chain_view)),
-    ]
+    return ReceiptVerifier(deployment, chain_view).verify(receipt)
 
 
 def exit_code(links: Sequence[Link]) -> int:

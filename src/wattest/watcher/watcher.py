@@ -22,7 +22,7 @@ from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, Referee, SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
@@ -89,7 +89,7 @@ class Watcher:
         log: WatchLog,
         referee: Referee,
         registry: EnclaveRegistry,
-        signer: LocalSigner,
+        signer: Signer,
         reader: ReaderPrivateKey,
         remotes: Mapping[bytes, OperatorRemote],
         *,

@@ -12,7 +12,7 @@ from wattest.apps.demo.charts import Bar, Layer, horizontal_bars, nice_ceiling, 
 def test_a_stacked_chart_is_well_formed_and_escapes_names() -> None:
     svg = stacked_areas([Layer("<own & use>", "own", [1.0, 2.0, 0.0])], ["a", "b", "c"], "kWh", "t")
     root = ET.fromstring(f"<div>{svg}</div>")
-    assert root.find(".//{*}polygon/{*}title").text == "<own & use>: 3.0 kWh in all"  # type: ignore[union-attr]
+    assert root.find(".//{*}polygon/{*}title").text == "<own & use>: 3.0 kWh"  # type: ignore[union-attr]
 
 
 def test_bars_are_proportional_to_their_values() -> None:

@@ -6,6 +6,7 @@ is said; no mistake ends in a traceback, prints to standard output, or changes a
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from wattest.apps.cli import run
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,89 @@ ENVIRONMENT = [
         (("WATTEST_ANVIL_PATH", "/x"),),
     ),
 ]  # fmt: skip
-MISTAKES = [*USAGE, *ENVIRONMENT]
+RECEIPT = (ROOT / "vectors/receipt/owed.json").read_bytes()
+BOOK = (ROOT / "vectors/receipt/deployment.json").read_bytes()
+BOM = b"\xef\xbb\xbf"
+FILES = {
+    "receipt": RECEIPT,
+    "book": BOOK,
+    "newline": RECEIPT + b"\n",
+    "crlf": RECEIPT + b"\r\n",
+    "bom": BOM + RECEIPT,
+    "utf16": RECEIPT[:200].decode().encode("utf-16"),
+    "indented": json.dumps(json.loads(RECEIPT), indent=1).encode(),
+    "leading": b" " + RECEIPT,
+    "cut": RECEIPT[: len(RECEIPT) // 2],
+    "empty": b"",
+    "gzip": gzip.compress(RECEIPT),
+    "page": b"<!doctype html><title>Sign in</title>",
+    "booknewlines": BOOK + b"\n\n",
+    "bookbom": BOM + BOOK,
+    "collateral": (ROOT / "examples/attestation/collateral.json").read_bytes(),
+    "policybom": BOM + b"version = 1\n",
+    "key": b"11" * 32 + b"\n",
+    "keycrlf": b"11" * 32 + b"\r\n",
+    "keyupper": b"AA" * 32,
+    "key0x": b"0x" + b"11" * 32,
+    "keybom": BOM + b"11" * 32,
+    "emptykey": b"",
+}
+VERIFY = "receipt verify {} --deployment {}"
+OTHER, CANONICAL, UNREADABLE = "AnotherKindOfFile", "CanonicalJsonInvalid", "ReceiptFileUnreadable"
+SAVED = [
+    Mistake(VERIFY.format("book", "receipt"), OTHER, 3, ("the two are swapped", "--deployment", "receipt")),
+    Mistake(VERIFY.format("receipt", "receipt"), OTHER, 3, ("this is a receipt, where an address book",)),
+    Mistake(VERIFY.format("book", "book"), OTHER, 3, ("this is an address book, where a receipt",)),
+    Mistake(VERIFY.format("collateral", "book"), OTHER, 3, ("this is collateral, where a receipt",)),
+    Mistake(VERIFY.format("newline", "book"), CANONICAL, 3, ("1 byte after its last brace", "as it came")),
+    Mistake(VERIFY.format("crlf", "book"), CANONICAL, 3, ("2 bytes after its last brace", "adds a line end")),
+    Mistake(VERIFY.format("bom", "book"), CANONICAL, 3, ("byte order mark", "as it came")),
+    Mistake(VERIFY.format("utf16", "book"), CANONICAL, 3, ("UTF-16",)),
+    Mistake(VERIFY.format("indented", "book"), CANONICAL, 3, ("white space from byte 1 on", "laid out anew")),
+    Mistake(VERIFY.format("leading", "book"), CANONICAL, 3, ("1 byte before its first brace",)),
+    Mistake(VERIFY.format("cut", "book"), CANONICAL, 3, ("it was cut off", "copy or download it again")),
+    Mistake(VERIFY.format("empty", "book"), CANONICAL, 3, ("it is empty",)),
+    Mistake(VERIFY.format("gzip", "book"), CANONICAL, 3, ("compressed (gzip): unpack it first",)),
+    Mistake(VERIFY.format("page", "book"), CANONICAL, 3, ("a web page",)),
+    Mistake(VERIFY.format("receipt", "booknewlines"), CANONICAL, 3, ("1 byte after its last brace",)),
+    Mistake(VERIFY.format("receipt", "bookbom"), CANONICAL, 3, ("byte order mark", "bookbom")),
+    Mistake(VERIFY.format("nowhere", "book"), UNREADABLE, 3, ("nowhere", "No such file", "check the path")),
+    Mistake(VERIFY.format("receipt", "."), UNREADABLE, 3, ("Is a directory",)),
+    Mistake("attest policy check policybom", "PolicyMalformed", 3, ("byte order mark",)),
+]
+CHAIN = "chain policy show --channel 00 --deployment {} --rpc {}"
+PERMIT = "manager permit-hand-over --deployment book --channel 00 --operator 00 --policy x"
+PERMIT += " --from 0 --to 0 --platform 0 --key "
+KEYS = [
+    Mistake("operator new-key key", "KeyFileExists", 7, ("exists already", "move it away")),
+    Mistake("watcher new-key emptykey", "KeyFileExists", 7, ("there and empty", "rm emptykey")),
+    Mistake("watcher new-reader-key emptykey", "KeyFileExists", 7, ("there and empty", "rm emptykey")),
+    Mistake("appraiser new-key key/below", "KeyFileUnwritable", 7, ("key is a file, not a folder", "key/below")),
+    Mistake(PERMIT + "nowhere", "KeyFileMissing", 7, ("nowhere", "No such file")),
+    Mistake(PERMIT + "emptykey", "KeyFileInvalid", 3, ("the key file is empty",)),
+    Mistake(PERMIT + "keycrlf", "KeyFileInvalid", 3, ("another line end",)),
+    Mistake(PERMIT + "keyupper", "KeyFileInvalid", 3, ("upper-case letters",)),
+    Mistake(PERMIT + "key0x", "KeyFileInvalid", 3, ("begins with 0x",)),
+    Mistake(PERMIT + "keybom", "KeyFileInvalid", 3, ("byte order mark",)),
+    Mistake(PERMIT + "key", "SettingInvalid", 7, ("64 hex digits", "--channel")),
+    Mistake(CHAIN.format("receipt", "http://127.0.0.1:1"), OTHER, 3, ("this is a receipt",)),
+    Mistake(CHAIN.format("book", "127.0.0.1:8545"), "ConfigError", 7, ("not an RPC address", "http://127.0.0.1:8545")),
+]
+MISTAKES = [*USAGE, *ENVIRONMENT, *SAVED, *KEYS]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    for name, data in FILES.items():
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(data)
     return tmp_path
 
 
 def told(capfd: pytest.CaptureFixture[str]) -> str:
     shown = capfd.readouterr()
-    assert shown.out == ""
+    assert shown.out == "" or json.loads(shown.out)["valid"] is False  # a verdict, for scripts that read one form
     assert "Traceback" not in shown.err
     return shown.err
 

@@ -91,3 +91,48 @@ def test_an_unreachable_node_is_a_transport_error(
     monkeypatch.setattr(rpc.time, "sleep", lambda _: None)
     assert verify(*files, "--rpc", "http://127.0.0.1:9") == 6
     assert "Traceback" not in capsys.readouterr().err
+
+
+def verify_many(files: list[Path], deployment: Path, *options: str) -> int:
+    return run(["receipt", "verify", *map(str, files), "--deployment", str(deployment), *options])
+
+
+def test_several_files_have_a_result_each_and_the_worst_exit_code(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, book = files
+    key = json.loads(whole.read_bytes())["meter_key"]
+    false, broken, absent = tmp_path / "false.json", tmp_path / "broken.json", tmp_path / "absent.json"
+    false.write_bytes(whole.read_bytes().replace(key.encode(), b"0" * 64))
+    broken.write_bytes(b"{}")
+    capsys.readouterr()
+    for given, code in (
+        ([whole, whole], 8),
+        ([whole, broken, whole], 3),
+        ([whole, absent], 3),
+        ([broken, false, whole], 4),  # what is false is worse than what is no receipt
+    ):
+        assert verify_many(given, book, "--json") == code
+        shown = capsys.readouterr()
+        assert shown.err == ""
+        reports = json.loads(shown.out)
+        assert [report["file"] for report in reports] == [str(path) for path in given]
+        assert all(set(report) == {"file", "exit_code", "valid", "links"} for report in reports)
+        for path, report in zip(given, reports, strict=True):
+            assert verify(path, book, "--json") == report["exit_code"]  # as it is alone
+            alone = json.loads(capsys.readouterr().out)
+            assert alone == {"valid": report["valid"], "links": report["links"]}
+
+
+def test_several_files_are_told_in_a_line_each(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "bro\nken.json"
+    broken.write_bytes(b"{}")
+    assert verify_many([files[0], broken], files[1]) == 3
+    shown = capsys.readouterr().out
+    assert f"{files[0]}: 10 of 14 links hold" in shown
+    assert "bro?ken.json: 0 of 1 links hold" in shown
+    assert "    – commitment" in shown  # noqa: RUF001
+    assert shown.endswith("2 files: 1 no receipt, 1 not wholly checked.\n")
+    assert verify_many([], files[1]) == 2

@@ -320,29 +320,6 @@ def test_pins_can_be_set_but_never_to_debug_or_privileged_keys():
     assert judge(with_flags(0x07), policy=anything).codes == ["debug"]
 
 
-def test_two_roots_of_one_name_are_told_apart():
-    other = parse_root(OTHER.root_certificate)
-    assert other.name == ROOT.name
-    assert other.shown != ROOT.shown
-    result = judge(roots=(other,))
-    (finding,) = result.findings
-    assert finding.code == "other_root"
-    assert (finding.expected, finding.actual) == (other.fingerprint.hex(), ROOT.fingerprint.hex())
-    assert ROOT.fingerprint.hex()[:16] in finding.text
-    assert other.fingerprint.hex()[:16] in finding.text
-    assert result.root_fingerprint is None
-    assert judge().root_fingerprint == ROOT.fingerprint
-    shown = result.as_dict()["findings"]
-    assert shown == [finding.as_dict()]
-    assert shown[0]["expected"] == other.fingerprint.hex()
-
-
-def test_a_root_list_of_another_root_names_the_trusted_one():
-    result = judge(collateral=patched(root_ca_crl=OTHER.collateral(NOW).root_ca_crl))
-    assert (result.codes, result.findings[0].expected) == (["other_root"], ROOT.fingerprint.hex())
-    assert ROOT.shown in result.reasons[0]
-
-
 def test_trailing_bytes_change_neither_judgement_nor_identity():
     quote = PLATFORM.quote(**REPORT)
     plain, padded = judge(quote), judge(quote + bytes(64))

@@ -21,6 +21,7 @@ from wattest.attestation.collateral_check import CollateralRefused, model_named_
 from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.formats.collateral import Collateral, CollateralMalformed
+from wattest.attestation.formats.quote import TeeType
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, PlatformModelUnknown, Tee, model_of
 from wattest.attestation.roots import intel_root, parse_root
 from wattest.attestation.verification import EvidenceForged, authenticate
@@ -70,6 +71,25 @@ def signed_by_a_certificate_named(name: str) -> Collateral:
     return replaced(tcb_info_issuer_chain=pem_chain(made, PKI.root))
 
 
+def replaced_from_tdx(part: str) -> Collateral:
+    other = PLATFORM.collateral(NOW, CollateralOptions(tee=TeeType.TDX))
+    return replaced(**{part: getattr(other, part), f"{part}_signature": getattr(other, f"{part}_signature")})
+
+
+def test_what_is_malformed_is_not_kept() -> None:
+    """The vendor's own key signed it, and dcap-qvl takes it: a fetched file refuses it as an appraisal does."""
+    for part, old, new, field in (
+        ("tcb_info", '"pceId":"0000"', '"pceId":"00"', "pceId"),
+        ("tcb_info", '"tcbDate":"2026-01-01T00:00:00Z"', '"tcbDate":"soon"', "tcbLevels[0].tcbDate"),
+        ("qe_identity", '"isvsvn":8', '"isvsvn":"8"', "tcbLevels[0].tcb.isvsvn"),
+    ):
+        altered = with_text(part, old, new)
+        assert getattr(altered, part) != getattr(HEALTHY, part)
+        with pytest.raises(CollateralMalformed) as refused:
+            verify_collateral(endorse(altered), MODEL, ROOT, NOW)
+        assert refused.value.fields["field"] == field
+
+
 def flipped(signature: bytes) -> bytes:
     return signature[:40] + bytes([signature[40] ^ 1]) + signature[41:]
 
@@ -116,7 +136,7 @@ FAULTS: dict[str, tuple[Callable[[], Collateral], str]] = {
         lambda: replaced(tcb_info=HEALTHY.qe_identity, tcb_info_signature=HEALTHY.qe_identity_signature),
         "collateral_of_other_kind",
     ),
-    "TCB info of TDX": (lambda: with_text("tcb_info", '"SGX"', '"TDX"'), "collateral_of_other_kind"),
+    "TCB info of TDX": (lambda: replaced_from_tdx("tcb_info"), "collateral_of_other_kind"),
     "QE identity of TDX": (lambda: with_text("qe_identity", '"QE"', '"TD_QE"'), "collateral_of_other_kind"),
     "TCB info of version 2": (lambda: with_text("tcb_info", '"version":3', '"version":2'), "collateral_of_other_kind"),
     "QE identity of version 1": (

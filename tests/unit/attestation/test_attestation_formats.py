@@ -15,8 +15,8 @@ from wattest.attestation.formats.collateral import (
     CollateralMalformed,
     parse_collateral,
     parse_crl_issue_date,
-    parse_statement,
 )
+from wattest.attestation.formats.qe_identity import parse_qe_identity
 from wattest.attestation.formats.quote import (
     MAX_INPUT_BYTES,
     EnclaveReport,
@@ -26,6 +26,7 @@ from wattest.attestation.formats.quote import (
     parse_enclave_report,
     parse_quote,
 )
+from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import RootKind, RootMalformed, development_root, intel_root, parse_root, show_name
 from wattest.enclave.simulator.pki import SimulatedPki, development_root_certificate
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -168,7 +169,7 @@ def test_what_is_no_collateral_is_refused(data):
 
 
 def test_statement_dates_and_numbers():
-    statement = parse_statement(COLLATERAL.tcb_info, "TCB info")
+    statement = parse_tcb_info(COLLATERAL.tcb_info)
     assert (statement.id, statement.issued_at, statement.next_update) == ("SGX", NOW, NOW + 30 * 86_400)
     assert (statement.evaluation_number, statement.fmspc, statement.pce_id) == (20, b"WTSIM\x00", bytes(2))
     assert parse_crl_issue_date(COLLATERAL.pck_crl, "list") == NOW
@@ -191,7 +192,90 @@ def test_statement_dates_and_numbers():
 )
 def test_what_is_no_statement_is_refused(text):
     with pytest.raises(CollateralMalformed):
-        parse_statement(text, "TCB info")
+        parse_tcb_info(text)
+
+
+TCB_INFO, QE_IDENTITY = json.loads(COLLATERAL.tcb_info), json.loads(COLLATERAL.qe_identity)
+
+
+@pytest.mark.parametrize(
+    ("parse", "plain", "change", "field", "expected", "actual"),
+    [
+        (parse_tcb_info, TCB_INFO, {"fmspc": "00"}, "fmspc", "12 hex digits", "2 of them"),
+        (parse_tcb_info, TCB_INFO, {"pceId": None}, "pceId", "4 hex digits", "null"),
+        (parse_tcb_info, TCB_INFO, {"tcbType": 1}, "tcbType", "0", "1"),
+        (parse_tcb_info, TCB_INFO, {"tcbLevels": []}, "tcbLevels", "a list of 1 to 64", "a list of 0"),
+        (parse_tcb_info, TCB_INFO, {"tcbLevels": [{}]}, "tcbLevels[0].tcb", "an object", "nothing: it is missing"),
+        (
+            parse_tcb_info,
+            TCB_INFO,
+            {"issueDate": "today"},
+            "issueDate",
+            "a date such as 2026-01-31T00:00:00Z",
+            '"today"',
+        ),
+        (
+            parse_tcb_info,
+            TCB_INFO,
+            {"tcbEvaluationDataNumber": 1.5},
+            "tcbEvaluationDataNumber",
+            "an integer from 0 to 4294967295",
+            "1.5",
+        ),
+        (parse_qe_identity, QE_IDENTITY, {"isvprodid": 65_536}, "isvprodid", "an integer from 0 to 65535", "65536"),
+        (parse_qe_identity, QE_IDENTITY, {"mrsigner": "\u001b[2J"}, "mrsigner", "64 hex digits", '"\\u001b[2J"'),
+        (parse_qe_identity, QE_IDENTITY, {"attributes": "0" * 99}, "attributes", "32 hex digits", "99 of them"),
+        (
+            parse_qe_identity,
+            QE_IDENTITY,
+            {"miscselect": "z" * 99},
+            "miscselect",
+            "8 hex digits",
+            '"' + "z" * 39 + "...",
+        ),
+        (parse_qe_identity, QE_IDENTITY, {"tcbLevels": {}}, "tcbLevels", "a list of 1 to 64", "an object"),
+    ],
+)
+def test_a_malformed_field_is_named_with_what_belongs_there(parse, plain, change, field, expected, actual):
+    assert parse(json.dumps(plain)).levels
+    with pytest.raises(CollateralMalformed) as refused:
+        parse(json.dumps(plain | change))
+    error = refused.value
+    named = {name: error.fields[name] for name in ("field", "expected", "actual")}
+    assert (named, error.reason) == ({"field": field, "expected": expected, "actual": actual}, "collateral_malformed")
+    assert f"{field}: " in error.message
+    assert error.message.isprintable()
+    assert error.message.isascii()
+
+
+def test_an_unknown_status_has_a_reason_of_its_own():
+    level = TCB_INFO["tcbLevels"][0] | {"tcbStatus": "Fine"}
+    with pytest.raises(CollateralMalformed) as refused:
+        parse_tcb_info(json.dumps(TCB_INFO | {"tcbLevels": [level]}))
+    assert (refused.value.reason, refused.value.fields["field"]) == ("unknown_tcb_status", "tcbLevels[0].tcbStatus")
+
+
+def test_levels_and_their_advisories_are_read():
+    listed = TCB_INFO["tcbLevels"][0] | {"advisoryIDs": ["INTEL-SA-1"]}
+    (level,) = parse_tcb_info(json.dumps(TCB_INFO | {"tcbLevels": [listed]})).levels
+    assert (level.status, level.advisories, level.svns) == ("UpToDate", ("INTEL-SA-1",), (*[5] * 16, 11))
+    (level,) = parse_qe_identity(COLLATERAL.qe_identity).levels
+    assert (level.status, level.advisories, level.svns) == ("UpToDate", None, (8,))
+
+
+def test_of_another_version_only_the_head_is_read():
+    old = {name: value for name, value in TCB_INFO.items() if name not in ("tcbLevels", "tcbType")} | {"version": 2}
+    assert (parse_tcb_info(json.dumps(old)).version, parse_tcb_info(json.dumps(old)).levels) == (2, ())
+    with pytest.raises(CollateralMalformed):
+        parse_tcb_info(json.dumps(old | {"version": 3}))
+
+
+def test_too_many_levels_are_refused():
+    level = TCB_INFO["tcbLevels"][0]
+    many = [level | {"tcb": level["tcb"] | {"pcesvn": svn}} for svn in range(65, 0, -1)]
+    assert len(parse_tcb_info(json.dumps(TCB_INFO | {"tcbLevels": many[:64]})).levels) == 64
+    with pytest.raises(CollateralMalformed, match="a list of 1 to 64"):
+        parse_tcb_info(json.dumps(TCB_INFO | {"tcbLevels": many}))
 
 
 def test_roots_are_told_apart_by_what_they_are():

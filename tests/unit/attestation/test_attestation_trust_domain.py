@@ -45,7 +45,7 @@ def quote(*, version=4, body=2, attributes=PLAIN, xfam=FEATURES, module=(3, 1), 
 
 def collateral(*, status="UpToDate", module_status="UpToDate", component=2, identity="TD_QE"):
     plain = PLATFORM.collateral(NOW)
-    info = json.loads(plain.tcb_info) | {"id": "TDX", "tcbType": 1}
+    info = json.loads(plain.tcb_info) | {"id": "TDX", "tcbType": 0}
     level = {
         "sgxtcbcomponents": [{"svn": 5}] * 16,
         "pcesvn": PCE_SVN,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from wattest.chain.abi import ContractAbi, ContractReverted, UnexpectedContractAnswer, load_abi
 from wattest.chain.client import ChainClient
+from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import JsonRpc
-from wattest.chain.signer import LocalSigner
 from wattest.errors import ConfigError, InputError, ProtocolError, TransportError
 from wattest.io.files import (
     DiskFailed,

@@ -33,6 +33,7 @@ from http_faults import (
     status,
     whole,
 )
+from waiting import HANG_S
 
 from wattest.attestation.appraisal import appraise
 from wattest.attestation.appraisal_policy import default_policy, parse_policy
@@ -82,9 +83,9 @@ def service() -> Iterator[str]:
 def fetch(
     url: str, model: PlatformModel = MODEL, root: TrustRoot = ROOT, now: int = NOW, **settings: object
 ) -> Endorsements:
-    quick = {"timeout_s": 2.0, "deadline_s": 5.0, "max_attempts": 3} | settings
+    patient = {"timeout_s": HANG_S, "deadline_s": HANG_S, "max_attempts": 3} | settings
     return (
-        CollateralService(ServiceSettings(url, **quick), sleep=lambda _: None)  # type: ignore[arg-type]
+        CollateralService(ServiceSettings(url, **patient), sleep=lambda _: None)  # type: ignore[arg-type]
         .fetch_collateral(model, root, now)
         .endorsements
     )
@@ -140,7 +141,7 @@ FOREVER = {
 def test_a_service_that_gives_nothing_usable_is_down(name: str, service: str) -> None:
     part, fault = FOREVER[name]
     with FaultyProxy(service, {part: [fault]}) as proxy, pytest.raises(CollateralServiceDown) as down:
-        fetch(proxy.url, timeout_s=1.0, deadline_s=1.0)
+        fetch(proxy.url, **({"timeout_s": 1.0, "deadline_s": 1.0} if fault is slow_drip else {}))
     asked = [path for path in proxy.requests if part in path]
     assert len(asked) == (1 if name == "503" else 3)
     assert down.value.exit_code == 6

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import HANG_S
 
 from wattest.crypto.toml_text import MAX_DOTS_IN_A_LINE
 from wattest.enclave.host.gramine_manifest import (
@@ -269,7 +270,7 @@ def test_any_value_anywhere_is_judged(place: str, value: object) -> None:
 def test_the_tool_checks_renders_and_says_faults(tmp_path: Path) -> None:
     def tool(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(TOOL), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
 
     runtime = tmp_path / "runtime"
     runtime.mkdir()

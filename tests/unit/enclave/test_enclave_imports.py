@@ -14,7 +14,7 @@ from wattest.enclave.host.client import ChainHead, ImportItem, ImportJob
 from wattest.enclave.measured.errors import ImportRefused, RequestInvalid, SessionInvalid
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
-from wattest.metering.readers import ocmf_envelope
+from wattest.metering.readers import recognise
 from wattest.metering.readers.signature_batch import Check
 from wattest.metering.series_block import parse_series_block, verify_series_block
 from wattest.sealing.bundle import open_block
@@ -111,13 +111,13 @@ def test_the_signatures_of_all_files_of_a_step_are_verified_at_once(
     importer: LocalEnclave, community: Community, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[int] = []
-    together = ocmf_envelope.hold_together
+    together = recognise.hold_together
 
     def counted(checks: Sequence[Check | None]) -> list[bool]:
         judged.append(len(checks))
         return together(checks)
 
-    monkeypatch.setattr(ocmf_envelope, "hold_together", counted)
+    monkeypatch.setattr(recognise, "hold_together", counted)
     importer.seal(standard(community))
     assert judged == [2]
 

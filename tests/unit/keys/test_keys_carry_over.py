@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from enclave_community import Community, LocalEnclave
 from enclave_peers import NOW, peer_settings, permit
+from waiting import HANG_S
 
 from wattest.enclave.host.client import ChainHead
 from wattest.enclave.host.jobs import PeerSettings
@@ -68,11 +69,11 @@ class Giving:
         with self.connect() as stream:
             stream.sendall(said)
             stream.shutdown(socket.SHUT_WR)
-            assert self._heard.acquire(timeout=20)
+            assert self._heard.acquire(timeout=HANG_S)
         return self.refused[-1]
 
     def end(self) -> None:
-        self._thread.join(20)
+        self._thread.join(HANG_S)
         self.listener.close()
         assert not self._thread.is_alive()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import HANG_S, until
 
 from wattest.enclave.host.client import ChainHead
 from wattest.errors import TransportError
@@ -64,7 +66,7 @@ class Primary:
         """Wait for the conversation that runs, then see how it ended."""
         thread = self.replicator._channels[CHANNEL].thread
         assert thread is not None
-        thread.join(10)
+        thread.join(HANG_S)
         return self.tend(committed)
 
 
@@ -89,18 +91,29 @@ def test_nobody_there_is_said_once_a_try_and_tried_later_and_later(tmp_path: Pat
         primary.clock += pause
 
 
-def test_a_host_that_hangs_is_cut_off_and_holds_nobody_up(
+def test_a_host_that_hangs_holds_nobody_up(
+    tmp_path: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer_listener, "CONVERSATION_S", HANG_S)
+    primary = Primary(tmp_path, silent.getsockname())
+    assert primary.tend() is None
+    assert primary.tend() is None  # it still runs: nothing waits, nothing second is begun
+    talking = primary.replicator._channels[CHANNEL].thread
+    assert talking is not None
+    assert talking.is_alive()
+    until(lambda: primary.enclave.opened == 1, "the conversation")
+    silent.close()
+    assert "PeerLost" in primary.settle().because
+    assert primary.enclave.opened == 1
+
+
+def test_a_host_that_hangs_for_ever_is_cut_off(
     tmp_path: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer_listener, "CONVERSATION_S", 0.3)
     primary = Primary(tmp_path, silent.getsockname())
-    begun = time.monotonic()
     assert primary.tend() is None
-    assert primary.tend() is None  # it still runs: nothing waits, nothing second is begun
-    assert time.monotonic() - begun < 0.25
-    lag = primary.settle()
-    assert "ConversationTooLong" in lag.because
-    assert primary.enclave.opened == 1
+    assert "ConversationTooLong" in primary.settle().because
 
 
 def test_what_was_replicated_is_remembered(tmp_path: Path, silent: socket.socket) -> None:
@@ -125,7 +138,7 @@ def test_a_stranger_who_drips_bytes_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
     def drip() -> None:
         with socket.create_connection(listener.address) as stream:
             try:
-                for byte in b"\x00\x00\x10\x00" + bytes(100):
+                for byte in itertools.chain(b"\x00\x00\x10\x00", itertools.repeat(0)):
                     stream.send(bytes([byte]))
                     time.sleep(0.05)
             except OSError:
@@ -133,11 +146,9 @@ def test_a_stranger_who_drips_bytes_is_cut_off(monkeypatch: pytest.MonkeyPatch) 
 
     thread = threading.Thread(target=drip)
     thread.start()
-    begun = time.monotonic()
-    with pytest.raises(ConversationTooLong):
-        listener.receive(enclave, lambda: CARRY.settings(b"{}", 0), 5)
-    assert time.monotonic() - begun < 3
-    thread.join(10)
+    with pytest.raises(ConversationTooLong):  # it would drip for longer than this test may take
+        listener.receive(enclave, lambda: CARRY.settings(b"{}", 0), HANG_S)
+    thread.join()
     with pytest.raises(ListenerNotStarted):
         StandbyListener(StandbyTerms(CARRY, listen=listener.address))
     listener.close()

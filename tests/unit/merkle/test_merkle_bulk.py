@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import HANG_S
 
 from wattest.crypto import native
 from wattest.errors import ConfigError, InputError
@@ -304,7 +305,7 @@ if child == 0:
     os._exit(0 if build() == before else 1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=HANG_S).returncode == 0
 
 
 def child(program: str, **settings: str) -> str:
@@ -313,7 +314,7 @@ def child(program: str, **settings: str) -> str:
         env={**os.environ, **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=True,
     )
     return done.stdout.strip()

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from meter_report import verify_report
 
 from wattest.metering.billing_rules import BillingRule, NotImportable
 from wattest.metering.imported import imported_series
@@ -51,25 +52,8 @@ def rules(imported: ImportedFile) -> set[BillingRule]:
 def judged(data: bytes, table: TableOptions | None = None) -> ImportedFile:
     """A file as read, after reader, verdict and importer were found to say the same of it."""
     imported = read_meter_file(data, KEY, table)
-    assert imported.reasons
-    assert imported.billable == (not imported.objections)
-    refused = refusal(imported)
-    if refused is None:
-        assert not any(rule.forbids_series for rule in rules(imported))
-    else:
-        assert refused in rules(imported), "the importer refuses what the reader does not object to"
-        assert refused.forbids_series
-        assert not imported.billable
+    verify_report(imported)
     return imported
-
-
-def refusal(imported: ImportedFile) -> BillingRule | None:
-    """The rule by which the importer refuses a file; None if it makes its one series."""
-    try:
-        (_,) = imported_series(imported)
-    except NotImportable as refused:
-        return refused.rule
-    return None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from wattest.metering.billing_rules import NotImportable
 from wattest.metering.entry import EntryKind
 from wattest.metering.imported import imported_series
 from wattest.metering.readers.interval_csv import MalformedTable, TableOptions, parse_column_map, read_interval_csv
-from wattest.metering.readers.recognise import UnknownFormat, read_meter_file, recognise
+from wattest.metering.readers.recognise import UnknownFormat, format_name, read_meter_file
 from wattest.metering.reading import MalformedMeterFile
 
 OWN = b"start,duration,import_kwh,export_kwh\n2026-06-01T00:00Z,900,0.25,0\n2026-06-01T00:15Z,900,0.5,0.125\n"
@@ -117,7 +117,7 @@ def test_column_maps_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"   \n", b"hello", b'{"a": 1}', b"\x00\x01;\x02"])
 def test_unknown_bytes_are_refused(data: bytes) -> None:
-    assert recognise(data) == "unknown"
+    assert format_name(data) == "unknown"
     with pytest.raises(UnknownFormat):
         read_meter_file(data)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from waiting import HANG_S, until
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.jobs import PeerSettings, WitnessJob, WitnessOutcome
@@ -88,14 +88,13 @@ def test_a_server_outlives_strangers_and_gives_the_turn_back(monkeypatch: pytest
         server.offer(client, SETTINGS)
         with socket.create_connection(server.address) as mute:  # says nothing for ever
             assert mute.recv(1) == b""
+        monkeypatch.setattr(peer_listener, "CONVERSATION_S", HANG_S)
         with socket.create_connection(server.address) as asker:
             asker.sendall(b"!")
             assert asker.recv(1) == b""
-        deadline = time.monotonic() + 5
-        while len(heard) < 2 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: len(heard) == 2, "both conversations")
         assert [getattr(one, "code", "outcome") for one in heard] == ["ConversationTooLong", "outcome"]
-        assert turn.acquire(timeout=1)
+        assert turn.acquire(timeout=HANG_S)
         turn.release()
     finally:
         server.stop()

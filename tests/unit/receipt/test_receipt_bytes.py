@@ -69,7 +69,6 @@ def shortest(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Deploymen
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(20))
 def test_every_byte_changed_is_refused(part: int, shortest: tuple[bytes, Deployment]) -> None:
     data, deployment = shortest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wattest.operator.ingest import Inbox
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 from wattest.watcher.watch_log import WatchLog
 
@@ -37,5 +37,6 @@ def test_databases_are_their_owner_s(tmp_path: Path, kind: type[OperatorStore] |
 
 
 def test_waiting_and_refused_blocks_are_their_owner_s(tmp_path: Path) -> None:
-    path = Inbox(tmp_path).put(b"\x01" * 32, b"a block")
+    inbox = InboxFolder(tmp_path)
+    path = inbox.path(b"\x01" * 32, inbox.put(b"\x01" * 32, b"a block"))
     assert modes(path.parent) == {path.name: 0o600}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import HANG_S
 
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.merkle import MerkleTree, TreeInputInvalid, verify_batch, verify_inclusion, verify_multiproofs
@@ -259,7 +260,7 @@ except StorageFailed:
     tree.commit()
     print(tree.size, StoredTree.open({str(path)!r}).prove(100).size)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=HANG_S)
     assert done.stdout.split() == ["101", "101"]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
 import wasmtime
+from waiting import HANG_S
 
 from wattest.workload import configuration as configuration_module
 from wattest.workload.engine import ENGINE_VERSION, EngineConfiguration, Guest, Limits, Outcome, workload_digest
@@ -26,7 +26,7 @@ from wattest.workload.failures import (
 
 FORMS = [EngineConfiguration.for_host(), EngineConfiguration.for_enclave()]
 HOST = FORMS[0]
-SMALL = Limits(fuel=1_000_000, memory_bytes=4 << 20, output_bytes=1 << 20, deadline_s=30)
+SMALL = Limits(fuel=1_000_000, memory_bytes=4 << 20, output_bytes=1 << 20, deadline_s=HANG_S)
 
 
 @pytest.fixture(params=FORMS, ids=["host", "enclave"])
@@ -184,10 +184,8 @@ def test_fuel_is_exact() -> None:
 
 def test_the_watchdog_only_ever_stops(form: EngineConfiguration) -> None:
     endless = Guest.load(compiled(guest_text("(loop (br 0)) i64.const 0")), form)
-    started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         endless.run(b"", Limits(fuel=2**63, memory_bytes=SMALL.memory_bytes, deadline_s=0.2))
-    assert time.monotonic() - started < 20
     # a job on the same engine that finishes is not touched by its neighbour's deadline
     assert Guest.load(compiled(guest_text(ECHO)), form).run(b"x", SMALL).output == b"x"
 

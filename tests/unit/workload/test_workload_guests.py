@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import HANG_S
 
 from wattest.workload import guests
 from wattest.workload.engine import EngineConfiguration, Guest, Limits
@@ -75,7 +76,7 @@ def test_the_sources_rebuild_to_the_shipped_bytes(repository: Path, tmp_path: Pa
     subprocess.run(
         [sys.executable, elsewhere / "tools" / "build_guests.py", "--out", tmp_path / "built"],
         check=True,
-        timeout=240,
+        timeout=HANG_S,
         capture_output=True,
     )
     for name in NAMES:
@@ -93,7 +94,7 @@ def test_a_missing_compiler_is_said(repository: Path, tmp_path: Path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
-LIMITS = Limits(fuel=300_000, output_bytes=1 << 20, deadline_s=10)
+LIMITS = Limits(fuel=300_000, output_bytes=1 << 20, deadline_s=HANG_S)
 
 
 @settings(max_examples=max(120, settings().max_examples))

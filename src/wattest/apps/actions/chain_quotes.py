@@ -20,7 +20,7 @@ from wattest.apps.actions.chain_deployment import connect, moment, read_hex
 from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, parse_policy
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collateral, parse_collateral
 from wattest.attestation.policy_for_chain import channel_policy
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signers import open_signer
 from wattest.units import SECONDS_PER_DAY
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
@@ -30,7 +30,7 @@ from wattest.workload.guests import load_guest_bytes
 def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """What ``wattest chain collateral publish`` does."""
     _, verifier = connect(address_book, rpc)
-    signer = LocalSigner.from_file(key_file)
+    signer = open_signer(key_file)
     brought = verifier.collateral.publish(signer, read_root(root), _collateral(file))
     if as_json:
         click.echo(json.dumps({"brought": [asdict(one) for one in brought]}, sort_keys=True))
@@ -72,7 +72,7 @@ def set_policy(
 ) -> None:
     """What ``wattest chain policy set`` does."""
     contracts, verifier = connect(address_book, rpc)
-    signer = LocalSigner.from_file(key_file)
+    signer = open_signer(key_file)
     wanted = [read_hex(text, "--workload") for text in workloads]
     policy = channel_policy(
         parse_policy(read_bounded(file, MAX_POLICY_BYTES)),

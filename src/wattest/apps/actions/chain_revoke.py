@@ -13,7 +13,7 @@ import click
 
 from wattest.apps.actions.chain_deployment import connect, read_hex
 from wattest.attestation.chain_evidence import registered_revocation
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signers import open_signer
 from wattest.errors import ProtocolError
 
 
@@ -26,7 +26,7 @@ def revoke(
 ) -> None:
     """What ``wattest chain revoke`` does."""
     contracts, _ = connect(address_book, rpc)
-    payer = LocalSigner.from_file(key_file)
+    payer = open_signer(key_file)
     enclave_key = read_hex(key, "--key", 20)
     binding = contracts.referee.address, read_hex(channel, "--channel"), read_hex(operator, "--operator", 20)
     registered = contracts.registry.registered_verdicts(binding, enclave_key)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from wattest.apps.interrupts import SteadyStack
+from wattest.apps.terminal import Progress
 from wattest.errors import InputError, VerificationError
 
 MAX_TEXT_BYTES = 65_536
@@ -61,10 +61,9 @@ def first_light(text: str, as_json: bool) -> None:
         raise TextUnreadable("the text is not UTF-8", hint="give it in UTF-8, or hash it first") from error
     if len(data) > MAX_TEXT_BYTES:
         raise TextTooLong("the text is too long", expected=MAX_TEXT_BYTES, actual=len(data), hint="hash it first")
-    console = Console(stderr=True, quiet=as_json)
     with SteadyStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-first-light-"))
-        outcome = shine(Path(folder), text, console, stack)
+        outcome = shine(Path(folder), text, stack.enter_context(Progress()), stack)
     if as_json:
         click.echo(json.dumps(outcome.as_dict()))
     else:
@@ -75,7 +74,7 @@ def first_light(text: str, as_json: bool) -> None:
         )
 
 
-def shine(folder: Path, text: str, console: Console, stack: ExitStack) -> Outcome:
+def shine(folder: Path, text: str, progress: Progress, stack: ExitStack) -> Outcome:
     """Run first light in ``folder``, which keeps platform, enclave state and chain; ``stack`` stops what it starts."""
     from wattest.apps.embedded import OPEN_PARAMETERS, Account, EmbeddedDeployment, measurement_policy
     from wattest.crypto.hashing import keccak256
@@ -84,9 +83,9 @@ def shine(folder: Path, text: str, console: Console, stack: ExitStack) -> Outcom
     from wattest.messages.channel import ChannelIdentity, ChannelKind
 
     now = int(time.time()) - 3_600  # a chain's blocks must not run ahead of the wall clock
-    status = stack.enter_context(console.status("starting a local chain"))
+    progress.say("starting a local chain")
     deployment = stack.enter_context(EmbeddedDeployment(folder / "chain", now))
-    status.update("measuring and starting the enclave")
+    progress.say("measuring and starting the enclave")
     platform = SimulatedPlatform.create(folder / "platform", now)
     deployment.trust_platform(platform)
     operator = Account.create()
@@ -96,7 +95,7 @@ def shine(folder: Path, text: str, console: Console, stack: ExitStack) -> Outcom
     contracts.referee.create_channel(deployment.manager.signer, channel.kind, channel.salt, OPEN_PARAMETERS)
     enclave = stack.enter_context(EnclaveProcess(platform, folder / "enclave")).client
     description = enclave.describe()
-    status.update("appraising its evidence and registering its key")
+    progress.say("appraising its evidence and registering its key")
     deployment.register_enclave(
         enclave,
         platform,
@@ -105,9 +104,9 @@ def shine(folder: Path, text: str, console: Console, stack: ExitStack) -> Outcom
         description.vee_workload,
         measurement_policy(description.measurement),
     )
-    status.update("hashing and signing inside")
+    progress.say("hashing and signing inside")
     light = enclave.first_light(text, channel.id)
-    status.update("asking the contract")
+    progress.say("asking the contract")
     ask, place = contracts.first_light.verify, (operator.signer, contracts.referee.address, channel.id)
     accepted, receipt = ask(*place, light.digest, light.signature)
     changed = bytearray(text.encode() or b"\x00")

@@ -7,6 +7,7 @@ Every file named is reported, also one that cannot be opened; the exit code is t
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -67,9 +68,9 @@ def import_(
         shown = [imported.as_dict(name) for name, imported in results]
         click.echo(json.dumps(shown, indent=2))
     else:
-        from rich.console import Console
+        from wattest.apps.terminal import console as console_of
 
-        console = Console()
+        console = console_of(sys.stdout)
         for name, imported in results:
             _show(console, name, imported)
     return max(imported.exit_code for _, imported in results)
@@ -116,7 +117,7 @@ def _read(path: Path, one_key: str | None, keys: _Keys | None, table: TableOptio
     from dataclasses import replace
 
     from wattest.metering.readers.public_key import MalformedPublicKey, parse_public_key
-    from wattest.metering.readers.recognise import read_meter_file, recognise
+    from wattest.metering.readers.recognise import format_name, read_meter_file
     from wattest.metering.reading import MAX_FILE_BYTES, unreadable
 
     try:
@@ -133,7 +134,7 @@ def _read(path: Path, one_key: str | None, keys: _Keys | None, table: TableOptio
     try:
         imported = read_meter_file(data, key, table)
     except InputError as error:
-        imported = unreadable(error, recognise(data))
+        imported = unreadable(error, format_name(data))
     if trouble is None:
         return imported
     return replace(imported, malformed=True, reasons=(*imported.reasons, trouble))
@@ -168,9 +169,9 @@ def _zone(name: str | None) -> tzinfo | None:
 
 
 def _show(console: Console, name: str, imported: ImportedFile) -> None:
-    from rich.table import Table
     from rich.text import Text
 
+    from wattest.apps.terminal import table_lines, width_of
     from wattest.metering.reading import plain
 
     head = Text.assemble((_printable(name), "bold"), f"  {imported.format}  signature ")
@@ -181,13 +182,23 @@ def _show(console: Console, name: str, imported: ImportedFile) -> None:
     for reason in imported.reasons:
         console.print(Text(f"  - {_printable(reason)}"))
     if imported.readings:
-        table = Table("OBIS", "value", "unit", "time (UTC)", "status")
-        table.columns[1].justify = "right"
-        for reading in imported.readings[:_ROWS_SHOWN]:
-            time = reading.time.strftime("%Y-%m-%d %H:%M:%S") if reading.time else None
-            cells = (reading.obis, plain(reading.value), reading.unit, time, reading.status)
-            table.add_row(*(Text("" if cell is None else _printable(str(cell))) for cell in cells))
-        console.print(table)
+        rows = [
+            [
+                "" if cell is None else _printable(str(cell))
+                for cell in (
+                    reading.obis,
+                    plain(reading.value),
+                    reading.unit,
+                    reading.time.strftime("%Y-%m-%d %H:%M:%S") if reading.time else None,
+                    reading.status,
+                )
+            ]
+            for reading in imported.readings[:_ROWS_SHOWN]
+        ]
+        for line in table_lines(
+            ("OBIS", "value", "unit", "time (UTC)", "status"), rows, width_of(sys.stdout), right=(1,)
+        ):
+            console.print(Text(line))
         if len(imported.readings) > _ROWS_SHOWN:
             console.print(f"  and {len(imported.readings) - _ROWS_SHOWN} more readings (--json prints all)")
 

@@ -16,7 +16,6 @@ from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import SettingInvalid, read_operator_file
 from wattest.chain.client import MemoryJournal
-from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.client import ChainHead
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -50,7 +49,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise SettingInvalid("not an address and port", place="--listen", actual=listen, hint="127.0.0.1:8550")
-    operator = LocalSigner.from_file(settings.key_file).address
+    operator = settings.signer.open().address
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock says that the operator is stopped

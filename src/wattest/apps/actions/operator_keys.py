@@ -25,7 +25,7 @@ from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
-from wattest.chain.signer import LocalSigner
+from wattest.chain.signer import Signer
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
@@ -72,7 +72,7 @@ def order_box(settings: OperatorFile) -> OrderBox:
     return OrderBox(settings.data_dir / "orders")
 
 
-def registrar_of(settings: OperatorFile, contracts: Contracts, signer: LocalSigner) -> Registrar | None:
+def registrar_of(settings: OperatorFile, contracts: Contracts, signer: Signer) -> Registrar | None:
     """Who judges evidence: the contract where the deployment's can, else the appraisers that the configuration names.
 
     None when it names none.
@@ -150,7 +150,7 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
     """What ``wattest operator revoke-key`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
-    signer = LocalSigner.from_file(settings.key_file)
+    signer = settings.signer.open()
     with ExitStack() as stack:
         journal: TransactionJournal = MemoryJournal()
         database = settings.data_dir / "operator.sqlite"
@@ -184,7 +184,7 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     contracts = connect_contracts(settings, MemoryJournal())
-    operator = LocalSigner.from_file(settings.key_file).address
+    operator = settings.signer.open().address
     new = measure(LaunchSettings()).digest
     store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
     try:
@@ -230,7 +230,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     """What ``wattest operator status`` does."""
     settings = read_operator_file(config_path)
     contracts = connect_contracts(settings, MemoryJournal())
-    operator = LocalSigner.from_file(settings.key_file).address
+    operator = settings.signer.open().address
     store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
     try:
         now = contracts.client.now()

@@ -28,7 +28,6 @@ from wattest.apps.node_files import read_operator_file
 from wattest.apps.service import print_line, run_steps
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
-from wattest.chain.signer import LocalSigner
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
@@ -36,10 +35,10 @@ from wattest.keys.carry_over import CarryOver
 from wattest.keys.enclave_slots import ProcessSlots
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.standby import Replicator
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer
 from wattest.store.bundle_store import BundleStore
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 
 
@@ -47,7 +46,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """What ``wattest operator run`` does."""
     settings = read_operator_file(config_path)
     faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
-    signer = LocalSigner.from_file(settings.key_file)
+    signer = settings.signer.open()
     deployment = settings.deployment
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
@@ -80,7 +79,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             faults=faults,
         )
         turn = threading.Lock()  # the enclave's one conversation at a time
-        bundles, inbox = BundleStore(settings.data_dir / "bundles"), Inbox(settings.data_dir / "inbox")
+        bundles, inbox = BundleStore(settings.data_dir / "bundles"), InboxFolder(settings.data_dir / "inbox")
         node = Operator(
             store,
             bundles,

@@ -20,7 +20,6 @@ from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_
 from wattest.apps.service import print_line
 from wattest.chain.client import MemoryJournal
 from wattest.chain.deploy import Contracts
-from wattest.chain.signer import LocalSigner
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
@@ -56,7 +55,7 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     terms = _standby_of(settings, duty)
-    operator = LocalSigner.from_file(settings.key_file).address
+    operator = settings.signer.open().address
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock: no operator runs here meanwhile
@@ -102,7 +101,7 @@ def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
     _standby_of(settings, duty)
-    operator = LocalSigner.from_file(settings.key_file).address
+    operator = settings.signer.open().address
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite")

@@ -1,46 +1,54 @@
-"""``wattest receipt``: verify a household's receipt, link by link.
+"""``wattest receipt``: verify households' receipts, link by link.
 
 Decided here: how files and an RPC address become a verification, and how its links are shown. The judgement itself is
 ``wattest.receipt.verify``. Exit codes: 0 every link holds, 4 any failed, 8 some could not be checked (no --rpc), 3 for
 a file that is no receipt; with ``--json`` even that prints a verdict (``valid`` false): a script reads one form.
+Several files get a result each and the worst one's exit code; what they have in common is asked of the chain and
+appraised once.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from wattest.errors import EXIT_DONE, InputError
+from wattest.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_VERIFICATION, InputError
 from wattest.receipt.chain_view import ChainView
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.receipt.link import Link, LinkStatus
-from wattest.receipt.receipt import MAX_RECEIPT_BYTES, parse_receipt
-from wattest.receipt.verify import exit_code, verify_receipt
+from wattest.receipt.receipt import MAX_RECEIPT_BYTES, Receipt, parse_receipt
+from wattest.receipt.verify import ReceiptVerifier, exit_code, verify_receipt
 
 _MARKS = {LinkStatus.OK: "✓", LinkStatus.FAILED: "✗", LinkStatus.UNCHECKED: "–"}  # noqa: RUF001 - a dash is what is meant
 _COLOURS = {LinkStatus.OK: "green", LinkStatus.FAILED: "red", LinkStatus.UNCHECKED: "yellow"}
 _NAME_WIDTH = 18
+WORST_FIRST = (EXIT_VERIFICATION, InputError.exit_code, EXIT_INCOMPLETE)
+"""Of several receipts' exit codes the first of these that occurs is the command's."""
 
 
 class ReceiptFileUnreadable(InputError):
     """A file named on the command line that is missing, no file, or too long."""
 
 
-def verify(file: Path, *, address_book: Path, rpc: str | None, as_json: bool) -> int:
+def verify(files: Sequence[Path], *, address_book: Path, rpc: str | None, as_json: bool) -> int:
     """What ``wattest receipt verify`` does."""
     try:
         deployment = parse_deployment(_read(address_book, MAX_DEPLOYMENT_BYTES + 1))
     except InputError as error:
         error.fields.setdefault("path", str(address_book))
         raise
+    if len(files) > 1:
+        return _verify_many(files, ReceiptVerifier(deployment, _view(rpc, deployment)), as_json=as_json)
+    (file,) = files
     try:
-        parsed = parse_receipt(_read(file, MAX_RECEIPT_BYTES))
+        parsed = _parsed(file)
     except InputError as error:
-        error.fields.setdefault("path", str(file))
         if as_json:
-            click.echo(json.dumps(_report([Link("format", LinkStatus.FAILED, error.message)]), indent=2))
+            click.echo(json.dumps(_report([_no_receipt(error)]), indent=2))
         raise
     links = verify_receipt(parsed, deployment, _view(rpc, deployment))
     if as_json:
@@ -48,6 +56,40 @@ def verify(file: Path, *, address_book: Path, rpc: str | None, as_json: bool) ->
     else:
         _explain(links)
     return exit_code(links)
+
+
+def _verify_many(files: Sequence[Path], verifier: ReceiptVerifier, *, as_json: bool) -> int:
+    """A result for each file, in their order; one that is no receipt does not keep the others from being judged."""
+    reports: list[dict[str, object]] = []
+    codes: Counter[int] = Counter()
+    for file in files:
+        try:
+            links = verifier.verify(_parsed(file))
+            code = exit_code(links)
+        except InputError as error:
+            links, code = [_no_receipt(error)], error.exit_code
+        codes[code] += 1
+        if as_json:
+            reports.append({"file": str(file), "exit_code": code, **_report(links)})
+        else:
+            _explain_briefly(file, links)
+    if as_json:
+        click.echo(json.dumps(reports, indent=2))
+    else:
+        click.echo(f"\n{_in_all(codes)}")
+    return next((code for code in WORST_FIRST if codes[code]), EXIT_DONE)
+
+
+def _parsed(file: Path) -> Receipt:
+    try:
+        return parse_receipt(_read(file, MAX_RECEIPT_BYTES))
+    except InputError as error:
+        error.fields.setdefault("path", str(file))
+        raise
+
+
+def _no_receipt(error: InputError) -> Link:
+    return Link("format", LinkStatus.FAILED, error.message)
 
 
 def _view(rpc: str | None, deployment: Deployment) -> ChainView | None:
@@ -64,8 +106,7 @@ def _report(links: list[Link]) -> dict[str, object]:
 
 def _explain(links: list[Link]) -> None:
     for link in links:
-        mark = click.style(_MARKS[link.status], fg=_COLOURS[link.status], bold=True)
-        click.echo(f"{mark} {link.name:<{_NAME_WIDTH}} {link.reason}")
+        click.echo(f"{_mark(link.status)} {link.name:<{_NAME_WIDTH}} {link.reason}")
     failed = sum(link.status is LinkStatus.FAILED for link in links)
     unchecked = sum(link.status is LinkStatus.UNCHECKED for link in links)
     if failed:
@@ -75,6 +116,37 @@ def _explain(links: list[Link]) -> None:
     else:
         verdict = f"The receipt holds: all {len(links)} links were checked."
     click.echo(f"\n{verdict}")
+
+
+def _explain_briefly(file: Path, links: list[Link]) -> None:
+    """A line for a receipt, and one under it for each link that does not hold."""
+    statuses = {link.status for link in links}
+    status = next((one for one in (LinkStatus.FAILED, LinkStatus.UNCHECKED) if one in statuses), LinkStatus.OK)
+    held = sum(link.status is LinkStatus.OK for link in links)
+    said = f"all {held} links hold" if status is LinkStatus.OK else f"{held} of {len(links)} links hold"
+    click.echo(f"{_mark(status)} {_printable(str(file))}: {said}")
+    for link in links:
+        if link.status is not LinkStatus.OK:
+            click.echo(f"    {_mark(link.status)} {link.name:<{_NAME_WIDTH}} {link.reason}")
+
+
+def _in_all(codes: Counter[int]) -> str:
+    words = {
+        EXIT_DONE: "good",
+        EXIT_VERIFICATION: "false",
+        InputError.exit_code: "no receipt",
+        EXIT_INCOMPLETE: "not wholly checked",
+    }
+    told = ", ".join(f"{codes[code]} {words[code]}" for code in (EXIT_DONE, *WORST_FIRST) if codes[code])
+    return f"{codes.total()} files: {told}."
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def _mark(status: LinkStatus) -> str:
+    return click.style(_MARKS[status], fg=_COLOURS[status], bold=True)
 
 
 def _read(path: Path, limit: int) -> bytes:

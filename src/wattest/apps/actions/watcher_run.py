@@ -16,7 +16,6 @@ from wattest.apps.service import print_line, run_steps
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
-from wattest.chain.signer import LocalSigner
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
@@ -31,7 +30,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """What ``wattest watcher run`` does."""
     settings = read_watcher_file(config_path)
     faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
-    signer = LocalSigner.from_file(settings.key_file)
+    signer = settings.signer.open()
     reader = ReaderPrivateKey.from_seed(read_key_file(settings.reader_key_file))
     deployment = settings.deployment
     with SteadyStack() as stack:

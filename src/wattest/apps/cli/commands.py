@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 
 import click
 
 from wattest import __version__
+from wattest.apps.terminal import is_plain
 from wattest.environment import check_environment
 
 # command -> (module below wattest.apps.cli, attribute, one-line help)
@@ -60,9 +62,11 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wattest")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Attested metering whose every step a stranger can check.
 
     Start with `wattest first-light hello`, then `wattest demo`.
     """
     check_environment(os.environ)
+    context.color = False if is_plain(sys.stdout) else None  # what click.style makes is taken out again

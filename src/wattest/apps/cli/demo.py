@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +25,9 @@ class KeysFileInvalid(InputError):
 
 
 @click.command()
-@click.option("--households", default=20, show_default=True, type=click.IntRange(1, 997), help="Households that share.")
+@click.option(
+    "--households", default=20, show_default=True, type=click.IntRange(1, 1_000), help="Households that share."
+)
 @click.option("--days", default=2, show_default=True, type=click.IntRange(1, 14), help="Days of readings.")
 @click.option(
     "--data",
@@ -70,12 +73,11 @@ def demo(
       wattest chain serve OUT/chain
       wattest receipt verify OUT/receipts/household-01.json --deployment OUT/deployment.json --rpc URL
     """
-    from rich.console import Console
-
     from wattest.apps.demo.imports import read_data_files
     from wattest.apps.demo.output import output_folder
     from wattest.apps.demo.run import Demo, DemoOptions, demo_readings, write_results
     from wattest.apps.interrupts import SteadyStack, ignore_interrupts
+    from wattest.apps.terminal import Progress
     from wattest.chain.anvil import find_anvil
 
     paths = (*data_files, *more_data)
@@ -84,7 +86,6 @@ def demo(
     if keys_file is not None and not paths:
         raise click.UsageError("--keys goes with --data")
     chosen = cast("Cheat", cheat)
-    console = Console(stderr=True, quiet=as_json)
     with SteadyStack() as stack:
         folder = stack.enter_context(output_folder(out))
         # everything that can be wrong with what was asked is said before anything starts
@@ -93,54 +94,22 @@ def demo(
         files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
         options = DemoOptions(households, days, chosen, tuple(files))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-demo-")))
-        progress = stack.enter_context(_Progress(console))
+        progress = stack.enter_context(Progress())
         result = Demo(options, readings, folder.partial, work, progress.tell).run()
         write_results(result, folder.partial)
         ignore_interrupts()  # the run is done; what is left is to give the folder its name
     _print(result, folder.path, as_json=as_json)
 
 
-class _Progress:
-    """A bar for each stage on standard error."""
-
-    def __init__(self, console: object) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description:<26}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=cast(Console, console),
-        )
-        self._tasks: dict[str, object] = {}
-
-    def __enter__(self) -> _Progress:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def tell(self, stage: str, done: int, steps: int) -> None:
-        """Show that ``done`` of ``steps`` of a stage are done."""
-        from rich.progress import TaskID
-
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=steps)
-        self._progress.update(cast(TaskID, self._tasks[stage]), completed=done)
-
-
 def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.as_dict()))
         return
-    from rich.console import Console
+    from wattest.apps.demo.closing_table import closing_table
+    from wattest.apps.terminal import width_of
 
-    from wattest.apps.demo.report import closing_table
-
-    Console().print(closing_table(result))
+    for line in closing_table(result, width_of(sys.stdout)):
+        click.echo(line)
     click.echo(f"\nLook at {target / 'report.html'}; check a bill as its household would:")
     first = min(bill.household for bill in result.bills)
     click.echo(f"  wattest chain serve {target / 'chain'} --port 8545")

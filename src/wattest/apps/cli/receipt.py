@@ -14,11 +14,11 @@ from wattest.apps.cli.options import PATH
 
 @click.group()
 def receipt() -> None:
-    """Verify a household's receipt, link by link."""
+    """Verify households' receipts, link by link."""
 
 
 @receipt.command()
-@click.argument("file", type=PATH)
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--deployment",
     "address_book",
@@ -27,12 +27,13 @@ def receipt() -> None:
     help="The address book, deployment.json.",
 )
 @click.option("--rpc", metavar="URL", help="A node of the deployment's chain; without it some links stay unchecked.")
-@click.option("--json", "as_json", is_flag=True, help="Print the links as one JSON object.")
-def verify(file: Path, *, address_book: Path, rpc: str | None, as_json: bool) -> int:
-    """Check every link of FILE, from the meter's signature to the payout.
+@click.option("--json", "as_json", is_flag=True, help="Print the links as one JSON object, an array for several files.")
+def verify(files: tuple[Path, ...], *, address_book: Path, rpc: str | None, as_json: bool) -> int:
+    """Check every link of each FILE, from the meter's signature to the payout.
 
-    Nothing but the receipt, the address book and a node is needed; nothing is sent anywhere.
+    Nothing but the receipt, the address book and a node is needed; nothing is sent anywhere. Several files have a
+    result each, and the exit code is that of the worst.
     """
     from wattest.apps.actions import receipt_verify
 
-    return receipt_verify.verify(file, address_book=address_book, rpc=rpc, as_json=as_json)
+    return receipt_verify.verify(files, address_book=address_book, rpc=rpc, as_json=as_json)

@@ -1,124 +1,121 @@
-"""What a demo run leaves for people: ``report.html`` with plots, ``bills.csv``, and the closing table.
+"""``report.html``: what a demo run leaves for people to read, made for a telephone and good on a wide screen.
 
-The page is one file that loads nothing; it follows the reader's light or dark setting. It shows the community as a
-whole and each household's totals, which is what the manager of a community sees; it is written to the run's own folder.
+Decided here: the page's parts and their order. The page is one file that loads nothing and runs no script; it follows
+the reader's light or dark setting. It shows the community as a whole and each household's bill, which is what the
+manager of a community sees; it is written to the run's own folder. Not decided here: how a bill reads
+(``report_bills``), what the checks mean (``report_checks``), words and numbers (``report_words``).
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
 from html import escape
 
-from rich.table import Table
-
 from wattest.apps.demo.charts import Bar, Layer, horizontal_bars, stacked_areas
-from wattest.apps.demo.result import DemoResult, HouseholdBill
-from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR
+from wattest.apps.demo.closing_table import summary_rows
+from wattest.apps.demo.report_bills import bills_section, prices_table
+from wattest.apps.demo.report_checks import checks_section
+from wattest.apps.demo.report_style import STYLE
+from wattest.apps.demo.report_words import (
+    WEI_PER_ETHER,
+    ether,
+    euros,
+    kilowatt_hours,
+    period,
+    short_moment,
+    zone_name,
+)
+from wattest.apps.demo.result import DemoResult, QuarterHour
 
-WEI_PER_ETHER = 10**18
-
-
-def closing_table(result: DemoResult) -> Table:
-    """The table a run ends with, for ``rich`` to print."""
-    table = Table(title="wattest demo", show_header=False, title_justify="left")
-    table.add_column(style="bold")
-    table.add_column()
-    for label, shown in summary_rows(result):
-        table.add_row(label, shown)
-    return table
-
-
-def summary_rows(result: DemoResult) -> list[tuple[str, str]]:
-    """The run in a few labelled lines, the same in the table and on the page."""
-    rows = [
-        ("households, days", f"{result.households}, {result.days}"),
-        ("readings sealed", f"{result.readings:,} in {result.batches} batches"),
-        ("gas of a commit", f"{result.steady_commit_gas:,} ({result.gas_per_reading:,.1f} a reading)"),
-        ("energy shared", f"{_kilowatt_hours(_shared(result)):,.1f} kWh"),
-        ("bills", f"{len(result.bills)}, {euros(sum(bill.total_cents for bill in result.bills))} in all"),
-        ("paid out on chain", f"{euros(result.paid_out)} ({result.paid_out:,} token units of one cent)"),
-        ("receipts verified", f"{result.receipts_verified} of {len(result.bills)}, each by a process of its own"),
-        ("cheat", f"{result.cheat}: {result.outcome}"),
-    ]
-    rows += [
-        (f"  {slashing.operator}", f"lost {_ether(slashing.lost_wei)}, caught by {slashing.caught_by}")
-        for slashing in result.slashed
-    ]
-    if result.refusal:
-        rows.append(("  refused", result.refusal))
-    rows.append(("wall time", f"{sum(result.stages.values()):.1f} s"))
-    return rows
+MOST_POINTS = 2 * 96
+"""Points that the energy chart shows before it takes whole hours."""
+_PARTS = (
+    ("bills", "Bills"),
+    ("prices", "Prices"),
+    ("checks", "Who checked what"),
+    ("energy", "Energy"),
+    ("cheat", "The cheat"),
+    ("run", "This run"),
+)
 
 
-def bills_csv(bills: tuple[HouseholdBill, ...] | list[HouseholdBill]) -> str:
-    """The bills as CSV: energies in kWh with six decimals, money in cents, exact."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["household", "imported_kwh", "exported_kwh", "shared_kwh", "total_cents", "paid_out_token_units"])
-    for bill in bills:
-        writer.writerow(
-            [
-                bill.household,
-                _exact_kilowatt_hours(bill.imported_milliwatt_hours),
-                _exact_kilowatt_hours(bill.exported_milliwatt_hours),
-                _exact_kilowatt_hours(bill.shared_milliwatt_hours),
-                bill.total_cents,
-                bill.paid_out_token,
-            ]
-        )
-    return out.getvalue()
-
-
-def report_html(result: DemoResult) -> str:
-    """The whole page."""
-    summary = "".join(f"<tr><th>{escape(a.strip())}</th><td>{escape(b)}</td></tr>" for a, b in summary_rows(result))
+def report_html(result: DemoResult, zone: tzinfo | None = None) -> str:
+    """The whole page; dates and times are those of ``zone``, by default the machine's."""
+    links = "".join(f'<li><a href="#{name}">{title}</a>' for name, title in _PARTS)
+    parts = {
+        "bills": _bills(result, zone),
+        "prices": prices_table(result.tariff),
+        "checks": checks_section(result),
+        "energy": _energy(result, zone),
+        "cheat": _LOSS_NOTES[result.cheat] + _loss_chart(result),
+        "run": _run(result),
+    }
     return "".join(
         [
-            '<!doctype html><html lang="en"><meta charset="utf-8"><title>wattest demo</title>',
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<style>{_STYLE}</style><main><h1>An energy community, checked</h1>",
-            f"<table class='summary'>{summary}</table>",
-            "<h2>The community's energy</h2>",
-            "<p>Each quarter hour (times in UTC): what members drew, from neighbours' roofs or from the grid, and on "
-            "top the solar power that went to the grid because no member could use it just then.</p>",
-            _energy_chart(result),
-            "<h2>Gas per reading</h2><p>A commit costs the same for ten readings or ten million; what a reading costs "
-            "falls as meters join.</p>",
-            _gas_chart(result),
-            "<h2>What the cheater lost</h2>",
-            _LOSS_NOTES[result.cheat],
-            _loss_chart(result),
-            "<h2>Bills</h2><p>In euros, for these days, exact to the cent; a negative bill is money for the household, "
-            "paid out on chain. Each bill follows from readings that the household's own meter signed.</p>",
-            _bill_table(result),
-            "<h2>Where the time went</h2>",
-            horizontal_bars([Bar(n, s, f"{s:.1f} s", "neutral") for n, s in result.stages.items()], "Seconds by stage"),
-            "</main></html>\n",
+            f"<title>Energy community: bills and checks</title><style>{STYLE}</style></head><body><main>",
+            f"<h1>An energy community, checked</h1>{_lead(result, zone)}",
+            f"<nav aria-label=Contents><ul>{links}</ul></nav>",
+            *(
+                f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>{parts[name]}</section>'
+                for name, title in _PARTS
+            ),
+            "</main></body></html>\n",
         ]
     )
 
 
-def _energy_chart(result: DemoResult) -> str:
+def _lead(result: DemoResult, zone: tzinfo | None) -> str:
+    when = ""
+    if result.bills:
+        first = result.bills[0].bill
+        when = f", {period(first.period_start, first.period_end, zone)}"
+    households = f"{result.households} household{'s' if result.households != 1 else ''}"
+    return (
+        f"<p>{households}{escape(when)}. They shared {kilowatt_hours(result.shared_milliwatt_hours):,.1f} kWh of solar "
+        f"power among themselves, and {euros(result.paid_out)} went to those who made it."
+        '<p class="soft note">This is the page of the community\'s manager in a demo. In earnest, a household sees its '
+        "own bill only."
+    )
+
+
+def _bills(result: DemoResult, zone: tzinfo | None) -> str:
+    return (
+        "<p class=soft>Each bill is exact to the cent, and follows from readings that the household's own meter "
+        f"signed. Tap a household to see its bill.</p>{bills_section(result.bills, result.tariff, zone)}"
+    )
+
+
+def _energy(result: DemoResult, zone: tzinfo | None) -> str:
     quarters = result.quarter_hours
     if len(quarters) < 2:
         return "<p>No quarter hours to show.</p>"
-    labels = [datetime.fromtimestamp(q.start, UTC).strftime("%d %b %H:%M") for q in quarters]
+    step, unit = (1, "kWh per quarter hour") if len(quarters) <= MOST_POINTS else (4, "kWh per hour")
+    starts = [short_moment(quarters[at].start, zone) for at in range(0, len(quarters), step)]
     layers = [
-        Layer("shared by neighbours", "shared", [_kilowatt_hours(q.shared_milliwatt_hours) for q in quarters]),
+        Layer("shared by neighbours", "shared", _sums(quarters, step, lambda q: q.shared_milliwatt_hours)),
         Layer(
             "from the grid",
             "grid-energy",
-            [_kilowatt_hours(q.own_use_milliwatt_hours - q.shared_milliwatt_hours) for q in quarters],
+            _sums(quarters, step, lambda q: q.own_use_milliwatt_hours - q.shared_milliwatt_hours),
         ),
         Layer(
             "solar to the grid",
             "surplus",
-            [_kilowatt_hours(q.exported_milliwatt_hours - q.shared_milliwatt_hours) for q in quarters],
+            _sums(quarters, step, lambda q: q.exported_milliwatt_hours - q.shared_milliwatt_hours),
         ),
     ]
-    return stacked_areas(layers, labels, "kWh per quarter hour", "Energy by source, each quarter hour")
+    return (
+        "<figure><figcaption>What members drew, from neighbours' roofs or from the grid, and on top the solar power "
+        f"that went to the grid because no member could use it just then (times: {zone_name(quarters[0].start, zone)})."
+        f"</figcaption>{stacked_areas(layers, starts, unit, 'Energy by source over time')}</figure>"
+    )
+
+
+def _sums(quarters: Sequence[QuarterHour], step: int, of: Callable[[QuarterHour], int]) -> list[float]:
+    return [kilowatt_hours(sum(of(one) for one in quarters[at : at + step])) for at in range(0, len(quarters), step)]
 
 
 def _gas_chart(result: DemoResult) -> str:
@@ -136,43 +133,22 @@ def _loss_chart(result: DemoResult) -> str:
         said = result.refusal or "Nobody cheated in this run, so nobody lost anything."
         return f"<p>{escape(said)}</p>"
     bars = [
-        Bar(f"{s.operator} ({s.cheat})", s.lost_wei / WEI_PER_ETHER, _ether(s.lost_wei), "lost") for s in result.slashed
+        Bar(f"{s.operator} ({s.cheat})", s.lost_wei / WEI_PER_ETHER, ether(s.lost_wei), "lost") for s in result.slashed
     ]
     return horizontal_bars(bars, "Stake lost, in ether")
 
 
-def _bill_table(result: DemoResult) -> str:
-    head = "<tr><th>household<th>imported<th>of it shared<th>exported<th>bill</tr>"
-    rows = "".join(
-        f"<tr><td>{escape(b.household)}<td>{_kilowatt_hours(b.imported_milliwatt_hours):,.2f} kWh"
-        f"<td>{_kilowatt_hours(b.shared_milliwatt_hours):,.2f} kWh"
-        f"<td>{_kilowatt_hours(b.exported_milliwatt_hours):,.2f} kWh<td>{euros(b.total_cents)}</tr>"
-        for b in result.bills
+def _run(result: DemoResult) -> str:
+    rows = "".join(f"<tr><th scope=row>{escape(a.strip())}<td>{escape(b)}" for a, b in summary_rows(result))
+    seconds = [Bar(name, taken, f"{taken:.1f} s", "neutral") for name, taken in result.stages.items()]
+    total = sum(result.stages.values())
+    return (
+        f"<table class=run><caption>In numbers</caption><tbody>{rows}</table>"
+        "<h3>What a reading costs on chain</h3><p class=soft>A commit costs the same for ten readings or ten million; "
+        f"what a reading costs falls as meters join.</p>{_gas_chart(result)}"
+        f"<h3>Where the time went</h3><p class=soft>{total:.1f} seconds in all.</p>"
+        f"{horizontal_bars(seconds, 'Seconds by stage')}"
     )
-    return f"<div class='wide'><table class='bills'>{head}{rows}</table></div>"
-
-
-def _shared(result: DemoResult) -> int:
-    return sum(quarter.shared_milliwatt_hours for quarter in result.quarter_hours)
-
-
-def _kilowatt_hours(milliwatt_hours: int) -> float:
-    return milliwatt_hours / MILLIWATT_HOURS_PER_KILOWATT_HOUR
-
-
-def _exact_kilowatt_hours(milliwatt_hours: int) -> str:
-    whole, rest = divmod(milliwatt_hours, MILLIWATT_HOURS_PER_KILOWATT_HOUR)
-    return f"{whole}.{rest:06d}"
-
-
-def euros(cents: int) -> str:
-    """Cents as an exact amount with its currency, such as ``-1,234.05 EUR``."""
-    sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02d} EUR"
-
-
-def _ether(wei: int) -> str:
-    return f"{wei / WEI_PER_ETHER:.3f} ETH"
 
 
 _LOST = "the larger part of its stake is burned, the rest rewards who caught it.</p>"
@@ -186,18 +162,3 @@ _LOSS_NOTES = {
     "saw that the chain had moved on and refused, so that nothing false was signed and no stake was lost.</p>",
     "none": "",
 }
-_STYLE = """
-:root{--ink:#1b2733;--soft:#5a6875;--page:#fff;--line:#dfe5ea;--shared:#2f9e5b;--grid:#8aa0b4;--surplus:#f0b429;--lost:#c4453c}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eef4;--soft:#a5b2be;--page:#12181f;--line:#2a343e;--grid:#5d7387}}
-body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
-main{max-width:900px;margin:0 auto;padding:24px}h1{font-size:28px}h2{margin-top:40px;font-size:20px}p{color:var(--soft)}
-table{border-collapse:collapse}th,td{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--line)}
-.wide{overflow-x:auto}.bills td{white-space:nowrap}
-.bills td:not(:first-child),.bills th:not(:first-child){text-align:right}.summary th{font-weight:600}
-svg{width:100%;min-width:620px;height:auto}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
-svg .label,svg .value{fill:var(--ink)}
-.grid{stroke:var(--line)}.area{opacity:.9}.shared{fill:var(--shared);background:var(--shared)}
-.grid-energy,.neutral{fill:var(--grid);background:var(--grid)}.surplus{fill:var(--surplus);background:var(--surplus)}
-.lost{fill:var(--lost);background:var(--lost)}.legend{list-style:none;display:flex;gap:20px;padding:0;color:var(--soft)}
-.swatch{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:6px}
-"""

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wattest.receipt.link import Link
+from wattest.settlement.bill import Bill
+from wattest.settlement.tariff import Tariff
 from wattest.units import INTERVALS_PER_DAY
 
 Cheat = Literal["withhold", "forge", "equivocate", "rollback", "none"]
@@ -48,19 +51,28 @@ class QuarterHour:
 
 @dataclass(frozen=True, slots=True)
 class HouseholdBill:
-    """A line of ``bills.csv``: energies in milliwatt-hours, money in cents (negative: the household is paid)."""
+    """A household's bill as the enclave made it, what it was paid on chain, and what a stranger found of its receipt.
+
+    ``paid_out_token`` is in the token's smallest unit, which is one cent in the demo.
+    """
 
     household: str
-    imported_milliwatt_hours: int
-    exported_milliwatt_hours: int
-    shared_milliwatt_hours: int
-    total_cents: int
+    bill: Bill
     paid_out_token: int
+    checks: tuple[Link, ...] = ()
+
+    @property
+    def total_cents(self) -> int:
+        """The bill's own total; negative: the household is paid."""
+        return self.bill.total_cents
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """Everything a run reports; money on chain in the smallest unit, times in seconds of wall clock."""
+    """Everything a run reports; money on chain in the smallest unit, times in seconds of wall clock.
+
+    ``judged_clean`` counts the honest operator's batches that the watcher computed again and found nothing in.
+    """
 
     households: int
     days: int
@@ -71,12 +83,19 @@ class DemoResult:
     outcome: Outcome
     slashed: Sequence[Slashing]
     bills: Sequence[HouseholdBill]
+    tariff: Tariff
     paid_out: int
     receipts_verified: int
+    judged_clean: int
     stages: Mapping[str, float]
     refusal: str | None = None
     quarter_hours: Sequence[QuarterHour] = field(default=())
     gas: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def shared_milliwatt_hours(self) -> int:
+        """What the community's members used of each other's solar power."""
+        return sum(quarter.shared_milliwatt_hours for quarter in self.quarter_hours)
 
     @property
     def steady_commit_gas(self) -> int:
@@ -105,6 +124,7 @@ class DemoResult:
             "bills": len(self.bills),
             "paid_out": str(self.paid_out),
             "receipts_verified": self.receipts_verified,
+            "judged_clean": self.judged_clean,
             "gas": dict(self.gas),
             "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
         }

@@ -7,23 +7,21 @@ window; none is shortened.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wattest.apps.demo.bills_csv import bills_csv
 from wattest.apps.demo.cheats import Cheater, CheatUnpunished
 from wattest.apps.demo.community import Community
 from wattest.apps.demo.households import MAX_DAYS, MAX_HOUSEHOLDS, Households, load_households
 from wattest.apps.demo.imports import DataFile, shipped_sessions
-from wattest.apps.demo.report import bills_csv, report_html
-from wattest.apps.demo.result import Cheat, DemoResult, Outcome, Slashing
-from wattest.apps.demo.settling import Settlement, Settling, household_bills, new_salt, quarter_hours
+from wattest.apps.demo.receipts import ReceiptMaker, Strangers
+from wattest.apps.demo.report import report_html
+from wattest.apps.demo.result import Cheat, DemoResult, HouseholdBill, Outcome, Slashing
+from wattest.apps.demo.settling import TARIFF, Settlement, Settling, household_bills, new_salt, quarter_hours
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.watching import WatcherProcess
 from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
@@ -31,6 +29,7 @@ from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.chain.referee import SlashedBatch
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
+from wattest.receipt.link import Link
 from wattest.units import SECONDS_PER_DAY
 
 CHEATED_HOUSEHOLDS = 3
@@ -76,6 +75,7 @@ class Demo:
         self._tell = report
         self._stages: dict[str, float] = {}
         self._gas: dict[str, int] = {}
+        self._judged_clean = 0
 
     def run(self) -> DemoResult:
         """Run every stage; whatever happens, no process is left."""
@@ -139,9 +139,16 @@ class Demo:
         self._await_punishment_begun(cheater, watcher)
         self._finish_windows(deployment, honest, cheater, watcher)
         paid = self._pay(settling, settlement, community)
-        verified = self._receipts(settling, settlement, community, deployment.anvil.url)
+        maker = ReceiptMaker(honest, community, contracts.referee.domain, statements, settlement, self._options.days)
+        checks = self._verified(self._receipts(maker, community), deployment.anvil.url)
         slashed = self._slashings(deployment, cheater, watcher)
-        return self._result(community, settlement, honest, paid, verified, slashed, refusal, import_count, imported)
+        bills = household_bills(community, settlement, paid, checks)
+        return self._result(community, settlement, honest, bills, slashed, refusal, import_count, imported)
+
+    def _require_clean(self, verdict: dict[str, object]) -> None:
+        if verdict["verdict"] != "clean":
+            raise RuntimeError(f"the watcher finds an honest batch {verdict['verdict']}: {verdict['findings']}")
+        self._judged_clean += 1
 
     # stages
 
@@ -203,7 +210,7 @@ class Demo:
                     honest.operator.step().raise_first()
                 done()
                 if is_ours:
-                    _require_clean(watcher.await_verdict(community.channel.id, honest.account.address, day + 1))
+                    self._require_clean(watcher.await_verdict(community.channel.id, honest.account.address, day + 1))
                 done()
         return refusal
 
@@ -217,7 +224,7 @@ class Demo:
             for file in files:
                 job = file.job(channel.id, honest.operator.chain_head(channel.id), community.watcher_reader_keys)
                 stored, _ = honest.operator.seal(job)
-                _require_clean(watcher.await_verdict(channel.id, honest.account.address, stored.sequence))
+                self._require_clean(watcher.await_verdict(channel.id, honest.account.address, stored.sequence))
                 done()
         return len(files), sum(file.records for file in files)
 
@@ -226,7 +233,7 @@ class Demo:
             settlement = settling.settle(self._options.days)
             done()
             channel = settlement.stored.channel
-            _require_clean(watcher.await_verdict(channel, honest.account.address, settlement.stored.sequence))
+            self._require_clean(watcher.await_verdict(channel, honest.account.address, settlement.stored.sequence))
             done()
         return settlement
 
@@ -262,29 +269,23 @@ class Demo:
                 done()
         return paid
 
-    def _receipts(self, settling: Settling, settlement: Settlement, community: Community, rpc_url: str) -> int:
-        """Write each household's receipt, and let a process that has nothing else verify it."""
+    def _receipts(self, maker: ReceiptMaker, community: Community) -> list[Path]:
+        """Write each household's receipt."""
         folder = self._folder / "receipts"
         folder.mkdir()
-        homes = community.by_name
-        with self._stage("receipts", 2 * len(homes)) as done:
-            for home in homes:
-                receipt = settling.receipt(settlement, home, self._options.days)
-                (folder / f"{home.name}.json").write_bytes(receipt)
+        files = []
+        with self._stage("receipts", len(community.households)) as done:
+            for home in community.by_name:
+                files.append(folder / f"{home.name}.json")
+                files[-1].write_bytes(maker.make(home))
                 done()
-            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                verified = 0
-                for code in pool.map(lambda home: self._verify(folder / f"{home.name}.json", rpc_url), homes):
-                    verified += code == 0
-                    done()
-        if verified != len(homes):
-            raise RuntimeError(f"{len(homes) - verified} of {len(homes)} receipts do not verify")
-        return verified
+        return files
 
-    def _verify(self, receipt: Path, rpc_url: str) -> int:
-        command = [sys.executable, "-m", "wattest.apps.cli", "receipt", "verify", str(receipt)]
-        command += ["--deployment", str(self._folder / "deployment.json"), "--rpc", rpc_url, "--json"]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+    def _verified(self, files: Sequence[Path], rpc_url: str) -> dict[str, list[Link]]:
+        """What strangers find of each household's receipt, by the household's name."""
+        with self._stage("receipts verified", len(files)) as done:
+            judged = Strangers(self._folder / "deployment.json", rpc_url).judge(files, done)
+        return {file.stem: judged[file.name] for file in files}
 
     def _slashings(
         self, deployment: EmbeddedDeployment, cheater: Cheater | None, watcher: WatcherProcess
@@ -309,8 +310,7 @@ class Demo:
         community: Community,
         settlement: Settlement,
         honest: OperatorSite,
-        paid: dict[str, int],
-        verified: int,
+        bills: list[HouseholdBill],
         slashed: list[Slashing],
         refusal: str | None,
         import_count: int,
@@ -334,9 +334,11 @@ class Demo:
             cheat=self._options.cheat,
             outcome=outcome,
             slashed=slashed,
-            bills=household_bills(community, settlement, paid),
-            paid_out=sum(paid.values()),
-            receipts_verified=verified,
+            bills=bills,
+            tariff=TARIFF,
+            paid_out=sum(bill.paid_out_token for bill in bills),
+            receipts_verified=len(bills),  # anything else was refused
+            judged_clean=self._judged_clean,
             stages=dict(self._stages),
             refusal=refusal,
             quarter_hours=quarter_hours(community, settlement, days),
@@ -344,12 +346,12 @@ class Demo:
         )
 
     @contextmanager
-    def _stage(self, name: str, steps: int) -> Iterator[Callable[[], None]]:
+    def _stage(self, name: str, steps: int) -> Iterator[Callable[..., None]]:
         taken = 0
 
-        def done() -> None:
+        def done(count: int = 1) -> None:
             nonlocal taken
-            taken += 1
+            taken += count
             self._tell(name, min(taken, steps), steps)
 
         self._tell(name, 0, steps)
@@ -370,8 +372,3 @@ def _advance_past(deployment: EmbeddedDeployment, time_s: int) -> None:
     target = time_s + CLOCK_MARGIN_S
     if deployment.client.now() < target:
         deployment.anvil.advance_to(target)
-
-
-def _require_clean(verdict: dict[str, object]) -> None:
-    if verdict["verdict"] != "clean":
-        raise RuntimeError(f"the watcher finds an honest batch {verdict['verdict']}: {verdict['findings']}")

@@ -1,16 +1,15 @@
-"""From sealed days to money: the statement, the payout root, the claims, and each household's receipt.
+"""From sealed days to money: the statement, the payout root and the claims.
 
 Decided here: the demo's tariff and sharing rule, who funds the payouts, and in which order statement, root and claims
-go on chain. Not decided here: the arithmetic (the ``settle`` guest inside the enclave) and what a receipt must hold
-(``receipt``). A household's own part (header, key, block) is what its operator serves over HTTP, opened with the
-household's own key; the paths beside it are the operator's to build, from all entries.
+go on chain. Not decided here: the arithmetic (the ``settle`` guest inside the enclave) and the receipts (``receipts``).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from wattest.apps.demo.community import Community, Household
 from wattest.apps.demo.result import HouseholdBill, QuarterHour
@@ -20,19 +19,8 @@ from wattest.enclave.host.client import CitedBatch, SealedBatch, StatementJob
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.header import BatchHeader
 from wattest.messages.settlement_terms import SettlementTerms, sign_terms
-from wattest.metering.meter import meter_key_id
-from wattest.receipt.build import (
-    BatchPieces,
-    DayPieces,
-    OwnBlock,
-    PayoutPieces,
-    StatementPieces,
-    build_receipt,
-)
 from wattest.receipt.deployment import DistributionEntry
-from wattest.receipt.receipt import RegistrationPart
-from wattest.sealing.bundle import open_block
-from wattest.sealing.wrapped_keys import unwrap_series_key
+from wattest.receipt.link import Link
 from wattest.settlement import AllocationKey, Bill, PayoutTree, Tariff, parse_bill
 from wattest.store.batch_tree import entry_inclusion
 from wattest.store.operator_store import StoredBatch
@@ -55,7 +43,7 @@ ACTIVATION_DELAY_S = SECONDS_PER_DAY
 _SALT = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settlement:
     """The statement batch on chain, the bills in member order, and the payout tree (None when nobody is owed)."""
 
@@ -64,6 +52,11 @@ class Settlement:
     bills: tuple[Bill, ...]
     payouts: PayoutTree | None
     citations: tuple[BatchCitation, ...]
+
+    @cached_property
+    def payees(self) -> frozenset[bytes]:
+        """The addresses that are owed something."""
+        return frozenset(payout.address for payout in self.payouts.payouts) if self.payouts is not None else frozenset()
 
 
 class Settling:
@@ -150,7 +143,7 @@ class Settling:
     def claim(self, settlement: Settlement, home: Household) -> tuple[int, int]:
         """Claim what the active root promises a household: the amount that arrived, and the gas."""
         tree = settlement.payouts
-        if tree is None or all(payout.address != home.payee.address for payout in tree.payouts):
+        if tree is None or home.payee.address not in settlement.payees:
             return 0, 0
         contracts = self._deployment.contracts
         payout, salt, proof = tree.prove(home.payee.address)
@@ -165,55 +158,6 @@ class Settling:
             path=proof.path,
         )
         return contracts.token.balance_of(home.payee.address), receipt.gas_used
-
-    def receipt(self, settlement: Settlement, home: Household, days: int) -> bytes:
-        """A household's receipt, from what the operator serves and the household's own keys."""
-        channel = self._community.channel.id
-        tree = settlement.payouts
-        is_paid = tree is not None and any(payout.address == home.payee.address for payout in tree.payouts)
-        pieces = [self._own_day(channel, day + 1, home) for day in range(days)]
-        statement, own = self._own_batch(self._channel.id, settlement.stored.sequence, home)
-        receipt = build_receipt(
-            self._deployment.contracts.referee.domain,
-            home.meter_key,
-            home.meter.public_key,
-            pieces,
-            StatementPieces(statement, own, TARIFF.to_bytes()),
-            self._registrations(),
-            PayoutPieces(tree.payouts, tree.salts, home.payee.address) if tree is not None and is_paid else None,
-        )
-        return receipt.to_bytes()
-
-    def _registrations(self) -> list[RegistrationPart]:
-        return [
-            RegistrationPart(
-                one.verdict, one.signatures, one.identity.evidence, one.endorsements.decode(), one.policy.decode()
-            )
-            for one in self._site.registered.values()
-        ]
-
-    def _own_day(self, channel: bytes, sequence: int, home: Household) -> DayPieces:
-        batch, own = self._own_batch(channel, sequence, home)
-        stored = self._site.store.batch(channel, sequence)
-        roster = self._site.operator.store.roster(channel, sequence)
-        by_key_id = {meter_key_id(one.meter.public_key): one.meter.public_key for one in self._community.households}
-        public_keys = [by_key_id[roster[at : at + 32]] for at in range(0, len(roster), 32)]
-        if stored.header != batch.header:
-            raise RuntimeError("the served header is not the stored one")
-        return DayPieces(batch, public_keys, own)
-
-    def _own_batch(self, channel: bytes, sequence: int, home: Household) -> tuple[BatchPieces, OwnBlock]:
-        remote = self._site.remote
-        header, signature = remote.fetch_header(channel, sequence)
-        wrapped = remote.fetch_wrapped_keys(channel, sequence, home.reader.public_key, header.entry_count)
-        (position,) = wrapped
-        entry = remote.fetch_entry(channel, sequence, position)
-        name = entry.payload[2:34]
-        key = unwrap_series_key(home.reader, wrapped[position], channel, sequence, position, name)
-        block = open_block(key, channel, sequence, name, remote.fetch_block(channel, sequence, position))
-        entries, salts = self._site.store.entries(channel, sequence)
-        manifest = remote.fetch_manifest(channel, sequence)
-        return BatchPieces(header, signature, entries, salts, manifest), OwnBlock(key, block)
 
     def _cited(self, batches: Sequence[StoredBatch]) -> Iterator[CitedBatch]:
         storage_key = self._site.registered[self._community.channel.id].identity.storage_key
@@ -244,20 +188,12 @@ class Settling:
         )
 
 
-def household_bills(community: Community, settlement: Settlement, paid: dict[str, int]) -> list[HouseholdBill]:
-    """The bills in the order of names; ``paid`` maps names to what arrived."""
+def household_bills(
+    community: Community, settlement: Settlement, paid: Mapping[str, int], checks: Mapping[str, Sequence[Link]]
+) -> list[HouseholdBill]:
+    """The bills in the order of names; ``paid`` maps names to what arrived, ``checks`` to what a stranger found."""
     bill_of = dict(zip((home.name for home in community.households), settlement.bills, strict=True))
-    return [
-        HouseholdBill(
-            name,
-            bill_of[name].total_import,
-            bill_of[name].total_export,
-            bill_of[name].total_shared,
-            bill_of[name].total_cents,
-            paid.get(name, 0),
-        )
-        for name in sorted(bill_of)
-    ]
+    return [HouseholdBill(name, bill_of[name], paid.get(name, 0), tuple(checks[name])) for name in sorted(bill_of)]
 
 
 def quarter_hours(community: Community, settlement: Settlement, days: int) -> list[QuarterHour]:

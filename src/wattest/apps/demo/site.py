@@ -24,11 +24,11 @@ from wattest.enclave.host.client import Description, EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
-from wattest.operator.ingest import Inbox
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
 from wattest.store.bundle_store import BundleStore
 from wattest.store.duty import Duty
+from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote
 
@@ -50,7 +50,7 @@ class OperatorSite:
         self.process = EnclaveProcess(self.platform, self.enclave_folder)
         self.store = OperatorStore(folder / "operator.sqlite")
         self.bundles = BundleStore(folder / "bundles")
-        self.inbox = Inbox(folder / "inbox")
+        self.inbox = InboxFolder(folder / "inbox")
         self.registered: dict[bytes, RegisteredEnclave] = {}
         self._operator: Operator | None = None
         self._server: OperatorServer | None = None

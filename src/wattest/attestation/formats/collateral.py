@@ -1,7 +1,8 @@
 """Collateral in dcap-qvl's JSON form: what a quote is checked against.
 
-Decided here: which fields there are, how they are encoded and how large they may be; the few dates and numbers that
-the appraisal policy reads. Not decided here: whether any signature holds.
+Decided here: which fields there are, how they are encoded and how large they may be; when a
+revocation list was issued. Not decided here: what TCB info and QE identity say (``tcb_info``, ``qe_identity``) and
+whether any signature holds.
 
 Invariants: nothing longer than ``MAX_COLLATERAL_BYTES`` is parsed, duplicate keys are refused, byte fields are
 lower- or upper-case hex without blanks. ``tcb_info`` and ``qe_identity`` stay the exact text that was signed.
@@ -11,10 +12,9 @@ Specification: docs/spec/evidence.md; source: Intel PCS API v4.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from cryptography import x509
 
@@ -25,17 +25,25 @@ from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
 FMSPC_BYTES = 6
-_REMEMBERED = 8
+MAX_SHOWN_KEY = 40
 _BYTE_FIELDS = frozenset({"root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"})
 _OPTIONAL_FIELDS = frozenset({"pck_certificate_chain"})
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
 
 
 class CollateralMalformed(InputError):
-    """The bytes are not collateral in dcap-qvl's JSON form; ``part`` says which part of it."""
+    """The bytes are not collateral in dcap-qvl's JSON form; ``part`` says which part of it.
 
-    def __init__(self, message: str, part: str = "collateral") -> None:
-        super().__init__(message, hint="pass collateral in dcap-qvl's JSON form (docs/spec/evidence.md)", part=part)
+    ``reason`` is the code that an appraisal gives it; ``fields`` may have ``field``, ``expected`` and ``actual``.
+    """
+
+    def __init__(
+        self, message: str, part: str = "collateral", *, reason: str = "collateral_malformed", **fields: object
+    ) -> None:
+        super().__init__(
+            message, hint="pass collateral in dcap-qvl's JSON form (docs/spec/evidence.md)", part=part, **fields
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +76,6 @@ class Collateral:
         return hashlib.sha256(self.to_json()).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What the policy reads of TCB info or QE identity; times are unix seconds. Believe it once its signature held."""
-
-    id: str
-    version: int
-    issued_at: int
-    next_update: int
-    evaluation_number: int
-    fmspc: bytes | None
-    pce_id: bytes | None
-
-
 def parse_collateral(data: bytes) -> Collateral:
     """Read collateral from JSON.
 
@@ -90,7 +85,7 @@ def parse_collateral(data: bytes) -> Collateral:
     """
     if len(data) > MAX_COLLATERAL_BYTES:
         raise CollateralMalformed(f"the collateral has {len(data)} bytes, at most {MAX_COLLATERAL_BYTES} are read")
-    value = _load_json(data, "collateral")
+    value = load_object(data, "collateral")
     found: dict[str, str | bytes | None] = {}
     for field in fields(Collateral):
         text = value.get(field.name)
@@ -109,28 +104,6 @@ def parse_collateral(data: bytes) -> Collateral:
     return Collateral(**found)  # type: ignore[arg-type]  # kinds were checked field by field
 
 
-@lru_cache(maxsize=_REMEMBERED)  # one appraisal reads the same two texts several times
-def parse_statement(text: str, what: str) -> Statement:
-    """Read the dates and numbers of TCB info or QE identity (``what`` names it in errors).
-
-    Raises:
-        CollateralMalformed: when the text is not an object with these fields.
-    """
-    value = _load_json(text.encode("utf-8", "surrogatepass"), what)
-    try:
-        return Statement(
-            id=_text(value["id"]),
-            version=_small_integer(value["version"]),
-            issued_at=_unix_seconds(value["issueDate"]),
-            next_update=_unix_seconds(value["nextUpdate"]),
-            evaluation_number=_small_integer(value["tcbEvaluationDataNumber"]),
-            fmspc=bytes.fromhex(_text(value["fmspc"])) if "fmspc" in value else None,
-            pce_id=bytes.fromhex(_text(value["pceId"])) if "pceId" in value else None,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CollateralMalformed(f"the {what} lacks a field or has one of a wrong kind: {error}", what) from error
-
-
 def parse_crl_issue_date(crl: bytes, what: str) -> int:
     """The unix time at which a DER revocation list was issued.
 
@@ -143,7 +116,12 @@ def parse_crl_issue_date(crl: bytes, what: str) -> int:
         raise CollateralMalformed(f"the {what} is not a DER certificate revocation list", what) from error
 
 
-def _load_json(data: bytes, what: str) -> dict[str, object]:
+def load_object(data: bytes, what: str) -> dict[str, object]:
+    """One JSON object in which no key appears twice; ``what`` names it in errors.
+
+    Raises:
+        CollateralMalformed: anything else, a text nested too deep and a number that JSON does not have included.
+    """
     try:
         value = load_json(data, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except ValueError as error:
@@ -156,28 +134,11 @@ def _load_json(data: bytes, what: str) -> dict[str, object]:
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key appears twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {json.dumps(twice[:MAX_SHOWN_KEY])} appears twice")
     return value
 
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("text expected")
-    return value
-
-
-def _small_integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
-        raise ValueError("an integer below 2^32 expected")
-    return value
-
-
-def _unix_seconds(value: object) -> int:
-    moment = datetime.fromisoformat(_text(value))
-    if moment.tzinfo is None:
-        raise ValueError("a date without a time zone")
-    return int(moment.astimezone(UTC).timestamp())

@@ -60,7 +60,6 @@ class JobKind(Generic[Session]):
     """
 
     name: str
-    session: type[Session]
     begin: Callable[[JobTools, Fields], tuple[Session, dict[str, object]]]
     steps: Mapping[str, Callable[[Session, Fields], dict[str, object]]]
 

@@ -199,4 +199,4 @@ def _imported_item(fields: Fields) -> ImportedItem:
     return ImportedItem(item, data, key)
 
 
-KIND = JobKind("import", ImportSession, _begin, {"add": _add})
+KIND = JobKind("import", _begin, {"add": _add})

@@ -305,4 +305,4 @@ def _add(session: SealSession, fields: Fields) -> dict[str, object]:
     return session.add(blocks)
 
 
-KIND = JobKind("seal", SealSession, _begin, {"add": _add})
+KIND = JobKind("seal", _begin, {"add": _add})

@@ -416,4 +416,4 @@ def _add(session: StatementSession, fields: Fields) -> dict[str, object]:
     return {}
 
 
-KIND = JobKind("statement", StatementSession, _begin, {"cite": _cite, "add": _add})
+KIND = JobKind("statement", _begin, {"cite": _cite, "add": _add})

@@ -58,6 +58,7 @@ class Service:
         self._peers = PeerService(device, self._identities, self._vee)
         guests = {"vee": self._vee, "settle": self._settle}
         self._tools = JobTools(self._identities, faults, guests)
+        self._kind = ""
         self._session: JobSession | None = None
         self._after: Callable[[], None] | None = None
         self._methods: dict[str, Callable[[Fields], dict[str, object]]] = {
@@ -148,11 +149,12 @@ class Service:
         return {"digest": digest, "signature": signature, "address": state.private_key.address}
 
     def _begin(self, kind: JobKind[Any], fields: Fields) -> dict[str, object]:
-        self._session, reply = kind.begin(self._tools, fields)
+        session, reply = kind.begin(self._tools, fields)
+        self._kind, self._session = kind.name, session
         return reply
 
     def _step(self, kind: JobKind[Any], step: JobStep, fields: Fields) -> dict[str, object]:
-        if not isinstance(self._session, kind.session):
+        if self._session is None or self._kind != kind.name:
             raise SessionInvalid("no such job is open", hint="begin one first")
         return step(self._session, fields)
 

@@ -26,8 +26,10 @@ from wattest.metering.readers.dsmr_frame import (
 )
 from wattest.metering.readers.dsmr_registers import CURRENT, DsmrValue, TelegramRegisters, is_earlier, register_of
 from wattest.metering.readers.dsmr_stamp import Doubt, Stamp, parse_stamp
+from wattest.metering.readers.meter_format import Claim, Unsigned
+from wattest.metering.readers.public_key import MeterPublicKey
+from wattest.metering.readers.table import TableOptions
 from wattest.metering.reading import (
-    FileFormat,
     ImportedFile,
     MalformedValue,
     Reading,
@@ -142,7 +144,7 @@ def read_dsmr(data: bytes) -> ImportedFile:
             found.append(error.objection)
             reasons.append(f"no interval records: {error.message}")
     return ImportedFile(
-        format=FileFormat.DSMR,
+        format=DSMR.name,
         signature=SignatureVerdict.ABSENT,
         crc=crc,
         reasons=tuple(reasons),
@@ -152,6 +154,25 @@ def read_dsmr(data: bytes) -> ImportedFile:
         malformed=malformed,
         found=tuple(found),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DsmrFormat:
+    """DSMR P1 2.2 to 5.0.2 and e-MUCS."""
+
+    name: str = "dsmr"
+
+    def claim(self, data: bytes) -> Claim:
+        """A line that starts a telegram, and a data object of P1."""
+        return Claim.MARK if is_dsmr(data) else Claim.NONE
+
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
+        """Read and judge a file; raises ``MalformedTelegram``."""
+        del key, table
+        return Unsigned(read_dsmr(data))
+
+
+DSMR = DsmrFormat()
 
 
 def _readings(data: bytes) -> Iterator[Reading]:

@@ -17,9 +17,10 @@ from wattest.metering.verdicts import CrcVerdict
 MAX_TELEGRAM_BYTES = 65_536
 MAX_TELEGRAMS = 10_000
 _CRC_DIGITS = 4
-_START = re.compile(rb"^(?:[ \t\x00]|\xef\xbb\xbf)*(?=/[A-Za-z0-9]{3})", re.MULTILINE)
-_END = re.compile(rb"^!([0-9A-Fa-f]{0,4})[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
-_OBJECT_LINE = re.compile(rb"^\d{1,3}-\d{1,3}:\d", re.MULTILINE)
+_LINE = rb"(?:^|(?<=\r))"  # lines of some files end with CR alone
+_START = re.compile(_LINE + rb"(?:[ \t\x00]|\xef\xbb\xbf)*(?=/[A-Za-z0-9]{3})", re.MULTILINE)
+_END = re.compile(_LINE + rb"!([0-9A-Fa-f]{0,4})[ \t]*(?:\r?\n|\r|\Z)", re.MULTILINE)
+_OBJECT_LINE = re.compile(_LINE + rb"\d{1,3}-\d{1,3}:\d", re.MULTILINE)
 _LOST = re.compile(rb"\d-\d{1,3}:\d{1,3}\.|/[A-Za-z0-9]{3}")
 _BLANK = b" \t\r\n\x00\x1a\xef\xbb\xbf"
 

@@ -90,6 +90,7 @@ class TelegramRegisters:
         self._imported: _Grown = array("Q")
         self._exported: _Grown = array("Q")
         self._sets: dict[frozenset[tuple[str, str]], int] = {}
+        self._fallen, self._last = array("B"), dict[tuple[str, str], int]()
         self._trouble: Objection | None = None
 
     def add(
@@ -107,15 +108,17 @@ class TelegramRegisters:
             if unread is not None:
                 raise NotImportable(BillingRule.ENERGY_UNKNOWN, f"register {unread} has no value that can be read")
             shown = shown_registers(values)
-            imported, exported = _total(shown, _IMPORT), _total(shown, _EXPORT)
-            if imported is None:
+            imported, exported = _counted(shown, _IMPORT), _counted(shown, _EXPORT)
+            if not imported:
                 text = "a telegram shows no register of imported energy (1.8.x)"
                 raise NotImportable(BillingRule.NO_REGISTER, text)
-            counted = frozenset(register for register in shown if _counts(register, shown))
+            counted = imported | exported
             self._time_s.append(whole_seconds(time))
-            self._imported = _with(self._imported, imported)
-            self._exported = _with(self._exported, exported or 0)
-            self._shown.append(self._sets.setdefault(counted, len(self._sets)))
+            self._imported = _with(self._imported, sum(imported.values()))
+            self._exported = _with(self._exported, sum(exported.values()))
+            self._shown.append(self._sets.setdefault(frozenset(counted), len(self._sets)))
+            self._fallen.append(any(whole < self._last.get(register, 0) for register, whole in counted.items()))
+            self._last = counted
             self._quality.append(int(quality))
         except NotImportable as error:
             self._trouble = error.objection
@@ -134,6 +137,7 @@ class TelegramRegisters:
             np.asarray(self._shown, dtype=np.int64),
             np.asarray(self._quality, dtype=np.uint16),
             places,
+            np.asarray(self._fallen, dtype=np.bool_),
         )
         (identification, serial), *_ = self._meters
         records, _ = span_records(points, chain(places), unsigned_pseudonym(f"{identification}|{serial}".encode()))
@@ -155,7 +159,10 @@ def _counts(register: tuple[str, str], shown: dict[tuple[str, str], Decimal]) ->
     return tariff == _TOTAL or (way, _TOTAL) not in shown
 
 
-def _total(shown: dict[tuple[str, str], Decimal], way: str) -> int | None:
-    """What a direction's registers show together, each floored by itself; None without any."""
-    counted = [energy for register, energy in shown.items() if register[0] == way and _counts(register, shown)]
-    return sum(map(whole_milliwatt_hours, counted)) if counted else None
+def _counted(shown: dict[tuple[str, str], Decimal], way: str) -> dict[tuple[str, str], int]:
+    """The registers of a direction whose sum counts, each floored by itself."""
+    return {
+        register: whole_milliwatt_hours(energy)
+        for register, energy in shown.items()
+        if register[0] == way and _counts(register, shown)
+    }

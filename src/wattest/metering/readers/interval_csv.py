@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import partial
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 from wattest.metering.billing_rules import NotImportable, Objection, series_period, verify_register_column
 from wattest.metering.meter import unsigned_pseudonym
 from wattest.metering.points import whole_milliwatt_hours
+from wattest.metering.readers.meter_format import Claim, Unsigned
+from wattest.metering.readers.public_key import MeterPublicKey
 from wattest.metering.readers.table import MalformedTable, Table, TableOptions, is_table, open_table, parse_column_map
 from wattest.metering.readers.text_columns import counted, floored, unix_seconds
 from wattest.metering.reading import (
     MILLIWATT_HOURS_PER_UNIT,
-    FileFormat,
     ImportedFile,
     MalformedValue,
     Reading,
@@ -72,7 +74,7 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
         found = (error.objection,)
         reasons.append(f"no interval records: {error.message}")
     return ImportedFile(
-        format=FileFormat.INTERVAL_CSV,
+        format=INTERVAL_CSV.name,
         signature=SignatureVerdict.ABSENT,
         crc=CrcVerdict.NONE,
         reasons=("a table carries no signature: nothing binds the values to a meter", *reasons),
@@ -81,6 +83,25 @@ def read_interval_csv(data: bytes, options: TableOptions) -> ImportedFile:
         records=records,
         found=found,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalCsvFormat:
+    """Tables of interval energies."""
+
+    name: str = "csv"
+
+    def claim(self, data: bytes) -> Claim:
+        """Text whose first line has a delimiter: anything with a mark of its own comes first."""
+        return Claim.SHAPE if is_table(data) else Claim.NONE
+
+    def parse(self, data: bytes, key: MeterPublicKey | None, table: TableOptions) -> Unsigned:
+        """Read a table as ``table`` says; raises ``MalformedTable``."""
+        del key
+        return Unsigned(read_interval_csv(data, table))
+
+
+INTERVAL_CSV = IntervalCsvFormat()
 
 
 def _readings(data: bytes, options: TableOptions) -> list[Reading]:

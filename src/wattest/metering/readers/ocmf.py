@@ -1,8 +1,8 @@
 """OCMF: files of signed readings of charge points.
 
 Decided here: where a file's records begin and end, and the file's verdict: every record counts, the worst one wins. Not
-decided here: a record's signature (``ocmf_envelope``) or its readings (``ocmf_payload``). A file is opened, judged
-and reported in three steps, so that many files' signatures can be judged at once. OCMF 0.1 to 1.4;
+decided here: a record's signature (``ocmf_envelope``) or its readings (``ocmf_payload``). A file is opened and
+reported in two steps, so that the signatures of many files can be judged between them at once. OCMF 0.1 to 1.4;
 docs/spec/meter-files.md
 """
 
@@ -17,39 +17,45 @@ from wattest.metering.billing_rules import BillingRule, NotImportable, Objection
 from wattest.metering.readers.ocmf_envelope import (
     HEADER,
     OcmfEnvelope,
+    PreparedCheck,
     RecordVerdict,
-    judge_envelopes,
     parse_envelope,
+    prepare_checks,
+    verdict_of,
 )
 from wattest.metering.readers.ocmf_payload import BEGIN, ENDS, MalformedOcmf, PayloadHead, parse_payload, take_payload
-from wattest.metering.readers.ocmf_rows import OcmfRows
+from wattest.metering.readers.ocmf_rows import OcmfColumns, OcmfRows
 from wattest.metering.readers.public_key import MalformedPublicKey, MeterPublicKey
-from wattest.metering.reading import MAX_FILE_BYTES, FileFormat, ImportedFile, MalformedMeterFile, Reading, Readings
-from wattest.metering.transactions import ocmf_records
+from wattest.metering.readers.signature_batch import Check, hold_together
+from wattest.metering.readers.signed_values import OCMF_NAME
+from wattest.metering.reading import MAX_FILE_BYTES, ImportedFile, MalformedMeterFile, Reading, Readings
+from wattest.metering.records import Quality
+from wattest.metering.transactions import ocmf_records, without_partner
 from wattest.metering.verdicts import CrcVerdict, SignatureVerdict, worst_signature
 
 MAX_RECORD_BYTES = 2**20
 MAX_OCMF_RECORDS = 10_000
-_RECORD_START = re.compile(rb"^[ \t]*(?=OCMF\|)", re.MULTILINE)
+_BLANK = b" \t\r\n\x00\x1a\xef\xbb\xbf"
+_RECORD_START = re.compile(rb"^(?:[ \t]|\xef\xbb\xbf)*(?=OCMF\|)", re.MULTILINE)
 
 
-def is_ocmf(data: bytes) -> bool:
+def has_record(data: bytes) -> bool:
     """Whether a line of ``data`` starts an OCMF record."""
     return _RECORD_START.search(data) is not None
 
 
-def split_records(data: bytes) -> list[bytes]:
+def split_records(data: bytes) -> tuple[list[bytes], int]:
     """Cut a file into records, each from ``OCMF|`` to before the next one, blanks after it dropped.
 
-    At most 10,000 records of 1 MiB. Raises ``MalformedOcmf``.
+    At most 10,000 records of 1 MiB; beside them how many bytes stand before the first one. Raises ``MalformedOcmf``.
     """
     starts = [matched.end() for matched in _RECORD_START.finditer(data)]
     if not starts or len(starts) > MAX_OCMF_RECORDS or len(data) > MAX_FILE_BYTES:
         raise MalformedOcmf("a file holds 1 to 10,000 OCMF records in at most 16 MiB", actual=len(starts))
-    records = [data[a:b].rstrip(b" \t\r\n\x00\x1a") for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+    records = [data[a:b].rstrip(_BLANK) for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
     if max(len(record) for record in records) > MAX_RECORD_BYTES:
         raise MalformedOcmf("an OCMF record is longer than 1 MiB")
-    return records
+    return records, len(data[: starts[0]].strip(_BLANK))
 
 
 def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
@@ -57,38 +63,63 @@ def read_ocmf(data: bytes, key: MeterPublicKey | None) -> ImportedFile:
 
     Raises ``MalformedOcmf`` when the bytes are no OCMF at all.
     """
-    opened = OpenedOcmf.of(data)
-    return opened.report(opened.judge(key))
+    opened = OpenedOcmf.of(data, key)
+    return opened.report(hold_together(opened.checks))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedOcmf:
     """A file's records, each cut into its sections or, where that cannot be done, with the reason.
 
-    ``source`` is the whole file, which may hold more than the records.
+    ``source`` is the whole file, of which ``passed`` bytes stand before the first record. ``key`` is the one that
+    signatures are judged under, and ``prepared`` has for each record what the core can judge.
     """
 
     source: bytes
     records: tuple[bytes, ...]
     envelopes: tuple[OcmfEnvelope | MalformedOcmf, ...]
+    key: MeterPublicKey | None
+    prepared: tuple[PreparedCheck, ...]
+    passed: int = 0
 
     @classmethod
-    def of(cls, data: bytes, source: bytes | None = None) -> OpenedOcmf:
-        """Open records, of ``source`` if they are not all of it; raises ``MalformedOcmf`` for bytes that are none."""
-        records = tuple(split_records(data))
-        return cls(data if source is None else source, records, tuple(_opened(raw) for raw in records))
+    def of(cls, data: bytes, key: MeterPublicKey | None) -> OpenedOcmf:
+        """Open a file of lines; raises ``MalformedOcmf`` for bytes that hold no record."""
+        records, passed = split_records(data)
+        return cls._of_records(records, data, key, passed)
 
-    def judge(self, key: MeterPublicKey | None) -> list[RecordVerdict]:
-        """A verdict for each record's signature, under ``key``."""
-        (verdicts,) = judge_files([(self, key)])
-        return verdicts
+    @classmethod
+    def of_values(cls, values: Sequence[bytes], source: bytes, key: MeterPublicKey | None) -> OpenedOcmf:
+        """Open values that each begin with a record, as they were taken out of ``source``."""
+        records = [record for value in values for record in split_records(value)[0]]
+        if len(records) > MAX_OCMF_RECORDS:
+            raise MalformedOcmf("a file holds 1 to 10,000 OCMF records in at most 16 MiB", actual=len(records))
+        return cls._of_records(records, source, key, 0)
 
-    def report(self, verdicts: Sequence[RecordVerdict]) -> ImportedFile:
+    @classmethod
+    def _of_records(
+        cls, records: Sequence[bytes], source: bytes, key: MeterPublicKey | None, passed: int
+    ) -> OpenedOcmf:
+        envelopes = tuple(_opened(raw) for raw in records)
+        return cls(source, tuple(records), envelopes, key, tuple(prepare_checks(envelopes, key)), passed)
+
+    @property
+    def checks(self) -> Sequence[Check | None]:
+        """The signatures that the core can judge, one place for each record."""
+        return [prepared.check for prepared in self.prepared]
+
+    def report(self, holds: Sequence[bool]) -> ImportedFile:
         """Read the payloads into columns and put everything that is known about the file together."""
+        verdicts = [
+            _torn(raw) if isinstance(envelope, MalformedOcmf) else verdict_of(envelope, self.key, prepared, held)
+            for raw, envelope, prepared, held in zip(self.records, self.envelopes, self.prepared, holds, strict=True)
+        ]
         reasons: list[str] = []
         objections: list[Objection] = []
         rows, heads = OcmfRows(), _Heads()
-        malformed = False
+        malformed = self.passed > 0
+        if malformed:
+            reasons.append(f"{self.passed} bytes before the first record are no OCMF")
         for number, (envelope, verdict) in enumerate(zip(self.envelopes, verdicts, strict=True), start=1):
             prefix = f"record {number}: " if len(self.records) > 1 else ""
             if not isinstance(envelope, OcmfEnvelope):
@@ -118,9 +149,9 @@ class OpenedOcmf:
             except NotImportable as error:
                 objections.append(error.objection)
         reasons += [self._worded(objection) for objection in objections]
-        reasons += _transactions(rows.transactions)
+        reasons += _transactions(rows.transactions, columns)
         return ImportedFile(
-            format=FileFormat.OCMF,
+            format=OCMF_NAME,
             signature=signature,
             crc=CrcVerdict.NONE,
             reasons=tuple(dict.fromkeys(reasons)),
@@ -137,21 +168,6 @@ class OpenedOcmf:
         """An objection with the record that it is about, where there are several."""
         about = len(self.records) > 1 and objection.record is not None
         return f"record {objection.record}: {objection.text}" if about else objection.text
-
-
-def judge_files(files: Sequence[tuple[OpenedOcmf, MeterPublicKey | None]]) -> list[list[RecordVerdict]]:
-    """For each file a verdict for each record's signature, under the file's key; all files are judged at once."""
-    whole = [
-        (envelope, key) for file, key in files for envelope in file.envelopes if isinstance(envelope, OcmfEnvelope)
-    ]
-    judged = iter(judge_envelopes(whole))
-    return [
-        [
-            next(judged) if isinstance(envelope, OcmfEnvelope) else _torn(raw)
-            for raw, envelope in zip(file.records, file.envelopes, strict=True)
-        ]
-        for file, _ in files
-    ]
 
 
 def _readings(records: Sequence[bytes]) -> Iterator[Reading]:
@@ -206,12 +222,17 @@ class _Heads:
         return ([several_meters()] if len(self._serials) > 1 else []) + self._pages
 
 
-def _transactions(kinds: set[str | None]) -> list[str]:
+def _transactions(kinds: set[str | None], columns: OcmfColumns | None) -> list[str]:
+    """Remarks on begins and ends without a partner: they are snapshots, and no energy is theirs."""
     if BEGIN in kinds and not kinds & ENDS:
         return ["the transaction's begin is here, its end is not"]
     if kinds & ENDS and BEGIN not in kinds:
         return ["the transaction's end is here, its begin is not"]
-    return []
+    if columns is None or columns.derived is None or not (columns.derived[0]["quality"] & Quality.SNAPSHOT).any():
+        return []
+    begins, ends = without_partner(columns)
+    found = [f"begins of transactions without an end: {begins}"] if begins else []
+    return [*found, f"ends of transactions without a begin: {ends}"] if ends else found
 
 
-__all__ = ["MalformedOcmf", "MalformedPublicKey", "OpenedOcmf", "is_ocmf", "judge_files", "read_ocmf", "split_records"]
+__all__ = ["MalformedOcmf", "MalformedPublicKey", "OpenedOcmf", "has_record", "read_ocmf", "split_records"]

@@ -11,7 +11,7 @@ says why. docs/spec/meter-files.md
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -41,6 +41,14 @@ class OcmfEnvelope:
     raw: bytes
     signed: bytes
     section: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCheck:
+    """What the core can judge of one record, None where it cannot, and notes about the signature's encoding."""
+
+    check: Check | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +97,29 @@ def verify_envelopes(envelopes: Sequence[OcmfEnvelope], key: MeterPublicKey) -> 
 
     Raises what ``verify_envelope`` raises.
     """
-    held = _held([(envelope, key) for envelope in envelopes])
-    for envelope, verdict in zip(envelopes, held, strict=True):
-        if verdict is None:
+    held = hold_together([prepared.check for prepared in prepare_checks(envelopes, key)])
+    for envelope, holds in zip(envelopes, held, strict=True):
+        if not holds:
             verify_envelope(envelope, key)
 
 
-def judge_envelopes(signed: Sequence[tuple[OcmfEnvelope, MeterPublicKey | None]]) -> list[RecordVerdict]:
-    """The verdicts on many records' signatures, each under its own key, judged at once.
+def prepare_checks(
+    envelopes: Sequence[OcmfEnvelope | MalformedOcmf], key: MeterPublicKey | None
+) -> list[PreparedCheck]:
+    """What the core can judge of each record under ``key``; nothing without one."""
+    if key is None:
+        return [PreparedCheck()] * len(envelopes)
+    settle = lru_cache(maxsize=256)(_settled)
+    return [PreparedCheck() if isinstance(each, MalformedOcmf) else _prepared(each, key, settle) for each in envelopes]
 
-    Never raises for what a file may hold.
-    """
-    held = iter(_held([(envelope, key) for envelope, key in signed if key is not None]))
-    found: list[RecordVerdict] = []
-    for envelope, key in signed:
-        verdict = None if key is None else next(held)
-        found.append(judge_signature(envelope, key) if verdict is None else _valid(*verdict))
-    return found
+
+def verdict_of(
+    envelope: OcmfEnvelope, key: MeterPublicKey | None, prepared: PreparedCheck, holds: bool
+) -> RecordVerdict:
+    """The verdict on a record's signature, of which ``holds`` says whether the core confirmed what was prepared."""
+    if holds and prepared.check is not None:
+        return _valid(prepared.check[0], prepared.notes)
+    return judge_signature(envelope, key)
 
 
 def judge_signature(envelope: OcmfEnvelope, key: MeterPublicKey | None) -> RecordVerdict:
@@ -132,23 +146,14 @@ def _valid(settled: MeterPublicKey, notes: Sequence[str]) -> RecordVerdict:
     )
 
 
-def _held(
-    signed: Sequence[tuple[OcmfEnvelope, MeterPublicKey]],
-) -> list[tuple[MeterPublicKey, tuple[str, ...]] | None]:
-    """What ``verify_envelope`` returns, for every record whose signature the core confirms; None for the others."""
-    settle = lru_cache(maxsize=256)(_settled)
-    checks: list[Check | None] = []
-    notes: list[tuple[str, ...]] = []
-    for envelope, key in signed:
-        named = envelope.section.get("SA")
-        algorithm = settle(named, key) if named is None or isinstance(named, str) else None
-        check, noted = (None, ()) if algorithm is None else _first_check(envelope, *algorithm)
-        checks.append(check)
-        notes.append(noted)
-    return [
-        (check[0], noted) if check is not None and holds else None
-        for check, noted, holds in zip(checks, notes, hold_together(checks), strict=True)
-    ]
+def _prepared(
+    envelope: OcmfEnvelope,
+    key: MeterPublicKey,
+    settle: Callable[[str | None, MeterPublicKey], tuple[MeterPublicKey, str] | None],
+) -> PreparedCheck:
+    named = envelope.section.get("SA")
+    algorithm = settle(named, key) if named is None or isinstance(named, str) else None
+    return PreparedCheck() if algorithm is None else _first_check(envelope, *algorithm)
 
 
 def _settled(named: str | None, key: MeterPublicKey) -> tuple[MeterPublicKey, str] | None:
@@ -159,10 +164,8 @@ def _settled(named: str | None, key: MeterPublicKey) -> tuple[MeterPublicKey, st
         return None
 
 
-def _first_check(
-    envelope: OcmfEnvelope, settled: MeterPublicKey, hash_bits: str
-) -> tuple[Check | None, tuple[str, ...]]:
-    """The first reading of a signature that is a pair (r, s), which counts if it holds; None where there is none."""
+def _first_check(envelope: OcmfEnvelope, settled: MeterPublicKey, hash_bits: str) -> PreparedCheck:
+    """The first reading of a signature that is a pair (r, s), which counts if it holds; none where there is none."""
     assert settled.curve is not None
     candidates = _candidates(envelope.section)
     while True:
@@ -170,10 +173,10 @@ def _first_check(
             data, how = next(candidates)
             decoded = parse_signature(data, settled.curve)
         except StopIteration:
-            return None, ()
+            return PreparedCheck()
         except MalformedSignature:
             continue  # a text too long ends the candidates, too
-        return (settled, hash_bits, envelope.signed, decoded), (*how, *decoded.notes)
+        return PreparedCheck((settled, hash_bits, envelope.signed, decoded), (*how, *decoded.notes))
 
 
 def _candidates(section: dict[str, Any]) -> Iterator[tuple[bytes, tuple[str, ...]]]:

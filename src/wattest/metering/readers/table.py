@@ -19,7 +19,10 @@ from wattest.metering.records import MAX_RECORDS
 from wattest.units import QUARTER_HOUR_S
 
 ROLES = ("start", "end", "duration", "import", "export", "import_register", "export_register")
+MAX_LINES = 2 * MAX_RECORDS + 2
+"""Rows and blank lines between them."""
 _DELIMITERS = (";", "\t", ",", "|")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _COLUMN_WITH_UNIT = re.compile(r"(import|export|import_register|export_register)_([km]?wh)", re.ASCII)
 _HEADER_UNITS = {"wh": "Wh", "kwh": "kWh", "mwh": None}  # "mwh" could be milli or mega: it is not guessed
 
@@ -77,9 +80,9 @@ def parse_column_map(text: str) -> dict[str, str]:
 
 
 def is_table(data: bytes) -> bool:
-    """Whether the first line looks like a table's: printable text with a delimiter."""
+    """Whether the first line looks like a table's: printable text with a delimiter, and no JSON or XML."""
     first = data[:4096].splitlines()[:1]
-    if not first or b"\x00" in data[:4096] or first[0].lstrip()[:1] in (b"{", b"[", b"<"):
+    if not first or _CONTROL.search(data[:4096]) or first[0].lstrip()[:1] in (b"{", b"[", b"<"):
         return False
     return any(delimiter.encode() in first[0] for delimiter in _DELIMITERS)
 
@@ -96,11 +99,11 @@ def open_table(data: bytes, options: TableOptions) -> Table:
     delimiter = options.delimiter or max(_DELIMITERS, key=lambda mark: (first.count(mark), -_DELIMITERS.index(mark)))
     try:
         cells = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        filled = (row for row in cells if any(map(str.strip, row)))
-        rows = list(itertools.islice(filled, MAX_RECORDS + 2))  # one too many shows that there are more
+        taken = list(itertools.islice(cells, MAX_LINES + 1))  # one too many shows that there are more
     except csv.Error as error:
         raise MalformedTable(f"the table is not CSV: {error}") from error
-    if not rows or len(rows) > MAX_RECORDS + 1:
+    rows = [row for row in taken if any(map(str.strip, row))]
+    if not rows or len(rows) > MAX_RECORDS + 1 or len(taken) > MAX_LINES:
         raise MalformedTable("a table has 1 to 100,000 rows", hint="split it by time")
     header = [cell.strip() for cell in rows[0]]
     unit = options.unit
