@@ -23,6 +23,7 @@ from wattest.enclave.measured.sealed_state import PendingBatch
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.messages.channel import ChannelKind
+from wattest.metering.billing_rules import NotImportable
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
 from wattest.metering.meter import blinded_meter
@@ -95,8 +96,9 @@ class ImportSession:
                     raise read
                 found = imported_series(read)
             except (InputError, VerificationError) as error:
+                rule = {"rule": str(error.rule)} if isinstance(error, NotImportable) else {}
                 raise ImportRefused(
-                    f"a file makes no series: {error.message}", hint=error.hint, item=item.item
+                    f"a file makes no series: {error.message}", hint=error.hint, item=item.item, **rule
                 ) from error
             if len(found) != 1:
                 raise ImportRefused("a file makes one series", item=item.item, expected=1, actual=len(found))
