@@ -22,6 +22,7 @@ from wattest.apps.actions.operator_keys import (
 )
 from wattest.apps.actions.operator_standby import require_own_turn
 from wattest.apps.actions.operator_witness import WitnessDesk
+from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
@@ -51,6 +52,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
         stack.callback(store.close)
+        require_own_key(store, [duty.channel.id for duty in settings.duties], signer.address, settings.key_file)
         require_own_turn(settings, store)
         client = ChainClient.connect(
             settings.chain.rpc_url or "",
