@@ -14,7 +14,6 @@ from wattest.store.operator_store import OperatorStore
 C, OTHER, ZERO = b"\xc1" * 32, b"\xc2" * 32, bytes(32)
 MINE, THEIRS = b"\x0a" * 20, b"\x0b" * 20
 HEADER = BatchHeader(C, MINE, 1, ZERO, 0, 900, ZERO, 1, ZERO, ZERO, ZERO, ZERO, b"\x0c" * 32, ZERO, ZERO)
-KEY = Path("operator.key")
 
 
 @pytest.fixture
@@ -34,9 +33,9 @@ def seal(store: OperatorStore, sequence: int) -> None:
 
 
 def test_a_folder_that_sealed_nothing_is_anybody_s(store: OperatorStore) -> None:
-    require_own_key(store, [C, OTHER], MINE, KEY)
+    require_own_key(store, [C, OTHER], MINE)
     store.collect(C, 1, (0, 900))
-    require_own_key(store, [C], THEIRS, KEY)
+    require_own_key(store, [C], THEIRS)
 
 
 @pytest.mark.parametrize("collects_more", [False, True])
@@ -44,12 +43,12 @@ def test_another_operator_s_key_is_refused(store: OperatorStore, collects_more: 
     seal(store, 1)
     if collects_more:  # the newest batch has no header yet
         store.collect(C, 2, (900, 1800))
-    require_own_key(store, [OTHER, C], MINE, KEY)
-    require_own_key(store, [OTHER], THEIRS, KEY)
+    require_own_key(store, [OTHER, C], MINE)
+    require_own_key(store, [OTHER], THEIRS)
     with pytest.raises(KeyOfAnotherOperator) as caught:
-        require_own_key(store, [OTHER, C], THEIRS, KEY)
+        require_own_key(store, [OTHER, C], THEIRS)
     error = caught.value
     assert error.exit_code == 7
     assert (error.fields["expected"], error.fields["actual"]) == ("0x" + MINE.hex(), "0x" + THEIRS.hex())
-    assert error.fields["path"] == KEY
-    assert "key file" in (error.hint or "")
+    assert error.fields["place"] == "operator.key"
+    assert "own key" in (error.hint or "")

@@ -55,7 +55,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock says that the operator is stopped
         try:
-            require_own_key(store, [duty.channel.id], operator, settings.key_file)
+            require_own_key(store, [duty.channel.id], operator)
             last, key = store.last_batch(duty.channel.id), store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
         finally:
             store.close()  # the new program needs it; the enclave's own lock keeps the old operator from starting again

@@ -52,7 +52,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
         stack.callback(store.close)
-        require_own_key(store, [duty.channel.id for duty in settings.duties], signer.address, settings.key_file)
+        require_own_key(store, [duty.channel.id for duty in settings.duties], signer.address)
         require_own_turn(settings, store)
         client = ChainClient.connect(
             settings.chain.rpc_url or "",
