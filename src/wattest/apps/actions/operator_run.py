@@ -5,6 +5,7 @@ Decided here: which parts a running operator is made of, and what it prints. The
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -27,6 +28,7 @@ from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
 from wattest.apps.service import print_line, run_steps
+from wattest.apps.settings_agreement import owner_of, require_operator_agreement
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -62,6 +64,11 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             journal=store.journal,
         )
         contracts = Contracts.at(client, deployment)
+        owner = owner_of(deployment, signer.address)
+        store.belonging.require(owner)
+        for difference in require_operator_agreement(settings, contracts, signer.address, store):
+            click.echo(json.dumps({"warning": "settings differ"} | difference.shown(), sort_keys=True), err=True)
+        store.belonging.claim(owner)
         platform = SimulatedPlatform.open(settings.platform_dir)
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)
