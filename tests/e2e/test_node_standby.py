@@ -23,7 +23,7 @@ from node_community import (
     write_operator_files,
 )
 from node_keys import UNTIL
-from waiting import HANG_S
+from waiting import HANG_S, until
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
@@ -159,8 +159,12 @@ def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
     community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
     assert json.loads(line_of(waiting.stdout)) == {"event": "replica", "sequence": 1}
     first = hosts.active_key()
-    (shown,) = json.loads(hosts.run("status", hosts.primary, "--json").stdout)["channels"]
-    assert (shown["standby"]["sequence"], shown["behind"], shown["head_sequence"]) == (1, 0, 1)
+
+    def is_told() -> bool:
+        (shown,) = json.loads(hosts.run("status", hosts.primary, "--json").stdout)["channels"]
+        return (shown["standby"]["sequence"], shown["behind"], shown["head_sequence"]) == (1, 0, 1)
+
+    until(is_told, "the standby's answer, noted by the primary")
 
     (shown,) = json.loads(hosts.run("status", hosts.standby, "--json").stdout)["channels"]
     assert (shown["standby"]["sequence"], shown["behind"]) == (1, 0)

@@ -125,6 +125,12 @@ class ChannelHead:
     commit_deadline_s: int
     exposure_wei: int
 
+    def roster_count_at(self, period_start: int) -> int:
+        """Entries due in a batch for the period that starts then; zero in an open channel."""
+        if self.next_roster_from and period_start >= self.next_roster_from:
+            return self.next_roster_count
+        return self.roster_count
+
 
 class Referee:
     """The referee at one address of one chain."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from wattest.chain.referee import ChannelHead, Referee
+from wattest.chain.shared_settings import require_agreement, roster_differences
 from wattest.enclave.host.client import EnclaveClient
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
@@ -56,6 +57,14 @@ def decide(
     return NextStep.COLLECT
 
 
+def next_period(start: int, epoch_s: int, commit_deadline_s: int, now: int) -> tuple[int, int]:
+    """The first period from ``start`` on that can still be committed at ``now`` (chain time)."""
+    late = now - (start + epoch_s + commit_deadline_s)
+    if late >= 0:
+        start += (late // epoch_s + 1) * epoch_s
+    return start, start + epoch_s
+
+
 class Due:
     """The next work in one operator's channels; ``enclave_of`` gives the enclave that seals for a channel."""
 
@@ -80,7 +89,7 @@ class Due:
     def next(self, duty: Duty, heads: Heads, now: int) -> StoredBatch | tuple[int, int] | None:
         """The channel's batch that is to be sealed, or the period that is to be collected; None to wait or commit.
 
-        A batch past its deadline for which nothing was signed is dropped. Raises: OperatorStopped.
+        A batch past its deadline for which nothing was signed is dropped. Raises: OperatorStopped, SettingsDisagree.
         """
         channel = duty.channel.id
         while not self._commits.pending([channel]):
@@ -95,9 +104,13 @@ class Due:
                 return None
             if step is NextStep.COLLECT:
                 _require_able(channel, heads[channel][1], last)
+                _require_roster(duty, due[0], heads[channel][0])
                 return due
             assert last is not None  # every other step follows from a batch
-            if step is NextStep.STORE or not self._leave_out_late(last, heads[channel][0], now):
+            if step is NextStep.STORE:
+                return last
+            if not self._leave_out_late(last, heads[channel][0], now):
+                _require_roster(duty, last.period_start, heads[channel][0])
                 return last
         return None
 
@@ -106,10 +119,7 @@ class Due:
     ) -> tuple[int, int]:
         """The next period that can still be committed: one whose deadline passed unsealed is left out."""
         start = self._first_start(duty, head[1].sequence) if last is None else last.period_end
-        late = now - (start + duty.epoch_s + head[0].commit_deadline_s)
-        if late >= 0:
-            start += (late // duty.epoch_s + 1) * duty.epoch_s
-        return start, start + duty.epoch_s
+        return next_period(start, duty.epoch_s, head[0].commit_deadline_s, now)
 
     def _first_start(self, duty: Duty, sequence: int) -> int:
         """Where this host begins: after what the operator has committed, which may have been on another host."""
@@ -133,6 +143,12 @@ class Due:
                 return False
         self._store.keys.leave_out(batch)
         return True
+
+
+def _require_roster(duty: Duty, period_start: int, head: ChannelHead) -> None:
+    """Seal nothing that the contract would not take: a batch has as many entries as the channel's roster count."""
+    lists = [keys.members for keys in duty.member_lists]
+    require_agreement(roster_differences(f"channel {duty.channel.id.hex()}", lists, period_start, head))
 
 
 def _require_able(channel: bytes, head: OperatorHead, last: StoredBatch | None) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from wattest.chain.client import ChainClient
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
+from wattest.chain.shared_settings import SettingsDisagree, channel_differences, require_agreement
 from wattest.chain.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob
 from wattest.enclave.host.job_calls import OpenChannelJob
@@ -164,7 +165,7 @@ class Operator:
             return report
         self._recheck(report, time_s)
         self._answers.run(report, time_s)  # before any commit: that one waits must not keep an answer from going out
-        tended = [duty for duty in self.duties if self._tend(duty, report, time_s)]
+        tended = [duty for duty in self._agreed(report) if self._tend(duty, report, time_s)]
         held = self._advance_all(tended, report, time_of)
         for duty in tended:
             if duty.channel.id not in held:
@@ -246,6 +247,23 @@ class Operator:
             report.finalised.append(sequence)
 
     # periods of scheduled channels
+
+    def _agreed(self, report: StepReport) -> list[Duty]:
+        """The duties whose settings are the chain's; of any other no block is taken in, nothing asked of an enclave."""
+        agreed: list[Duty] = []
+        try:
+            heads = self.referee.heads_of([duty.channel.id for duty in self.duties], self.address)
+        except WattestError as error:
+            report.errors.append(error)
+            return agreed
+        for duty in self.duties:
+            place, (head, _) = f"channel {duty.channel.id.hex()}", heads[duty.channel.id]
+            try:
+                require_agreement(channel_differences(place, duty.channel, duty.epoch_s, head))
+                agreed.append(duty)
+            except SettingsDisagree as error:
+                report.errors.append(error)
+        return agreed
 
     def _tend(self, duty: Duty, report: StepReport, now: int) -> bool:
         """Take the duty's blocks in and see to its enclave key; whether the channel may go on."""

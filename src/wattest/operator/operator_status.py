@@ -15,6 +15,7 @@ from wattest.keys.key_life import KeySettings, halvings, urgency_of
 from wattest.keys.key_standing import fetch_standing, registered_workload
 from wattest.keys.orders import OrderBox
 from wattest.keys.standby import Replica
+from wattest.operator.due import next_period
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import KeyState
@@ -97,9 +98,7 @@ def channel_status(
     deadline_s = referee.channel_head(channel).commit_deadline_s
     last = store.last_batch(channel)
     start = duty.first_period_start if last is None else last.period_end
-    late = now - (start + duty.epoch_s + deadline_s)
-    if late >= 0:
-        start += (late // duty.epoch_s + 1) * duty.epoch_s
+    _, next_end = next_period(start, duty.epoch_s, deadline_s, now)
     flight = tuple(
         FlightStatus(batch.sequence, batch.state.value, batch.period_start, batch.period_end + deadline_s)
         for batch in store.batches(channel, states=[state for state in StoredState if state not in _ENDED])
@@ -119,8 +118,8 @@ def channel_status(
         behind=behind,
         ordered="waiting" if ordered is None and orders.waits(channel) else None if ordered is None else ordered.value,
         in_flight=flight,
-        next_period_end=start + duty.epoch_s,
-        next_deadline=start + duty.epoch_s + deadline_s,
+        next_period_end=next_end,
+        next_deadline=next_end + deadline_s,
         open_challenges=challenges,
         left_out=tuple(store.keys.abandoned(channel)),
         warnings=(),

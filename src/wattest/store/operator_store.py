@@ -22,6 +22,7 @@ from wattest.errors import ProtocolError, VerificationError
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
+from wattest.store.belonging import BELONGING_TABLE, Belonging
 from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 from wattest.store.entry_rows import EntryRows
 from wattest.store.key_store import KEY_TABLES, KeyStore
@@ -74,6 +75,7 @@ CREATE TABLE challenge (
 CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (channel, name));
 """,
     KEY_TABLES,
+    BELONGING_TABLE,
 )
 
 
@@ -104,6 +106,7 @@ class OperatorStore:
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = Cursors(self.database)
         self.keys = KeyStore(self.database)
+        self.belonging = Belonging(self.database)
         self.entry_rows = EntryRows(self.database)
 
     def close(self) -> None:

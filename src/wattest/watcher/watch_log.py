@@ -14,6 +14,7 @@ from typing import Any
 
 from wattest.io.crash_points import CrashPoints
 from wattest.metering.series_block import PreviousState
+from wattest.store.belonging import BELONGING_TABLE, Belonging
 from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
 
 MIGRATIONS = (
@@ -49,6 +50,7 @@ CREATE TABLE member_list (
     channel BLOB NOT NULL, valid_from INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (channel, valid_from)
 );
 """,
+    BELONGING_TABLE,
 )
 _MAX_INTEGER = 2**63 - 1
 
@@ -75,6 +77,7 @@ class WatchLog:
         self.database = Database(path, MIGRATIONS)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = Cursors(self.database)
+        self.belonging = Belonging(self.database)
 
     def close(self) -> None:
         """Close the database."""

@@ -15,6 +15,7 @@ from wattest.enclave.measured.errors import ImportRefused, RequestInvalid, Sessi
 from wattest.metering.entry import EntryKind, SeriesEntry
 from wattest.metering.meter import blinded_meter
 from wattest.metering.readers import recognise
+from wattest.metering.readers.recognise import read_meter_file
 from wattest.metering.readers.signature_batch import Check
 from wattest.metering.series_block import parse_series_block, verify_series_block
 from wattest.sealing.bundle import open_block
@@ -105,6 +106,17 @@ def test_a_file_that_does_not_hold_is_refused_by_its_index(
         importer.seal(job(community, item(CSV, "good"), item(file, "bad", key)))
     assert caught.value.fields["item"] == 1
     assert importer.last_release(community.open_channel.id) is None
+
+
+def test_a_refusal_names_the_rule_that_the_reader_names(importer: LocalEnclave, community: Community) -> None:
+    backwards = b"start;import;import_register\n2026-06-01T00:00Z;1;5\n2026-06-01T00:15Z;1;4\n"
+    (objection,) = read_meter_file(backwards).found
+    with pytest.raises(ImportRefused) as caught:
+        importer.seal_import(job(community, item(CSV, "good"), item(backwards, "bad")))
+    assert caught.value.fields["rule"] == objection.rule == "register-backwards"
+    with pytest.raises(ImportRefused) as caught:
+        importer.seal_import(job(community, item(b"nothing", "bad")))
+    assert "rule" not in caught.value.fields
 
 
 def test_the_signatures_of_all_files_of_a_step_are_verified_at_once(

@@ -45,6 +45,37 @@ def test_a_column_map_with_comma_decimals_local_time_and_watt_hours() -> None:
     assert records["import_milliwatt_hours"].tolist() == [1_250_500, 250]
 
 
+@pytest.mark.parametrize(
+    ("cell", "milliwatt_hours"),
+    [
+        ("0,25", 250), ("1.250", 1_250_000), ("1.250,5", 1_250_500), ("12.345.678,001", 12_345_678_001), ("7", 7_000),
+        ("1.25", None), ("0.250,5,1", None), ("1250.500", None), ("1.2500", None), ("1,250.5", None),
+    ],
+)  # fmt: skip
+def test_with_a_decimal_comma_points_group_thousands(cell: str, milliwatt_hours: int | None) -> None:
+    options = TableOptions({"start": "Zeit", "import": "Bezug"}, "Wh", True)
+    data = table(f"2026-06-01T00:00Z;{cell}")
+    if milliwatt_hours is None:
+        with pytest.raises(MalformedTable, match="no decimal number") as refused:
+            read_interval_csv(data, options)
+        assert "group thousands" in str(refused.value.hint)
+        return
+    records = read_interval_csv(data, options).records
+    assert records is not None
+    assert records["import_milliwatt_hours"].tolist() == [milliwatt_hours]
+
+
+@pytest.mark.parametrize("header", ["start;import;import", "start;import_kwh;import_wh", "start;import;import_kwh"])
+def test_of_two_columns_for_one_role_none_is_picked(header: str) -> None:
+    row = "2026-06-01T00:00Z;1;2"
+    with pytest.raises(MalformedTable, match="more than one column"):
+        read_interval_csv(table(row, header=header), TableOptions())
+    with pytest.raises(MalformedTable, match="more than one column 'Bezug'"):
+        read_interval_csv(table(row, header="start;Bezug;Bezug"), TableOptions({"start": "start", "import": "Bezug"}))
+    by_number = read_interval_csv(table(row, header=header), TableOptions({"start": "1", "import": "3"}))
+    assert [reading.as_dict()["value_milliwatt_hours"] for reading in by_number.readings] == ["2000000"]
+
+
 def test_columns_by_number_without_a_header() -> None:
     options = TableOptions(parse_column_map("start=1,end=2,import=3"))
     records = read_interval_csv(

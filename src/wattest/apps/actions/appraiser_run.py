@@ -15,6 +15,7 @@ from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.node_files import read_appraiser_file
+from wattest.apps.settings_agreement import require_appraiser_agreement
 from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
@@ -45,6 +46,7 @@ def run(config_path: Path) -> None:
         genesis_hash=deployment.genesis_hash,
         config=settings.chain,
     )
+    require_appraiser_agreement(settings, client, judge.key.address)
     with SteadyStack() as stack:
         server = AppraiserServer(
             judge,

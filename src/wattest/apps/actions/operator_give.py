@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_collateral
+from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import SettingInvalid, read_operator_file
@@ -53,8 +54,11 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock says that the operator is stopped
-        last, key = store.last_batch(duty.channel.id), store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
-        store.close()  # the new program needs it; the enclave's own lock keeps the old operator from starting again
+        try:
+            require_own_key(store, [duty.channel.id], operator)
+            last, key = store.last_batch(duty.channel.id), store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
+        finally:
+            store.close()  # the new program needs it; the enclave's own lock keeps the old operator from starting again
         if last is not None and last.state not in _SETTLED:
             raise FlightNotSettled(
                 "a batch is on its way",

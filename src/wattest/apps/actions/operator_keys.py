@@ -20,6 +20,7 @@ import click
 from wattest.appraiser.appraiser_service import RemoteAppraiser
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
+from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
@@ -159,6 +160,7 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
                 store = OperatorStore(database)
                 stack.callback(store.close)
                 journal = store.journal
+                require_own_key(store, [duty.channel.id], signer.address)
         except DatabaseInUse:
             click.echo("the operator runs: it will notice, and send what this overtakes again", err=True)
         contracts = connect_contracts(settings, journal)
@@ -188,6 +190,7 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
     new = measure(LaunchSettings()).digest
     store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
     try:
+        require_own_key(store, [duty.channel.id], operator)
         known = store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
         last = store.last_batch(duty.channel.id)
     finally:
@@ -233,6 +236,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     operator = settings.signer.open().address
     store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
     try:
+        require_own_key(store, [duty.channel.id for duty in settings.duties], operator)
         now = contracts.client.now()
         found = [
             channel_status(

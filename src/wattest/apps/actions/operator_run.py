@@ -5,6 +5,7 @@ Decided here: which parts a running operator is made of, and what it prints. The
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -22,10 +23,12 @@ from wattest.apps.actions.operator_keys import (
 )
 from wattest.apps.actions.operator_standby import require_own_turn
 from wattest.apps.actions.operator_witness import WitnessDesk
+from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.node_files import read_operator_file
 from wattest.apps.service import print_line, run_steps
+from wattest.apps.settings_agreement import owner_of, require_operator_agreement
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -51,6 +54,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     with SteadyStack() as stack:
         store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
         stack.callback(store.close)
+        require_own_key(store, [duty.channel.id for duty in settings.duties], signer.address)
         require_own_turn(settings, store)
         client = ChainClient.connect(
             settings.chain.rpc_url or "",
@@ -60,6 +64,11 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             journal=store.journal,
         )
         contracts = Contracts.at(client, deployment)
+        owner = owner_of(deployment, signer.address)
+        store.belonging.require(owner)
+        for difference in require_operator_agreement(settings, contracts, signer.address, store):
+            click.echo(json.dumps({"warning": "settings differ"} | difference.shown(), sort_keys=True), err=True)
+        store.belonging.claim(owner)
         platform = SimulatedPlatform.open(settings.platform_dir)
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)

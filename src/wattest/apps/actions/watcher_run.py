@@ -13,6 +13,7 @@ import click
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.node_files import read_watcher_file
 from wattest.apps.service import print_line, run_steps
+from wattest.apps.settings_agreement import owner_of, require_watcher_agreement
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
@@ -44,6 +45,10 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             journal=log.journal,
         )
         contracts = Contracts.at(client, deployment)
+        owner = owner_of(deployment, signer.address)
+        log.belonging.require(owner)
+        require_watcher_agreement(settings, contracts, signer.address)
+        log.belonging.claim(owner)
         remotes = {address: OperatorRemote(url) for address, url in settings.operators.items()}
         appraiser = None
         if settings.policy is not None:

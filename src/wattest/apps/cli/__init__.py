@@ -100,11 +100,19 @@ def _show(value: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"{leads}{_printable(value['message'])}", err=True)
     for name, field in value["fields"].items():
         if field not in (None, "", []):
-            shown = ", ".join(map(str, field)) if isinstance(field, list) else str(field)
+            if isinstance(field, list):
+                separator, parts = ("\n    ", ["", *map(_line, field)]) if isinstance(field[0], dict) else (", ", field)
+                shown = separator.join(map(str, parts))
+            else:
+                shown = str(field)
             label = "did you mean" if name == "did_you_mean" else name
             click.echo(f"  {label}: {_printable(shown)}", err=True)
     if value["hint"]:
         click.echo(f"  what to do: {_printable(value['hint'])}", err=True)
+
+
+def _line(value: dict[str, Any]) -> str:
+    return "; ".join(f"{name}: {item}" for name, item in value.items())
 
 
 def _printable(text: str) -> str:

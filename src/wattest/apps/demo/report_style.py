@@ -36,7 +36,7 @@ nav a,summary{display:block;padding:.6rem 0}
 summary{cursor:pointer;display:flex;gap:.5rem}
 summary::-webkit-details-marker{display:none}
 summary::before{content:"+";color:var(--soft);width:.8rem;flex:none}details[open]>summary::before{content:"-"}
-summary>:first-of-type{flex:1}
+summary span{flex:1}
 summary b{white-space:nowrap}summary .good{color:var(--good)}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 details{border-bottom:1px solid var(--line)}details>div{padding:0 0 1rem}details details{margin-left:1rem}

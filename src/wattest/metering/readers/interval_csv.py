@@ -47,6 +47,7 @@ _OBIS = {
 }
 _POWERS = {unit: len(str(factor)) - 1 for unit, factor in MILLIWATT_HOURS_PER_UNIT.items()}  # factors are powers of ten
 _MAX_LISTED = 5
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?", re.ASCII)
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can write
 
 _Seconds = NDArray[np.int64]
@@ -228,8 +229,13 @@ def _energies(table: Table, role: str, options: TableOptions) -> _Energies:
 
 
 def _without_comma(cell: str) -> str:
-    """A number with a comma before its decimals as one with a point."""
-    return cell.replace(".", "").replace(",", ".") if "," in cell else cell
+    """A number with a comma before its decimals as one with a point; "1.250" is a thousand and more.
+
+    Where points do not group thousands the cell keeps a comma, and so is no number.
+    """
+    if "." not in cell:
+        return cell.replace(",", ".")
+    return cell.replace(".", "").replace(",", ".") if _GROUPED.fullmatch(cell) else f"{cell},"
 
 
 def _decimal(text: str, options: TableOptions, row: int) -> Decimal:
@@ -239,7 +245,11 @@ def _decimal(text: str, options: TableOptions, row: int) -> Decimal:
     try:
         return parse_decimal(cell)
     except MalformedValue as error:
-        hint = "say --decimal-comma" if "," in cell else "every interval needs a value; leave a row out to show a gap"
+        hint = "every interval needs a value; leave a row out to show a gap"
+        if options.decimal_comma and "." in text:
+            hint = "where a comma begins the decimals, points group thousands: 1.234,5"
+        elif "," in text:
+            hint = "say --decimal-comma"
         raise MalformedTable(f"row {row}: {text[:40]!r} is no decimal number", hint=hint, row=row) from error
 
 

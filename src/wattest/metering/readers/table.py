@@ -131,6 +131,10 @@ def _mapped(wanted: dict[str, str], header: Sequence[str]) -> tuple[dict[str, in
             if not 1 <= int(name[:6]) <= len(header):
                 raise MalformedTable(f"the table has no column number {name[:6]} for {role}", actual=len(header))
             columns[role] = int(name[:6]) - 1
+        elif header.count(name) > 1:
+            raise MalformedTable(
+                f"the table has more than one column {name!r} for {role}", hint="name it by its number"
+            )
         elif name in header:
             columns[role] = header.index(name)
             by_name = True
@@ -151,10 +155,15 @@ def _own_header(header: Sequence[str], unit: str) -> tuple[dict[str, int], str]:
         lowered = name.lower()
         matched = _COLUMN_WITH_UNIT.fullmatch(lowered)
         if matched is not None and (found := _HEADER_UNITS[matched[2]]) is not None:
-            columns[matched[1]] = index
+            role = matched[1]
             units.add(found)
         elif lowered in ROLES:
-            columns[lowered] = index
+            role = lowered
+        else:
+            continue
+        if role in columns:
+            raise MalformedTable(f"the table has more than one column for {role}", hint="name them: --columns")
+        columns[role] = index
     if "start" not in columns or len(units) > 1:
         raise MalformedTable(
             "the table's columns are not known",
