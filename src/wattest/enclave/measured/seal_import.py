@@ -15,14 +15,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from wattest.crypto.hashing import sha256
+from wattest.crypto.hpke import PUBLIC_KEY_BYTES
 from wattest.enclave.measured.batch_builder import BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import ImportRefused, RequestInvalid
 from wattest.enclave.measured.identity import Identities
+from wattest.enclave.measured.job_kind import MAX_BLOCKS_PER_STEP, JobKind, JobTools, read_span
 from wattest.enclave.measured.release import Head
+from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import PendingBatch
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
 from wattest.messages.channel import ChannelKind
+from wattest.messages.member_list import MAX_WATCHERS
 from wattest.metering.billing_rules import NotImportable
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry
 from wattest.metering.imported import ImportedSeries, imported_series
@@ -33,6 +37,9 @@ from wattest.metering.reading import ImportedFile
 from wattest.metering.series import build_series_tree
 from wattest.metering.series_block import SeriesBlock, telegrams_evidence
 from wattest.workload.engine import Guest
+
+MAX_IMPORT_BYTES = 16 * 1024 * 1024
+MAX_KEY_CHARACTERS = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +173,32 @@ def _key_of(text: str | None) -> MeterPublicKey | MalformedPublicKey | None:
         return None if text is None else parse_public_key(text)
     except MalformedPublicKey as error:
         return error
+
+
+def _begin(tools: JobTools, fields: Fields) -> tuple[ImportSession, dict[str, object]]:
+    channel, head, period = read_span(fields)
+    meter_keys = fields.rows("meter_keys", 32, MAX_BLOCKS_PER_STEP)
+    readers = fields.rows("readers", PUBLIC_KEY_BYTES, MAX_BLOCKS_PER_STEP)
+    watchers = fields.rows("watchers", PUBLIC_KEY_BYTES, MAX_WATCHERS)
+    fields.close()
+    session = ImportSession(
+        tools.identities, tools.stop_points, tools.guests["vee"], channel, head, period, meter_keys, readers, watchers
+    )
+    return session, {"order": session.order()}
+
+
+def _add(session: ImportSession, fields: Fields) -> dict[str, object]:
+    items = [_imported_item(inner) for inner in fields.maps("items", MAX_BLOCKS_PER_STEP)]
+    fields.close()
+    return session.add(items)
+
+
+def _imported_item(fields: Fields) -> ImportedItem:
+    item = fields.uint("item", 32)
+    data = fields.blob("file", MAX_IMPORT_BYTES)
+    key = fields.optional("public_key", lambda name: fields.text(name, MAX_KEY_CHARACTERS))
+    fields.close()
+    return ImportedItem(item, data, key)
+
+
+KIND = JobKind("import", _begin, {"add": _add})
