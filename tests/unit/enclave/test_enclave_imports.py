@@ -112,10 +112,10 @@ def test_a_refusal_names_the_rule_that_the_reader_names(importer: LocalEnclave, 
     backwards = b"start;import;import_register\n2026-06-01T00:00Z;1;5\n2026-06-01T00:15Z;1;4\n"
     (objection,) = read_meter_file(backwards).found
     with pytest.raises(ImportRefused) as caught:
-        importer.seal_import(job(community, item(CSV, "good"), item(backwards, "bad")))
+        importer.seal(job(community, item(CSV, "good"), item(backwards, "bad")))
     assert caught.value.fields["rule"] == objection.rule == "register-backwards"
     with pytest.raises(ImportRefused) as caught:
-        importer.seal_import(job(community, item(b"nothing", "bad")))
+        importer.seal(job(community, item(b"nothing", "bad")))
     assert "rule" not in caught.value.fields
 
 
