@@ -23,10 +23,10 @@ from node_keys import KeyRig
 from wattest.chain.local_signer import LocalSigner
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, SealJob
 from wattest.operator.operator import Operator, OperatorSettings
-from wattest.store.bundle_store import BundleStore
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.enclave_key import Cause
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.watcher.check_batch import check_batch
 from wattest.watcher.check_entries import ServedBatch
 from wattest.workload.configuration import EngineConfiguration
@@ -78,11 +78,11 @@ def run_community(households: int, days: int) -> Times:
         folder = Path(name)
         community = build_community(folder, households=households, deposit_ether=100)
         stack.callback(destroy, community)
-        store = OperatorStore(folder / "node" / "operator.sqlite")
+        store = SqliteOperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(store.close)
         enclave = TimedEnclave(community.process.client)
         operator = Operator(
-            store, BundleStore(folder / "node" / "bundles"), InboxFolder(folder / "node" / "inbox"),
+            store, BundleFolder(folder / "node" / "bundles"), InboxFolder(folder / "node" / "inbox"),
             community.referee(community.client(journal=store.journal)), LocalSigner(community.operator_key),
             lambda: enclave, duties=[community.duty], settings=OperatorSettings(collect_grace_s=0),  # type: ignore[arg-type, return-value]
         )  # fmt: skip

@@ -13,10 +13,11 @@ from measure import Figure, Report, Scale, cpu_seconds, run_alone, scaled
 
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
+from wattest.store.batch_state import StoredBatch
 from wattest.store.batch_tree import BatchTrees
-from wattest.store.bundle_group import BundleGroup
-from wattest.store.bundle_store import BundleStore
-from wattest.store.operator_store import OperatorStore, StoredBatch
+from wattest.store.bundle_group import FolderGroup
+from wattest.store.bundle_store import BundleFolder
+from wattest.store.operator_store import SqliteOperatorStore
 
 TITLE = "Serving one entry"
 ABOUT = (
@@ -29,21 +30,21 @@ BLOCK_BYTES = 9_400
 ASKED = 200
 
 
-def stored(folder: Path, count: int) -> tuple[OperatorStore, BundleStore, StoredBatch]:
+def stored(folder: Path, count: int) -> tuple[SqliteOperatorStore, BundleFolder, StoredBatch]:
     """A sealed and stored batch of ``count`` entries with blocks as long as a day's."""
     draw = random.Random(count)
     payloads = [draw.randbytes(118) for _ in range(count)]
     salts = [draw.randbytes(16) for _ in range(count)]
     root = MerkleTree.build(b"".join(payloads), 118, b"".join(salts)).root
-    bundles = BundleStore(folder / "bundles")
+    bundles = BundleFolder(folder / "bundles")
     block = draw.randbytes(BLOCK_BYTES)
-    with BundleGroup(bundles) as group:
+    with FolderGroup(bundles) as group:
         content_id = group.add(b"manifest %d" % count, (block for _ in range(count)))
         group.store()
     header = BatchHeader(
         CHANNEL, b"\x0a" * 20, 1, ZERO, 0, 900, root, count, ZERO, ZERO, ZERO, ZERO, content_id, ZERO, ZERO
     )
-    store = OperatorStore(folder / "operator.sqlite")
+    store = SqliteOperatorStore(folder / "operator.sqlite")
     store.collect(CHANNEL, 1, (0, 900))
     store.mark_if_before_sealed(CHANNEL, 1)
     store.save_sealed(
@@ -55,7 +56,7 @@ def stored(folder: Path, count: int) -> tuple[OperatorStore, BundleStore, Stored
 def served(count: int, runs: int, folder: Path) -> list[Figure]:
     """Proofs and blocks out of a batch of ``count``."""
     store, bundles, batch = stored(folder, count)
-    trees = BatchTrees.beside(store.database.path)
+    trees = BatchTrees.in_cache(store.cache_folder)
     asked = [random.Random(at).randrange(count) for at in range(ASKED)]
     content_id = batch.content_id or b""
 

@@ -36,9 +36,9 @@ def measure(scale: Scale) -> Report:
     from wattest.chain.local_signer import LocalSigner
     from wattest.enclave.simulator import measurement
     from wattest.operator.operator import Operator, OperatorSettings
-    from wattest.store.bundle_store import BundleStore
+    from wattest.store.bundle_store import BundleFolder
     from wattest.store.inbox import InboxFolder
-    from wattest.store.operator_store import OperatorStore
+    from wattest.store.operator_store import SqliteOperatorStore
 
     every_core = os.sched_getaffinity(0)
     figures: list[Figure] = []
@@ -54,11 +54,11 @@ def measure(scale: Scale) -> Report:
             stack.callback(destroy, community)
             others = every_core - {min(every_core)} or every_core
             os.sched_setaffinity(community.anvil.process_id, others)
-            store = OperatorStore(folder / "node" / "operator.sqlite")
+            store = SqliteOperatorStore(folder / "node" / "operator.sqlite")
             stack.callback(store.close)
             enclave = node.TimedEnclave(community.process.client)
             operator = Operator(
-                store, BundleStore(folder / "node" / "bundles"), InboxFolder(folder / "node" / "inbox"),
+                store, BundleFolder(folder / "node" / "bundles"), InboxFolder(folder / "node" / "inbox"),
                 community.referee(community.client(journal=store.journal)), LocalSigner(community.operator_key),
                 lambda enclave=enclave: enclave, duties=[community.duty],  # type: ignore[arg-type, misc, return-value]
                 settings=OperatorSettings(collect_grace_s=0),

@@ -22,8 +22,8 @@ from waiting import HANG_S
 
 from wattest.errors import InputError, VerificationError
 from wattest.sealing.bundle import cid_text
-from wattest.store.bundle_group import BundleGroup
-from wattest.store.bundle_store import Bundle, BundleStore, parse_bundle
+from wattest.store.bundle_group import FolderGroup
+from wattest.store.bundle_store import Bundle, BundleFolder, parse_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads((ROOT / "vectors" / "bundle" / "bundle.json").read_text())
@@ -63,8 +63,8 @@ def test_files_of_a_store_are_read(tmp_path: Path) -> None:
     source = random.Random(1)
     contents = [[source.randbytes(source.choice([0, 1, 90, 5000])) for _ in range(count)] for count in (0, 1, 40)]
     contents.append([source.randbytes(2**20)])
-    store = BundleStore(tmp_path / "bundles")
-    with BundleGroup(store) as group:
+    store = BundleFolder(tmp_path / "bundles")
+    with FolderGroup(store) as group:
         ids = [group.add(b"manifest %d" % at, blocks) for at, blocks in enumerate(contents)]
         group.store()
     found = gocar.read([store.path(content_id).read_bytes() for content_id in ids])

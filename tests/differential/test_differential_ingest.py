@@ -30,7 +30,7 @@ from wattest.metering.records import make_device_records
 from wattest.operator.ingest import keep_block, keep_blocks, take_in, verify_member_block
 from wattest.store.duty import Duty, ForeignMeter, MemberKeys
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.ports import MAX_BLOCK_BYTES
 
 EPOCH_S = 3_600
@@ -111,9 +111,9 @@ def blocks() -> dict[str, bytes]:
     }
 
 
-def opened(folder: Path, *, collected: bool = True) -> OperatorStore:
+def opened(folder: Path, *, collected: bool = True) -> SqliteOperatorStore:
     """A store that has collected hours 0 and 1, or nothing."""
-    store = OperatorStore(folder / "operator.sqlite")
+    store = SqliteOperatorStore(folder / "operator.sqlite")
     if not collected:
         return store
     keep_block(store, DUTY, blocks()["kept before its hour was collected"])
@@ -123,7 +123,7 @@ def opened(folder: Path, *, collected: bool = True) -> OperatorStore:
     return store
 
 
-def plainly(store: OperatorStore, bodies: Sequence[bytes]) -> list[bool | WattestError]:
+def plainly(store: SqliteOperatorStore, bodies: Sequence[bytes]) -> list[bool | WattestError]:
     outcomes: list[bool | WattestError] = []
     for body in bodies:
         try:
@@ -137,7 +137,7 @@ def told(outcomes: Sequence[bool | WattestError]) -> list[object]:
     return [outcome if isinstance(outcome, bool) else outcome.as_dict() for outcome in outcomes]
 
 
-def kept(store: OperatorStore) -> list[tuple[object, ...]]:
+def kept(store: SqliteOperatorStore) -> list[tuple[object, ...]]:
     return store.database.rows("SELECT * FROM device_block ORDER BY meter, period_start")
 
 

@@ -26,9 +26,9 @@ from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
 from wattest.operator.operator import Operator, OperatorSettings
-from wattest.store.bundle_store import BundleStore
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.twin.dcap_errors import DCAP_REVERTS
 from wattest.watcher.registration_check import EvidenceNotServed, RegistrationAppraiser
 
@@ -57,10 +57,10 @@ def test_from_a_quote_to_a_commit_to_a_revocation(community: Community, tmp_path
     assert isinstance(request, RegistrationRequest)
     verifier = DcapVerifier(client, community.contracts.verifier)
     registry = EnclaveRegistry(client, community.contracts.registry)
-    store = OperatorStore(tmp_path / "node" / "operator.sqlite")
+    store = SqliteOperatorStore(tmp_path / "node" / "operator.sqlite")
     node = Operator(
         store,
-        BundleStore(tmp_path / "node" / "bundles"),
+        BundleFolder(tmp_path / "node" / "bundles"),
         InboxFolder(tmp_path / "node" / "inbox"),
         community.referee(community.client(journal=store.journal)),
         LocalSigner(community.operator_key),

@@ -25,10 +25,11 @@ from waiting import HANG_S
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
-from wattest.store.bundle_store import BundleStore
+from wattest.store.batch_state import StoredState
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.duty import Duty
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore, StoredState
+from wattest.store.operator_store import SqliteOperatorStore
 
 pytestmark = pytest.mark.e2e
 SEALING_POINTS = OPERATOR_CRASH_POINTS[: OPERATOR_CRASH_POINTS.index("challenge.noted")]
@@ -89,7 +90,7 @@ class Node:
     def require_whole_batch(self, day: int) -> None:
         """The day's batch is on chain once in every channel, with every household in it and its bundle."""
         sequence = day + 1
-        store, bundles = self.store(), BundleStore(self.folder / "data" / "bundles")
+        store, bundles = self.store(), BundleFolder(self.folder / "data" / "bundles")
         for channel in self.channels:
             own = [commit.sequence for commit in self.commits() if commit.channel == channel]
             assert own == list(range(1, sequence + 1))
@@ -105,8 +106,8 @@ class Node:
         assert not list((self.folder / "data" / "inbox").glob("*/*.block"))
         assert not list(bundles.folder.glob(".*"))
 
-    def store(self) -> OperatorStore:
-        return OperatorStore(self.folder / "data" / "operator.sqlite", read_only=True)
+    def store(self) -> SqliteOperatorStore:
+        return SqliteOperatorStore(self.folder / "data" / "operator.sqlite", read_only=True)
 
     def commits(self) -> list[CommittedBatch]:
         referee = self.community.referee()

@@ -18,8 +18,8 @@ from wattest.chain.referee import ClosedChallenge
 from wattest.enclave.host.client import ImportItem, ImportJob
 from wattest.errors import TransportError
 from wattest.operator.operator import LONGEST_PREPARATION_S
+from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty
-from wattest.store.operator_store import StoredState
 
 pytestmark = pytest.mark.e2e
 CHANNELS = 10

@@ -28,7 +28,7 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
 from wattest.store.enclave_key import KeyState
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ class Node:
 
     def kinds(self) -> list[int]:
         """The kinds of the last batch's entries, ascending."""
-        store = OperatorStore(self.folder / "data" / "operator.sqlite", read_only=True)
+        store = SqliteOperatorStore(self.folder / "data" / "operator.sqlite", read_only=True)
         try:
             last = store.last_batch(self.community.channel.id)
             assert last is not None
@@ -202,7 +202,7 @@ def test_killed_at_every_step_of_a_rotation(node: Node) -> None:
     assert node.on_chain() == new != old
     assert node.registrations(new) == 1
     assert node.registry.registration_of(node.binding, old).revoked_at
-    with_store = OperatorStore(node.folder / "data" / "operator.sqlite", read_only=True)
+    with_store = SqliteOperatorStore(node.folder / "data" / "operator.sqlite", read_only=True)
     keys = with_store.keys.keys(node.community.channel.id)
     with_store.close()
     assert [(key.address, key.state) for key in keys] == [(old, KeyState.REVOKED), (new, KeyState.ACTIVE)]

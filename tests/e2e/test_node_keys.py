@@ -20,8 +20,9 @@ from wattest.errors import TransportError
 from wattest.keys.carry_over import CarryOver
 from wattest.keys.key_life import Urgency
 from wattest.operator.server import OperatorServer
+from wattest.store.back_ends import DataPlace
+from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.enclave_key import Cause, KeyState
-from wattest.store.operator_store import StoredBatch, StoredState
 from wattest.store.remote_operator import OperatorRemote
 from wattest.twin import errors as refusals
 from wattest.twin.batch import EMPTY_RECORD
@@ -252,7 +253,7 @@ def test_renewed_early_warned_louder_and_never_late(rig: KeyRig) -> None:
 def test_every_registration_can_be_appraised_again(rig: KeyRig) -> None:
     """Evidence is served by the digest that the verdict names, whichever registration is the newest by now."""
     server = OperatorServer(
-        rig.folder / "node" / "operator.sqlite", rig.operator.bundles, rig.operator.inbox,
+        DataPlace(rig.folder / "node"), rig.operator.bundles, rig.operator.inbox,
         operator=rig.operator.address, chain_id=rig.community.anvil.chain_id,
         referee=rig.community.contracts.referee, duties=tuple(rig.operator.duties),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
 from wattest.operator.ingest import keep_block
 from wattest.store.enclave_key import Cause, KeyState
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 
 pytestmark = pytest.mark.e2e
 
@@ -98,7 +98,7 @@ def test_the_command_sees_what_verifier_there_is(tmp_path: Path) -> None:
 
         done = operator("run", "--once")
         assert (done.returncode, json.loads(done.stdout)["cause"]) == (0, "first"), done.stderr
-        store = OperatorStore(config.parent / "data" / "operator.sqlite")
+        store = SqliteOperatorStore(config.parent / "data" / "operator.sqlite")
         for home in community.households:
             keep_block(store, community.duty, home.block(FIRST_PERIOD))
         store.close()

@@ -26,10 +26,12 @@ from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock
 from wattest.operator.ingest import PeriodMismatch
 from wattest.operator.operator import Operator, OperatorSettings
-from wattest.store.bundle_store import BundleStore
+from wattest.store.batch_state import StoredState
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.duty import ForeignMeter
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import BlockConflict, OperatorStore, StoredState
+from wattest.store.operator_store import SqliteOperatorStore
+from wattest.store.refusals import BlockConflict
 
 pytestmark = pytest.mark.e2e
 
@@ -43,10 +45,10 @@ def community(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Community]:
 
 @pytest.fixture(scope="module")
 def operator(community: Community) -> Iterator[Operator]:
-    store = OperatorStore(community.folder / "node" / "operator.sqlite")
+    store = SqliteOperatorStore(community.folder / "node" / "operator.sqlite")
     yield Operator(
         store,
-        BundleStore(community.folder / "node" / "bundles"),
+        BundleFolder(community.folder / "node" / "bundles"),
         InboxFolder(community.folder / "node" / "inbox"),
         community.referee(community.client(journal=store.journal)),
         LocalSigner(community.operator_key),
@@ -117,12 +119,12 @@ class Rig:
         stack.callback(destroy, self.community)
         self.proxy = ChainProxy(self.community.anvil.port)
         stack.callback(self.proxy.close)
-        store = OperatorStore(folder / "node" / "operator.sqlite")
+        store = SqliteOperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(store.close)
         client = self.community.client(url=self.proxy.url, journal=store.journal)
         self.operator = Operator(
             store,
-            BundleStore(folder / "node" / "bundles"),
+            BundleFolder(folder / "node" / "bundles"),
             InboxFolder(folder / "node" / "inbox"),
             self.community.referee(client),
             LocalSigner(self.community.operator_key),

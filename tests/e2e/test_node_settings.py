@@ -18,7 +18,7 @@ from wattest.chain.local_signer import LocalSigner
 from wattest.io.files import write_key_file
 from wattest.receipt.deployment import parse_deployment
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 
 pytestmark = pytest.mark.e2e
 STRANGER = b"\x77" * 32
@@ -115,7 +115,7 @@ def test_an_operator_does_nothing(
     assert all(one["here"] and one["chain"] and one["do"] for one in found)
     assert all(path.exists() for path in waiting)
     assert not (inbox.folder / "refused").exists()
-    store = OperatorStore(config.parent / "data" / "operator.sqlite", read_only=True)
+    store = SqliteOperatorStore(config.parent / "data" / "operator.sqlite", read_only=True)
     assert not store.channels()
     store.close()
 

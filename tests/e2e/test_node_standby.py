@@ -36,7 +36,7 @@ from wattest.keys.key_standing import sealing_workload
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.operator.ingest import keep_block
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.remote_operator import OperatorRemote
 
 pytestmark = pytest.mark.e2e
@@ -128,7 +128,7 @@ appraisers = ["{appraiser}"]
     def day(self, config: Path, number: int, *, backwards: int = 0) -> subprocess.CompletedProcess[str]:
         """A day's blocks lie at a host that does not run, the day ends, and the host takes one step."""
         start = FIRST_PERIOD + number * EPOCH_S
-        store = OperatorStore(config.parent / "data" / "operator.sqlite")
+        store = SqliteOperatorStore(config.parent / "data" / "operator.sqlite")
         for at, home in enumerate(self.community.households):
             block = home.block(start, watt_hours=1 if at < backwards else 100)
             keep_block(store, self.community.duty, block)
@@ -191,7 +191,7 @@ def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
     assert hosts.head() == 2
     second = hosts.active_key()
     assert second != first
-    store = OperatorStore(hosts.standby.parent / "data" / "operator.sqlite", read_only=True)
+    store = SqliteOperatorStore(hosts.standby.parent / "data" / "operator.sqlite", read_only=True)
     payloads, _ = store.entries(community.channel.id, 2)
     store.close()
     assert sorted(payload[1] for payload in payloads) == [1, 1, 4]  # it knows the registers of the first day

@@ -25,9 +25,10 @@ from wattest.io.crash_points import WATCHER_CRASH_POINTS, CrashPoints
 from wattest.messages.member_list import sign_member_list
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
-from wattest.store.bundle_store import BundleStore
+from wattest.store.back_ends import DataPlace
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings, Withheld
 from wattest.twin.challenge import SlashCause
 from wattest.watcher.watch_log import WatchLog
@@ -50,16 +51,16 @@ class Stage:
         self, label: str, signer: LocalSigner, unsafe: UnsafeBehaviour | None = None, **settings: Any
     ) -> Operator:
         node = self.folder / label
-        store = OperatorStore(node / "operator.sqlite")
+        store = SqliteOperatorStore(node / "operator.sqlite")
         self.stack.callback(store.close)
-        bundles, inbox = BundleStore(node / "bundles"), InboxFolder(node / "inbox")
+        bundles, inbox = BundleFolder(node / "bundles"), InboxFolder(node / "inbox")
         operator = Operator(
             store, bundles, inbox, self.community.referee(self.community.client(journal=store.journal)), signer,
             lambda: self.community.process.client, duties=[self.community.duty],
             settings=OperatorSettings(collect_grace_s=0, **settings),
         )  # fmt: skip
         server = OperatorServer(
-            node / "operator.sqlite", bundles, inbox, operator=signer.address, chain_id=31_337,
+            DataPlace(node), bundles, inbox, operator=signer.address, chain_id=31_337,
             referee=self.community.contracts.referee, duties=(self.community.duty,), unsafe_behaviour=unsafe,
         ).start()  # fmt: skip
         self.stack.callback(server.stop)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from wattest.errors import InputError, VerificationError
 from wattest.sealing.bundle import ManifestInvalid, cid_text, cid_texts, parse_cid_text
-from wattest.store.bundle_group import BundleGroup
-from wattest.store.bundle_store import BlockIndexInvalid, Bundle, BundleMissing, BundleStore, parse_bundle
+from wattest.store.bundle_group import FolderGroup
+from wattest.store.bundle_store import Bundle, BundleFolder, parse_bundle
 from wattest.store.car import BlockDigestMismatch, CarLimits, CarTooLarge
+from wattest.store.ports import BlockIndexInvalid, BundleMissing
 
 BLOCKS = st.lists(st.binary(max_size=300), max_size=6).map(tuple)
 
@@ -60,9 +61,9 @@ def test_limits() -> None:
 
 
 def test_store_keeps_and_checks(tmp_path: Path) -> None:
-    store = BundleStore(tmp_path / "bundles")
+    store = BundleFolder(tmp_path / "bundles")
     for _ in range(2):
-        with BundleGroup(store) as group:
+        with FolderGroup(store) as group:
             content_id = group.add(b"manifest", [b"one", b"two"])
             group.store()
         assert store.has(content_id)

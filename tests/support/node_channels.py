@@ -24,10 +24,11 @@ from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
 from wattest.operator.operator import Operator, OperatorSettings
-from wattest.store.bundle_store import BundleStore
+from wattest.store.batch_state import StoredState
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore, StoredState
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.twin.parameters import ChannelParameters
 
 
@@ -118,7 +119,7 @@ class Fleet:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.community = community
-        self.store = OperatorStore(folder / "operator.sqlite")
+        self.store = SqliteOperatorStore(folder / "operator.sqlite")
         stack.callback(self.store.close)
         self.waiting: list[int] | None = None
         client = ChainClient(
@@ -127,7 +128,7 @@ class Fleet:
         )  # fmt: skip
         self.operator = Operator(
             self.store,
-            BundleStore(folder / "bundles"),
+            BundleFolder(folder / "bundles"),
             InboxFolder(folder / "inbox"),
             community.referee(client),
             LocalSigner(community.operator_key),

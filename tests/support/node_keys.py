@@ -37,11 +37,10 @@ from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_p
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.step_report import StepReport
-from wattest.store.bundle_store import BundleStore
-from wattest.store.enclave_key import KeyState
+from wattest.store.bundle_store import BundleFolder
+from wattest.store.enclave_key import KeyState, PreparedRegistration
 from wattest.store.inbox import InboxFolder
-from wattest.store.key_store import PreparedRegistration
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 
 DAY = 86_400
 UNTIL = 2_000_000_000
@@ -103,7 +102,7 @@ class KeyRig:
             domain = EnclaveRegistry(client, community.contracts.registry).domain
             server = AppraiserServer(self.appraiser.appraiser, client, domain, community.contracts.referee)
             self.source = RemoteAppraiser(stack.enter_context(server).url)
-        self.store = OperatorStore(folder / "node" / "operator.sqlite")
+        self.store = SqliteOperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(self.store.close)
         self.operator = self._operator(self.store, self.slots, folder / "node")
 
@@ -120,11 +119,11 @@ class KeyRig:
         shutil.copy(self.folder / "node" / "operator.sqlite", folder / "node")
         slots = ProcessSlots(self.community.platform, folder / "enclave")
         stack.callback(slots.stop)
-        store = OperatorStore(folder / "node" / "operator.sqlite")
+        store = SqliteOperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(store.close)
         return self._operator(store, slots, folder / "node")
 
-    def _operator(self, store: OperatorStore, slots: ProcessSlots, folder: Path) -> Operator:
+    def _operator(self, store: SqliteOperatorStore, slots: ProcessSlots, folder: Path) -> Operator:
         community = self.community
         client = community.client(url=self.proxy.url, journal=store.journal)
         referee = community.referee(client)
@@ -150,7 +149,7 @@ class KeyRig:
         )
         return Operator(
             store,
-            BundleStore(folder / "bundles"),
+            BundleFolder(folder / "bundles"),
             InboxFolder(folder / "inbox"),
             referee,
             signer,

@@ -7,6 +7,7 @@ docs/howto/run-an-operator.md, docs/howto/run-a-watcher.md
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, Signed
 from wattest.messages.member_list import parse_signed_member_list
 from wattest.operator.witness_service import WitnessTerms
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
+from wattest.store.back_ends import BUNDLE_STORES, INBOXES, OPERATOR_STORES, DataPlace
 from wattest.store.duty import Duty, MemberKeys
 from wattest.units import SECONDS_PER_DAY
 
@@ -67,7 +69,7 @@ class OperatorFile:
 
     chain: ChainConfig
     deployment: Deployment
-    data_dir: Path
+    data: DataPlace
     signer: SignerName
     host: str
     port: int
@@ -86,6 +88,11 @@ class OperatorFile:
     hand_overs: dict[bytes, CarryTerms]
     standbys: dict[bytes, StandbyTerms]
     witnesses: dict[bytes, WitnessTerms]
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of the operator's data."""
+        return self.data.folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +155,15 @@ class _Table:
                 "a number is out of range", place=f"{self.place}.{name}", expected=f"{least} to {most}", actual=value
             )
         return int(value)
+
+    def choice(self, name: str, default: str, known: Collection[str]) -> str:
+        """One of these names."""
+        value: str = self.take(name, str, default)
+        if value not in known:
+            raise SettingInvalid(
+                "no such name", place=f"{self.place}.{name}", expected=" or ".join(sorted(known)), actual=value
+            )
+        return value
 
     def seconds(self, name: str, default: float) -> float:
         """A time span, a millisecond to a day; written as a whole number or with a fraction."""
@@ -216,11 +232,11 @@ def read_operator_file(path: Path) -> OperatorFile:
     duties = tuple(
         _duty(table, folder, documents, hand_overs, standbys, witnesses, deployment) for table in top.tables("channel")
     )
-    registration, collateral = top.table("registration", {}), top.table("collateral", {})
+    registration, collateral, store = (top.table(name, {}) for name in ("registration", "collateral", "store"))
     result = OperatorFile(
         chain=chain,
         deployment=deployment,
-        data_dir=operator.path("data", folder),
+        data=_data_place(operator.path("data", folder), store),
         signer=signer_name(operator.take("key", str), folder),
         host=host,
         port=port,
@@ -246,7 +262,7 @@ def read_operator_file(path: Path) -> OperatorFile:
             place="registration.go_on_after_revocation",
             hint="set it to false",
         )
-    for table in (operator, enclave, registration, top):
+    for table in (operator, enclave, registration, store, top):
         table.end()
     if not result.duties:
         raise SettingInvalid("an operator serves at least one channel", place="channel", hint="add [[channel]]")
@@ -329,6 +345,16 @@ def _key_settings(table: _Table) -> KeySettings:
         rotate_every_s=table.number("rotate_every_days", 0, 0, 3_650) * SECONDS_PER_DAY,
         goes_on_after_miss=table.take("go_on_after_miss", bool, True),
         goes_on_after_revocation=table.take("go_on_after_revocation", bool, False),
+    )
+
+
+def _data_place(folder: Path, table: _Table) -> DataPlace:
+    """The data folder, and which back ends keep what; ``[store]`` need not be there."""
+    return DataPlace(
+        folder,
+        table.choice("tables", "sqlite", OPERATOR_STORES),
+        table.choice("bundles", "files", BUNDLE_STORES),
+        table.choice("inbox", "files", INBOXES),
     )
 
 

@@ -35,7 +35,7 @@ from wattest.operator.witness_service import WitnessTerms
 from wattest.receipt.deployment import Deployment
 from wattest.store.belonging import Owner
 from wattest.store.duty import Duty
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_port import OperatorStore
 
 
 def owner_of(deployment: Deployment, account: bytes) -> Owner:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS, show_span
 from wattest.collateral.chain_collateral import HINT, StoredLife
 from wattest.errors import WattestError
-from wattest.store.key_store import PreparedRegistration
+from wattest.store.enclave_key import PreparedRegistration
 from wattest.units import SECONDS_PER_DAY
 
 LOOK_EVERY_S = 3_600

@@ -44,9 +44,8 @@ from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty
-from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
-from wattest.store.key_store import REGISTERED, VOID, PreparedRegistration
-from wattest.store.operator_store import OperatorStore
+from wattest.store.enclave_key import REGISTERED, VOID, Cause, EnclaveKey, KeyState, PreparedRegistration
+from wattest.store.operator_port import OperatorStore
 from wattest.twin import errors as refusals
 from wattest.twin.registry import Binding
 
@@ -335,7 +334,7 @@ class KeyKeeper:
 
     def _switch(self, key: EnclaveKey, report: KeyReport, now: int) -> None:
         last = self._store.last_batch(key.channel)
-        with self._store.database.transaction():
+        with self._store.transaction():
             if last is not None and last.state in _RELEASED | {_S.MISSED}:
                 self._keys.abandon(last, key.cause, past_deadline=now >= self._deadline_of(last))
             elif last is not None and last.state in _UNSIGNED and now >= self._deadline_of(last):
@@ -442,7 +441,7 @@ class KeyKeeper:
         return known.verdict_digest == prepared.verdict.digest(self._registry.domain)
 
     def _note_registered(self, prepared: PreparedRegistration) -> None:
-        with self._store.database.transaction():
+        with self._store.transaction():
             self._keys.conclude(prepared, REGISTERED)
             self._store.put_document(prepared.channel, "evidence", prepared.evidence)
             self._store.put_document(prepared.channel, "endorsements", prepared.endorsements)

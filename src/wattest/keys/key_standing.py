@@ -16,7 +16,7 @@ from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import ProtocolError
 from wattest.keys.key_life import KeySettings
 from wattest.store.batch_state import StoredBatch
-from wattest.store.key_store import KeyStore
+from wattest.store.operator_port import KeyStore
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes

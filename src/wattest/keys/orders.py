@@ -11,7 +11,7 @@ from pathlib import Path
 from wattest.errors import InputError, TransportError
 from wattest.io.files import write_atomically
 from wattest.store.enclave_key import Cause
-from wattest.store.key_store import KeyStore
+from wattest.store.operator_port import KeyStore
 
 MAX_ORDER_BYTES = 64
 ORDERED = frozenset({Cause.PLANNED, Cause.LOST, Cause.REVOKED, Cause.UPGRADE})

@@ -16,7 +16,7 @@ from wattest.errors import ProtocolError
 from wattest.keys.key_standing import sealing_workload
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_port import OperatorStore
 
 PRIMARY_SLOT = 1
 """Where the primary's key stands in this host's books; its enclave is on the other host."""
@@ -77,7 +77,7 @@ def take_over(
     key = EnclaveKey(
         channel, 0, identity.address, KeyState.CREATED, Cause.TAKE_OVER, (head.sequence, head.digest), now, carried=True
     )
-    with store.database.transaction():
+    with store.transaction():
         if any(before) and before != identity.address:
             store.keys.add(EnclaveKey(channel, PRIMARY_SLOT, before, KeyState.ACTIVE, Cause.FIRST, (0, bytes(32)), now))
         store.keys.add(key)

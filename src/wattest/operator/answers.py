@@ -16,7 +16,7 @@ from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped
 from wattest.operator.step_report import StepReport
 from wattest.store.batch_tree import BatchTrees
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_port import OperatorStore
 from wattest.twin.challenge import ChallengeState
 
 OPEN = "open"
@@ -38,7 +38,7 @@ class Answers:
         in_flight: int = IN_FLIGHT,
     ) -> None:
         self._store = store
-        self._trees = BatchTrees.beside(store.database.path)
+        self._trees = BatchTrees.in_cache(store.cache_folder)
         self._referee = referee
         self._signer = signer
         self._faults = faults

@@ -20,7 +20,8 @@ from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.operator.step_report import StepReport
 from wattest.store.batch_state import StoredBatch, StoredState
-from wattest.store.operator_store import OperatorStore, SecondHeader
+from wattest.store.operator_port import OperatorStore
+from wattest.store.refusals import SecondHeader
 from wattest.twin import errors as refusals
 from wattest.twin.batch import EMPTY_RECORD, BatchRecord
 from wattest.twin.operator import OperatorHead
@@ -121,7 +122,7 @@ class CommitRound:
         ready = {batch.channel: batch for batch in self._committable(batches, failures)}
         if not ready:
             return {}
-        with self._store.database.transaction():
+        with self._store.transaction():
             for batch in ready.values():
                 self._store.mark(batch.channel, batch.sequence, _S.COMMITTING)
         self._faults.reach("batch.committing")

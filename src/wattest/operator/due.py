@@ -16,8 +16,9 @@ from wattest.enclave.host.client import EnclaveClient
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
 from wattest.operator.commit_round import CommitRound
+from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty
-from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
+from wattest.store.operator_port import OperatorStore
 from wattest.twin.operator import OperatorHead, OperatorState
 
 Heads = Mapping[bytes, tuple[ChannelHead, OperatorHead]]

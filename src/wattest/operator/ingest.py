@@ -17,7 +17,7 @@ from wattest.metering.device_block import parse_device_block, verify_device_bloc
 from wattest.metering.meter import meter_key_id
 from wattest.sealing.series_columns import open_device_blocks
 from wattest.store.duty import Duty, ForeignMeter
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_port import OperatorStore
 from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, BlockTooLarge
 
 BLOCKS_PER_TRANSACTION = 512
@@ -66,7 +66,7 @@ def keep_blocks(store: OperatorStore, duty: Duty, bodies: Iterable[bytes]) -> li
     collected; every other one goes through ``keep_block``.
     """
     outcomes: list[bool | WattestError] = []
-    with store.database.transaction():
+    with store.transaction():
         last = store.last_batch(duty.channel.id)
         free_from = 0 if last is None else last.period_start + 1
         for run in _runs(bodies):

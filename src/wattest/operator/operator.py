@@ -36,12 +36,11 @@ from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
 from wattest.operator.ingest import keep_block, keep_blocks, take_in
 from wattest.operator.step_report import StepReport
-from wattest.store.bundle_group import BundleGroup, remove_unfinished
-from wattest.store.bundle_store import BundleStore
+from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty
 from wattest.store.event_log import EventFollower
-from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
-from wattest.store.ports import BlockInbox
+from wattest.store.operator_port import OperatorStore
+from wattest.store.ports import BlockInbox, BundleGroup, BundleStore
 from wattest.twin.batch import BatchRecord
 from wattest.twin.parameters import ChannelParameters
 
@@ -120,7 +119,7 @@ class Operator:
         self._due = Due(
             store, referee, self._commits, self._enclave_of, keys=keys, collect_grace_s=self.settings.collect_grace_s
         )
-        remove_unfinished(bundles)
+        bundles.remove_unfinished()
         self._follower = EventFollower(referee, store.cursors, "referee")
         for duty in self.duties:
             newest = max(duty.member_lists, key=lambda keys: keys.members.member_list.valid_from)
@@ -142,7 +141,7 @@ class Operator:
 
     def ingest_many(self, channel: bytes, bodies: Iterable[bytes]) -> int:
         """Take many blocks in with one durable write; how many were new. One refusal is raised and none is kept."""
-        with self.store.database.transaction():
+        with self.store.transaction():
             outcomes = keep_blocks(self.store, self._duty(channel), bodies)
             for outcome in outcomes:
                 if isinstance(outcome, WattestError):
@@ -185,7 +184,7 @@ class Operator:
         enclave = self._enclave()
         sealed = enclave.seal(job)
         self._faults.reach("enclave.released")
-        with BundleGroup(self.bundles, self._faults) as group:
+        with self.bundles.group(self._faults) as group:
             self._keep(sealed, b"", group)
             self._store(group, [channel])
         batch = self.store.batch(channel, sequence)
@@ -313,7 +312,7 @@ class Operator:
         begun = self._clock()
         waiting = self._collect(duties, failures, now)
         sealed: list[bytes] = []
-        with BundleGroup(self.bundles, self._faults) as group:
+        with self.bundles.group(self._faults) as group:
             for duty in duties:
                 batch = waiting.get(duty.channel.id)
                 if batch is None:
@@ -350,7 +349,7 @@ class Operator:
             elif found is not None:
                 due[duty.channel.id] = found
         try:
-            with self.store.database.transaction():
+            with self.store.transaction():
                 for channel, period in due.items():
                     try:
                         waiting[channel] = self.store.collect(channel, self._heads[channel][1].sequence + 1, period)
@@ -358,7 +357,7 @@ class Operator:
                         failures[channel] = error
             if due:
                 self._faults.reach("batch.collected")
-            with self.store.database.transaction():
+            with self.store.transaction():
                 for batch in waiting.values():
                     self.store.mark_if_before_sealed(batch.channel, batch.sequence)
             if waiting:
@@ -429,7 +428,7 @@ class Operator:
         group.store()
         if not channels:
             return
-        with self.store.database.transaction():
+        with self.store.transaction():
             for channel in channels:
                 for batch in self.store.batches(channel, states=[_S.SEALED]):
                     self.store.mark(channel, batch.sequence, _S.STORED)

@@ -18,9 +18,8 @@ from wattest.keys.standby import Replica
 from wattest.operator.due import next_period
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty
-from wattest.store.enclave_key import KeyState
-from wattest.store.key_store import AbandonedBatch
-from wattest.store.operator_store import OperatorStore
+from wattest.store.enclave_key import AbandonedBatch, KeyState
+from wattest.store.operator_port import OperatorView
 from wattest.twin.operator import OperatorState
 from wattest.units import SECONDS_PER_DAY
 
@@ -76,7 +75,7 @@ class ChannelStatus:
 
 
 def channel_status(
-    store: OperatorStore,
+    store: OperatorView,
     orders: OrderBox,
     referee: Referee,
     registry: EnclaveRegistry,
@@ -137,7 +136,7 @@ def channel_status(
 
 
 def _key_status(
-    store: OperatorStore,
+    store: OperatorView,
     registry: EnclaveRegistry,
     referee: bytes,
     operator: bytes,

@@ -13,7 +13,6 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from aiohttp import web
 
@@ -21,11 +20,11 @@ from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
 from wattest.io.server_thread import ServerThread
 from wattest.operator.ingest import verify_member_block
+from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.batch_tree import BatchTrees
-from wattest.store.bundle_store import BlockIndexInvalid, BundleStore
 from wattest.store.duty import Duty
-from wattest.store.operator_store import OperatorStore, StoredBatch, StoredState
-from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, InboxFull
+from wattest.store.operator_port import OperatorData, OperatorView
+from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, BlockIndexInvalid, BundleStore, InboxFull
 
 FORMAT = "wattest/operator/1"
 MAX_LISTED = 1_000
@@ -128,7 +127,7 @@ class OperatorServer(ServerThread):
 
     def __init__(
         self,
-        database: Path,
+        data: OperatorData,
         bundles: BundleStore,
         inbox: BlockInbox,
         *,
@@ -145,8 +144,8 @@ class OperatorServer(ServerThread):
         self._unsafe = unsafe_behaviour or UnsafeBehaviour()
         if production and not self._unsafe.is_empty:
             raise ConfigError("production operators withhold nothing and show one header", hint="remove the cheat")
-        self._database = database
-        self._trees = BatchTrees.beside(database)
+        self._data = data
+        self._trees = BatchTrees.in_cache(data.folder)
         self._bundles = bundles
         self._inbox = inbox
         self._identity = {"operator": operator.hex(), "chain_id": str(chain_id), "referee": referee.hex()}
@@ -267,11 +266,10 @@ class OperatorServer(ServerThread):
         batch = await self._served(request)
         if self._unsafe.withheld:
             raise NotServed("the bundle is not served")
-        path = self._bundles.path(batch.content_id or b"")
-        size = path.stat().st_size
+        size, file = self._bundles.open_car(batch.content_id or b"")
         response = web.StreamResponse(headers={"Content-Type": "application/vnd.ipld.car", "Content-Length": str(size)})
-        await response.prepare(request)
-        with path.open("rb") as file:
+        with file:
+            await response.prepare(request)
             while piece := await asyncio.to_thread(file.read, STREAM_BYTES):
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
                     await response.write(piece)
@@ -382,11 +380,11 @@ class OperatorServer(ServerThread):
         if position in self._unsafe.withheld:
             raise NotServed("not served")
 
-    def _store(self) -> OperatorStore:
-        """This thread's own read-only connection."""
-        store: OperatorStore | None = getattr(self._reader, "store", None)
+    def _store(self) -> OperatorView:
+        """This thread's own view of the tables."""
+        store: OperatorView | None = getattr(self._reader, "store", None)
         if store is None:
-            store = self._reader.store = OperatorStore(self._database, read_only=True)
+            store = self._reader.store = self._data.view()
         return store
 
 

@@ -23,8 +23,9 @@ from wattest.io.peer_listener import PeerListener, connect, ending
 from wattest.merkle import MerkleTree
 from wattest.messages.eip712 import Domain
 from wattest.messages.witness_verdict import recover_witness
-from wattest.store.bundle_store import BundleStore
-from wattest.store.operator_store import OperatorStore, StoredState
+from wattest.store.batch_state import StoredState
+from wattest.store.operator_port import OperatorView
+from wattest.store.ports import BundleStore
 
 CONNECT_TIMEOUT_S = 30.0
 _PAUSE_S = 0.2
@@ -137,7 +138,7 @@ def ask(
 
 
 def witness_job(
-    store: OperatorStore, bundles: BundleStore, storage_key: bytes, channel: bytes, sequence: int,
+    store: OperatorView, bundles: BundleStore, storage_key: bytes, channel: bytes, sequence: int,
     indices: Sequence[int], seed: bytes,
 ) -> WitnessJob:  # fmt: skip
     """What is shown of a committed batch: these entries (ascending), their blocks and the enclave's keys to them.

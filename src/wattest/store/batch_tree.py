@@ -16,7 +16,8 @@ from pathlib import Path
 from wattest.errors import VerificationError
 from wattest.merkle import MerkleTree, ProvedLeaves, leaf_hash
 from wattest.metering.entry import ENTRY_BYTES
-from wattest.store.operator_store import OperatorStore, StoredBatch
+from wattest.store.batch_state import StoredBatch
+from wattest.store.operator_port import OperatorView
 from wattest.store.stored_tree import StoredTree, StoredTreeAltered, StoredTreeMalformed, StoredTreeTruncated
 from wattest.twin.batch import EntryInclusion
 
@@ -34,9 +35,9 @@ class BatchTrees:
         self._folder = folder
 
     @classmethod
-    def beside(cls, database: Path) -> BatchTrees:
-        """The folder that belongs to a database."""
-        return cls(database.parent / "trees")
+    def in_cache(cls, folder: Path) -> BatchTrees:
+        """The trees in a store's ``cache_folder``."""
+        return cls(folder / "trees")
 
     def is_made(self, batch: StoredBatch) -> bool:
         """Whether the batch's tree is there, so that a proof costs little."""
@@ -47,7 +48,7 @@ class BatchTrees:
         name = root.hex()
         return self._folder / name[:2] / f"{name}.tree"
 
-    def inclusion(self, store: OperatorStore, batch: StoredBatch, position: int) -> EntryInclusion | None:
+    def inclusion(self, store: OperatorView, batch: StoredBatch, position: int) -> EntryInclusion | None:
         """An entry of a sealed batch with its salt and its path to the batch root; None where the batch has no such.
 
         Reads one row and some fourteen pages, whatever the batch's size; the first time it reads all of it.
@@ -70,7 +71,7 @@ class BatchTrees:
             )
         return EntryInclusion(position, salt, payload, proved.proofs.proof(0).path)
 
-    def _proved(self, store: OperatorStore, batch: StoredBatch, root: bytes, position: int) -> ProvedLeaves:
+    def _proved(self, store: OperatorView, batch: StoredBatch, root: bytes, position: int) -> ProvedLeaves:
         path = self.path(root)
         if path.exists():
             try:
@@ -80,7 +81,7 @@ class BatchTrees:
         self._make(store, batch, root, path)
         return StoredTree.open(path, root=root).prove_each((position,))
 
-    def _make(self, store: OperatorStore, batch: StoredBatch, root: bytes, path: Path) -> None:
+    def _make(self, store: OperatorView, batch: StoredBatch, root: bytes, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.{threading.get_ident()}")
         temporary.unlink(missing_ok=True)  # what a killed process of this number left

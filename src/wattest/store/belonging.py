@@ -34,7 +34,7 @@ class Owner:
     referee: bytes
 
 
-class Belonging:
+class SqliteBelonging:
     """The table of one database."""
 
     def __init__(self, database: Database) -> None:

@@ -16,12 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 from wattest.crypto.hashing import sha256
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import DiskFailed, fsync_folder
-from wattest.store.bundle_store import BundleStore
 from wattest.store.car import write_car
 
 MOST_BUNDLES = 128
@@ -31,10 +30,20 @@ _UNFINISHED = ".partial"
 _numbers = count()
 
 
-class BundleGroup:
+class _Places(Protocol):
+    """A folder of bundles, as its groups see it."""
+
+    folder: Path
+
+    def path(self, content_id: bytes) -> Path: ...
+
+    def has(self, content_id: bytes) -> bool: ...
+
+
+class FolderGroup:
     """Bundles on their way into a store; a context manager that drops what was not stored."""
 
-    def __init__(self, bundles: BundleStore, faults: CrashPoints | None = None) -> None:
+    def __init__(self, bundles: _Places, faults: CrashPoints | None = None) -> None:
         self._bundles = bundles
         self._faults = faults or CrashPoints()
         self._files: dict[bytes, BinaryIO] = {}
@@ -111,9 +120,9 @@ class BundleGroup:
         self.discard()
 
 
-def remove_unfinished(bundles: BundleStore) -> int:
+def remove_unfinished(folder: Path) -> int:
     """Remove what a crash left half written, for the store's one writer before it begins; how many files."""
-    left = list(bundles.folder.glob(f".*{_UNFINISHED}"))
+    left = list(folder.glob(f".*{_UNFINISHED}"))
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)

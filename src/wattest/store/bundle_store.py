@@ -20,23 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from wattest.errors import InputError
+from wattest.io.crash_points import CrashPoints
 from wattest.io.files import DiskFailed
 from wattest.sealing.bundle import CID_PREFIX
+from wattest.store.bundle_group import FolderGroup, remove_unfinished
 from wattest.store.car import CID_BYTES, CarLimits, CarReader, Section, verify_block, write_car
+from wattest.store.ports import BlockIndexInvalid, BundleMissing
 
 MOST_PLACES = 1 << 21
 """Blocks whose places are remembered: two of the largest bundles, 24 MiB."""
 
 _Places: TypeAlias = "tuple[array[int], array[int]]"
-
-
-class BundleMissing(InputError):
-    """No bundle with this content id is stored."""
-
-
-class BlockIndexInvalid(InputError):
-    """A block index outside the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +134,7 @@ class _BlockPlaces:
         return found
 
 
-class BundleStore:
+class BundleFolder:
     """A folder of bundles named by content id; bundles are added, never changed."""
 
     def __init__(self, folder: Path) -> None:
@@ -186,3 +180,19 @@ class BundleStore:
         data = section[CID_BYTES:]
         verify_block(data, section[len(CID_PREFIX) : CID_BYTES])
         return data
+
+    def open_car(self, content_id: bytes) -> tuple[int, BinaryIO]:
+        """The file's size and the open file; raises ``BundleMissing``."""
+        try:
+            file = self.path(content_id).open("rb")
+        except OSError as error:
+            raise BundleMissing("the bundle is not stored", content_id=content_id) from error
+        return os.fstat(file.fileno()).st_size, file
+
+    def group(self, faults: CrashPoints | None = None) -> FolderGroup:
+        """An empty group for this folder's writer."""
+        return FolderGroup(self, faults)
+
+    def remove_unfinished(self) -> int:
+        """Remove what a crash left half written; how many files."""
+        return remove_unfinished(self.folder)

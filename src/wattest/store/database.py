@@ -211,7 +211,7 @@ class SqliteJournal:
         return [SentTransaction(a, b, c, d, e, f, int(g)) for a, b, c, d, e, f, g in rows]
 
 
-class Cursors:
+class SqliteCursors:
     """How far a node has read the chain: a block number and hash per name."""
 
     def __init__(self, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""An operator's enclave key on its way: its states, which may follow which, and why it was made.
+"""An operator's enclave key on its way: its states, which may follow which, why it was made, how it is registered.
 
 Decided here: the transition table. Not decided here: when a step is taken (``keys.key_keeper``), how it is kept
 (``key_store``). docs/spec/lifecycles.md, section "Enclave key, as its operator keeps it"
@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+from wattest.messages.evidence_verdict import EvidenceVerdict
+
+PREPARED, REGISTERED, VOID = "prepared", "registered", "void"
+"""A registration's states."""
 
 
 class KeyState(Enum):
@@ -66,3 +71,33 @@ class EnclaveKey:
     start: tuple[int, bytes]
     created_at: int
     carried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRegistration:
+    """A registration as it is sent: the verdict, what proves it to the registry, and what it was made from."""
+
+    channel: bytes
+    ordinal: int
+    enclave_key: bytes
+    state: str
+    verdict: EvidenceVerdict
+    proof: bytes
+    evidence: bytes
+    endorsements: bytes
+
+    @property
+    def intent(self) -> str:
+        """The name that its transaction goes by."""
+        return f"register:{self.channel.hex()}:{self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonedBatch:
+    """A header that was released and can never be committed."""
+
+    sequence: int
+    period_start: int
+    period_end: int
+    header_digest: bytes
+    cause: Cause

@@ -12,7 +12,7 @@ from typing import Any
 from wattest.store.database import Database
 
 
-class EntryRows:
+class SqliteEntryRows:
     """The table ``entry`` of an operator's database; raises ``DatabaseFailed``."""
 
     def __init__(self, database: Database) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wattest.chain.client import Block
 from wattest.chain.referee import Referee, RefereeEvent
-from wattest.store.database import Cursors
+from wattest.store.ports import Cursors
 
 REWIND_BLOCKS = 256
 MAX_BLOCKS_AT_ONCE = 50_000

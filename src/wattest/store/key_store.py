@@ -8,14 +8,23 @@ kept for ever, its readers' keys are not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from wattest.errors import ProtocolError
 from wattest.messages.evidence_verdict import EvidenceVerdict, parse_verdict
 from wattest.store.batch_state import StoredBatch
 from wattest.store.database import Database
-from wattest.store.enclave_key import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
+from wattest.store.enclave_key import (
+    NEXT_KEY_STATES,
+    PREPARED,
+    REGISTERED,
+    VOID,
+    AbandonedBatch,
+    Cause,
+    EnclaveKey,
+    KeyState,
+    PreparedRegistration,
+)
+from wattest.store.refusals import WrongKeyState
 
 KEY_TABLES = """
 CREATE TABLE enclave_key (
@@ -37,44 +46,9 @@ CREATE TABLE abandoned_batch (
     cause TEXT NOT NULL, PRIMARY KEY (channel, sequence, header_digest)
 );
 """
-PREPARED, REGISTERED, VOID = "prepared", "registered", "void"
 
 
-class WrongKeyState(ProtocolError):
-    """A step that the enclave key's state does not allow."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedRegistration:
-    """A registration as it is sent: the verdict, what proves it to the registry, and what it was made from."""
-
-    channel: bytes
-    ordinal: int
-    enclave_key: bytes
-    state: str
-    verdict: EvidenceVerdict
-    proof: bytes
-    evidence: bytes
-    endorsements: bytes
-
-    @property
-    def intent(self) -> str:
-        """The name that its transaction goes by."""
-        return f"register:{self.channel.hex()}:{self.ordinal}"
-
-
-@dataclass(frozen=True, slots=True)
-class AbandonedBatch:
-    """A header that was released and can never be committed."""
-
-    sequence: int
-    period_start: int
-    period_end: int
-    header_digest: bytes
-    cause: Cause
-
-
-class KeyStore:
+class SqliteKeyStore:
     """The key tables of an operator's database."""
 
     def __init__(self, database: Database) -> None:

@@ -13,32 +13,21 @@ reorganisation takes a committed batch back to committing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from wattest.attestation.evidence import parse_evidence
 from wattest.crypto.hashing import sha256
-from wattest.errors import ProtocolError, VerificationError
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
-from wattest.store.belonging import BELONGING_TABLE, Belonging
-from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
-from wattest.store.entry_rows import EntryRows
-from wattest.store.key_store import KEY_TABLES, KeyStore
+from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Database, SqliteCursors, SqliteJournal
+from wattest.store.entry_rows import SqliteEntryRows
+from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
+from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
 from wattest.twin.batch import BatchRecord
-
-__all__ = [
-    "MIGRATIONS",
-    "NEXT_STATES",
-    "BlockConflict",
-    "OperatorStore",
-    "SecondHeader",
-    "StoredBatch",
-    "StoredState",
-    "UnknownStoredBatch",
-    "WrongBatchState",
-]
 
 MIGRATIONS = (
     JOURNAL_TABLE
@@ -82,32 +71,25 @@ CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT 
 _S = StoredState
 
 
-class SecondHeader(VerificationError):
-    """The enclave gave another header for a sequence that has one: it is not stored, and nothing is committed."""
-
-
-class BlockConflict(VerificationError):
-    """A meter sent two different blocks for one period; the first one counts."""
-
-
-class WrongBatchState(ProtocolError):
-    """A step that the batch's state does not allow."""
-
-
-class UnknownStoredBatch(ProtocolError):
-    """No batch of this sequence is stored."""
-
-
-class OperatorStore:
+class SqliteOperatorStore:
     """The operator's database; open it once to write (``read_only`` False), as often as needed to read."""
 
     def __init__(self, path: Path, *, read_only: bool = False, faults: CrashPoints | None = None) -> None:
         self.database = Database(path, MIGRATIONS, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
-        self.cursors = Cursors(self.database)
-        self.keys = KeyStore(self.database)
-        self.belonging = Belonging(self.database)
-        self.entry_rows = EntryRows(self.database)
+        self.cursors = SqliteCursors(self.database)
+        self.belonging = SqliteBelonging(self.database)
+        self.keys = SqliteKeyStore(self.database)
+        self.entry_rows = SqliteEntryRows(self.database)
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder that the file is in."""
+        return self.database.path.parent
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All changes inside, or none; durable when the outermost one ends."""
+        return self.database.transaction()
 
     def close(self) -> None:
         """Close the database."""
@@ -340,10 +322,6 @@ class OperatorStore:
     def channels(self) -> list[bytes]:
         """Channels that have a batch."""
         return [row[0] for row in self.database.rows("SELECT DISTINCT channel FROM batch ORDER BY channel")]  # type: ignore[misc]
-
-    def is_served(self, content_id: bytes) -> bool:
-        """Whether a batch of this content id is stored."""
-        return bool(self.database.rows("SELECT 1 FROM batch WHERE content_id = ? LIMIT 1", content_id))
 
     def entries(self, channel: bytes, sequence: int) -> tuple[list[bytes], list[bytes]]:
         """Payloads and salts of a batch's entries, in order."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from wattest.io.crash_points import CrashPoints
 from wattest.metering.series_block import PreviousState
-from wattest.store.belonging import BELONGING_TABLE, Belonging
-from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Cursors, Database, SqliteJournal
+from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Database, SqliteCursors, SqliteJournal
 
 MIGRATIONS = (
     JOURNAL_TABLE
@@ -76,8 +76,8 @@ class WatchLog:
     def __init__(self, path: Path, *, faults: CrashPoints | None = None) -> None:
         self.database = Database(path, MIGRATIONS)
         self.journal = SqliteJournal(self.database, faults)
-        self.cursors = Cursors(self.database)
-        self.belonging = Belonging(self.database)
+        self.cursors = SqliteCursors(self.database)
+        self.belonging = SqliteBelonging(self.database)
 
     def close(self) -> None:
         """Close the database."""

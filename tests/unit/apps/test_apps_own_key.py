@@ -9,7 +9,7 @@ import pytest
 
 from wattest.apps.actions.own_key import KeyOfAnotherOperator, require_own_key
 from wattest.messages.header import BatchHeader
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 
 C, OTHER, ZERO = b"\xc1" * 32, b"\xc2" * 32, bytes(32)
 MINE, THEIRS = b"\x0a" * 20, b"\x0b" * 20
@@ -17,11 +17,11 @@ HEADER = BatchHeader(C, MINE, 1, ZERO, 0, 900, ZERO, 1, ZERO, ZERO, ZERO, ZERO, 
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> OperatorStore:
-    return OperatorStore(tmp_path / "operator.sqlite")
+def store(tmp_path: Path) -> SqliteOperatorStore:
+    return SqliteOperatorStore(tmp_path / "operator.sqlite")
 
 
-def seal(store: OperatorStore, sequence: int) -> None:
+def seal(store: SqliteOperatorStore, sequence: int) -> None:
     period = (900 * (sequence - 1), 900 * sequence)
     header = replace(HEADER, sequence=sequence, period_start=period[0], period_end=period[1])
     store.collect(C, sequence, period)
@@ -32,14 +32,14 @@ def seal(store: OperatorStore, sequence: int) -> None:
     )  # fmt: skip
 
 
-def test_a_folder_that_sealed_nothing_is_anybody_s(store: OperatorStore) -> None:
+def test_a_folder_that_sealed_nothing_is_anybody_s(store: SqliteOperatorStore) -> None:
     require_own_key(store, [C, OTHER], MINE)
     store.collect(C, 1, (0, 900))
     require_own_key(store, [C], THEIRS)
 
 
 @pytest.mark.parametrize("collects_more", [False, True])
-def test_another_operator_s_key_is_refused(store: OperatorStore, collects_more: bool) -> None:
+def test_another_operator_s_key_is_refused(store: SqliteOperatorStore, collects_more: bool) -> None:
     seal(store, 1)
     if collects_more:  # the newest batch has no header yet
         store.collect(C, 2, (900, 1800))

@@ -16,7 +16,7 @@ from wattest.enclave.simulator.pki import SimulatedPki
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import TransportError
 from wattest.messages.channel_policy import CollateralKind
-from wattest.store.key_store import PreparedRegistration
+from wattest.store.enclave_key import PreparedRegistration
 
 NOW, DAY = 1_790_000_000, 86_400
 PLATFORM = SimulatedPlatform(SimulatedPki.create(bytes(range(32)), NOW))

@@ -15,10 +15,11 @@ from wattest.keys.key_life import KeySettings, Urgency, halvings, urgency_of
 from wattest.keys.orders import OrderBox, OrderUnreadable
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
+from wattest.store.batch_state import StoredState
 from wattest.store.database import DatabaseFailed
-from wattest.store.enclave_key import NEXT_KEY_STATES, Cause, EnclaveKey, KeyState
-from wattest.store.key_store import PREPARED, REGISTERED, VOID, WrongKeyState
-from wattest.store.operator_store import OperatorStore, StoredState
+from wattest.store.enclave_key import NEXT_KEY_STATES, PREPARED, REGISTERED, VOID, Cause, EnclaveKey, KeyState
+from wattest.store.operator_store import SqliteOperatorStore
+from wattest.store.refusals import WrongKeyState
 
 DAY = 86_400
 C, ZERO = b"\xc1" * 32, bytes(32)
@@ -30,8 +31,8 @@ HEADER = BatchHeader(C, b"\x0a" * 20, 1, ZERO, 0, 900, ZERO, 1, ZERO, ZERO, ZERO
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> OperatorStore:
-    return OperatorStore(tmp_path / "operator.sqlite")
+def store(tmp_path: Path) -> SqliteOperatorStore:
+    return SqliteOperatorStore(tmp_path / "operator.sqlite")
 
 
 @given(length=st.integers(1, 90 * DAY), wish=st.integers(121, 120 * DAY), issued_at=st.integers(0, 2**40))
@@ -76,7 +77,7 @@ def test_how_loud() -> None:
     ]  # fmt: skip
 
 
-def test_only_the_table_s_moves_of_a_key(store: OperatorStore) -> None:
+def test_only_the_table_s_moves_of_a_key(store: SqliteOperatorStore) -> None:
     for start, end in itertools.product(KeyState, KeyState):
         store.database.run("DELETE FROM enclave_key")
         store.keys.add(replace(KEY, state=start))
@@ -90,7 +91,7 @@ def test_only_the_table_s_moves_of_a_key(store: OperatorStore) -> None:
         store.keys.mark(NEXT, KeyState.ACTIVE)  # not a known key
 
 
-def test_a_switch_is_one_change_and_one_key_is_active(store: OperatorStore) -> None:
+def test_a_switch_is_one_change_and_one_key_is_active(store: SqliteOperatorStore) -> None:
     store.keys.add(KEY)
     store.keys.add(KEY)
     with pytest.raises(DatabaseFailed):
@@ -106,7 +107,7 @@ def test_a_switch_is_one_change_and_one_key_is_active(store: OperatorStore) -> N
     assert store.keys.channels() == [C]
 
 
-def test_a_successor_that_never_registered_is_forgotten_with_what_was_prepared(store: OperatorStore) -> None:
+def test_a_successor_that_never_registered_is_forgotten_with_what_was_prepared(store: SqliteOperatorStore) -> None:
     store.keys.add(NEXT)
     store.keys.prepare(NEXT, replace(VERDICT, enclave_key=NEXT.address), b"p", b"e", b"c")
     store.keys.forget(NEXT)
@@ -117,7 +118,7 @@ def test_a_successor_that_never_registered_is_forgotten_with_what_was_prepared(s
     assert store.keys.keys(C) == [KEY]
 
 
-def test_registrations_are_numbered_and_concluded(store: OperatorStore) -> None:
+def test_registrations_are_numbered_and_concluded(store: SqliteOperatorStore) -> None:
     first = store.keys.prepare(KEY, VERDICT, b"proof", b"quote", b"{}")
     assert (first.ordinal, first.state, first.verdict, first.proof) == (1, PREPARED, VERDICT, b"proof")
     assert store.keys.prepared(KEY) == first
@@ -130,7 +131,7 @@ def test_registrations_are_numbered_and_concluded(store: OperatorStore) -> None:
     assert store.keys.registered(C) == replace(second, state=REGISTERED)
 
 
-def sealed(store: OperatorStore) -> None:
+def sealed(store: SqliteOperatorStore) -> None:
     store.add_block(C, b"m" * 32, (0, 900), b"d" * 32, b"block")
     store.collect(C, 1, (0, 900))
     store.mark_if_before_sealed(C, 1)
@@ -141,7 +142,7 @@ def sealed(store: OperatorStore) -> None:
 
 @pytest.mark.parametrize("past_deadline", [True, False])
 def test_an_abandoned_header_stays_on_record_and_frees_its_sequence(
-    store: OperatorStore, *, past_deadline: bool
+    store: SqliteOperatorStore, *, past_deadline: bool
 ) -> None:
     sealed(store)
     assert store.keys.commit_intent(C, 1) == f"commit:{C.hex()}:1"
@@ -155,7 +156,7 @@ def test_an_abandoned_header_stays_on_record_and_frees_its_sequence(
     assert list(store.blocks_of(C, 1)) == ([] if past_deadline else [b"block"])
 
 
-def test_a_batch_that_was_never_signed_is_left_out(store: OperatorStore) -> None:
+def test_a_batch_that_was_never_signed_is_left_out(store: SqliteOperatorStore) -> None:
     store.collect(C, 1, (0, 900))
     store.keys.leave_out(store.batch(C, 1))
     assert store.find_batch(C, 1) is None
@@ -163,7 +164,7 @@ def test_a_batch_that_was_never_signed_is_left_out(store: OperatorStore) -> None
     assert store.collect(C, 1, (900, 1_800)).state is StoredState.COLLECTED
 
 
-def test_a_pressing_cause_replaces_a_planned_one(store: OperatorStore) -> None:
+def test_a_pressing_cause_replaces_a_planned_one(store: SqliteOperatorStore) -> None:
     store.keys.order(C, Cause.PLANNED, 1)
     store.keys.order(C, Cause.LOST, 2)
     assert store.keys.ordered(C) is Cause.LOST
@@ -173,14 +174,16 @@ def test_a_pressing_cause_replaces_a_planned_one(store: OperatorStore) -> None:
 
 @pytest.mark.parametrize("first", [cause for cause in Cause if cause is not Cause.FIRST])
 @pytest.mark.parametrize("then", [cause for cause in Cause if cause is not Cause.FIRST])
-def test_a_cause_that_carries_gives_way_to_one_that_does_not(store: OperatorStore, first: Cause, then: Cause) -> None:
+def test_a_cause_that_carries_gives_way_to_one_that_does_not(
+    store: SqliteOperatorStore, first: Cause, then: Cause
+) -> None:
     store.keys.order(C, first, 1)
     store.keys.order(C, then, 2)
     gives_way = first is Cause.PLANNED or (first.carries and not then.carries)
     assert store.keys.ordered(C) is (then if gives_way else first)
 
 
-def test_a_registration_counts_from_its_sending_until_it_is_void(store: OperatorStore) -> None:
+def test_a_registration_counts_from_its_sending_until_it_is_void(store: SqliteOperatorStore) -> None:
     store.keys.add(KEY)
     assert not store.keys.is_registering(KEY)
     first = store.keys.prepare(KEY, VERDICT, b"proof", b"quote", b"{}")
@@ -192,7 +195,7 @@ def test_a_registration_counts_from_its_sending_until_it_is_void(store: Operator
     assert not store.keys.is_registering(replace(KEY, address=b"\x77" * 20))
 
 
-def test_orders_are_taken_once(store: OperatorStore, tmp_path: Path) -> None:
+def test_orders_are_taken_once(store: SqliteOperatorStore, tmp_path: Path) -> None:
     box = OrderBox(tmp_path / "orders")
     box.take(C, store.keys, 1)
     assert store.keys.ordered(C) is None
@@ -205,7 +208,7 @@ def test_orders_are_taken_once(store: OperatorStore, tmp_path: Path) -> None:
 @given(data=st.binary(max_size=100))
 def test_any_bytes_as_an_order(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("orders")
-    store = OperatorStore(folder / "operator.sqlite")
+    store = SqliteOperatorStore(folder / "operator.sqlite")
     box = OrderBox(folder)
     box.leave(C, Cause.PLANNED).write_bytes(data)
     try:
@@ -221,7 +224,7 @@ def test_any_bytes_as_an_order(tmp_path_factory: pytest.TempPathFactory, data: b
 
 
 @pytest.mark.parametrize("cause", [Cause.FIRST, Cause.MISSED])
-def test_what_nobody_orders(store: OperatorStore, tmp_path: Path, cause: Cause) -> None:
+def test_what_nobody_orders(store: SqliteOperatorStore, tmp_path: Path, cause: Cause) -> None:
     box = OrderBox(tmp_path)
     box.leave(C, cause)
     with pytest.raises(OrderUnreadable):

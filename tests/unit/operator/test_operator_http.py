@@ -21,10 +21,12 @@ from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
 from wattest.operator import server as server_module
 from wattest.operator.server import OperatorServer, ServerNotStarted, UnsafeBehaviour
-from wattest.store.bundle_group import BundleGroup
-from wattest.store.bundle_store import BundleStore
+from wattest.store.back_ends import DataPlace
+from wattest.store.batch_state import StoredState
+from wattest.store.bundle_group import FolderGroup
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore, StoredState
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.remote_operator import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.twin.batch import verify_entry_inclusion
 
@@ -59,8 +61,8 @@ class Served:
 
 
 def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
-    bundles = BundleStore(folder / "bundles")
-    with BundleGroup(bundles) as group:
+    bundles = BundleFolder(folder / "bundles")
+    with FolderGroup(bundles) as group:
         content_id = group.add(b"{}", BLOCKS)
         group.store()
     tree = MerkleTree.from_payloads(PAYLOADS, SALTS)
@@ -68,7 +70,7 @@ def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
     header = BatchHeader(
         CHANNEL, OPERATOR, 1, zero, 0, 900, tree.root, 3, zero, zero, zero, zero, content_id, zero, zero
     )  # fmt: skip
-    store = OperatorStore(folder / "operator.sqlite")
+    store = SqliteOperatorStore(folder / "operator.sqlite")
     for sequence in (1, 2):
         store.collect(CHANNEL, sequence, (900 * sequence - 900, 900 * sequence))
     store.mark(CHANNEL, 1, StoredState.SEALING)
@@ -80,7 +82,7 @@ def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
     store.put_document(CHANNEL, "members", b"list")
     store.close()
     server = OperatorServer(
-        folder / "operator.sqlite", bundles, InboxFolder(folder / "inbox"), operator=OPERATOR, chain_id=1,
+        DataPlace(folder), bundles, InboxFolder(folder / "inbox"), operator=OPERATOR, chain_id=1,
         referee=b"\x0b" * 20, unsafe_behaviour=unsafe,
     ).start()  # fmt: skip
     return Served(server, header, content_id, folder)
@@ -160,7 +162,7 @@ def test_cheats_show_and_need_development(tmp_path: Path) -> None:
         built.server.stop()
     with pytest.raises(ConfigError):
         OperatorServer(
-            tmp_path / "operator.sqlite", BundleStore(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
+            DataPlace(tmp_path), BundleFolder(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
             referee=OPERATOR, production=True, unsafe_behaviour=unsafe,
         )  # fmt: skip
 
@@ -168,7 +170,7 @@ def test_cheats_show_and_need_development(tmp_path: Path) -> None:
 def test_taken_port_is_said(served: Served, tmp_path: Path) -> None:
     with pytest.raises(ServerNotStarted):
         OperatorServer(
-            tmp_path / "x.sqlite", BundleStore(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
+            DataPlace(tmp_path), BundleFolder(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
             referee=OPERATOR, port=served.server.port,
         ).start()  # fmt: skip
 

@@ -9,15 +9,15 @@ import pytest
 
 from wattest.chain.client import SentTransaction
 from wattest.store.belonging import DataOfAnother, Owner
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.watcher.watch_log import WatchLog
 
 OWNER = Owner(b"\x0a" * 20, b"\x0b" * 32, b"\x0c" * 20)
 OTHERS = {"account": b"\x01" * 20, "genesis_hash": b"\x01" * 32, "referee": b"\x01" * 20}
 
 
-@pytest.mark.parametrize("opened", [OperatorStore, WatchLog])
-def test_whose_it_is_stays(tmp_path: Path, opened: type[OperatorStore] | type[WatchLog]) -> None:
+@pytest.mark.parametrize("opened", [SqliteOperatorStore, WatchLog])
+def test_whose_it_is_stays(tmp_path: Path, opened: type[SqliteOperatorStore] | type[WatchLog]) -> None:
     node = opened(tmp_path / "node.sqlite")
     node.belonging.require(OWNER)  # nothing is known of a new one
     node.belonging.claim(OWNER)
@@ -37,7 +37,7 @@ def test_whose_it_is_stays(tmp_path: Path, opened: type[OperatorStore] | type[Wa
 
 
 def test_older_data_is_asked_who_sent(tmp_path: Path) -> None:
-    store = OperatorStore(tmp_path / "operator.sqlite")
+    store = SqliteOperatorStore(tmp_path / "operator.sqlite")
     store.journal.record([SentTransaction("commit:1", OWNER.account, 0, b"raw", b"h" * 32, 1, 1)])
     with pytest.raises(DataOfAnother):
         store.belonging.claim(replace(OWNER, account=b"\x01" * 20))

@@ -11,8 +11,8 @@ import pytest
 from wattest.io.crash_points import CrashPoints
 from wattest.io.files import DiskFailed
 from wattest.store import bundle_group
-from wattest.store.bundle_group import MOST_BUNDLES, BundleGroup, remove_unfinished
-from wattest.store.bundle_store import BundleStore
+from wattest.store.bundle_group import MOST_BUNDLES, FolderGroup
+from wattest.store.bundle_store import BundleFolder
 
 MANIFESTS = [f"manifest {number}".encode() for number in range(5)]
 BLOCKS = [b"one", b"two"]
@@ -21,7 +21,7 @@ BLOCKS = [b"one", b"two"]
 class Said(CrashPoints):
     """Keeps what was reached, and how many bundles had their names then."""
 
-    def __init__(self, bundles: BundleStore, events: list[str]) -> None:
+    def __init__(self, bundles: BundleFolder, events: list[str]) -> None:
         super().__init__()
         self.bundles, self.events = bundles, events
 
@@ -29,17 +29,17 @@ class Said(CrashPoints):
         self.events.append(f"{point} {len(named(self.bundles))}")
 
 
-def named(bundles: BundleStore) -> list[Path]:
+def named(bundles: BundleFolder) -> list[Path]:
     return sorted(bundles.folder.glob("??/*.car"))
 
 
-def unfinished(bundles: BundleStore) -> list[Path]:
+def unfinished(bundles: BundleFolder) -> list[Path]:
     return list(bundles.folder.glob(".*.partial"))
 
 
 @pytest.fixture
-def bundles(tmp_path: Path) -> BundleStore:
-    return BundleStore(tmp_path / "bundles")
+def bundles(tmp_path: Path) -> BundleFolder:
+    return BundleFolder(tmp_path / "bundles")
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-def test_bytes_then_names_then_each_folder_once(bundles: BundleStore, events: list[str]) -> None:
-    with BundleGroup(bundles, Said(bundles, events)) as group:
+def test_bytes_then_names_then_each_folder_once(bundles: BundleFolder, events: list[str]) -> None:
+    with FolderGroup(bundles, Said(bundles, events)) as group:
         contents = [group.add(manifest, BLOCKS) for manifest in MANIFESTS]
         assert events == []
         assert not any(map(bundles.has, contents))
@@ -77,15 +77,15 @@ def test_bytes_then_names_then_each_folder_once(bundles: BundleStore, events: li
 
 
 def test_what_is_there_is_not_written_again_but_its_name_is_made_durable(
-    bundles: BundleStore, events: list[str]
+    bundles: BundleFolder, events: list[str]
 ) -> None:
-    with BundleGroup(bundles) as group:
+    with FolderGroup(bundles) as group:
         group.add(MANIFESTS[0], BLOCKS)
         group.store()
     (path,) = named(bundles)
     inode = path.stat().st_ino
     events.clear()
-    with BundleGroup(bundles) as group:
+    with FolderGroup(bundles) as group:
         for _ in range(2):
             group.add(MANIFESTS[0], BLOCKS)
         assert not unfinished(bundles)
@@ -95,19 +95,19 @@ def test_what_is_there_is_not_written_again_but_its_name_is_made_durable(
     assert path.stat().st_ino == inode
 
 
-def test_nothing_is_left_of_a_group_that_was_not_stored(bundles: BundleStore) -> None:
-    with BundleGroup(bundles) as group:
+def test_nothing_is_left_of_a_group_that_was_not_stored(bundles: BundleFolder) -> None:
+    with FolderGroup(bundles) as group:
         group.add(MANIFESTS[0], BLOCKS)
         assert len(unfinished(bundles)) == 1
     assert (unfinished(bundles), named(bundles)) == ([], [])
 
 
-def test_a_bundle_that_cannot_be_written_leaves_the_others(bundles: BundleStore) -> None:
+def test_a_bundle_that_cannot_be_written_leaves_the_others(bundles: BundleFolder) -> None:
     def broken() -> Iterator[bytes]:
         yield BLOCKS[0]
         raise OSError("no space")
 
-    with BundleGroup(bundles) as group:
+    with FolderGroup(bundles) as group:
         first = group.add(MANIFESTS[0], BLOCKS)
         with pytest.raises(DiskFailed):
             group.add(MANIFESTS[1], broken())
@@ -116,11 +116,11 @@ def test_a_bundle_that_cannot_be_written_leaves_the_others(bundles: BundleStore)
     assert not unfinished(bundles)
 
 
-def test_a_sync_that_fails_names_nothing_then_or_later(bundles: BundleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_that_fails_names_nothing_then_or_later(bundles: BundleFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError("no disk")
 
-    with BundleGroup(bundles) as group:
+    with FolderGroup(bundles) as group:
         group.add(MANIFESTS[0], BLOCKS)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fail)
@@ -134,20 +134,20 @@ def test_a_sync_that_fails_names_nothing_then_or_later(bundles: BundleStore, mon
     assert len(named(bundles)) == 1
 
 
-def test_the_next_start_removes_what_a_crash_left(bundles: BundleStore) -> None:
-    group = BundleGroup(bundles)
+def test_the_next_start_removes_what_a_crash_left(bundles: BundleFolder) -> None:
+    group = FolderGroup(bundles)
     group.add(MANIFESTS[0], BLOCKS)
-    with BundleGroup(bundles) as other:
+    with FolderGroup(bundles) as other:
         other.add(MANIFESTS[1], BLOCKS)
         other.store()
-    assert remove_unfinished(bundles) == 1
+    assert bundles.remove_unfinished() == 1
     assert not unfinished(bundles)
     assert len(named(bundles)) == 1
     group.discard()
 
 
-def test_a_group_has_an_end(bundles: BundleStore) -> None:
-    with BundleGroup(bundles) as group:
+def test_a_group_has_an_end(bundles: BundleFolder) -> None:
+    with FolderGroup(bundles) as group:
         for number in range(MOST_BUNDLES):
             assert not group.is_full
             group.add(str(number).encode(), BLOCKS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_store import SqliteOperatorStore
 from wattest.watcher.watch_log import WatchLog
 
 
@@ -25,8 +25,8 @@ def modes(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", [OperatorStore, WatchLog])
-def test_databases_are_their_owner_s(tmp_path: Path, kind: type[OperatorStore] | type[WatchLog]) -> None:
+@pytest.mark.parametrize("kind", [SqliteOperatorStore, WatchLog])
+def test_databases_are_their_owner_s(tmp_path: Path, kind: type[SqliteOperatorStore] | type[WatchLog]) -> None:
     opened = kind(tmp_path / "node.sqlite")
     try:
         found = modes(tmp_path)

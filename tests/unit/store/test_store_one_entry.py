@@ -11,24 +11,26 @@ import pytest
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
 from wattest.store import bundle_store as bundle
+from wattest.store.batch_state import StoredBatch
 from wattest.store.batch_tree import RUN_ENTRIES, BatchEntryAltered, BatchTrees
-from wattest.store.bundle_group import BundleGroup
-from wattest.store.bundle_store import BlockIndexInvalid, BundleMissing, BundleStore
+from wattest.store.bundle_group import FolderGroup
+from wattest.store.bundle_store import BundleFolder
 from wattest.store.car import BlockDigestMismatch
-from wattest.store.operator_store import OperatorStore, StoredBatch
+from wattest.store.operator_store import SqliteOperatorStore
+from wattest.store.ports import BlockIndexInvalid, BundleMissing
 from wattest.twin.batch import EntryInclusion, verify_entry_inclusion
 
 C, ZERO = b"\xc1" * 32, bytes(32)
 
 
-def stored(folder: Path, count: int) -> tuple[OperatorStore, StoredBatch, list[bytes], list[bytes]]:
+def stored(folder: Path, count: int) -> tuple[SqliteOperatorStore, StoredBatch, list[bytes], list[bytes]]:
     """A sealed batch of ``count`` entries."""
     random = np.random.default_rng(count)
     payloads = [random.bytes(118) for _ in range(count)]
     salts = [random.bytes(16) for _ in range(count)]
     root = MerkleTree.build(b"".join(payloads), 118, b"".join(salts)).root
     header = BatchHeader(C, b"\x0a" * 20, 1, ZERO, 0, 900, root, count, ZERO, ZERO, ZERO, ZERO, root, ZERO, ZERO)
-    store = OperatorStore(folder / "operator.sqlite")
+    store = SqliteOperatorStore(folder / "operator.sqlite")
     store.collect(C, 1, (0, 900))
     store.mark_if_before_sealed(C, 1)
     store.save_sealed(
@@ -41,7 +43,7 @@ def stored(folder: Path, count: int) -> tuple[OperatorStore, StoredBatch, list[b
 def test_every_proof_holds_and_the_tree_is_made_once(count: int, tmp_path: Path) -> None:
     store, batch, payloads, salts = stored(tmp_path, count)
     assert batch.header is not None
-    trees = BatchTrees.beside(store.database.path)
+    trees = BatchTrees.in_cache(store.cache_folder)
     written = set()
     for position in {0, count // 2, count - 1}:
         found = trees.inclusion(store, batch, position)
@@ -57,7 +59,7 @@ def test_every_proof_holds_and_the_tree_is_made_once(count: int, tmp_path: Path)
 def test_a_damaged_tree_is_made_again(tmp_path: Path) -> None:
     store, batch, _, _ = stored(tmp_path, 300)
     assert batch.header is not None
-    trees = BatchTrees.beside(store.database.path)
+    trees = BatchTrees.in_cache(store.cache_folder)
     honest = trees.inclusion(store, batch, 7)
     path = trees.path(batch.header.root)
     whole = path.read_bytes()
@@ -76,7 +78,7 @@ def test_a_damaged_tree_is_made_again(tmp_path: Path) -> None:
 
 def test_a_leftover_of_a_killed_process_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, batch, _, _ = stored(tmp_path, 3)
-    trees = BatchTrees.beside(store.database.path)
+    trees = BatchTrees.in_cache(store.cache_folder)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -91,7 +93,7 @@ def test_a_leftover_of_a_killed_process_is_no_hindrance(tmp_path: Path, monkeypa
 
 def test_altered_entries_are_never_shown(tmp_path: Path) -> None:
     store, batch, _, _ = stored(tmp_path, 5)
-    trees = BatchTrees.beside(store.database.path)
+    trees = BatchTrees.in_cache(store.cache_folder)
     assert trees.inclusion(store, batch, 2) is not None
     store.database.run("UPDATE entry SET salt = zeroblob(16) WHERE position = 2")
     with pytest.raises(BatchEntryAltered):
@@ -109,11 +111,11 @@ def test_altered_entries_are_never_shown(tmp_path: Path) -> None:
 
 def test_threads_that_ask_at_once_get_one_tree(tmp_path: Path) -> None:
     store, batch, _, _ = stored(tmp_path, 2_000)
-    trees = BatchTrees.beside(store.database.path)
+    trees = BatchTrees.in_cache(store.cache_folder)
     found: list[EntryInclusion | None] = []
 
     def ask() -> None:
-        reader = OperatorStore(store.database.path, read_only=True)
+        reader = SqliteOperatorStore(store.database.path, read_only=True)
         found.append(trees.inclusion(reader, batch, 5))
         reader.close()
 
@@ -128,20 +130,20 @@ def test_threads_that_ask_at_once_get_one_tree(tmp_path: Path) -> None:
 
 
 def test_one_block_is_found_without_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = BundleStore(tmp_path / "bundles")
+    store = BundleFolder(tmp_path / "bundles")
     content = {}
-    with BundleGroup(store) as group:
+    with FolderGroup(store) as group:
         for number in range(3):
             blocks = [bytes([number, at]) * (5 + at) for at in range(40)]
             content[group.add(b"manifest %d" % number, blocks)] = blocks
         group.store()
     monkeypatch.setattr(bundle, "MOST_PLACES", 50)  # the places of one bundle at a time
-    store = BundleStore(tmp_path / "bundles")
+    store = BundleFolder(tmp_path / "bundles")
     for _ in range(2):
         for content_id, blocks in content.items():
             assert [store.block(content_id, at) for at in range(40)] == blocks
     last = list(content)[-1]
-    monkeypatch.setattr(BundleStore, "open", None)  # nobody reads the whole bundle again
+    monkeypatch.setattr(BundleFolder, "open", None)  # nobody reads the whole bundle again
     assert store.block(last, 39) == content[last][39]
     for at in (-1, 40):
         with pytest.raises(BlockIndexInvalid):

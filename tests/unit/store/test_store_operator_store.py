@@ -14,17 +14,10 @@ from wattest.io.crash_points import CrashPoints, UnknownCrashPoint
 from wattest.messages.header import BatchHeader
 from wattest.operator.due import NextStep, decide
 from wattest.operator.operator import OperatorSettings, UnsafeWithholding
+from wattest.store.batch_state import NEXT_STATES, StoredState
 from wattest.store.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
-from wattest.store.operator_store import (
-    MIGRATIONS,
-    NEXT_STATES,
-    BlockConflict,
-    OperatorStore,
-    SecondHeader,
-    StoredState,
-    UnknownStoredBatch,
-    WrongBatchState,
-)
+from wattest.store.operator_store import MIGRATIONS, SqliteOperatorStore
+from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
 from wattest.twin.batch import BatchRecord, BatchState
 
 C, ZERO = b"\xc1" * 32, bytes(32)
@@ -33,11 +26,11 @@ DIGEST = b"\x0d" * 32
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> OperatorStore:
-    return OperatorStore(tmp_path / "operator.sqlite")
+def store(tmp_path: Path) -> SqliteOperatorStore:
+    return SqliteOperatorStore(tmp_path / "operator.sqlite")
 
 
-def sealed(store: OperatorStore, digest: bytes = DIGEST) -> None:
+def sealed(store: SqliteOperatorStore, digest: bytes = DIGEST) -> None:
     store.collect(C, 1, (0, 900))
     store.mark_if_before_sealed(C, 1)
     store.save_sealed(
@@ -45,7 +38,7 @@ def sealed(store: OperatorStore, digest: bytes = DIGEST) -> None:
     )
 
 
-def test_a_second_header_is_refused(store: OperatorStore) -> None:
+def test_a_second_header_is_refused(store: SqliteOperatorStore) -> None:
     sealed(store)
     sealed(store)  # the same again is nothing new
     with pytest.raises(SecondHeader):
@@ -53,7 +46,7 @@ def test_a_second_header_is_refused(store: OperatorStore) -> None:
     assert store.batch(C, 1).header_digest == DIGEST
 
 
-def test_only_the_table_s_moves(store: OperatorStore) -> None:
+def test_only_the_table_s_moves(store: SqliteOperatorStore) -> None:
     for start, end in itertools.product(StoredState, StoredState):
         store.database.run("DELETE FROM batch")
         store.collect(C, 1, (0, 900))
@@ -67,7 +60,7 @@ def test_only_the_table_s_moves(store: OperatorStore) -> None:
             assert store.batch(C, 1).state is start
 
 
-def test_blocks_are_kept_once_and_fixed_by_collection(store: OperatorStore) -> None:
+def test_blocks_are_kept_once_and_fixed_by_collection(store: SqliteOperatorStore) -> None:
     assert store.add_block(C, b"m" * 32, (0, 900), b"1" * 32, b"one")
     assert not store.add_block(C, b"m" * 32, (0, 900), b"1" * 32, b"one")
     with pytest.raises(BlockConflict):
@@ -82,7 +75,9 @@ def test_blocks_are_kept_once_and_fixed_by_collection(store: OperatorStore) -> N
         store.collect(C, 1, (900, 1800))
 
 
-def test_keys_and_readings_are_erased_after_finality_only_and_for_good(store: OperatorStore, tmp_path: Path) -> None:
+def test_keys_and_readings_are_erased_after_finality_only_and_for_good(
+    store: SqliteOperatorStore, tmp_path: Path
+) -> None:
     readings = {
         name: b"readings of meter %b that must not linger on disk, anywhere at all. " % name * 9
         for name in (b"m", b"n")
@@ -118,10 +113,10 @@ def test_keys_and_readings_are_erased_after_finality_only_and_for_good(store: Op
     assert readings[b"n"][:60] in kept
 
 
-def test_one_writer_and_known_versions(store: OperatorStore, tmp_path: Path) -> None:
+def test_one_writer_and_known_versions(store: SqliteOperatorStore, tmp_path: Path) -> None:
     with pytest.raises(DatabaseInUse):
-        OperatorStore(tmp_path / "operator.sqlite")
-    reader = OperatorStore(tmp_path / "operator.sqlite", read_only=True)
+        SqliteOperatorStore(tmp_path / "operator.sqlite")
+    reader = SqliteOperatorStore(tmp_path / "operator.sqlite", read_only=True)
     with pytest.raises(DatabaseFailed):
         reader.put_document(C, "x", b"")
     with pytest.raises(UnknownStoredBatch):
@@ -131,15 +126,15 @@ def test_one_writer_and_known_versions(store: OperatorStore, tmp_path: Path) -> 
     with sqlite3.connect(tmp_path / "operator.sqlite") as raw:
         raw.execute("PRAGMA user_version = 99")
     with pytest.raises(DatabaseUnknown):
-        OperatorStore(tmp_path / "operator.sqlite")
+        SqliteOperatorStore(tmp_path / "operator.sqlite")
     (tmp_path / "text.sqlite").write_bytes(b"this is no database" * 100)
     with pytest.raises(DatabaseFailed):
-        OperatorStore(tmp_path / "text.sqlite")
+        SqliteOperatorStore(tmp_path / "text.sqlite")
     with pytest.raises(DatabaseFailed):
-        OperatorStore(tmp_path / "absent.sqlite", read_only=True)
+        SqliteOperatorStore(tmp_path / "absent.sqlite", read_only=True)
 
 
-def test_a_failed_transaction_leaves_nothing(store: OperatorStore) -> None:
+def test_a_failed_transaction_leaves_nothing(store: SqliteOperatorStore) -> None:
     def fail() -> None:
         with store.database.transaction():
             store.put_document(C, "x", b"1")
@@ -167,7 +162,7 @@ def test_the_journal_survives_and_keeps_nonces(tmp_path: Path) -> None:
     assert journal.find(b"t" * 20, "a") == []
 
 
-def test_decisions_follow_from_state_and_chain_time(store: OperatorStore) -> None:
+def test_decisions_follow_from_state_and_chain_time(store: SqliteOperatorStore) -> None:
     store.collect(C, 1, (0, 900))
     expected = {
         StoredState.COLLECTED: NextStep.SEAL,
@@ -201,7 +196,7 @@ def test_unsafe_switches() -> None:
     CrashPoints("batch.final", 2).reach("batch.final")
 
 
-def test_a_transaction_inside_another_is_all_or_nothing(store: OperatorStore) -> None:
+def test_a_transaction_inside_another_is_all_or_nothing(store: SqliteOperatorStore) -> None:
     def refused() -> None:
         with store.database.transaction():
             store.add_block(C, b"b" * 32, (0, 900), b"2" * 32, b"two")

@@ -25,7 +25,6 @@ from wattest.keys.carry_over import give_once
 from wattest.keys.enclave_slots import ProcessSlots
 from wattest.store.batch_state import StoredState
 from wattest.store.enclave_key import KeyState
-from wattest.store.operator_store import OperatorStore
 
 _SETTLED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED, StoredState.MISSED})
 
@@ -53,7 +52,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
     operator = settings.signer.open().address
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
-        store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock says that the operator is stopped
+        store = settings.data.write()  # the lock says that the operator is stopped
         try:
             require_own_key(store, [duty.channel.id], operator)
             last, key = store.last_batch(duty.channel.id), store.keys.key_in(duty.channel.id, KeyState.ACTIVE)

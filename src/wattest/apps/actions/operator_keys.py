@@ -41,9 +41,8 @@ from wattest.operator.operator_status import ChannelStatus, channel_status
 from wattest.store.batch_state import StoredState
 from wattest.store.database import DatabaseInUse
 from wattest.store.duty import Duty
-from wattest.store.enclave_key import Cause, KeyState
-from wattest.store.key_store import PreparedRegistration
-from wattest.store.operator_store import OperatorStore
+from wattest.store.enclave_key import Cause, KeyState, PreparedRegistration
+from wattest.store.operator_port import OperatorView
 
 MAX_POLICY_BYTES = 256 * 1024
 REVOKE_ATTEMPTS = 5
@@ -154,10 +153,9 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
     signer = settings.signer.open()
     with ExitStack() as stack:
         journal: TransactionJournal = MemoryJournal()
-        database = settings.data_dir / "operator.sqlite"
         try:
-            if database.exists():
-                store = OperatorStore(database)
+            if settings.data.has_tables:
+                store = settings.data.write()
                 stack.callback(store.close)
                 journal = store.journal
                 require_own_key(store, [duty.channel.id], signer.address)
@@ -188,7 +186,7 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
     contracts = connect_contracts(settings, MemoryJournal())
     operator = settings.signer.open().address
     new = measure(LaunchSettings()).digest
-    store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
+    store = settings.data.view()
     try:
         require_own_key(store, [duty.channel.id], operator)
         known = store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
@@ -234,7 +232,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     settings = read_operator_file(config_path)
     contracts = connect_contracts(settings, MemoryJournal())
     operator = settings.signer.open().address
-    store = OperatorStore(settings.data_dir / "operator.sqlite", read_only=True)
+    store = settings.data.view()
     try:
         require_own_key(store, [duty.channel.id for duty in settings.duties], operator)
         now = contracts.client.now()
@@ -294,7 +292,7 @@ def _replica(settings: OperatorFile, duty: Duty) -> Replica | None:
 
 
 def _collateral_trouble(
-    settings: OperatorFile, contracts: Contracts, store: OperatorStore, duty: Duty, now: int
+    settings: OperatorFile, contracts: Contracts, store: OperatorView, duty: Duty, now: int
 ) -> list[str]:
     """What a renewal would miss on chain now; nothing where this operator brings its collateral along."""
     registered = store.keys.registered(duty.channel.id)

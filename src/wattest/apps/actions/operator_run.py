@@ -40,9 +40,6 @@ from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.standby import Replicator
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer
-from wattest.store.bundle_store import BundleStore
-from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
 
 
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
@@ -52,7 +49,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     signer = settings.signer.open()
     deployment = settings.deployment
     with SteadyStack() as stack:
-        store = OperatorStore(settings.data_dir / "operator.sqlite", faults=faults)
+        store = settings.data.write(faults)
         stack.callback(store.close)
         require_own_key(store, [duty.channel.id for duty in settings.duties], signer.address)
         require_own_turn(settings, store)
@@ -88,7 +85,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             faults=faults,
         )
         turn = threading.Lock()  # the enclave's one conversation at a time
-        bundles, inbox = BundleStore(settings.data_dir / "bundles"), InboxFolder(settings.data_dir / "inbox")
+        bundles, inbox = settings.data.open_bundles(), settings.data.open_inbox()
         node = Operator(
             store,
             bundles,
@@ -110,7 +107,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             if store.keys.registered(channel) is None:  # else the node has newer ones, of its own registration
                 store.put_document(channel, document, body)
         server = OperatorServer(
-            settings.data_dir / "operator.sqlite",
+            settings.data,
             bundles,
             inbox,
             operator=signer.address,

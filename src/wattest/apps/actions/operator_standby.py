@@ -29,7 +29,7 @@ from wattest.keys.take_over import NothingReplicated, fetch_silence, take_over
 from wattest.messages.report_data import KeyBinding
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import EnclaveKey
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_port import OperatorStore
 
 
 class StandbyNotActive(ProtocolError):
@@ -58,7 +58,7 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
     operator = settings.signer.open().address
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
-        store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock: no operator runs here meanwhile
+        store = settings.data.write()  # the lock: no operator runs here meanwhile
         stack.callback(store.close)
         contracts = connect_contracts(settings, MemoryJournal())
         endorsements = collateral_source(settings.collateral, platform, say_collateral)
@@ -104,7 +104,7 @@ def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead
     operator = settings.signer.open().address
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
-        store = OperatorStore(settings.data_dir / "operator.sqlite")
+        store = settings.data.write()
         stack.callback(store.close)
         contracts = connect_contracts(settings, MemoryJournal())
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)

@@ -28,9 +28,7 @@ from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
 from wattest.messages.witness_verdict import MAX_DRAWN
 from wattest.operator.witness_service import WitnessServer, ask, witness_job
-from wattest.store.bundle_store import BundleStore
 from wattest.store.enclave_key import KeyState
-from wattest.store.operator_store import OperatorStore
 
 
 class WitnessDesk:
@@ -92,7 +90,7 @@ def ask_witness(
     address = parse_address(witness, "--at", "192.0.2.1:8552")
     platform = SimulatedPlatform.open(settings.platform_dir)
     with SteadyStack() as stack:
-        store = OperatorStore(settings.data_dir / "operator.sqlite")  # the lock says that the operator is stopped
+        store = settings.data.write()  # the lock says that the operator is stopped
         stack.callback(store.close)
         contracts = connect_contracts(settings, MemoryJournal())
         key = store.keys.key_in(name, KeyState.ACTIVE)
@@ -102,7 +100,7 @@ def ask_witness(
         stack.callback(slots.stop)
         client = slots.client(key.slot)
         identity = next(one for one in client.describe().identities if one.channel == name)
-        bundles = BundleStore(settings.data_dir / "bundles")
+        bundles = settings.data.open_bundles()
         job = witness_job(store, bundles, identity.storage_key, name, sequence, drawn, drawn_by)
         now = contracts.client.now()
         endorsements = collateral_source(settings.collateral, platform, say_collateral)(now)

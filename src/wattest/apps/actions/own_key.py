@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wattest.errors import ConfigError
-from wattest.store.operator_store import OperatorStore
+from wattest.store.operator_port import OperatorView
 
 
 class KeyOfAnotherOperator(ConfigError):
     """The key's address is not the operator of the batches in the data folder."""
 
 
-def require_own_key(store: OperatorStore, channels: Iterable[bytes], operator: bytes) -> None:
+def require_own_key(store: OperatorView, channels: Iterable[bytes], operator: bytes) -> None:
     """Refuse a key with which nothing in ``store`` was sealed; ``operator`` is its address, 20 bytes.
 
     Raises: KeyOfAnotherOperator.

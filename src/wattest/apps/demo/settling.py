@@ -22,8 +22,8 @@ from wattest.messages.settlement_terms import SettlementTerms, sign_terms
 from wattest.receipt.deployment import DistributionEntry
 from wattest.receipt.link import Link
 from wattest.settlement import AllocationKey, Bill, PayoutTree, Tariff, parse_bill
+from wattest.store.batch_state import StoredBatch
 from wattest.store.batch_tree import entry_inclusion
-from wattest.store.operator_store import StoredBatch
 from wattest.twin.batch import BatchCitation
 from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import QUARTER_HOUR_S, SECONDS_PER_DAY

@@ -26,10 +26,8 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
-from wattest.store.bundle_store import BundleStore
+from wattest.store.back_ends import DataPlace
 from wattest.store.duty import Duty
-from wattest.store.inbox import InboxFolder
-from wattest.store.operator_store import OperatorStore
 from wattest.store.remote_operator import OperatorRemote
 
 DEPOSIT_ETHER = 40
@@ -48,9 +46,8 @@ class OperatorSite:
         deployment.trust_platform(self.platform)
         self.enclave_folder = folder / "enclave"
         self.process = EnclaveProcess(self.platform, self.enclave_folder)
-        self.store = OperatorStore(folder / "operator.sqlite")
-        self.bundles = BundleStore(folder / "bundles")
-        self.inbox = InboxFolder(folder / "inbox")
+        self.data = DataPlace(folder)
+        self.store, self.bundles, self.inbox = self.data.write(), self.data.open_bundles(), self.data.open_inbox()
         self.registered: dict[bytes, RegisteredEnclave] = {}
         self._operator: Operator | None = None
         self._server: OperatorServer | None = None
@@ -137,7 +134,7 @@ class OperatorSite:
             settings=settings or OperatorSettings(),
         )
         self._server = OperatorServer(
-            self.folder / "operator.sqlite",
+            self.data,
             self.bundles,
             self.inbox,
             operator=self.account.address,
@@ -154,7 +151,7 @@ class OperatorSite:
         port = self._server.port
         self._server.stop()
         self._server = OperatorServer(
-            self.folder / "operator.sqlite",
+            self.data,
             self.bundles,
             self.inbox,
             operator=self.account.address,
