@@ -15,10 +15,11 @@ from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.messages.channel import ChannelKind
 from wattest.messages.header import sign_header
 from wattest.metering.entry import EntryKind, SeriesEntry, StatementEntry
+from wattest.sealing.statement_block import citations_root, payout_job_id, payout_result
 from wattest.settlement.payout import Payout, PayoutTree
 from wattest.twin.batch import BatchState
 from wattest.twin.challenge import EvidenceOpening
-from wattest.twin.payouts import DistributionTerms, citations_root, distribution_id, payout_job_id, payout_result
+from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import SECONDS_PER_DAY
 
 READINGS = 96

@@ -29,9 +29,10 @@ from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.link import LinkStatus
 from wattest.receipt.receipt import Receipt
 from wattest.receipt.verify import ChainMismatch, exit_code, verify_receipt
+from wattest.sealing.statement_block import payout_job_id
 from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
 from wattest.twin.parameters import ChannelParameters
-from wattest.twin.payouts import DistributionTerms, distribution_id, payout_job_id
+from wattest.twin.payouts import DistributionTerms, distribution_id
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)

@@ -20,6 +20,7 @@ from wattest.messages.eip712 import Domain
 from wattest.messages.fields import uint_word
 from wattest.messages.header import BatchHeader, sign_header
 from wattest.metering.entry import EntryKind, StatementEntry
+from wattest.sealing.statement_block import citations_root, payout_job_id, payout_result
 from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, BatchState, EntryInclusion
 from wattest.twin.payouts import (
     Distribution,
@@ -33,10 +34,7 @@ from wattest.twin.payouts import (
     apply_post_root,
     apply_reclaim,
     citations_digest,
-    citations_root,
     distribution_id,
-    payout_job_id,
-    payout_result,
 )
 from wattest.twin.referee import Call
 

@@ -23,10 +23,15 @@ from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.metering_links import blocks_of, known_workload, verify_placed
 from wattest.receipt.receipt import PayoutPart, Receipt
 from wattest.sealing.edited_series import GRID_S
-from wattest.sealing.statement_block import STATEMENT_INPUT_TAG, payout_job_id, payout_result
+from wattest.sealing.statement_block import (
+    STATEMENT_INPUT_TAG,
+    citations_root,
+    payout_job_id,
+    payout_leaf,
+    payout_result,
+)
 from wattest.settlement.bill import Bill, parse_bill, verify_bill
 from wattest.settlement.tariff import parse_tariff
-from wattest.twin.payouts import citations_root, payout_leaf
 
 MAX_INTERVALS = 2**17
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from wattest.crypto.hashing import derive_salts, hmac_sha256, keccak256, sha256
 from wattest.errors import VerificationError
-from wattest.merkle import MerkleTree
-from wattest.messages.fields import ZERO_WORD, uint_word
+from wattest.merkle import MerkleTree, leaf_hash, sha256_root
+from wattest.messages.fields import WORD, ZERO_WORD, uint_word
 from wattest.metering.entry import StatementEntry
 from wattest.metering.series_block import SeriesBlock
 from wattest.workload.settle import Payout, parse_payouts
@@ -38,6 +38,16 @@ def payout_job_id(channel: bytes, period_start: int) -> bytes:
 def payout_result(root: bytes, total: int) -> bytes:
     """The result digest of the payout entry: keccak256(abi.encode(root, total))."""
     return keccak256(root + uint_word(total))
+
+
+def payout_leaf(salt: bytes, account: bytes, cumulative_amount: int) -> bytes:
+    """The leaf hash of a payout: payload 0x01 || account 20 || cumulative amount 32, 16-byte salt."""
+    return leaf_hash(salt, b"\x01" + account + uint_word(cumulative_amount))
+
+
+def citations_root(header_digests: Sequence[bytes]) -> bytes:
+    """A statement's ``inputs``: SHA-256 RFC 9162 root over the cited headers' digests, in their order."""
+    return sha256_root(b"".join(header_digests), WORD)
 
 
 def bill_blinding(meter_key: bytes, channel: bytes, period_start: int) -> bytes:

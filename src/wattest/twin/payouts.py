@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 from wattest.crypto.hashing import keccak256
-from wattest.merkle import InclusionProof, leaf_hash, sha256_root, verify_inclusion
+from wattest.merkle import InclusionProof, verify_inclusion
 from wattest.messages.fields import (
     ADDRESS_BYTES,
     WORD,
@@ -24,8 +24,7 @@ from wattest.messages.fields import (
     uint_word,
 )
 from wattest.messages.header import BatchHeader
-from wattest.sealing.statement_block import payout_job_id as payout_job_id  # noqa: PLC0414 - part of this face
-from wattest.sealing.statement_block import payout_result as payout_result  # noqa: PLC0414
+from wattest.sealing.statement_block import citations_root, payout_job_id, payout_leaf, payout_result
 from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.twin.errors import (
     ActivationDelayRunning,
@@ -124,16 +123,6 @@ class PayoutsState:
 def distribution_id(creator: bytes, salt: bytes) -> bytes:
     """keccak256(abi.encode(keccak256("wattest/distribution/1"), creator, salt))."""
     return keccak256(DISTRIBUTION_TAG + address_word(creator) + salt)
-
-
-def payout_leaf(salt: bytes, account: bytes, cumulative_amount: int) -> bytes:
-    """The leaf hash of a payout: payload 0x01 || account 20 || cumulative amount 32, 16-byte salt."""
-    return leaf_hash(salt, b"\x01" + account + uint_word(cumulative_amount))
-
-
-def citations_root(header_digests: Sequence[bytes]) -> bytes:
-    """A statement's ``inputs``: SHA-256 RFC 9162 root over the cited headers' digests, in their order."""
-    return sha256_root(b"".join(header_digests), WORD)
 
 
 def apply_create_distribution(state: PayoutsState, call: Call, salt: bytes, terms: DistributionTerms) -> PayoutsState:

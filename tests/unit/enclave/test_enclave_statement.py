@@ -36,12 +36,13 @@ from wattest.sealing.statement_block import (
     PayoutBlockMismatch,
     bill_blinding,
     is_payout_entry,
+    payout_job_id,
+    payout_result,
     verify_payout_block,
 )
 from wattest.sealing.wrapped_keys import unwrap_series_key
 from wattest.settlement.allocation import AllocationKey
 from wattest.settlement.settle_twin import settle
-from wattest.twin.payouts import payout_job_id, payout_result
 from wattest.workload.settle import HouseholdInput, StatementInput, parse_payouts
 
 CSV = b"start,import_kwh,export_kwh\n2024-10-04T00:00:00Z,0.25,0\n"
