@@ -12,7 +12,6 @@ Specification: docs/spec/evidence.md; source: Intel PCS API v4.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, fields
 
@@ -20,12 +19,11 @@ from cryptography import x509
 
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.crypto.canonical import encode
-from wattest.crypto.json_text import load_json
+from wattest.crypto.json_text import load_json, refuse_constant, unique_keys
 from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
 FMSPC_BYTES = 6
-MAX_SHOWN_KEY = 40
 _BYTE_FIELDS = frozenset({"root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"})
 _OPTIONAL_FIELDS = frozenset({"pck_certificate_chain"})
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
@@ -123,22 +121,9 @@ def load_object(data: bytes, what: str) -> dict[str, object]:
         CollateralMalformed: anything else, a text nested too deep and a number that JSON does not have included.
     """
     try:
-        value = load_json(data, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        value = load_json(data, object_pairs_hook=unique_keys, parse_constant=refuse_constant)
     except ValueError as error:
         raise CollateralMalformed(f"the {what} is not JSON: {error}", what) from error
     if not isinstance(value, dict):
         raise CollateralMalformed(f"the {what} is not a JSON object", what)
     return value
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {json.dumps(twice[:MAX_SHOWN_KEY])} appears twice")
-    return value
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
