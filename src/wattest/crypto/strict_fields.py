@@ -320,10 +320,19 @@ class Fields:
         """The path that leads to this map."""
         return self.of.where
 
-    def names(self) -> Iterable[str]:
-        """All keys, for a map that may have any; they count as asked for."""
+    def names(self, at_most: int) -> Iterable[str]:
+        """All keys, of which there are so many, for a map that may have any; they count as asked for."""
+        if len(self._values) > at_most:
+            raise self.of.refused(
+                f"{self.of._reader.map_name} of at most {at_most} keys", f"one of {len(self._values)}"
+            )
         self._asked.update(self._values)
         return self._values.keys()
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The whole map as it came, for a caller that shows it."""
+        return self._values
 
     def close(self) -> None:
         """Refuse keys that nobody asked for."""

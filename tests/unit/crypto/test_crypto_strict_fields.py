@@ -168,7 +168,9 @@ def test_keys_that_nobody_asked_for() -> None:
     assert error.message == "unknown key: did you mean 'interval_s'?"
     assert (error.fields["where"], error.fields["unknown"]) == ("intervall_s", ["intervall_s", "other"])
     free = READER.fields({"a": 1, "b": 2})
-    assert list(free.names()) == ["a", "b"]
+    assert caught(lambda: free.names(1)).fields["actual"] == "one of 2"
+    assert list(free.names(2)) == ["a", "b"]
+    assert free.values == {"a": 1, "b": 2}
     free.close()
 
 
