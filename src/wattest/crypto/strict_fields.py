@@ -40,7 +40,8 @@ _ABSENT: Final = object()
 class Refusal:
     """Why a value is refused. ``where`` is its path, empty for the whole; ``message`` says what belongs there.
 
-    ``expected`` and ``actual`` are the same for scripts; ``unknown`` and ``missing`` name keys.
+    ``expected`` and ``actual`` are the same for scripts; ``unknown`` and ``missing`` name keys; ``reason`` is a code
+    that the caller gave.
     """
 
     where: str
@@ -49,6 +50,7 @@ class Refusal:
     actual: str | None = None
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def details(self) -> dict[str, Any]:
@@ -118,14 +120,14 @@ class Field:
         """Whether null stands here."""
         return self.value is None
 
-    def refused(self, expected: str, actual: str | None = None) -> WattestError:
+    def refused(self, expected: str, actual: str | None = None, *, reason: str = "") -> WattestError:
         """The room's error that something else belongs here: to be raised by a caller that has a rule of its own."""
         if self.is_absent:
-            return self._reader.refuse(
-                Refusal(self.where, f"missing: {expected} belongs here{self._alike()}", expected)
-            )
-        shown = self._shown() if actual is None else actual
-        return self._reader.refuse(Refusal(self.where, f"{expected} belongs here, not {shown}", expected, shown))
+            message, shown = f"missing: {expected} belongs here{self._alike()}", "nothing: it is missing"
+        else:
+            shown = self._shown() if actual is None else actual
+            message = f"{expected} belongs here, not {shown}"
+        return self._reader.refuse(Refusal(self.where, message, expected, shown, reason=reason))
 
     def faulted(self, message: str) -> WattestError:
         """The room's error in words of the caller's."""
@@ -215,13 +217,16 @@ class Field:
             raise self.refused(f"rows of {width} bytes, at most {at_most}")
         return [value[at : at + width] for at in range(0, len(value), width)]
 
-    def one_of(self, known: Collection[str], what: str = "") -> str:
+    def one_of(self, known: Collection[str], what: str = "", *, reason: str = "") -> str:
         """This text, which is one of those known; a near miss is told what was meant."""
         value = self.value
-        if not isinstance(value, str) or value not in known:
-            listed = what or f"one of {', '.join(sorted(known))}"
-            near = nearest(value, known) if isinstance(value, str) else None
-            raise self.refused(listed, None if near is None else f"{self._shown()} (did you mean '{near}'?)")
+        listed = what or f"one of {', '.join(sorted(known))}"
+        if not isinstance(value, str):
+            raise self.refused(listed)
+        if value not in known:
+            near = nearest(value, known)
+            shown = None if near is None else f"{self._shown()} (did you mean '{near}'?)"
+            raise self.refused(listed, shown, reason=reason)
         return value
 
     def member_of(self, kind: type[E]) -> E:
@@ -268,6 +273,8 @@ class Field:
         if isinstance(value, int):
             bits = value.bit_length()
             return str(value) if bits <= _SMALL_BITS else f"an integer of {bits} bits"
+        if isinstance(value, float):
+            return repr(value)
         if isinstance(value, str):
             if not self._reader.shows_text:
                 return f"text of {len(value)} characters"
@@ -334,8 +341,9 @@ class Fields:
         """The whole map as it came, for a caller that shows it."""
         return self._values
 
-    def close(self) -> None:
-        """Refuse keys that nobody asked for."""
+    def close(self, *also: str) -> None:
+        """Refuse keys that nobody asked for, ``also`` apart."""
+        self._asked.update(also)
         if not self._asked.issuperset(self._values):
             self._refuse_keys(())
 

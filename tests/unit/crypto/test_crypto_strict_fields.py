@@ -86,12 +86,12 @@ def test_what_is_optional() -> None:
 
 WRONG: list[tuple[object, Callable[[Field], object], str, str | None]] = [
     (True, lambda field: field.integer(0, 9), "an integer from 0 to 9", "true"),
-    (1.0, lambda field: field.integer(0, 9), "an integer from 0 to 9", "float"),
+    (1.0, lambda field: field.integer(0, 9), "an integer from 0 to 9", "1.0"),
     (10, lambda field: field.integer(0, 9), "an integer from 0 to 9", "10"),
     (-1, lambda field: field.integer(0, 9), "an integer from 0 to 9", "-1"),
     ("1", lambda field: field.integer(3, 3), "3", "text of 1 characters"),
     (1 << 20_000, lambda field: field.integer(0, 9), "an integer from 0 to 9", "an integer of 20001 bits"),
-    (float("nan"), lambda field: field.number(0, 9), "a number from 0 to 9", "float"),
+    (float("nan"), lambda field: field.number(0, 9), "a number from 0 to 9", "nan"),
     (True, lambda field: field.number(0, 9), "a number from 0 to 9", "true"),
     (1, lambda field: field.boolean(), "true or false", "1"),
     (b"a", lambda field: field.text(9), "text", "1 bytes"),
@@ -139,7 +139,7 @@ def test_anything_else_is_refused(
     assert actual is None or error.fields["actual"] == actual
     missing = caught(lambda: read(READER.fields({})["a"]))
     assert missing.message.startswith("missing: ")
-    assert missing.fields["where"] == "a"
+    assert (missing.fields["where"], missing.fields["actual"]) == ("a", "nothing: it is missing")
 
 
 def test_the_place_is_the_path() -> None:
