@@ -21,6 +21,7 @@ BRANCHES = (InputError, VerificationError, ProtocolError, TransportError, Config
 OUTSIDE = {
     "wattest.crypto._native.Fault": "the native core's own; merkle and crypto turn it into leaf classes",
     "wattest.crypto.json_text.JsonTooDeep": "a ValueError beside json's own; each format's reader wraps both",
+    "wattest.crypto.json_text.JsonKeyTwice": "a ValueError beside json's own; each format's reader wraps it",
     "wattest.enclave.measured.boot.OutsideMeasurement": "the fence answers as the system does, or code would go on",
     "wattest.receipt.link.LinkUnchecked": "a verdict on its way to its link; never leaves the room",
     "wattest.apps.demo.cheats.CheatUnpunished": "a demo whose cheat was not caught is a bug, and must end as one",

@@ -13,8 +13,9 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ DEMO = ["demo", "--households", "2", "--days", "1", "--cheat", "rollback", "--ou
 LONG_DEMO = ["demo", "--households", "100", "--days", "14", "--out", str(OUT)]
 """Still at work when a busy machine lets the test look: it is ended long before its end."""
 LOOK_AGAIN_S = 0.01
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: an enclave whose socket would lie too deep lies elsewhere, where ``Run.relatives`` does not look."""
+    with tempfile.TemporaryDirectory(prefix="w-") as folder:
+        yield Path(folder)
 
 
 class Run:

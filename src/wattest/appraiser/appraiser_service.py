@@ -14,15 +14,14 @@ import http.client
 import json
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest
 from wattest.attestation.result import EvidenceRefused
 from wattest.chain.client import ChainClient
-from wattest.crypto.json_text import load_json
 from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.strict_fields import Reader, Refusal
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.io.server_thread import ServerThread
@@ -38,13 +37,25 @@ MAX_REQUESTS = 4
 NONCE_WINDOW_BLOCKS = 256
 TIME_TOLERANCE_S = 300
 BODY_TIMEOUT_S = 30.0
-_BYTES = {
-    "referee": 20, "channel": 32, "operator": 20, "nonce": 32, "enclave_key": 20, "workload": 32,
-}  # fmt: skip
+_NAMES = (
+    "format", "chain_id", "referee", "channel", "operator", "nonce", "nonce_block", "enclave_key", "workload",
+    "evidence", "endorsements", "issued_at",
+)  # fmt: skip
+_MAX_NUMBER = 2**63 - 1
 
 
 class VerdictRequestInvalid(InputError):
     """A request for a verdict that cannot be read, or is for another deployment."""
+
+
+def _refuse(refusal: Refusal) -> VerdictRequestInvalid:
+    where = refusal.where or "the request"
+    return VerdictRequestInvalid(
+        f"{where}: {refusal.message}", hint="see docs/spec/verdict.md", field=where, **refusal.details
+    )
+
+
+_REQUEST = Reader(_refuse)
 
 
 class NonceNotRecent(VerificationError):
@@ -85,28 +96,24 @@ def parse_request(body: bytes) -> tuple[RegistrationRequest, int]:
 
     Raises: VerdictRequestInvalid.
     """
-    if len(body) > MAX_REQUEST_BYTES:
-        raise VerdictRequestInvalid("the request is too large", expected=MAX_REQUEST_BYTES, actual=len(body))
-    try:
-        value = load_json(body)
-    except ValueError as error:
-        raise VerdictRequestInvalid("the request is not JSON") from error
-    wanted = {*_BYTES, "format", "chain_id", "nonce_block", "evidence", "endorsements", "issued_at"}
-    if not isinstance(value, dict) or set(value) != wanted or value["format"] != FORMAT:
-        raise VerdictRequestInvalid("not a request of this format", expected=FORMAT, hint="see docs/spec/verdict.md")
-    parts = {name: _octets(value, name, length) for name, length in _BYTES.items()}
-    evidence, endorsements = _octets(value, "evidence", None), _octets(value, "endorsements", None)
-    chain_id = value["chain_id"]
-    if not isinstance(chain_id, str) or not chain_id.isascii() or not chain_id.isdecimal() or len(chain_id) > 78:
-        raise VerdictRequestInvalid("a chain id is decimal text", field="chain_id")
-    try:
-        binding = KeyBinding(int(chain_id), parts["referee"], parts["channel"], parts["operator"], parts["nonce"])
-    except InputError as error:
-        raise VerdictRequestInvalid(f"the binding does not hold: {error.message}") from error
-    request = RegistrationRequest(
-        binding, parts["enclave_key"], evidence, endorsements, _number(value, "nonce_block"), parts["workload"]
+    value = _REQUEST.json(body, MAX_REQUEST_BYTES).fields(*_NAMES)
+    value["format"].one_of((FORMAT,))
+    binding = KeyBinding(
+        value["chain_id"].decimal(256),
+        value["referee"].hex(20),
+        value["channel"].hex(32),
+        value["operator"].hex(20),
+        value["nonce"].hex(32),
     )
-    return request, _number(value, "issued_at")
+    request = RegistrationRequest(
+        binding,
+        value["enclave_key"].hex(20),
+        value["evidence"].hex_up_to(MAX_REQUEST_BYTES),
+        value["endorsements"].hex_up_to(MAX_REQUEST_BYTES),
+        value["nonce_block"].integer(0, _MAX_NUMBER),
+        value["workload"].hex(32),
+    )
+    return request, value["issued_at"].integer(0, _MAX_NUMBER)
 
 
 class AppraiserServer(ServerThread):
@@ -219,23 +226,18 @@ class RemoteAppraiser:
             )
         except (OSError, http.client.HTTPException, DeadlinePassed, AnswerTooLarge) as error:
             raise self._unreachable(str(error)) from error
-        try:
-            value = load_json(answer.body)
-        except ValueError as error:
-            raise self._unreachable(f"status {answer.status}, and no JSON") from error
-        if not isinstance(value, dict):
-            raise self._unreachable("the answer is not an object")
+        reader = Reader(lambda refusal: self._unreachable(f"status {answer.status}: {refusal.where} {refusal.message}"))
+        value = reader.json(answer.body, MAX_ANSWER_BYTES).fields()
         if answer.status in {400, 413, 422}:
             raise EvidenceRefused(
-                f"the appraiser refuses: {str(value.get('message'))[:500]}",
+                f"the appraiser refuses: {value.get('message', '').text(MAX_ANSWER_BYTES)[:500]}",
                 appraiser=self.url,
-                reason=str(value.get("error"))[:64],
+                reason=value.get("error", "").text(MAX_ANSWER_BYTES)[:64],
             )
         if answer.status != 200:
-            raise self._unreachable(f"status {answer.status}: {str(value.get('error'))[:64]}")
+            raise self._unreachable(f"status {answer.status}: {value.get('error', '').text(MAX_ANSWER_BYTES)[:64]}")
         try:
-            verdict = parse_verdict(_octets(value, "verdict", 448))
-            signature = _octets(value, "signature", 65)
+            verdict, signature = parse_verdict(value["verdict"].hex(448)), value["signature"].hex(65)
             signer = recover_address(verdict.digest(registry), signature)
         except WattestError as error:
             raise self._unreachable(f"its verdict does not hold: {error.message}") from error
@@ -245,25 +247,6 @@ class RemoteAppraiser:
         return AppraiserUnreachable(
             "an appraiser does not answer as it must", retryable=True, appraiser=self.url, cause=cause
         )
-
-
-def _octets(value: dict[str, Any], name: str, length: int | None) -> bytes:
-    text = value.get(name)
-    if (
-        not isinstance(text, str)
-        or (length is not None and len(text) != 2 * length)
-        or len(text) % 2
-        or any(digit not in "0123456789abcdef" for digit in text)
-    ):
-        raise VerdictRequestInvalid("bytes are lower-case hex", field=name, expected=length)
-    return bytes.fromhex(text)
-
-
-def _number(value: dict[str, Any], name: str) -> int:
-    number = value.get(name)
-    if type(number) is not int or not 0 <= number < 2**63:
-        raise VerdictRequestInvalid("a number below 2**63", field=name)
-    return number
 
 
 def _failed(status: int, name: str, message: str) -> web.Response:

@@ -15,10 +15,20 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wattest.attestation.appraisal_policy_table import Pin, PolicyMalformed, PolicyTable
+from wattest.attestation.appraisal_policy_table import (
+    MAX_ENTRIES,
+    POLICY_TABLES,
+    Pin,
+    PolicyMalformed,
+    read_day,
+    read_name,
+    read_pin,
+    read_pins,
+)
 from wattest.attestation.collateral_age import DEFAULT_WARN_DAYS
 from wattest.attestation.formats.collateral import FMSPC_BYTES
 from wattest.attestation.formats.quote import TD_REGISTER_BYTES
+from wattest.crypto.strict_fields import Field, Fields
 from wattest.crypto.toml_text import load_toml
 
 POLICY_VERSION = 1
@@ -153,31 +163,31 @@ def parse_policy(data: bytes) -> AppraisalPolicy:
         document = load_toml(data)
     except ValueError as error:
         raise PolicyMalformed("file", f"not TOML: {error}") from error
-    table = PolicyTable(document, "")
-    version = table.integer("version", 1, 2**31)
+    table = POLICY_TABLES.fields(document)
+    version = table["version"].integer(1, 2**31)
     if version != POLICY_VERSION:
         raise PolicyMalformed("version", f"{version} is unknown, {POLICY_VERSION} is read here")
     policy = AppraisalPolicy(
         digest=hashlib.sha256(data).digest(),
-        production=table.boolean("production", default=False),
-        maximum_collateral_age_days=table.integer(
-            "maximum_collateral_age_days", 1, 365, default=DEFAULT_COLLATERAL_AGE_DAYS
+        production=table.get("production", False).boolean(),
+        maximum_collateral_age_days=table.get("maximum_collateral_age_days", DEFAULT_COLLATERAL_AGE_DAYS).integer(
+            1, 365
         ),
-        minimum_tcb_evaluation_number=table.integer("minimum_tcb_evaluation_number", 0, 2**32 - 1, default=0),
-        platforms=table.hexes("platforms", 32),
-        enclaves=tuple(_enclave(entry) for entry in table.tables("enclave")),
-        trust_domains=tuple(_trust_domain(entry) for entry in table.tables("trust_domain")),
-        statuses=tuple(_status(entry) for entry in table.tables("tcb")),
-        pins=_pins(table.optional_table("attributes")),
-        clock_tolerance_s=table.integer("clock_tolerance_s", 0, MAX_CLOCK_TOLERANCE_S, default=0),
-        warn_days=table.integer("warn_days", 0, 365, default=DEFAULT_WARN_DAYS),
-        allowed_fmspcs=table.hexes("allowed_fmspcs", FMSPC_BYTES),
-        denied_fmspcs=table.hexes("denied_fmspcs", FMSPC_BYTES) or frozenset(),
-        minimum_qe_svn=table.integer("minimum_qe_svn", 0, MAX_SVN, default=0),
-        minimum_pce_svn=table.integer("minimum_pce_svn", 0, MAX_SVN, default=0),
-        domain_pins=TrustDomainPins(**{name: table.hexes(name, TD_REGISTER_BYTES) for name in DOMAIN_REGISTERS}),
+        minimum_tcb_evaluation_number=table.get("minimum_tcb_evaluation_number", 0).integer(0, 2**32 - 1),
+        platforms=read_pins(table, "platforms", 32),
+        enclaves=table.get("enclave", []).each(_enclave, MAX_ENTRIES),
+        trust_domains=table.get("trust_domain", []).each(_trust_domain, MAX_ENTRIES),
+        statuses=table.get("tcb", []).each(_status, MAX_ENTRIES),
+        pins=_pins(table.get("attributes", {}).fields()),
+        clock_tolerance_s=table.get("clock_tolerance_s", 0).integer(0, MAX_CLOCK_TOLERANCE_S),
+        warn_days=table.get("warn_days", DEFAULT_WARN_DAYS).integer(0, 365),
+        allowed_fmspcs=read_pins(table, "allowed_fmspcs", FMSPC_BYTES),
+        denied_fmspcs=read_pins(table, "denied_fmspcs", FMSPC_BYTES) or frozenset(),
+        minimum_qe_svn=table.get("minimum_qe_svn", 0).integer(0, MAX_SVN),
+        minimum_pce_svn=table.get("minimum_pce_svn", 0).integer(0, MAX_SVN),
+        domain_pins=TrustDomainPins(**{name: read_pins(table, name, TD_REGISTER_BYTES) for name in DOMAIN_REGISTERS}),
     )
-    table.refuse_unknown()
+    table.close()
     seen = [allowed.status for allowed in policy.statuses]
     if len(set(seen)) != len(seen):
         raise PolicyMalformed("tcb", "a status is listed twice; put all its advisories in one entry")
@@ -186,65 +196,60 @@ def parse_policy(data: bytes) -> AppraisalPolicy:
     return policy
 
 
-def _enclave(table: PolicyTable) -> EnclaveReference:
-    name = table.name()
-    if table.has("mr_enclave"):
-        if table.has("mr_signer"):
-            raise PolicyMalformed(table.path("mr_signer"), "name the measurement or the signer, not both")
-        reference = EnclaveReference(name, mr_enclave=table.hex("mr_enclave", 32))
+def _enclave(entry: Field) -> EnclaveReference:
+    table = entry.fields()
+    name = read_name(table)
+    if "mr_enclave" in table:
+        if "mr_signer" in table:
+            raise table["mr_signer"].faulted("name the measurement or the signer, not both")
+        reference = EnclaveReference(name, mr_enclave=table["mr_enclave"].hex(32))
     else:
-        if not table.has("mr_signer"):
-            table.refuse_all_but("name", "product", "minimum_svn")  # a misspelt key says more than a missing one
-            raise PolicyMalformed(table.path("mr_enclave"), "missing: name the measurement, or the signer")
+        if "mr_signer" not in table:
+            table.close("product", "minimum_svn")  # a misspelt key says more than a missing one
+            raise table["mr_enclave"].faulted("missing: name the measurement, or the signer")
         reference = EnclaveReference(
             name,
-            mr_signer=table.hex("mr_signer", 32),
-            product=table.integer("product", 0, 0xFFFF),
-            minimum_svn=table.integer("minimum_svn", 0, 0xFFFF),
+            mr_signer=table["mr_signer"].hex(32),
+            product=table["product"].integer(0, 0xFFFF),
+            minimum_svn=table["minimum_svn"].integer(0, 0xFFFF),
         )
-    table.refuse_unknown()
+    table.close()
     return reference
 
 
-def _trust_domain(table: PolicyTable) -> TrustDomainReference:
+def _trust_domain(entry: Field) -> TrustDomainReference:
+    table = entry.fields()
     registers = [
-        table.hex(f"rt_mr{index}", TD_REGISTER_BYTES) if table.has(f"rt_mr{index}") else None for index in range(4)
+        table[f"rt_mr{index}"].hex(TD_REGISTER_BYTES) if f"rt_mr{index}" in table else None for index in range(4)
     ]
     reference = TrustDomainReference(
-        table.name(), table.hex("mr_td", TD_REGISTER_BYTES), (registers[0], registers[1], registers[2], registers[3])
+        read_name(table),
+        table["mr_td"].hex(TD_REGISTER_BYTES),
+        (registers[0], registers[1], registers[2], registers[3]),
     )
-    table.refuse_unknown()
+    table.close()
     return reference
 
 
-def _status(table: PolicyTable) -> AllowedStatus:
-    status = table.text("status")
-    if status not in ALLOWABLE:
-        allowed = ", ".join(sorted(ALLOWABLE))
-        raise PolicyMalformed(table.path("status"), f"'{status}' cannot be allowed; choose among {allowed}")
-    advisories = table.texts("advisories")
-    if advisories is None:
-        raise PolicyMalformed(table.path("advisories"), "missing: list the advisories that may come with it, or []")
-    for index, advisory in enumerate(advisories):
-        if not _ADVISORY.match(advisory):
-            raise PolicyMalformed(f"{table.path('advisories')}[{index}]", "not an advisory id")
-    until = table.day("until")
+def _status(entry: Field) -> AllowedStatus:
+    table = entry.fields()
+    status = table["status"].one_of(ALLOWABLE)
+    advisories = table["advisories"].each(lambda each: each.matching(_ADVISORY, "an advisory's id"), MAX_ENTRIES)
+    until = read_day(table, "until")
     if until is None and status in GRACE_ONLY:
-        raise PolicyMalformed(table.path("until"), f"missing: {status} can only be tolerated until a date")
-    table.refuse_unknown()
+        raise table["until"].faulted(f"missing: {status} can only be tolerated until a date")
+    table.close()
     return AllowedStatus(status, frozenset(advisories), until)
 
 
-def _pins(table: PolicyTable | None) -> AttributePins:
+def _pins(table: Fields) -> AttributePins:
     defaults = AttributePins()
-    if table is None:
-        return defaults
     pins = AttributePins(
-        flags=table.pin("flags", defaults.flags, 64),
-        xfrm=table.pin("xfrm", defaults.xfrm, 64),
-        misc_select=table.pin("misc_select", defaults.misc_select, 32),
-        td_attributes=table.pin("td_attributes", defaults.td_attributes, 64),
-        xfam=table.pin("xfam", defaults.xfam, 64),
+        flags=read_pin(table, "flags", defaults.flags, 64),
+        xfrm=read_pin(table, "xfrm", defaults.xfrm, 64),
+        misc_select=read_pin(table, "misc_select", defaults.misc_select, 32),
+        td_attributes=read_pin(table, "td_attributes", defaults.td_attributes, 64),
+        xfam=read_pin(table, "xfam", defaults.xfam, 64),
     )
-    table.refuse_unknown()
+    table.close()
     return pins

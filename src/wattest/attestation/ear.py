@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.trust_vector import ALL_CLAIMS, SEVERITY, Tier, overall_status, trust_vector, worst_tier
-from wattest.crypto.canonical import encode, parse
+from wattest.crypto.canonical import INTEGER_MAX, encode, parse
 from wattest.crypto.errors import CanonicalJsonInvalid
+from wattest.crypto.strict_fields import Field, Fields, Reader, Refusal
 from wattest.errors import InputError, VerificationError
 
 EAR_PROFILE = "tag:ietf.org,2026:rats/ear#04"
@@ -36,6 +37,13 @@ class EarMalformed(InputError):
 
     def __init__(self, location: str, message: str) -> None:
         super().__init__(f"attestation result: {location}: {message}", hint="see docs/spec/ear.md", location=location)
+
+
+def _refuse(refusal: Refusal) -> EarMalformed:
+    return EarMalformed(refusal.where or "claims", refusal.message)
+
+
+_EAR = Reader(_refuse, shows_text=True)
 
 
 class EarExpired(VerificationError):
@@ -123,106 +131,77 @@ def parse_ear(data: bytes) -> Ear:
             than its vector, its submodule or its verdict allows.
     """
     try:
-        claims = _claims(parse(data, MAX_EAR_BYTES), "claims", _TOP)
+        claims = _claims(_EAR.field(parse(data, MAX_EAR_BYTES)), _TOP)
     except CanonicalJsonInvalid as error:
         raise EarMalformed("claims", error.message) from error
-    if claims["eat_profile"] != EAR_PROFILE:
-        raise EarMalformed("eat_profile", f"'{EAR_PROFILE}' belongs here")
-    verifier = _claims(claims["ear_verifier_id"], "ear_verifier_id", {"developer", "build"})
-    submodules = _object(claims["submods"], "submods")
-    if len(submodules) != 1 or not set(submodules) <= set(_SUBMODULES.values()):
-        raise EarMalformed("submods", "exactly one, 'enclave' or 'trust_domain', belongs here")
-    name = next(iter(submodules))
-    at = f"submods.{name}"
-    inner = _claims(submodules[name], at, _SUBMODULE)
-    vector = _vector(inner["ear_trustworthiness_vector"], f"{at}.ear_trustworthiness_vector")
-    status = _tier(inner["ear_status"], f"{at}.ear_status")
+    claims["eat_profile"].one_of((EAR_PROFILE,), f"'{EAR_PROFILE}'")
+    verifier = _claims(claims["ear_verifier_id"], {"developer", "build"})
+    submodules = claims["submods"].fields()
+    if len(submodules.values) != 1 or not submodules.values.keys() <= set(_SUBMODULES.values()):
+        raise submodules.of.faulted("exactly one, 'enclave' or 'trust_domain', belongs here")
+    name = next(iter(submodules.values))
+    inner = _claims(submodules[name], _SUBMODULE)
+    vector = _vector(inner["ear_trustworthiness_vector"].fields())
+    status = inner["ear_status"].member_of(Tier)
     if SEVERITY.index(status) < SEVERITY.index(worst_tier(vector)):
-        raise EarMalformed(f"{at}.ear_status", "better than the worst claim of the trustworthiness vector")
-    if "ear_status" in claims and SEVERITY.index(_tier(claims["ear_status"], "ear_status")) < SEVERITY.index(status):
-        raise EarMalformed("ear_status", "better than the submodule's")
-    policy_ids = _texts(inner["ear_appraisal_policy_ids"], f"{at}.ear_appraisal_policy_ids")
-    if not policy_ids:
-        raise EarMalformed(f"{at}.ear_appraisal_policy_ids", "at least one belongs here")
-    _object(inner.get("ear_attester_claims", {}), f"{at}.ear_attester_claims")
-    accepted, reasons, codes = _appraisal(inner, at, status)
+        raise inner["ear_status"].faulted("better than the worst claim of the trustworthiness vector")
+    if "ear_status" in claims and SEVERITY.index(claims["ear_status"].member_of(Tier)) < SEVERITY.index(status):
+        raise claims["ear_status"].faulted("better than the submodule's")
+    policy_ids = inner["ear_appraisal_policy_ids"].each(_text, MAX_EAR_BYTES, 1)
+    inner.get("ear_attester_claims", {}).fields()
+    accepted, reasons, codes = _appraisal(inner, status)
     return Ear(
         status=status,
         accepted=accepted,
         submodule=name,
         vector=vector,
-        appraised_at=_time(claims["iat"], "iat"),
-        developer=_text(verifier["developer"], "ear_verifier_id.developer"),
-        build=_text(verifier["build"], "ear_verifier_id.build"),
+        appraised_at=_time(claims["iat"]),
+        developer=_text(verifier["developer"]),
+        build=_text(verifier["build"]),
         policy_ids=policy_ids,
         reasons=reasons,
         codes=codes,
-        expires_at=_time(claims["exp"], "exp") if "exp" in claims else None,
-        claims=claims,
+        expires_at=_time(claims["exp"]) if "exp" in claims else None,
+        claims=claims.values,
     )
 
 
-def _appraisal(inner: dict[str, object], at: str, status: Tier) -> tuple[bool | None, tuple[str, ...], tuple[str, ...]]:
-    own = _object(inner.get("ear_verifier_claims", {}), f"{at}.ear_verifier_claims")
+def _appraisal(inner: Fields, status: Tier) -> tuple[bool | None, tuple[str, ...], tuple[str, ...]]:
+    own = inner.get("ear_verifier_claims", {}).fields()
     if "wattest_appraisal" not in own:
         return None, (), ()
-    at = f"{at}.ear_verifier_claims.wattest_appraisal"
-    appraisal = _claims(own["wattest_appraisal"], at, _APPRAISAL)
-    accepted = appraisal["accepted"]
-    if not isinstance(accepted, bool):
-        raise EarMalformed(f"{at}.accepted", "true or false belongs here")
-    reasons, codes = _texts(appraisal["reasons"], f"{at}.reasons"), _texts(appraisal["codes"], f"{at}.codes")
+    appraisal = _claims(own["wattest_appraisal"], _APPRAISAL)
+    accepted = appraisal["accepted"].boolean()
+    reasons, codes = (appraisal[name].each(_text, MAX_EAR_BYTES) for name in ("reasons", "codes"))
     if not codes or len(codes) != len(reasons) or (codes == ("accepted",)) != accepted:
-        raise EarMalformed(f"{at}.codes", "a code for each reason, in agreement with the verdict")
+        raise appraisal["codes"].faulted("a code for each reason, in agreement with the verdict")
     if not accepted and status != Tier.CONTRAINDICATED:
-        raise EarMalformed(at.partition(".ear_verifier_claims")[0] + ".ear_status", "not accepted, and yet better")
+        raise inner["ear_status"].faulted("not accepted, and yet better")
     return accepted, reasons, codes
 
 
-def _object(value: object, location: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise EarMalformed(location, "an object belongs here")
-    return value
-
-
-def _claims(value: object, location: str, wanted: set[str]) -> dict[str, object]:
+def _claims(field: Field, wanted: set[str]) -> Fields:
     """A claims set with at least these; others are passed over, as the draft asks of a receiver."""
-    table = _object(value, location)
-    if missing := wanted - table.keys():
-        raise EarMalformed(f"{location}.{min(missing)}", "missing")
+    table = field.fields()
+    if missing := wanted - table.values.keys():
+        raise table[min(missing)].refused("a claim")
     return table
 
 
-def _tier(value: object, location: str) -> Tier:
-    if not isinstance(value, str) or value not in set(Tier):
-        raise EarMalformed(location, "none, affirming, warning or contraindicated belongs here")
-    return Tier(value)
-
-
-def _vector(value: object, location: str) -> dict[str, int]:
+def _vector(claims: Fields) -> dict[str, int]:
     vector: dict[str, int] = {}
-    for name, claim in _object(value, location).items():
-        if name not in ALL_CLAIMS or isinstance(claim, bool) or not isinstance(claim, int) or not -128 <= claim <= 127:
-            raise EarMalformed(f"{location}.{name[:64]}", "a claim of AR4SI from -128 to 127 belongs here")
-        vector[name] = claim
+    for name in claims.names(len(ALL_CLAIMS)):
+        if name not in ALL_CLAIMS:
+            raise claims[name].faulted("no claim of AR4SI")
+        vector[name] = claims[name].integer(-128, 127)
     if not vector:
-        raise EarMalformed(location, "at least one claim belongs here")
+        raise claims.of.faulted("at least one claim belongs here")
     return vector
 
 
-def _time(value: object, location: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise EarMalformed(location, "unix seconds belong here, without a fraction")
-    return value
+def _time(field: Field) -> int:
+    return field.integer(0, INTEGER_MAX)
 
 
-def _text(value: object, location: str) -> str:
-    if not isinstance(value, str):
-        raise EarMalformed(location, "text belongs here")
-    return value
-
-
-def _texts(value: object, location: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise EarMalformed(location, "a list of texts belongs here")
-    return tuple(_text(item, location) for item in value)
+def _text(field: Field) -> str:
+    return field.text(MAX_EAR_BYTES)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from typing import TypeVar
 
-from wattest.chain.client import ChainClient, Delivery, Receipt, TransactionRequest
+from wattest.chain.client import Delivery, Receipt, TransactionRequest
+from wattest.chain.ports import ChainPort
 from wattest.errors import WattestError
 
 IN_FLIGHT = 128
@@ -19,7 +20,7 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def outcomes(
-    chain: ChainClient, requests: Mapping[Name, TransactionRequest], *, in_flight: int = IN_FLIGHT
+    chain: ChainPort, requests: Mapping[Name, TransactionRequest], *, in_flight: int = IN_FLIGHT
 ) -> Iterator[tuple[Name, Receipt | WattestError]]:
     """Send all of these, each with an intent of its own, and give every name once with its receipt or why it has none.
 

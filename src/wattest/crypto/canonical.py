@@ -14,7 +14,7 @@ from typing import NoReturn, TypeAlias
 import rfc8785
 
 from wattest.crypto.errors import CanonicalJsonInvalid
-from wattest.crypto.json_text import DEPTH_MAX, JsonTooDeep, load_json
+from wattest.crypto.json_text import DEPTH_MAX, JsonKeyTwice, JsonTooDeep, load_json, unique_keys
 
 JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
 
@@ -58,13 +58,15 @@ def parse(data: bytes, max_bytes: int = PARSE_MAX_BYTES) -> JsonValue:
     try:
         value: JsonValue = load_json(
             data,
-            object_pairs_hook=_unique,
+            object_pairs_hook=unique_keys,
             parse_int=_integer,
             parse_float=_refuse_float,
             parse_constant=_refuse_float,
         )
     except JsonTooDeep:
         raise CanonicalJsonInvalid("the JSON text is nested too deep", maximum=DEPTH_MAX) from None
+    except JsonKeyTwice as error:
+        raise CanonicalJsonInvalid("a key comes twice", key=error.key) from None
     except UnicodeDecodeError as error:
         raise CanonicalJsonInvalid("the JSON text is not UTF-8", position=error.start) from None
     except json.JSONDecodeError as error:
@@ -154,17 +156,6 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise CanonicalJsonInvalid("text with a lone surrogate", position=error.start) from None
-
-
-def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    named = dict(pairs)
-    if len(named) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise CanonicalJsonInvalid("a key comes twice", key=name)
-            seen.add(name)
-    return named
 
 
 def _integer(text: str) -> int:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 DEPTH_MAX = 64
+_MAX_SHOWN_KEY = 40
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
@@ -20,6 +21,14 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 class JsonTooDeep(ValueError):
     """A JSON text that nests deeper than its reader allows; wrapped by the caller like any other malformed JSON."""
+
+
+class JsonKeyTwice(ValueError):
+    """An object that has ``key`` twice, of which readers would take one or the other."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the key {json.dumps(key[:_MAX_SHOWN_KEY])} appears twice")
+        self.key = key
 
 
 def is_nested_deeper(data: bytes, maximum: int = DEPTH_MAX) -> bool:
@@ -45,6 +54,23 @@ def load_json(data: bytes, *, encoding: str = "utf-8", **hooks: Any) -> Any:
     if text.startswith("\ufeff"):
         return json.loads(text, **hooks)  # refuses it in its own words
     return _decoder(tuple(hooks.items())).decode(text)
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The hook ``object_pairs_hook`` of those who refuse a repeated key. Raises: JsonKeyTwice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonKeyTwice(key)
+            seen.add(key)
+    return found
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """The hook ``parse_constant`` of those who know that JSON has no NaN and no infinity. Raises: ValueError."""
+    raise ValueError(f"{name} is not JSON")
 
 
 @lru_cache(maxsize=16)

@@ -18,8 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wattest.appraiser.appraiser import RegistrationRequest
-from wattest.chain.referee import Referee
-from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.chain.signer import Signer
 from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import recover_address
@@ -92,8 +91,8 @@ class KeyKeeper:
     def __init__(
         self,
         store: OperatorStore,
-        referee: Referee,
-        registry: EnclaveRegistry,
+        referee: RefereePort,
+        registry: RegistryPort,
         signer: Signer,
         slots: EnclaveSlots,
         *,

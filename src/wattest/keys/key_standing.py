@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from wattest.chain.referee import Referee
-from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import ProtocolError
 from wattest.keys.key_life import KeySettings
@@ -50,7 +49,7 @@ def registered_workload(keys: KeyStore, channel: bytes) -> bytes:
 
 
 def fetch_standing(
-    registry: EnclaveRegistry, referee: bytes, channel: bytes, operator: bytes, workload: bytes, enclave_key: bytes
+    registry: RegistryPort, referee: bytes, channel: bytes, operator: bytes, workload: bytes, enclave_key: bytes
 ) -> Standing:
     """What stands in the registry now; raises ``TransportError`` when the chain does not answer."""
     known = registry.registration_of((referee, channel, operator), enclave_key)
@@ -61,8 +60,8 @@ def fetch_standing(
 
 
 def held_back(
-    registry: EnclaveRegistry,
-    referee: Referee,
+    registry: RegistryPort,
+    referee: RefereePort,
     settings: KeySettings,
     operator: bytes,
     batches: Sequence[StoredBatch],

@@ -9,8 +9,7 @@ Source: docs/spec/ra-tls.md, section "Standby"; docs/spec/lifecycles.md.
 
 from __future__ import annotations
 
-from wattest.chain.referee import Referee
-from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ProtocolError
 from wattest.keys.key_standing import sealing_workload
@@ -30,7 +29,7 @@ class NothingReplicated(ProtocolError):
     """The operator has committed nothing in the channel: there is nothing to take over."""
 
 
-def fetch_silence(referee: Referee, operator: bytes, duty: Duty, now: int) -> tuple[ChainHead, int]:
+def fetch_silence(referee: RefereePort, operator: bytes, duty: Duty, now: int) -> tuple[ChainHead, int]:
     """The operator's head on chain, and for how long (seconds of chain time) a period's batch has been due since.
 
     Negative while none is due. Raises: NothingReplicated; ``TransportError`` when the chain does not answer.
@@ -50,8 +49,8 @@ def fetch_silence(referee: Referee, operator: bytes, duty: Duty, now: int) -> tu
 
 def take_over(
     store: OperatorStore,
-    referee: Referee,
-    registry: EnclaveRegistry,
+    referee: RefereePort,
+    registry: RegistryPort,
     enclave: EnclaveClient,
     operator: bytes,
     duty: Duty,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wattest.chain.client import TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
-from wattest.chain.referee import Referee
+from wattest.chain.ports import RefereePort
 from wattest.chain.signer import Signer
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
@@ -30,7 +30,7 @@ class Answers:
     def __init__(
         self,
         store: OperatorStore,
-        referee: Referee,
+        referee: RefereePort,
         signer: Signer,
         faults: CrashPoints,
         *,

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from wattest.chain.client import Receipt, TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
-from wattest.chain.referee import CommittedBatch, Referee
+from wattest.chain.ports import RefereePort
+from wattest.chain.referee import CommittedBatch
 from wattest.chain.signer import Signer
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
@@ -38,7 +39,7 @@ class CommitRound:
     def __init__(
         self,
         store: OperatorStore,
-        referee: Referee,
+        referee: RefereePort,
         signer: Signer,
         faults: CrashPoints,
         *,

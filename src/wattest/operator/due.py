@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from wattest.chain.referee import ChannelHead, Referee
+from wattest.chain.ports import RefereePort
+from wattest.chain.referee import ChannelHead
 from wattest.chain.shared_settings import require_agreement, roster_differences
 from wattest.enclave.host.client import EnclaveClient
 from wattest.keys.key_keeper import KeyKeeper
@@ -72,7 +73,7 @@ class Due:
     def __init__(
         self,
         store: OperatorStore,
-        referee: Referee,
+        referee: RefereePort,
         commits: CommitRound,
         enclave_of: Callable[[bytes], EnclaveClient],
         *,

@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from wattest.chain.client import ChainClient
 from wattest.chain.many_sent import IN_FLIGHT
-from wattest.chain.referee import ClosedChallenge, OpenedChallenge, Referee
+from wattest.chain.ports import ChainPort, RefereePort
+from wattest.chain.referee import ClosedChallenge, OpenedChallenge
 from wattest.chain.shared_settings import SettingsDisagree, channel_differences, require_agreement
 from wattest.chain.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob
@@ -85,7 +85,7 @@ class Operator:
         store: OperatorStore,
         bundles: BundleStore,
         inbox: BlockInbox,
-        referee: Referee,
+        referee: RefereePort,
         signer: Signer,
         enclave: Callable[[], EnclaveClient],
         *,
@@ -126,7 +126,7 @@ class Operator:
             store.put_document(duty.channel.id, "members", newest.members.to_bytes())
 
     @property
-    def chain(self) -> ChainClient:
+    def chain(self) -> ChainPort:
         """The chain that the referee is on."""
         return self.referee.client
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wattest.chain.referee import Referee
-from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.keys.key_life import KeySettings, halvings, urgency_of
 from wattest.keys.key_standing import fetch_standing, registered_workload
 from wattest.keys.orders import OrderBox
@@ -77,8 +76,8 @@ class ChannelStatus:
 def channel_status(
     store: OperatorView,
     orders: OrderBox,
-    referee: Referee,
-    registry: EnclaveRegistry,
+    referee: RefereePort,
+    registry: RegistryPort,
     operator: bytes,
     duty: Duty,
     settings: KeySettings,
@@ -137,7 +136,7 @@ def channel_status(
 
 def _key_status(
     store: OperatorView,
-    registry: EnclaveRegistry,
+    registry: RegistryPort,
     referee: bytes,
     operator: bytes,
     channel: bytes,

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from wattest.crypto.canonical import encode, parse
+from wattest.crypto.strict_fields import Field
 from wattest.errors import InputError
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
 from wattest.messages.eip712 import Domain
 from wattest.messages.fields import require_bytes, require_uint
-from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, refuse_other_kind, show
+from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show
 
 DEPLOYMENT_VERSION = 1
 QUOTES_VERSION = 2
@@ -161,50 +162,39 @@ def parse_deployment(data: bytes) -> Deployment:
     found = parse(text, MAX_DEPLOYMENT_BYTES)
     refuse_other_kind(found, "an address book")
     is_of_quotes = isinstance(found, dict) and "collateral" in found
-    value = members("deployment", found, _QUOTES_NAMES if is_of_quotes else _NAMES)
-    version = read_integer("version", value["version"], 32)
+    value = JSON_FIELDS.fields(found, *(_QUOTES_NAMES if is_of_quotes else _NAMES))
+    version = value["version"].decimal(32)
     expected = QUOTES_VERSION if is_of_quotes else DEPLOYMENT_VERSION
     if version != expected:
         raise DeploymentInvalid("unknown deployment version", expected=expected, actual=version)
-    if is_of_quotes and not any(read_bytes("collateral", value["collateral"], 20)):
+    if is_of_quotes and not any(_address(value["collateral"])):
         raise DeploymentInvalid("the collateral registry's address is zero", field="collateral")
-    addresses = {name: read_bytes(name, value[name], 20) for name in _ADDRESSES}
     return Deployment(
-        chain_id=read_integer("chain_id", value["chain_id"], 256),
-        genesis_hash=read_bytes("genesis_hash", value["genesis_hash"], 32),
-        deployed_at_block=read_integer("deployed_at_block", value["deployed_at_block"], 64),
-        appraisers=read_list("appraisers", value.get("appraisers", []), _address, at_most=MAX_APPRAISERS),
-        threshold=read_integer("threshold", value.get("threshold", "0"), 32),
-        collateral=read_bytes("collateral", value["collateral"], 20) if is_of_quotes else bytes(20),
-        trust_roots=read_list("trust_roots", value["trust_roots"], _root, at_most=MAX_ROOTS),
-        channels=read_list("channels", value["channels"], _channel, at_most=MAX_CHANNELS),
-        distributions=read_list("distributions", value["distributions"], _distribution, at_most=MAX_CHANNELS),
-        **addresses,
+        chain_id=value["chain_id"].decimal(256),
+        genesis_hash=value["genesis_hash"].hex(32),
+        deployed_at_block=value["deployed_at_block"].decimal(64),
+        appraisers=value.get("appraisers", []).each(_address, MAX_APPRAISERS),
+        threshold=value.get("threshold", "0").decimal(32),
+        collateral=_address(value["collateral"]) if is_of_quotes else bytes(20),
+        trust_roots=value["trust_roots"].each(lambda root: root.hex_up_to(MAX_ROOT_BYTES), MAX_ROOTS),
+        channels=value["channels"].each(_channel, MAX_CHANNELS),
+        distributions=value["distributions"].each(_distribution, MAX_CHANNELS),
+        **{name: _address(value[name]) for name in _ADDRESSES},
     )
 
 
-def _address(where: str, value: object) -> bytes:
-    return read_bytes(where, value, 20)
+def _address(field: Field) -> bytes:
+    return field.hex(20)
 
 
-def _root(where: str, value: object) -> bytes:
-    return read_bytes(where, value, at_most=MAX_ROOT_BYTES)
-
-
-def _channel(where: str, value: object) -> ChannelIdentity:
-    named = members(where, value, ("manager", "kind", "salt"))
-    kind = parse_channel_kind(read_integer(f"{where}.kind", named["kind"], 8))
+def _channel(field: Field) -> ChannelIdentity:
+    named = field.fields("manager", "kind", "salt")
     return ChannelIdentity(
-        read_bytes(f"{where}.manager", named["manager"], 20), kind, read_bytes(f"{where}.salt", named["salt"], 32)
+        _address(named["manager"]), parse_channel_kind(named["kind"].decimal(8)), named["salt"].hex(32)
     )
 
 
-def _distribution(where: str, value: object) -> DistributionEntry:
+def _distribution(field: Field) -> DistributionEntry:
     names = tuple(item.name for item in fields(DistributionEntry))
-    named = members(where, value, names)
-    return DistributionEntry(
-        **{
-            name: read_bytes(f"{where}.{name}", named[name], 20 if name == "statement_operator" else 32)
-            for name in names
-        }
-    )
+    named = field.fields(*names)
+    return DistributionEntry(**{name: named[name].hex(20 if name == "statement_operator" else 32) for name in names})

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wattest.crypto.canonical import encode, parse
+from wattest.crypto.strict_fields import Field, Fields
 from wattest.errors import InputError
 from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict
 from wattest.messages.fields import ADDRESS_BYTES, WORD
 from wattest.messages.header import HEADER_FIELDS, MAX_ENTRIES, BatchHeader
-from wattest.receipt.json_fields import members, read_bytes, read_integer, read_list, read_text, refuse_other_kind, show
+from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show
 
 RECEIPT_VERSION = 1
 MAX_RECEIPT_BYTES = 48 * 2**20
@@ -150,25 +151,25 @@ def parse_receipt(data: bytes) -> Receipt:
     """
     found = parse(data, MAX_RECEIPT_BYTES)
     refuse_other_kind(found, "a receipt")
-    value = members("receipt", found, _RECEIPT)
-    version = read_integer("version", value["version"], 32)
+    value = JSON_FIELDS.fields(found, *_RECEIPT)
+    version = value["version"].decimal(32)
     if version != RECEIPT_VERSION:
         raise ReceiptInvalid(
             "unknown receipt version", expected=RECEIPT_VERSION, actual=version, hint="use a newer wattest"
         )
-    days = read_list("days", value["days"], _day, at_most=MAX_DAYS)
+    days = value["days"].each(_day, MAX_DAYS)
     if not days:
         raise ReceiptInvalid("a receipt has at least one day", expected="1 to 400", actual=0)
     return Receipt(
-        chain_id=read_integer("chain_id", value["chain_id"], 256),
-        referee=read_bytes("referee", value["referee"], ADDRESS_BYTES),
-        meter_key=read_bytes("meter_key", value["meter_key"], WORD),
-        public_key=read_bytes("public_key", value["public_key"], 2 * WORD),
-        first_blocks=read_list("first_blocks", value["first_blocks"], _node, at_most=MAX_ENTRIES),
+        chain_id=value["chain_id"].decimal(256),
+        referee=value["referee"].hex(ADDRESS_BYTES),
+        meter_key=value["meter_key"].hex(WORD),
+        public_key=value["public_key"].hex(2 * WORD),
+        first_blocks=value["first_blocks"].each(_node, MAX_ENTRIES),
         days=days,
-        registrations=read_list("registrations", value["registrations"], _registration, at_most=MAX_REGISTRATIONS),
-        statement=_statement("statement", value["statement"]),
-        payout=None if value["payout"] is None else _payout("payout", value["payout"]),
+        registrations=value["registrations"].each(_registration, MAX_REGISTRATIONS),
+        statement=_statement(value["statement"]),
+        payout=None if value["payout"].is_null else _payout(value["payout"]),
     )
 
 
@@ -187,87 +188,71 @@ def _shown_value(value: object) -> object:
     return show(value)
 
 
-def _typed_fields(where: str, value: object, names: tuple[str, ...]) -> dict[str, bytes | int]:
-    named = members(where, value, names)
+def _typed_fields(field: Field, names: tuple[str, ...]) -> dict[str, bytes | int]:
+    named = field.fields(*names)
     found: dict[str, bytes | int] = {}
     for name in names:
         if name in _INTEGER_BITS:
-            found[name] = read_integer(f"{where}.{name}", named[name], _INTEGER_BITS[name])
+            found[name] = named[name].decimal(_INTEGER_BITS[name])
         else:
-            length = ADDRESS_BYTES if name in ("operator", "enclave_key", "referee") else WORD
-            found[name] = read_bytes(f"{where}.{name}", named[name], length)
+            found[name] = named[name].hex(ADDRESS_BYTES if name in ("operator", "enclave_key", "referee") else WORD)
     return found
 
 
-def _header(where: str, value: object) -> BatchHeader:
-    return BatchHeader(**_typed_fields(where, value, HEADER_FIELDS))  # type: ignore[arg-type]
+def _node(field: Field) -> bytes:
+    return field.hex(WORD)
 
 
-def _node(where: str, value: object) -> bytes:
-    return read_bytes(where, value, WORD)
+def _path(field: Field) -> tuple[bytes, ...]:
+    return field.each(_node, MAX_PATH)
 
 
-def _path(where: str, value: object) -> tuple[bytes, ...]:
-    return read_list(where, value, _node, at_most=MAX_PATH)
-
-
-def _inclusion(where: str, named: dict[str, object]) -> Inclusion:
+def _inclusion(named: Fields) -> Inclusion:
     return Inclusion(
-        block=read_bytes(f"{where}.block", named["block"], at_most=MAX_BLOCK_BYTES),
-        series_key=read_bytes(f"{where}.series_key", named["series_key"], WORD),
-        index=read_integer(f"{where}.index", named["index"], 32),
-        path=_path(f"{where}.path", named["path"]),
-        header=_header(f"{where}.header", named["header"]),
-        signature=read_bytes(f"{where}.signature", named["signature"], SIGNATURE_BYTES),
+        block=named["block"].hex_up_to(MAX_BLOCK_BYTES),
+        series_key=named["series_key"].hex(WORD),
+        index=named["index"].decimal(32),
+        path=_path(named["path"]),
+        header=BatchHeader(**_typed_fields(named["header"], HEADER_FIELDS)),  # type: ignore[arg-type]
+        signature=named["signature"].hex(SIGNATURE_BYTES),
     )
 
 
-def _day(where: str, value: object) -> Day:
-    named = members(where, value, _DAY)
-    base = _inclusion(where, named)
-    roster_path = _path(f"{where}.roster_path", named["roster_path"])
+def _day(field: Field) -> Day:
+    named = field.fields(*_DAY)
+    base, roster_path = _inclusion(named), _path(named["roster_path"])
     return Day(base.block, base.series_key, base.index, base.path, base.header, base.signature, roster_path)
 
 
-def _statement(where: str, value: object) -> StatementPart:
-    named = members(where, value, _STATEMENT)
-    base = _inclusion(where, named)
-    tariff = read_bytes(f"{where}.tariff", named["tariff"], TARIFF_BYTES)
+def _statement(field: Field) -> StatementPart:
+    named = field.fields(*_STATEMENT)
+    base, tariff = _inclusion(named), named["tariff"].hex(TARIFF_BYTES)
     return StatementPart(base.block, base.series_key, base.index, base.path, base.header, base.signature, tariff)
 
 
-def _signature(where: str, value: object) -> bytes:
-    return read_bytes(where, value, SIGNATURE_BYTES)
-
-
-def _registration(where: str, value: object) -> RegistrationPart:
-    named = members(where, value, _REGISTRATION)
-    verdict = EvidenceVerdict(**_typed_fields(f"{where}.verdict", named["verdict"], VERDICT_FIELDS))  # type: ignore[arg-type]
+def _registration(field: Field) -> RegistrationPart:
+    named = field.fields(*_REGISTRATION)
     return RegistrationPart(
-        verdict=verdict,
-        signatures=read_list(f"{where}.signatures", named["signatures"], _signature, at_most=MAX_REGISTRATIONS),
-        quote=read_bytes(f"{where}.quote", named["quote"], at_most=MAX_QUOTE_BYTES),
-        collateral=read_text(f"{where}.collateral", named["collateral"], MAX_COLLATERAL_CHARACTERS),
-        policy=read_text(f"{where}.policy", named["policy"], MAX_POLICY_CHARACTERS),
+        verdict=EvidenceVerdict(**_typed_fields(named["verdict"], VERDICT_FIELDS)),  # type: ignore[arg-type]
+        signatures=named["signatures"].each(lambda signature: signature.hex(SIGNATURE_BYTES), MAX_REGISTRATIONS),
+        quote=named["quote"].hex_up_to(MAX_QUOTE_BYTES),
+        collateral=named["collateral"].text(MAX_COLLATERAL_CHARACTERS),
+        policy=named["policy"].text(MAX_POLICY_CHARACTERS),
     )
 
 
-def _payout(where: str, value: object) -> PayoutPart:
-    named = members(where, value, _PAYOUT)
-
-    def exactly(name: str, length: int) -> bytes:
-        return read_bytes(f"{where}.{name}", named[name], length)
-
+def _payout(field: Field) -> PayoutPart:
+    named = field.fields(*_PAYOUT)
     return PayoutPart(
-        entry=exactly("entry", ENTRY_BYTES),
-        entry_salt=exactly("entry_salt", 16),
-        index=read_integer(f"{where}.index", named["index"], 32),
-        path=_path(f"{where}.path", named["path"]),
-        root=exactly("root", WORD),
-        total=read_integer(f"{where}.total", named["total"], 256),
-        account=exactly("account", ADDRESS_BYTES),
-        amount=read_integer(f"{where}.amount", named["amount"], 256),
-        leaf_salt=exactly("leaf_salt", 16),
-        leaf_index=read_integer(f"{where}.leaf_index", named["leaf_index"], 32),
-        leaf_path=_path(f"{where}.leaf_path", named["leaf_path"]),
+        entry=named["entry"].hex(ENTRY_BYTES),
+        entry_salt=named["entry_salt"].hex(16),
+        index=named["index"].decimal(32),
+        path=_path(named["path"]),
+        root=_node(named["root"]),
+        total=named["total"].decimal(256),
+        account=named["account"].hex(ADDRESS_BYTES),
+        amount=named["amount"].decimal(256),
+        leaf_salt=named["leaf_salt"].hex(16),
+        leaf_index=named["leaf_index"].decimal(32),
+        leaf_path=_path(named["leaf_path"]),
     )

@@ -8,7 +8,8 @@ must take the same one twice.
 from __future__ import annotations
 
 from wattest.chain.client import Block
-from wattest.chain.referee import Referee, RefereeEvent
+from wattest.chain.ports import RefereePort
+from wattest.chain.referee import RefereeEvent
 from wattest.store.ports import Cursors
 
 REWIND_BLOCKS = 256
@@ -18,7 +19,7 @@ MAX_BLOCKS_AT_ONCE = 50_000
 class EventFollower:
     """Reads new events; ``keep`` remembers how far, once they are dealt with."""
 
-    def __init__(self, referee: Referee, cursors: Cursors, name: str) -> None:
+    def __init__(self, referee: RefereePort, cursors: Cursors, name: str) -> None:
         self._referee = referee
         self._cursors = cursors
         self._name = name

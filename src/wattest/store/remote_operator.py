@@ -12,13 +12,13 @@ import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from wattest.crypto.json_text import load_json
+from wattest.crypto.strict_fields import Fields, Reader, Refusal
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 from wattest.sealing.bundle import MAX_MANIFEST_BYTES
+from wattest.sealing.wrapped_keys import WRAPPED_BYTES
 from wattest.store.bundle_store import Bundle
 from wattest.store.car import CarLimits, CarReader
 from wattest.twin.batch import EntryInclusion
@@ -43,6 +43,14 @@ class OperatorUnreachable(Withheld):
 
 class MalformedAnswer(InputError):
     """An answer that is not of its format, or over its limit."""
+
+
+def _refuse(refusal: Refusal) -> MalformedAnswer:
+    where = refusal.where or "the operator's answer"
+    return MalformedAnswer(f"{where}: {refusal.message}", field=where, **refusal.details)
+
+
+_ANSWER = Reader(_refuse, shows_text=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +82,14 @@ class OperatorRemote:
         self._prefix = self._peer.path.rstrip("/")
         self._sleep = sleep
 
-    def fetch_status(self) -> dict[str, Any]:
+    def fetch_status(self) -> dict[str, object]:
         """Who the operator says it is."""
-        return _object(self._get_json("/v1/status"))
+        return self._get_fields("/v1/status").values
 
     def fetch_header(self, channel: bytes, sequence: int) -> tuple[BatchHeader, bytes]:
         """A header and its 65-byte signature, as the operator shows them."""
-        value = _object(self._get_json(f"{_batch(channel, sequence)}/header"))
-        return parse_header(_hex(value, "header", HEADER_BYTES)), _hex(value, "signature", 65)
+        value = self._get_fields(f"{_batch(channel, sequence)}/header")
+        return parse_header(value["header"].hex(HEADER_BYTES)), value["signature"].hex(65)
 
     def fetch_manifest(self, channel: bytes, sequence: int) -> bytes:
         """The manifest's bytes."""
@@ -106,14 +114,13 @@ class OperatorRemote:
         """A reader's wrapped series keys by position; those that are not served are missing."""
         found: dict[int, bytes] = {}
         for first in range(0, entry_count, _KEYS_PER_PAGE):
-            value = _object(self._get_json(f"{_batch(channel, sequence)}/keys/{reader.hex()}?from={first}"))
-            keys = value.get("keys")
-            if not isinstance(keys, dict) or len(keys) > _KEYS_PER_PAGE:
-                raise MalformedAnswer("wrapped keys are an object", url=self.url)
-            for position, wrapped in keys.items():
+            value = self._get_fields(f"{_batch(channel, sequence)}/keys/{reader.hex()}?from={first}")
+            keys = value["keys"].fields()
+            for position in keys.names(_KEYS_PER_PAGE):
                 if not position.isdecimal() or len(position) > 8 or int(position) >= entry_count:
-                    raise MalformedAnswer("a wrapped key has the position of an entry", actual=str(position)[:16])
-                found[int(position)] = _hex(keys, position, 80) if isinstance(wrapped, str) else b""
+                    raise MalformedAnswer("a wrapped key has the position of an entry", actual=position[:16])
+                wrapped = keys[position]
+                found[int(position)] = wrapped.hex(WRAPPED_BYTES) if isinstance(wrapped.value, str) else b""
         return found
 
     def fetch_entries(self, channel: bytes, sequence: int) -> bytes:
@@ -122,12 +129,9 @@ class OperatorRemote:
 
     def fetch_entry(self, channel: bytes, sequence: int, position: int) -> EntryInclusion:
         """An entry with its salt and path."""
-        value = _object(self._get_json(f"{_batch(channel, sequence)}/entries/{position}"))
-        path = value.get("path")
-        if not isinstance(path, list) or len(path) > 32:
-            raise MalformedAnswer("a path is a list of at most 32 hashes", url=self.url)
-        siblings = tuple(_hex({"path": sibling}, "path", 32) for sibling in path)
-        return EntryInclusion(position, _hex(value, "salt", 16), _hex(value, "payload", 118), siblings)
+        value = self._get_fields(f"{_batch(channel, sequence)}/entries/{position}")
+        siblings = value["path"].each(lambda sibling: sibling.hex(32), 32)
+        return EntryInclusion(position, value["salt"].hex(16), value["payload"].hex(118), siblings)
 
     def fetch_document(self, channel: bytes, name: str) -> bytes:
         """A document of a channel: ``members``, ``evidence`` or ``endorsements``."""
@@ -137,12 +141,8 @@ class OperatorRemote:
         """Hand a device block in; sending the same one again is harmless."""
         self._request("POST", f"/v1/channels/{channel.hex()}/blocks", MAX_JSON_BYTES, body)
 
-    def _get_json(self, path: str) -> Any:
-        raw = self._get(path, MAX_JSON_BYTES)
-        try:
-            return load_json(raw)
-        except ValueError as error:
-            raise MalformedAnswer("the operator's answer is not JSON", url=self.url, path=path) from error
+    def _get_fields(self, path: str) -> Fields:
+        return _ANSWER.json(self._get(path, MAX_JSON_BYTES), MAX_JSON_BYTES).fields()
 
     def _get(self, path: str, limit: int) -> bytes:
         return self._request("GET", path, limit, None)
@@ -188,16 +188,3 @@ class OperatorRemote:
 
 def _batch(channel: bytes, sequence: int) -> str:
     return f"/v1/channels/{channel.hex()}/batches/{sequence}"
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedAnswer("the operator's answer is not an object", actual=str(value)[:80])
-    return value
-
-
-def _hex(value: dict[str, Any], name: str, length: int) -> bytes:
-    text = value.get(name)
-    if not isinstance(text, str) or len(text) != 2 * length or any(c not in "0123456789abcdef" for c in text):
-        raise MalformedAnswer(f"{name} has {length} bytes in lower-case hex", actual=str(text)[:80])
-    return bytes.fromhex(text)

@@ -15,7 +15,7 @@ from wattest.attestation.chain_evidence import chain_quote
 from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.roots import TrustRoot
-from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.ports import RegistryPort
 from wattest.crypto.hashing import sha256
 from wattest.errors import TransportError, VerificationError
 from wattest.messages.evidence_verdict import EvidenceVerdict
@@ -33,7 +33,7 @@ class RegistrationAppraiser:
 
     def __init__(
         self,
-        registry: EnclaveRegistry,
+        registry: RegistryPort,
         referee: bytes,
         remotes: Mapping[bytes, OperatorRemote],
         *,

@@ -20,8 +20,8 @@ from typing import Any
 
 from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
-from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, Referee, SlashedBatch
-from wattest.chain.registry import EnclaveRegistry
+from wattest.chain.ports import RefereePort, RegistryPort
+from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, SlashedBatch
 from wattest.chain.signer import Signer
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
@@ -87,8 +87,8 @@ class Watcher:
     def __init__(
         self,
         log: WatchLog,
-        referee: Referee,
-        registry: EnclaveRegistry,
+        referee: RefereePort,
+        registry: RegistryPort,
         signer: Signer,
         reader: ReaderPrivateKey,
         remotes: Mapping[bytes, OperatorRemote],

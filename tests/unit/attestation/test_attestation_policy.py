@@ -103,7 +103,7 @@ def test_the_default_trusts_nothing():
         ('"00606a000000"', '"00606a00000"', "allowed_fmspcs[1]"),
         ('"00606a000000"', '"00606a0000000"', "allowed_fmspcs[1]"),
         ('["00906ed50000", "00606a000000"]', '"00906ed50000"', "allowed_fmspcs"),
-        ('"b0c06f000000"', "0", "denied_fmspcs"),
+        ('"b0c06f000000"', "0", "denied_fmspcs[0]"),
         ('"b0c06f000000"', '""', "denied_fmspcs[0]"),
         ('"b0c06f000000"', '"00906ed50000"', "denied_fmspcs"),
         ("denied_fmspcs", "denied_fmspc", "denied_fmspc"),

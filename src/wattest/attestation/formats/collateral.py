@@ -12,7 +12,6 @@ Specification: docs/spec/evidence.md; source: Intel PCS API v4.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, fields
 
@@ -20,15 +19,14 @@ from cryptography import x509
 
 from wattest.attestation.formats.der import X509_FAULTS
 from wattest.crypto.canonical import encode
-from wattest.crypto.json_text import load_json
+from wattest.crypto.strict_fields import Reader, Refusal
 from wattest.errors import InputError
 
 MAX_COLLATERAL_BYTES = 1_048_576
 FMSPC_BYTES = 6
-MAX_SHOWN_KEY = 40
 _BYTE_FIELDS = frozenset({"root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"})
 _OPTIONAL_FIELDS = frozenset({"pck_certificate_chain"})
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*\Z")
+_ASCII = re.compile(r"[\x00-\x7f]*")
 
 
 class CollateralMalformed(InputError):
@@ -44,6 +42,16 @@ class CollateralMalformed(InputError):
             message, hint="pass collateral in dcap-qvl's JSON form (docs/spec/evidence.md)", part=part, **fields
         )
         self.reason = reason
+
+
+def _refuse(refusal: Refusal) -> CollateralMalformed:
+    where = refusal.where or "collateral"
+    return CollateralMalformed(
+        f"the collateral's {refusal.where or 'whole'}: {refusal.message}", where, **refusal.details
+    )
+
+
+_COLLATERAL = Reader(_refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +91,16 @@ def parse_collateral(data: bytes) -> Collateral:
         CollateralMalformed: when it is over 1 MiB, not one JSON object, or a field is missing, repeated or of a wrong
             kind. Fields that dcap-qvl does not know are ignored, as it ignores them.
     """
-    if len(data) > MAX_COLLATERAL_BYTES:
-        raise CollateralMalformed(f"the collateral has {len(data)} bytes, at most {MAX_COLLATERAL_BYTES} are read")
-    value = load_object(data, "collateral")
+    value = _COLLATERAL.json(data, MAX_COLLATERAL_BYTES).fields()
     found: dict[str, str | bytes | None] = {}
     for field in fields(Collateral):
-        text = value.get(field.name)
-        if text is None and field.name in _OPTIONAL_FIELDS:
+        given = value[field.name]
+        if field.name in _OPTIONAL_FIELDS and (given.is_absent or given.is_null):
             continue
-        if not isinstance(text, str):
-            raise CollateralMalformed(f"the collateral's field '{field.name}' is missing or not text", field.name)
         if field.name in _BYTE_FIELDS:
-            if not _HEX.match(text):
-                raise CollateralMalformed(f"the collateral's field '{field.name}' is not hex", field.name)
-            found[field.name] = bytes.fromhex(text)
-        elif not text.isascii():
-            raise CollateralMalformed(f"the collateral's field '{field.name}' is not ASCII", field.name)
+            found[field.name] = given.hex_up_to(MAX_COLLATERAL_BYTES, any_case=True)
         else:
-            found[field.name] = text
+            found[field.name] = given.matching(_ASCII, "ASCII text")
     return Collateral(**found)  # type: ignore[arg-type]  # kinds were checked field by field
 
 
@@ -114,31 +114,3 @@ def parse_crl_issue_date(crl: bytes, what: str) -> int:
         return int(x509.load_der_x509_crl(crl).last_update_utc.timestamp())
     except X509_FAULTS as error:
         raise CollateralMalformed(f"the {what} is not a DER certificate revocation list", what) from error
-
-
-def load_object(data: bytes, what: str) -> dict[str, object]:
-    """One JSON object in which no key appears twice; ``what`` names it in errors.
-
-    Raises:
-        CollateralMalformed: anything else, a text nested too deep and a number that JSON does not have included.
-    """
-    try:
-        value = load_json(data, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-    except ValueError as error:
-        raise CollateralMalformed(f"the {what} is not JSON: {error}", what) from error
-    if not isinstance(value, dict):
-        raise CollateralMalformed(f"the {what} is not a JSON object", what)
-    return value
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {json.dumps(twice[:MAX_SHOWN_KEY])} appears twice")
-    return value
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")

@@ -11,8 +11,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from wattest.attestation.formats.tcb_levels import ENCLAVE_STATUSES, TcbLevel, read_levels
-from wattest.attestation.formats.vendor_field import VendorField, read_vendor_text
 from wattest.attestation.formats.vendor_statement import VendorStatement
+from wattest.attestation.formats.vendor_text import MAX_TEXT, read_date, read_vendor_text
+from wattest.crypto.strict_fields import Fields
 
 QE_IDENTITY = "QE identity"
 QE_IDENTITY_VERSION = 2
@@ -28,19 +29,19 @@ def parse_qe_identity(text: str) -> VendorStatement:
         CollateralMalformed: with the field that is missing or wrong; an unknown TCB status by a reason of its own.
     """
     identity = read_vendor_text(text, QE_IDENTITY)
-    kind, version = identity.member("id").text(), identity.member("version").integer(0, 2**32 - 1)
-    issued, until = identity.member("issueDate").date(), identity.member("nextUpdate").date()
-    number = identity.member("tcbEvaluationDataNumber").integer(0, 2**32 - 1)
+    kind, version = identity["id"].text(MAX_TEXT), identity["version"].integer(0, 2**32 - 1)
+    issued, until = read_date(identity["issueDate"]), read_date(identity["nextUpdate"])
+    number = identity["tcbEvaluationDataNumber"].integer(0, 2**32 - 1)
     levels: tuple[TcbLevel, ...] = ()
     if version == QE_IDENTITY_VERSION and kind in ("QE", "TD_QE"):
         if until <= issued:
-            raise identity.member("nextUpdate").refused("a date after issueDate")
+            raise identity["nextUpdate"].refused("a date after issueDate")
         for name, size in _SIZES.items():
-            identity.member(name).hex(size)
-        identity.member("isvprodid").integer(0, 0xFFFF)
-        levels = read_levels(identity.member("tcbLevels"), ENCLAVE_STATUSES, _read_tcb)
+            identity[name].hex(size, any_case=True)
+        identity["isvprodid"].integer(0, 0xFFFF)
+        levels = read_levels(identity["tcbLevels"], ENCLAVE_STATUSES, _read_tcb)
     return VendorStatement(kind, version, issued, until, number, None, None, levels)
 
 
-def _read_tcb(tcb: VendorField) -> tuple[int, ...]:
-    return (tcb.member("isvsvn").integer(0, 0xFFFF),)
+def _read_tcb(tcb: Fields) -> tuple[int, ...]:
+    return (tcb["isvsvn"].integer(0, 0xFFFF),)

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wattest.attestation.formats.vendor_field import VendorField
+from wattest.attestation.formats.vendor_text import read_date
+from wattest.crypto.strict_fields import Field, Fields
 
 MAX_LEVELS = 64
 MAX_ADVISORIES = 256
@@ -38,7 +39,7 @@ class TcbLevel:
 
 
 def read_levels(
-    listed: VendorField, statuses: frozenset[str], read_svns: Callable[[VendorField], tuple[int, ...]]
+    listed: Field, statuses: frozenset[str], read_svns: Callable[[Fields], tuple[int, ...]]
 ) -> tuple[TcbLevel, ...]:
     """The levels of a list; ``read_svns`` reads what a level's ``tcb`` asks for, always as many numbers.
 
@@ -46,20 +47,18 @@ def read_levels(
         CollateralMalformed: with the field; reason ``unknown_tcb_status`` for a status that is not among ``statuses``.
     """
     found: list[TcbLevel] = []
-    for entry in listed.items(1, MAX_LEVELS):
-        svns = read_svns(entry.member("tcb"))
-        entry.member("tcbDate").date()
-        status = entry.member("tcbStatus").one_of(statuses, "a known TCB status", "unknown_tcb_status")
+    for item in listed.items(MAX_LEVELS, 1):
+        entry = item.fields()
+        svns = read_svns(entry["tcb"].fields())
+        read_date(entry["tcbDate"])
+        status = entry["tcbStatus"].one_of(statuses, "a known TCB status", reason="unknown_tcb_status")
         advisories = None
-        if entry.has("advisoryIDs"):
+        if "advisoryIDs" in entry:
             advisories = tuple(
-                each.matching(_ADVISORY, "an advisory's id")
-                for each in entry.member("advisoryIDs").items(0, MAX_ADVISORIES)
+                each.matching(_ADVISORY, "an advisory's id") for each in entry["advisoryIDs"].items(MAX_ADVISORIES)
             )
         for at, earlier in enumerate(found):
             if all(asked >= before for asked, before in zip(svns, earlier.svns, strict=True)):
-                raise entry.member("tcb").refused(
-                    f"an SVN lower than in {listed.path}[{at}]", "SVNs that are all as high"
-                )
+                raise entry["tcb"].refused(f"an SVN lower than in {listed.where}[{at}]", "SVNs that are all as high")
         found.append(TcbLevel(status, advisories, svns))
     return tuple(found)

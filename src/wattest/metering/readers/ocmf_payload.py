@@ -100,8 +100,8 @@ def load_json(data: bytes, what: str) -> dict[str, Any]:
             encoding=encoding,
             parse_float=_number,
             parse_int=_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_unique,
+            parse_constant=json_text.refuse_constant,
+            object_pairs_hook=json_text.unique_keys,
         )
     except ValueError as error:
         raise MalformedOcmf(
@@ -231,14 +231,3 @@ def _number(text: str) -> Decimal:
         return Decimal(text)
     except ArithmeticError as error:
         raise ValueError("a number is out of range") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object names a field twice")
-    return found

@@ -1,0 +1,242 @@
+"""The ports of what the loops ask of a chain: the chain itself, the referee, and the registry of enclave keys.
+
+Decided here: what operator, keys and watcher may ask. Not decided here: the rules (``twin`` has them), how transactions
+survive (``sending``). Two back ends: the contracts on a chain (``referee``, ``registry``), and their twin in memory
+(``simulated``, ``simulated_referee``); both pass ``tests/support/referee_conformance.py``. A refused call raises the
+error of ``twin.errors`` that has the contract's name for it, in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from wattest.chain.referee import ChannelHead, CommittedBatch, CommittedHeader, RefereeEvent
+from wattest.chain.registry import RegisteredVerdict, Registration
+from wattest.chain.signer import Signer
+from wattest.chain.transactions import Block, Delivery, Receipt, TransactionRequest
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict
+from wattest.messages.header import BatchHeader
+from wattest.twin.batch import BatchRecord, EntryInclusion
+from wattest.twin.challenge import DirectedChallenge, EvidenceOpening
+from wattest.twin.operator import OperatorHead
+from wattest.twin.parameters import ChannelParameters
+from wattest.twin.registry import Binding
+
+
+class ChainPort(Protocol):
+    """A chain: its blocks, its clock, and transactions in flight."""
+
+    @property
+    def chain_id(self) -> int:
+        """EIP-155's number of the chain."""
+
+    @property
+    def confirmations(self) -> int:
+        """Blocks on top before anything is believed."""
+
+    def block(self, number: int | str = "latest") -> Block:
+        """A block by number, or the latest; raises ``Reorganised`` when there is none."""
+
+    def is_canonical(self, block_number: int, block_hash: bytes) -> bool:
+        """Whether the chain still holds this block."""
+
+    def now(self) -> int:
+        """The latest block's timestamp, unix seconds: the clock that every window is measured by."""
+
+    def send_many(self, requests: Iterable[TransactionRequest], *, in_flight: int = ...) -> Iterator[Delivery]:
+        """Send all of these and hand each out as it lands; one that fails does not stop the others.
+
+        The same intent of the same signer again is the same transaction, whatever became of it.
+        """
+
+
+class RefereePort(Protocol):
+    """The referee, as operator and watcher ask it; addresses 20 bytes, channels 32, sums in wei."""
+
+    @property
+    def client(self) -> ChainPort:
+        """The chain that it is on."""
+
+    @property
+    def address(self) -> bytes:
+        """Its address."""
+
+    @property
+    def deployed_at_block(self) -> int:
+        """No log of it lies before this block."""
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that headers are signed for."""
+
+    def channel_head(self, channel: bytes) -> ChannelHead:
+        """The channel's current values."""
+
+    def parameters_of(self, channel: bytes, version: int) -> ChannelParameters:
+        """One version of a channel's parameters, from 1."""
+
+    def operator_head(self, channel: bytes, operator: bytes) -> OperatorHead:
+        """State, last sequence, exposure and deposit of an operator."""
+
+    def heads_of(self, channels: Sequence[bytes], operator: bytes) -> dict[bytes, tuple[ChannelHead, OperatorHead]]:
+        """``channel_head`` and ``operator_head`` of many channels."""
+
+    def record_digest(self, channel: bytes, operator: bytes, sequence: int) -> bytes:
+        """The batch's storage slot, zero when there is none."""
+
+    def record_digests(self, batches: Sequence[tuple[bytes, int]], operator: bytes) -> list[bytes]:
+        """``record_digest`` of many batches, given as (channel, sequence)."""
+
+    def is_final(self, channel: bytes, operator: bytes, sequence: int, record: BatchRecord) -> bool:
+        """Whether the batch is final now; raises ``UnknownBatch`` when the record is not the batch's."""
+
+    def committed_batch(self, channel: bytes, operator: bytes, sequence: int) -> CommittedBatch | None:
+        """The commit of one sequence as the log tells it, None when there is none."""
+
+    def current_record(self, batch: CommittedBatch) -> BatchRecord:
+        """The batch's record as it stands now; raises ``Reorganised`` when the chain no longer holds it."""
+
+    def committed_header(self, batch: CommittedBatch) -> CommittedHeader:
+        """The header and signature that a commit carried; raises ``UnexpectedContractAnswer`` where it is hidden."""
+
+    def commit_request(
+        self,
+        signer: Signer,
+        header: BatchHeader,
+        signature: bytes,
+        previous: BatchRecord,
+        *,
+        intent: str | None = None,
+        gas: int | None = ...,
+    ) -> TransactionRequest:
+        """A commit; ``previous`` is the record of the batch before. With ``gas`` None a refusal costs nothing."""
+
+    def release_request(
+        self,
+        signer: Signer,
+        channel: bytes,
+        operator: bytes,
+        records: Sequence[BatchRecord],
+        *,
+        intent: str | None = None,
+    ) -> TransactionRequest:
+        """Drop final or slashed batches from the operator's exposure."""
+
+    def answer_request(
+        self,
+        signer: Signer,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry: EntryInclusion,
+        *,
+        intent: str | None = None,
+    ) -> TransactionRequest:
+        """Show a demanded entry."""
+
+    def bond_for(self, channel: bytes, operator: bytes, parameters_version: int) -> int:
+        """The bond of the next challenge on an operator."""
+
+    def challenge(
+        self,
+        signer: Signer,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry_index: int,
+        bond_wei: int,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Demand one entry of a batch."""
+
+    def expire(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
+        """Slash a batch for a challenge that was not answered in time."""
+
+    def refund(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
+        """Return the bond of a challenge whose batch was slashed for something else."""
+
+    def challenge_of(self, channel: bytes, operator: bytes, sequence: int, entry_index: int) -> DirectedChallenge:
+        """A challenge as stored; state NONE when there is none."""
+
+    def prove_equivocation(
+        self,
+        signer: Signer,
+        first: CommittedHeader,
+        second: CommittedHeader,
+        record: BatchRecord,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Show two headers of one key for one sequence; ``record`` is that of the committed one, or empty."""
+
+    def prove_invalid_evidence(
+        self,
+        signer: Signer,
+        header: BatchHeader,
+        record: BatchRecord,
+        entry: EntryInclusion,
+        opening: EvidenceOpening,
+        *,
+        intent: str | None = None,
+    ) -> Receipt:
+        """Show that an entry's meter signature does not verify."""
+
+    def is_convicted(self, channel: bytes, operator: bytes, sequence: int) -> bool:
+        """Whether equivocation at this sequence was proved."""
+
+    def owed(self, account: bytes) -> int:
+        """What the account can withdraw."""
+
+    def withdraw_owed(self, signer: Signer, to: bytes) -> Receipt:
+        """Take what the referee owes the signer."""
+
+    def events(self, from_block: int, to_block: int, channel: bytes | None = None) -> list[RefereeEvent]:
+        """What happened to batches in a closed range of blocks, in order."""
+
+    def events_of(self, receipt: Receipt) -> list[RefereeEvent]:
+        """What one transaction made happen to batches."""
+
+
+class RegistryPort(Protocol):
+    """The registry of enclave keys, as the key keeper and watchers ask it."""
+
+    @property
+    def client(self) -> ChainPort:
+        """The chain that it is on."""
+
+    @property
+    def address(self) -> bytes:
+        """Its address."""
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that verdicts are signed for."""
+
+    def recent_nonce(self) -> Block:
+        """A block whose hash can be the nonce of new evidence."""
+
+    def register(
+        self, signer: Signer, verdict: EvidenceVerdict, signatures: Sequence[bytes], *, intent: str | None = None
+    ) -> Receipt:
+        """Register a key; ``signatures`` are the appraisers', ascending by signer, or one item of evidence."""
+
+    def revoke(self, signer: Signer, binding: Binding, enclave_key: bytes, *, intent: str | None = None) -> Receipt:
+        """Revoke a key at once, as its operator or its channel's manager."""
+
+    def active_key(self, referee: bytes, channel: bytes, operator: bytes, workload: bytes) -> tuple[bytes, int]:
+        """The active key of a binding and when it expires; zeros when there is none."""
+
+    def active_keys(
+        self, referee: bytes, operator: bytes, wanted: Sequence[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, int]]:
+        """``active_key`` of many (channel, workload) of an operator."""
+
+    def was_registered(self, referee: bytes, channel: bytes, operator: bytes, enclave_key: bytes) -> bool:
+        """Whether the key was ever registered for the binding."""
+
+    def registration_of(self, binding: Binding, enclave_key: bytes) -> Registration:
+        """What is known of a key in its binding; unknown where it was never registered."""
+
+    def registered_verdicts(self, binding: Binding, enclave_key: bytes) -> list[RegisteredVerdict]:
+        """Every registration of a key in its binding, oldest first."""

@@ -1,0 +1,186 @@
+"""Operator and watcher run against the contracts' twin: a real enclave, a real server, and no chain process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from memory_bundles import MemoryBundles
+from memory_inbox import MemoryInbox
+from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Household, seed
+
+from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
+from wattest.attestation.roots import parse_root
+from wattest.chain import anvil
+from wattest.chain.local_signer import LocalSigner
+from wattest.chain.referee import ClosedChallenge, SlashedBatch
+from wattest.chain.simulated import SimulatedChain
+from wattest.chain.simulated_referee import SimulatedReferee, SimulatedRegistry
+from wattest.crypto.hpke import ReaderPrivateKey
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.enclave.host.process import EnclaveProcess
+from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.member_list import Member, MemberList, sign_member_list
+from wattest.messages.report_data import KeyBinding
+from wattest.metering.meter import meter_key_commitment
+from wattest.operator.operator import Operator, OperatorSettings
+from wattest.operator.server import OperatorServer, UnsafeBehaviour
+from wattest.store.back_ends import DataPlace
+from wattest.store.batch_state import StoredState
+from wattest.store.duty import Duty, MemberKeys
+from wattest.store.remote_operator import OperatorRemote, RemoteSettings
+from wattest.twin.challenge import ChallengeState, SlashCause
+from wattest.twin.registry import AppraiserQuorum
+from wattest.watcher.watch_log import WatchLog
+from wattest.watcher.watcher import Watcher
+
+MANAGER, OPERATOR = LocalSigner(seed("manager")), LocalSigner(seed("operator"))
+WATCHER = LocalSigner(b"\x77" * 32)
+
+
+class Stage:
+    """One community on a simulated chain; the operator keeps bundles and inbox in memory."""
+
+    def __init__(self, folder: Path, stack: ExitStack, unsafe: UnsafeBehaviour | None = None) -> None:
+        appraiser_key = Secp256k1PrivateKey.from_seed(seed("appraiser"))
+        self.chain = SimulatedChain(GENESIS_S, AppraiserQuorum((appraiser_key.address,), 1))
+        self.referee, registry = SimulatedReferee(self.chain), SimulatedRegistry(self.chain)
+        self.channel = ChannelIdentity(MANAGER.address, ChannelKind.SCHEDULED, seed("channel"))
+        self.homes = [Household.make(str(index)) for index in range(3)]
+        self.referee.create_channel(MANAGER, self.channel.kind, self.channel.salt, PARAMETERS)
+        self.referee.set_roster_count(MANAGER, self.channel.id, len(self.homes), FIRST_PERIOD)
+        self.referee.deposit(OPERATOR, self.channel.id, 20 * ETHER)
+        reader = ReaderPrivateKey.from_seed(seed("watcher reader"))
+        by_key = {home.meter.public_key: home for home in self.homes}
+        members = tuple(
+            Member(key, meter_key_commitment(home.meter_key), home.reader.public_key)
+            for key, home in sorted(by_key.items())
+        )
+        signed = sign_member_list(
+            Secp256k1PrivateKey.from_seed(seed("manager")),
+            MemberList(self.channel.id, FIRST_PERIOD, members, (reader.public_key,)),
+            self.channel,
+            self.referee.domain,
+        )
+        keys = MemberKeys(signed, [by_key[member.public_key].meter_key for member in members])
+        duty = Duty(self.channel, EPOCH_S, FIRST_PERIOD, (keys,))
+        platform = SimulatedPlatform.create(folder / "platform", GENESIS_S)
+        process = stack.enter_context(EnclaveProcess(platform, folder / "enclave"))
+        nonce = registry.recent_nonce()
+        binding = KeyBinding(self.chain.chain_id, self.referee.address, self.channel.id, OPERATOR.address, nonce.hash)
+        identity, description = process.client.create_identity(binding, self.channel), process.client.describe()
+        policy = f'version = 1\n[[enclave]]\nname = "wattest"\nmr_enclave = "{description.measurement.hex()}"\n'
+        root = parse_root(platform.root_certificate)
+        appraiser = Appraiser(appraiser_key, policy.encode(), [root], frozenset({description.vee_workload}))
+        request = RegistrationRequest(
+            binding, identity.address, identity.evidence, platform.collateral(GENESIS_S).to_json(), nonce.number,
+            description.vee_workload,
+        )  # fmt: skip
+        verdict, signatures = collect_verdict([appraiser], request, registry.domain, self.chain.now())
+        registry.register(OPERATOR, verdict, signatures)
+        data, bundles, inbox = DataPlace(folder / "node"), MemoryBundles(), MemoryInbox()
+        store = data.write()
+        stack.callback(store.close)
+        self.operator = Operator(
+            store, bundles, inbox, self.referee, OPERATOR, lambda: process.client, duties=[duty],
+            settings=OperatorSettings(collect_grace_s=0),
+        )  # fmt: skip
+        server = OperatorServer(
+            data, bundles, inbox, operator=OPERATOR.address, chain_id=self.chain.chain_id,
+            referee=self.referee.address, duties=(duty,), unsafe_behaviour=unsafe,
+        ).start()  # fmt: skip
+        stack.callback(server.stop)
+        self.remote = OperatorRemote(server.url, RemoteSettings(max_attempts=2))
+        log = WatchLog(folder / "watcher.sqlite")
+        stack.callback(log.close)
+        self.watcher = Watcher(log, self.referee, registry, WATCHER, reader, {OPERATOR.address: self.remote})
+
+    def commit_day(self, day: int = 0) -> None:
+        period = FIRST_PERIOD + day * EPOCH_S
+        for home in self.homes:
+            self.remote.send_block(self.channel.id, home.block(period))
+        self.chain.advance_to(period + EPOCH_S)
+        report = self.operator.step()
+        report.raise_first()
+        assert len(report.committed) == 1
+
+    def state(self, sequence: int) -> StoredState:
+        return self.operator.store.batch(self.channel.id, sequence).state
+
+
+@pytest.fixture(autouse=True)
+def _no_chain_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a chain process is started")
+
+    monkeypatch.setattr(anvil.Anvil, "start", refuse)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def test_honest_days_are_clean_final_and_released(tmp_path: Path, stack: ExitStack) -> None:
+    stage = Stage(tmp_path, stack)
+    stage.commit_day(0)
+    stage.commit_day(1)
+    report = stage.watcher.step()
+    report.raise_first()
+    assert [(one["sequence"], one["findings"]) for one in report.verdicts] == [(1, []), (2, [])]
+    assert not report.sent
+    stage.chain.advance_to(FIRST_PERIOD + 10 * EPOCH_S)
+    final = stage.operator.step()
+    assert [final.finalised, [stage.state(1), stage.state(2)]] == [[1, 2], [StoredState.FINAL, StoredState.FINAL]]
+    assert stage.watcher.withdraw() is None
+
+
+def test_a_dropped_commit_goes_out_again(tmp_path: Path, stack: ExitStack) -> None:
+    stage = Stage(tmp_path, stack)
+    stage.commit_day()
+    before = stage.referee.committed_batch(stage.channel.id, OPERATOR.address, 1)
+    stage.chain.drop_blocks(1)
+    assert stage.referee.committed_batch(stage.channel.id, OPERATOR.address, 1) is None
+    stage.operator.step().raise_first()
+    stage.operator.step().raise_first()
+    after = stage.referee.committed_batch(stage.channel.id, OPERATOR.address, 1)
+    assert before is not None
+    assert after is not None
+    assert (after.header_digest, stage.state(1)) == (before.header_digest, StoredState.COMMITTED)
+    assert after.place.block_hash != before.place.block_hash
+
+
+def test_what_is_withheld_is_challenged_and_answered(tmp_path: Path, stack: ExitStack) -> None:
+    stage = Stage(tmp_path, stack, UnsafeBehaviour(withheld=frozenset({1})))
+    stage.commit_day()
+    stage.watcher.step().raise_first()
+    opened = stage.referee.challenge_of(stage.channel.id, OPERATOR.address, 1, 1)
+    assert (opened.challenger, opened.state) == (WATCHER.address, ChallengeState.OPEN)
+    report = stage.operator.step()
+    report.raise_first()
+    assert len(report.answered) == 1
+    events = stage.referee.events(0, stage.chain.block().number)
+    assert [one.state for one in events if isinstance(one, ClosedChallenge)] == [ChallengeState.ANSWERED]
+    assert stage.state(1) is StoredState.COMMITTED
+
+
+def test_what_stays_withheld_costs_the_deposit(tmp_path: Path, stack: ExitStack) -> None:
+    stage = Stage(tmp_path, stack, UnsafeBehaviour(withheld=frozenset({1})))
+    stage.commit_day()
+    stage.watcher.step().raise_first()
+    opened = stage.referee.challenge_of(stage.channel.id, OPERATOR.address, 1, 1)
+    stage.chain.advance_to(opened.deadline)  # the operator sleeps
+    report = stage.watcher.step()
+    report.raise_first()
+    assert [kind for kind, _ in report.sent] == ["expire"]
+    events = stage.referee.events(0, stage.chain.block().number)
+    (slashed,) = [one for one in events if isinstance(one, SlashedBatch)]
+    assert (slashed.cause, slashed.catcher) == (SlashCause.EXPIRED_CHALLENGE, WATCHER.address)
+    stage.operator.step()
+    assert stage.state(1) is StoredState.SLASHED
+    assert stage.watcher.withdraw() is not None
+    assert stage.referee.owed(WATCHER.address) == 0
