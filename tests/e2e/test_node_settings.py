@@ -108,12 +108,12 @@ def test_an_operator_does_nothing(
     edit, expected = OPERATORS[name]
     config = write_operator_files(community, tmp_path / "operator")
     edit(config)
-    inbox = InboxFolder(config.parent / "data" / "inbox")
-    waiting = [inbox.put(community.channel.id, home.block(FIRST_PERIOD)) for home in community.households]
+    inbox, channel = InboxFolder(config.parent / "data" / "inbox"), community.channel.id
+    waiting = sorted(inbox.put(channel, home.block(FIRST_PERIOD)) for home in community.households)
     found = refused(capfd, "operator", "run", "--config", str(config), "--once")
     assert [one["setting"] for one in found] == expected
     assert all(one["here"] and one["chain"] and one["do"] for one in found)
-    assert all(path.exists() for path in waiting)
+    assert inbox.waiting(channel) == waiting
     assert not (inbox.folder / "refused").exists()
     store = SqliteOperatorStore(config.parent / "data" / "operator.sqlite", read_only=True)
     assert not store.channels()

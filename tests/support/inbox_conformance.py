@@ -80,6 +80,18 @@ def keeps_what_is_set_aside_out_of_the_way(maker: InboxMaker, folder: Path) -> N
     assert maker.refused(inbox, folder, HERE) == {first: (BODIES[0], reason)}
 
 
+def lets_wait_again_what_may_return(maker: InboxMaker, folder: Path) -> None:
+    inbox = maker.make(folder, None)
+    names = [inbox.put(HERE, body) for body in BODIES[:3]]
+    for name, code in zip(names, ("PeriodMismatch", "PeriodMismatch", "ForeignMeter"), strict=True):
+        inbox.set_aside(HERE, name, {"error": code})
+    assert inbox.take_back(THERE, "PeriodMismatch", lambda _: True) == 0
+    assert inbox.take_back(HERE, "PeriodMismatch", lambda body: body == BODIES[0]) == 1
+    assert left(inbox, HERE) == {names[0]: BODIES[0]}
+    assert set(maker.refused(inbox, folder, HERE)) == set(names[1:])
+    assert inbox.take_back(HERE, "PeriodMismatch", lambda body: body == BODIES[0]) == 0  # once
+
+
 def has_room_for_so_many(maker: InboxMaker, folder: Path) -> None:
     inbox = maker.make(folder, 5)
     names = [inbox.put(HERE, body) for body in BODIES[:5]]
@@ -134,6 +146,7 @@ CHECKS: list[Callable[[InboxMaker, Path], None]] = [
     keeps_one_of_the_same,
     forgets_what_is_taken,
     keeps_what_is_set_aside_out_of_the_way,
+    lets_wait_again_what_may_return,
     has_room_for_so_many,
     refuses_what_is_too_large,
     takes_from_many_threads,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from wattest.crypto.hashing import sha256
 from wattest.store.ports import MAX_BLOCK_BYTES, BlockTooLarge, InboxFull
@@ -43,3 +43,14 @@ class MemoryInbox:
     def set_aside(self, channel: bytes, name: str, reason: Mapping[str, object]) -> None:
         with self._lock:
             self.refused[channel, name] = (self._waiting[channel].pop(name), dict(reason))
+
+    def take_back(self, channel: bytes, code: str, may_return: Callable[[bytes], bool]) -> int:
+        with self._lock:
+            names = [
+                name
+                for (of_channel, name), (body, reason) in self.refused.items()
+                if of_channel == channel and reason.get("error") == code and may_return(body)
+            ]
+            for name in names:
+                self._waiting.setdefault(channel, {})[name] = self.refused.pop((channel, name))[0]
+        return len(names)

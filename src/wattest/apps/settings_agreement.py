@@ -35,7 +35,7 @@ from wattest.operator.witness_service import WitnessTerms
 from wattest.receipt.deployment import Deployment
 from wattest.store.belonging import Owner
 from wattest.store.duty import Duty
-from wattest.store.operator_port import OperatorStore
+from wattest.store.operator_port import OperatorView
 
 
 def owner_of(deployment: Deployment, account: bytes) -> Owner:
@@ -44,7 +44,7 @@ def owner_of(deployment: Deployment, account: bytes) -> Owner:
 
 
 def require_operator_agreement(
-    settings: OperatorFile, contracts: Contracts, operator: bytes, store: OperatorStore
+    settings: OperatorFile, contracts: Contracts, operator: bytes, store: OperatorView
 ) -> list[Difference]:
     """Refuse to run an operator whose settings differ from the chain's.
 
@@ -62,7 +62,7 @@ def require_operator_agreement(
 
 
 def operator_file_differences(
-    settings: OperatorFile, contracts: Contracts, operator: bytes, store: OperatorStore
+    settings: OperatorFile, contracts: Contracts, operator: bytes, store: OperatorView
 ) -> list[Difference]:
     """Everything in an operator's file that the chain has differently; changes nothing."""
     deployment, client = settings.deployment, contracts.client
@@ -112,7 +112,7 @@ def require_appraiser_agreement(settings: AppraiserFile, client: ChainClient, ap
     require_agreement(found + appraiser_differences(appraiser, settings.registration_s, longest, deployment))
 
 
-def _next_start(duty: Duty, store: OperatorStore, head: ChannelHead, now: int) -> int:
+def _next_start(duty: Duty, store: OperatorView, head: ChannelHead, now: int) -> int:
     last = store.last_batch(duty.channel.id)
     start = duty.first_period_start if last is None else duty.period_of(last.period_end)[0]
     return next_period(start, duty.epoch_s, head.commit_deadline_s, now)[0]

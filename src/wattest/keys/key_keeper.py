@@ -21,11 +21,11 @@ from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.chain.signer import Signer
 from wattest.collateral.collateral_outlook import CollateralOutlook
-from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host.client import ChainHead, EnclaveClient
-from wattest.errors import ConfigError, ProtocolError, TransportError, WattestError
+from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.carry_over import AWAITING, CarryOver
+from wattest.keys.commit_outlook import RELEASED, held_orders, is_dead
 from wattest.keys.enclave_slots import EnclaveSlots
 from wattest.keys.key_life import ExpiryWarning, KeySettings, halvings, urgency_of
 from wattest.keys.key_report import KeyChange, KeyReport, OperatorStopped
@@ -37,7 +37,7 @@ from wattest.keys.key_standing import (
     registered_workload,
     sealing_workload,
 )
-from wattest.keys.orders import OrderBox
+from wattest.keys.orders import OrderBox, RegistrarMissing, nobody_judges
 from wattest.keys.registrar import Registrar
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
@@ -50,11 +50,6 @@ from wattest.twin.registry import Binding
 
 _S, _K = StoredState, KeyState
 _UNSIGNED = frozenset({_S.COLLECTED, _S.SEALING})
-_RELEASED = frozenset({_S.SEALED, _S.STORED, _S.COMMITTING})
-
-
-class RegistrarMissing(ConfigError):
-    """A key has to be registered and the configuration names nobody who judges its evidence."""
 
 
 class EnclaveKeyReplaced(ProtocolError):
@@ -160,9 +155,16 @@ class KeyKeeper:
             active = None
         self._revoke_retired(channel, report)
         cause = self._cause(channel, active, now)
+        if cause is Cause.PLANNED and self._registrar is None and self._keys.ordered(channel) is cause:
+            self._keys.withdraw_order(channel)
+            report.errors.append(nobody_judges(channel, cause))
+            cause = None
         if cause is not None and self._may_succeed(channel, cause):
             self._trying(channel, report, lambda: self._succeed(duty.channel, cause, head(channel), report, now))
         elif active is not None and standing is not None:
+            if cause is not None:
+                operator = self._signer.address
+                report.errors += held_orders(self._store, self._referee, self._registry, channel, operator, cause)
             self._require_own(channel, active, standing)
             if not self.is_switching(channel):  # renewed, it would take the registry back from its successor
                 self._renew(duty.channel, active, standing, report, now)
@@ -197,7 +199,11 @@ class KeyKeeper:
             last = self._store.last_batch(channel)
             if last is not None and last.state is _S.MISSED and self.settings.goes_on_after_miss:
                 self._keys.order(channel, Cause.MISSED, now)
-            elif self.settings.rotate_every_s and now >= active.created_at + self.settings.rotate_every_s:
+            elif (
+                self._registrar is not None
+                and self.settings.rotate_every_s
+                and now >= active.created_at + self.settings.rotate_every_s
+            ):
                 self._keys.order(channel, Cause.PLANNED, now)
         return self._keys.ordered(channel)
 
@@ -210,20 +216,7 @@ class KeyKeeper:
             return True
         if last.state in _UNSIGNED:
             return not cause.waits
-        return self._is_dead(last)
-
-    def _is_dead(self, batch: StoredBatch) -> bool:
-        """Whether the chain can never take the batch's header, and its word on that is deep enough."""
-        chain = self._referee.client
-        settled = chain.block(max(0, chain.block().number - chain.confirmations)).timestamp_s
-        if batch.state is _S.MISSED:
-            return settled >= self._deadline_of(batch)
-        if batch.state not in _RELEASED or batch.header is None or batch.signature is None:
-            return False
-        signer = recover_address(batch.header.digest(self._referee.domain), batch.signature)
-        revoked_at = self._registry.registration_of(self._bound(batch.channel), signer).revoked_at
-        sent = self._store.journal.find(self._signer.address, self._keys.commit_intent(batch.channel, batch.sequence))
-        return 0 < revoked_at <= settled and not sent
+        return is_dead(self._store, self._referee, self._registry, last, self._signer.address)
 
     def _deadline_of(self, batch: StoredBatch) -> int:
         return batch.period_end + self._referee.channel_head(batch.channel).commit_deadline_s
@@ -246,12 +239,7 @@ class KeyKeeper:
 
     def _succeed(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, report: KeyReport, now: int) -> None:
         if self._registrar is None:
-            raise RegistrarMissing(
-                "a new enclave key needs somebody who judges its evidence",
-                channel=channel.id,
-                cause=cause.value,
-                hint="name appraisers under [registration]",
-            )
+            raise nobody_judges(channel.id, cause)
         created = self._keys.key_in(channel.id, _K.CREATED)
         if created is not None and self._is_overtaken(created, cause, head):
             self._discard(created)
@@ -334,7 +322,7 @@ class KeyKeeper:
     def _switch(self, key: EnclaveKey, report: KeyReport, now: int) -> None:
         last = self._store.last_batch(key.channel)
         with self._store.transaction():
-            if last is not None and last.state in _RELEASED | {_S.MISSED}:
+            if last is not None and last.state in RELEASED | {_S.MISSED, _S.GIVEN_UP}:
                 self._keys.abandon(last, key.cause, past_deadline=now >= self._deadline_of(last))
             elif last is not None and last.state in _UNSIGNED and now >= self._deadline_of(last):
                 self._keys.leave_out(last)

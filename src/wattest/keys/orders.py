@@ -8,17 +8,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wattest.errors import InputError, TransportError
+from wattest.errors import ConfigError, InputError, ProtocolError, TransportError
 from wattest.io.files import write_atomically
 from wattest.store.enclave_key import Cause
 from wattest.store.operator_port import KeyStore
 
 MAX_ORDER_BYTES = 64
-ORDERED = frozenset({Cause.PLANNED, Cause.LOST, Cause.REVOKED, Cause.UPGRADE})
+ORDERED: frozenset[Cause] = frozenset({Cause.PLANNED, Cause.LOST, Cause.REVOKED, Cause.UPGRADE})
 
 
 class OrderUnreadable(InputError):
     """An order that is none: it is put aside."""
+
+
+class RegistrarMissing(ConfigError):
+    """A key has to be registered and the configuration names nobody who judges its evidence."""
+
+
+class OrderHeld(ProtocolError):
+    """An order that cannot be carried out as things stand: the operator commits no more, or a batch is in its way."""
+
+
+def nobody_judges(channel: bytes, cause: Cause) -> RegistrarMissing:
+    """Why no new key can be registered."""
+    return RegistrarMissing(
+        "a new enclave key needs somebody who judges its evidence",
+        channel=channel,
+        cause=cause.value,
+        hint="name appraisers under [registration], and order it again if the order is not kept",
+    )
+
+
+def order_held(cause: Cause, sequence: int, reason: str) -> OrderHeld:
+    """Why an order would wait for ever: a batch that can never be committed."""
+    return OrderHeld(
+        f"the new key waits for batch {sequence}, which can never be committed: {reason}",
+        sequence=sequence,
+        cause=cause.value,
+        hint="give the batch up: wattest operator abandon; the new key then follows",
+    )
 
 
 class OrderBox:

@@ -189,6 +189,9 @@ class CommitRound:
                 self._store.mark(batch.channel, batch.sequence, _S.MISSED)
                 report.missed.append(batch.sequence)
                 raise outcome
+            case refusals.PeriodInvalid() | refusals.RosterCountMismatch() | refusals.WrongOperatorState():
+                outcome.hint = outcome.hint or "if it can never be committed, give it up: wattest operator abandon"
+                raise outcome
             case _:
                 raise outcome
 

@@ -96,6 +96,13 @@ class Due:
         channel = duty.channel.id
         while not self._commits.pending([channel]):
             last = self._store.last_batch(channel)
+            if last is not None and last.state is _S.GIVEN_UP:
+                raise OperatorStopped(
+                    "a sealed batch was given up: nothing is sealed until a new enclave key is registered",
+                    channel=channel,
+                    sequence=last.sequence,
+                    hint="see what keeps the new key: wattest operator status",
+                )
             due = self._due_period(duty, last, heads[channel], now)
             members = len(duty.members_at(due[0]).members.member_list.members)
             complete = self._store.meters_with_block(channel, due[0]) >= members
@@ -111,7 +118,7 @@ class Due:
             assert last is not None  # every other step follows from a batch
             if step is NextStep.STORE:
                 return last
-            if not self._leave_out_late(last, heads[channel][0], now):
+            if not self._leave_out(duty, last, heads[channel][0], now):
                 _require_roster(duty, last.period_start, heads[channel][0])
                 return last
         return None
@@ -135,15 +142,22 @@ class Due:
             self._starts[channel] = start
         return self._starts[channel]
 
-    def _leave_out_late(self, batch: StoredBatch, head: ChannelHead, now: int) -> bool:
-        """Drop a batch that is past its deadline and for which the enclave signed nothing; whether it was dropped."""
-        if now < batch.period_end + head.commit_deadline_s:
+    def _leave_out(self, duty: Duty, batch: StoredBatch, head: ChannelHead, now: int) -> bool:
+        """Drop a batch that is past its deadline, or of a period that the channel has not, and for which the enclave
+        signed nothing; whether it was dropped."""
+        fits = (batch.period_start, batch.period_end) == duty.period_of(batch.period_start)
+        if fits and now < batch.period_end + head.commit_deadline_s:
             return False
         if batch.state is _S.SEALING:
             released = self._enclave_of(batch.channel).last_release(batch.channel)
             if released is not None and released.header.sequence >= batch.sequence:
                 return False
-        self._store.keys.leave_out(batch)
+        with self._store.transaction():
+            if not fits:
+                start = duty.period_of(batch.period_start)[0]
+                due_from, _ = next_period(start, duty.epoch_s, head.commit_deadline_s, now)
+                self._store.file_anew(duty, batch.sequence, due_from)
+            self._store.keys.leave_out(batch)
         return True
 
 

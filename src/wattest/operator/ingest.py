@@ -16,6 +16,7 @@ from wattest.io.crash_points import CrashPoints
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
 from wattest.sealing.series_columns import open_device_blocks
+from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty, ForeignMeter
 from wattest.store.operator_port import OperatorStore
 from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, BlockTooLarge
@@ -42,10 +43,10 @@ def keep_block(store: OperatorStore, duty: Duty, body: bytes) -> bool:
         raise PeriodMismatch(
             "a block lies in one period", expected=period[1], actual=block.period_end, period_start=block.period_start
         )
-    last = store.last_batch(duty.channel.id)
+    collected = _collected_until(store, duty.channel.id)
     digest = sha256(body)
     meter = meter_key_id(block.public_key)
-    if last is not None and period[0] <= last.period_start:
+    if collected is not None and period[0] <= collected:
         if store.has_block(duty.channel.id, meter, period[0], digest):
             return False
         raise PeriodMismatch(
@@ -67,8 +68,8 @@ def keep_blocks(store: OperatorStore, duty: Duty, bodies: Iterable[bytes]) -> li
     """
     outcomes: list[bool | WattestError] = []
     with store.transaction():
-        last = store.last_batch(duty.channel.id)
-        free_from = 0 if last is None else last.period_start + 1
+        collected = _collected_until(store, duty.channel.id)
+        free_from = 0 if collected is None else collected + 1
         for run in _runs(bodies):
             rows = open_device_blocks(run).rows
             columns = (rows[name].tolist() for name in ("verdict", "public_key", "meter", "period_start", "period_end"))
@@ -98,6 +99,14 @@ def verify_member_block(duty: Duty, body: bytes) -> None:
     if not duty.has_member(block.public_key, duty.period_of(block.period_start)[0]):
         raise ForeignMeter("the meter is no member of the channel")
     verify_device_block(block)
+
+
+def _collected_until(store: OperatorStore, channel: bytes) -> int | None:
+    """The start of the newest period whose blocks are fixed; a batch that was given up fixes none."""
+    last = store.last_batch(channel)
+    if last is not None and last.state is StoredState.GIVEN_UP:
+        last = store.find_batch(channel, last.sequence - 1)
+    return None if last is None else last.period_start
 
 
 def _runs(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:

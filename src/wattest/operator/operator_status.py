@@ -85,11 +85,11 @@ def channel_status(
     *,
     has_registrar: bool,
     standby: Replica | None = None,
-    collateral: Sequence[str] = (),
+    obstacles: Sequence[str] = (),
 ) -> ChannelStatus:
     """What stands in one channel at ``now`` (chain time); raises ``TransportError`` when the chain does not answer.
 
-    ``collateral`` is what a renewal would miss, in words.
+    ``obstacles`` are what else keeps the channel from going on, or will, in words.
     """
     channel = duty.channel.id
     head = referee.operator_head(channel, operator)
@@ -124,7 +124,7 @@ def channel_status(
     )
     warnings = [
         *_key_warnings(key, settings, now, has_registrar=has_registrar, has_standby=standby is not None),
-        *collateral,
+        *obstacles,
         *([f"the standby lacks {behind} batches: it could not take over"] if behind else []),
         *_flight_warnings(flight, now),
         *[f"challenge on batch {at[0]}, entry {at[1]}: {_span(at[2] - now)} left" for at in challenges],
@@ -184,9 +184,10 @@ def _key_warnings(
 
 
 def _flight_warnings(flight: tuple[FlightStatus, ...], now: int) -> list[str]:
+    said = {StoredState.MISSED.value: "missed its deadline", StoredState.GIVEN_UP.value: "was given up"}
     return [
-        f"batch {batch.sequence} missed its deadline"
-        if batch.state == StoredState.MISSED.value
+        f"batch {batch.sequence} {said[batch.state]}: a new enclave key goes on"
+        if batch.state in said
         else f"batch {batch.sequence} is {batch.state}: {_span(batch.deadline - now)} left to commit it"
         for batch in flight
     ]

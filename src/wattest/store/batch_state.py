@@ -26,19 +26,21 @@ class StoredState(Enum):
     FINAL = "final"
     SLASHED = "slashed"
     MISSED = "missed"
+    GIVEN_UP = "given up"
 
 
 _S = StoredState
 NEXT_STATES: Mapping[StoredState, frozenset[StoredState]] = {
     _S.COLLECTED: frozenset({_S.SEALING}),
     _S.SEALING: frozenset({_S.SEALED}),
-    _S.SEALED: frozenset({_S.STORED}),
-    _S.STORED: frozenset({_S.COMMITTING, _S.MISSED}),
-    _S.COMMITTING: frozenset({_S.COMMITTED, _S.MISSED}),
+    _S.SEALED: frozenset({_S.STORED, _S.GIVEN_UP}),
+    _S.STORED: frozenset({_S.COMMITTING, _S.MISSED, _S.GIVEN_UP}),
+    _S.COMMITTING: frozenset({_S.COMMITTED, _S.MISSED, _S.GIVEN_UP}),
     _S.COMMITTED: frozenset({_S.COMMITTING, _S.FINAL, _S.SLASHED}),
     _S.FINAL: frozenset(),
     _S.SLASHED: frozenset(),
-    _S.MISSED: frozenset({_S.COMMITTED}),
+    _S.MISSED: frozenset({_S.COMMITTED, _S.GIVEN_UP}),
+    _S.GIVEN_UP: frozenset(),
 }
 
 

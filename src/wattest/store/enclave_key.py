@@ -40,6 +40,7 @@ class Cause(Enum):
     FIRST = "first"
     PLANNED = "planned"
     MISSED = "missed"  # a sealed batch missed its deadline
+    GIVEN_UP = "given up"  # its operator gave a sealed batch up that can never be committed
     REVOKED = "revoked"
     LOST = "lost"  # the enclave's state is gone, rolled back, forked or does not open
     UPGRADE = "upgrade"
@@ -48,7 +49,7 @@ class Cause(Enum):
     @property
     def carries(self) -> bool:
         """Whether the enclave before may still give its state: not when it is lost, or not to be believed."""
-        return self in {Cause.PLANNED, Cause.MISSED, Cause.UPGRADE}
+        return self in {Cause.PLANNED, Cause.MISSED, Cause.GIVEN_UP, Cause.UPGRADE}
 
     @property
     def waits(self) -> bool:

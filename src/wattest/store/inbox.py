@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wattest.crypto.hashing import sha256
@@ -69,6 +69,22 @@ class InboxFolder:
         write_atomically(folder / f"{name}.json", json.dumps(reason).encode())
         path = self.path(channel, name)
         path.replace(folder / path.name)
+
+    def take_back(self, channel: bytes, code: str, may_return: Callable[[bytes], bool]) -> int:
+        """Move files that were refused for one error into the inbox again, where ``may_return`` says yes; how many."""
+        folder, returned = self.folder / "refused" / channel.hex(), 0
+        for reason in sorted(folder.glob("*.json")):
+            path = reason.with_suffix(".block")
+            try:
+                said, body = json.loads(reason.read_bytes()), path.read_bytes()
+            except (OSError, ValueError):  # not one of ours, or moved by somebody
+                continue
+            if isinstance(said, dict) and said.get("error") == code and may_return(body):
+                self.put(channel, body)
+                path.unlink()
+                reason.unlink()
+                returned += 1
+        return returned
 
     def _take_room(self, folder: Path) -> None:
         """Find room for one more block; what waits is counted once for many, so that a full inbox slows nobody."""

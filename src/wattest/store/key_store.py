@@ -202,6 +202,10 @@ class SqliteKeyStore:
         rows: list[Any] = self._database.rows("SELECT cause FROM succession WHERE channel = ?", channel)
         return Cause(rows[0][0]) if rows else None
 
+    def withdraw_order(self, channel: bytes) -> None:
+        """Take back what was asked for and cannot be done."""
+        self._database.run("DELETE FROM succession WHERE channel = ?", channel)
+
     # abandoned batches
 
     def abandoned(self, channel: bytes) -> list[AbandonedBatch]:

@@ -20,6 +20,8 @@ from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.belonging import Owner
+from wattest.store.block_filing import Filed
+from wattest.store.duty import Duty
 from wattest.store.enclave_key import AbandonedBatch, Cause, EnclaveKey, KeyState, PreparedRegistration
 from wattest.store.ports import Cursors
 from wattest.twin.batch import BatchRecord
@@ -84,6 +86,9 @@ class KeyStore(Protocol):
 
     def ordered(self, channel: bytes) -> Cause | None:
         """Why a successor was asked for, None when none was."""
+
+    def withdraw_order(self, channel: bytes) -> None:
+        """Take back what was asked for and cannot be done."""
 
     def abandoned(self, channel: bytes) -> list[AbandonedBatch]:
         """Batches whose header was released and never committed, ascending by sequence."""
@@ -215,6 +220,13 @@ class OperatorStore(OperatorView, Protocol):
         """Leave a block out of a batch that is not sealed yet; its meter becomes an absent entry.
 
         Raises ``WrongBatchState``.
+        """
+
+    def file_anew(self, duty: Duty, sequence: int, due_from: int) -> Filed:
+        """Take a batch's blocks out of it, and whatever lies under a period that the channel has not.
+
+        Each waits for the period it belongs to, or stays with the reason. ``due_from``: the first period that can still
+        be committed. Again, it changes nothing.
         """
 
     def collect(self, channel: bytes, sequence: int, period: tuple[int, int]) -> StoredBatch:

@@ -23,7 +23,9 @@ from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
+from wattest.store.block_filing import Filed, file_anew
 from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Database, SqliteCursors, SqliteJournal
+from wattest.store.duty import Duty
 from wattest.store.entry_rows import SqliteEntryRows
 from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
 from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
@@ -171,6 +173,10 @@ class SqliteOperatorStore:
                 sequence,
                 meter,
             )
+
+    def file_anew(self, duty: Duty, sequence: int, due_from: int) -> Filed:
+        """Take the blocks of a batch out of it, to the periods that the channel has."""
+        return file_anew(self.database, duty, sequence, due_from)
 
     # batches
 

@@ -7,7 +7,7 @@ taken (``operator``). Every back end passes the suites in ``tests/support/*_conf
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -58,6 +58,9 @@ class BlockInbox(Protocol):
 
     def set_aside(self, channel: bytes, name: str, reason: Mapping[str, object]) -> None:
         """Keep a refused block out of the way, with the reason beside it; it waits no more."""
+
+    def take_back(self, channel: bytes, code: str, may_return: Callable[[bytes], bool]) -> int:
+        """Let blocks wait again that were set aside with this ``error``, where ``may_return`` says yes; how many."""
 
 
 class OpenBundle(Protocol):

@@ -26,7 +26,9 @@ from wattest.keys.enclave_slots import ProcessSlots
 from wattest.store.batch_state import StoredState
 from wattest.store.enclave_key import KeyState
 
-_SETTLED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED, StoredState.MISSED})
+_SETTLED = frozenset(
+    {StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED, StoredState.MISSED, StoredState.GIVEN_UP}
+)
 
 
 class FlightNotSettled(ProtocolError):

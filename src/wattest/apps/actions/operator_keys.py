@@ -20,6 +20,7 @@ import click
 from wattest.appraiser.appraiser_service import RemoteAppraiser
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
+from wattest.apps.actions.order_check import obstacles, require_doable, say_undecided
 from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
@@ -30,10 +31,10 @@ from wattest.chain.signer import Signer
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
-from wattest.errors import ConfigError, InputError, ProtocolError, VerificationError
+from wattest.errors import ConfigError, InputError, ProtocolError, TransportError, VerificationError
 from wattest.keys.key_life import ExpiryWarning
 from wattest.keys.key_standing import sealing_workload
-from wattest.keys.orders import OrderBox
+from wattest.keys.orders import OrderBox, nobody_judges
 from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.keys.registrar import QuorumRegistrar, Registrar
 from wattest.keys.standby import Replica, ReplicaFile, ReplicaLag
@@ -142,7 +143,15 @@ def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
     """What ``wattest operator rotate-key`` does."""
     settings = read_operator_file(config_path)
     duty = duty_of(settings, channel)
-    path = order_box(settings).leave(duty.channel.id, Cause.LOST if lost else Cause.PLANNED)
+    cause = Cause.LOST if lost else Cause.PLANNED
+    if not settings.deployment.is_judged_by_quote and not settings.appraisers:
+        raise nobody_judges(duty.channel.id, cause)
+    try:
+        contracts = connect_contracts(settings, MemoryJournal())
+        require_doable(settings, contracts, duty, settings.signer.open().address, cause)
+    except TransportError as error:
+        say_undecided(error)
+    path = order_box(settings).leave(duty.channel.id, cause)
     click.echo(f"ordered: {path}", err=True)
 
 
@@ -224,6 +233,7 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
             "the policy does not want the installed program", actual=new, hint="let the appraisers add it first"
         )
     if not dry_run:
+        require_doable(settings, contracts, duty, operator, Cause.UPGRADE)
         order_box(settings).leave(duty.channel.id, Cause.UPGRADE)
 
 
@@ -236,12 +246,13 @@ def status(config_path: Path, *, as_json: bool) -> None:
     try:
         require_own_key(store, [duty.channel.id for duty in settings.duties], operator)
         now = contracts.client.now()
+        ways = obstacles(settings, contracts, operator, store)
         found = [
             channel_status(
                 store, order_box(settings), contracts.referee, contracts.registry, operator, duty, settings.keys, now,
                 has_registrar=_judge(settings, contracts) is not None,
                 standby=_replica(settings, duty),
-                collateral=_collateral_trouble(settings, contracts, store, duty, now),
+                obstacles=[*_collateral_trouble(settings, contracts, store, duty, now), *ways[duty.channel.id]],
             )
             for duty in settings.duties
         ]  # fmt: skip

@@ -56,6 +56,30 @@ def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
     operator_keys.rotate_key(config_path, channel=channel, lost=lost)
 
 
+@operator.command()
+@_CONFIG
+@CHANNEL_IF_SEVERAL
+@click.option("--sequence", type=click.IntRange(1, 2**32 - 1), help="The batch; the newest when not given.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
+@JSON
+def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_confirmed: bool, as_json: bool) -> None:
+    """Give up a sealed batch that can never be committed, so that a new enclave key goes on.
+
+    Run it with the operator stopped. It is refused while the batch may be committed. The header stays on record for
+    ever; the blocks behind it wait for the period that they belong to, if that can still be committed.
+    """
+    from wattest.apps.actions import operator_abandon
+    from wattest.apps.node_files import read_operator_file
+
+    operator_abandon.abandon(
+        read_operator_file(config_path),
+        channel=channel,
+        sequence=sequence,
+        is_confirmed=is_confirmed,
+        as_json=as_json,
+    )
+
+
 @operator.command("revoke-key")
 @_CONFIG
 @CHANNEL_IF_SEVERAL
