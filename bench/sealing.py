@@ -31,9 +31,9 @@ sys.path.insert(0, str(TEST_SUPPORT))
 from enclave_community import Community
 
 from wattest.crypto.hashing import keccak256
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.metering.device_block import parse_device_block, verify_device_block
 from wattest.metering.records import INTERVAL_RECORD

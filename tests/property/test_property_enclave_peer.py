@@ -12,11 +12,12 @@ from enclave_peers import NOW, peer_settings, permit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.peer import take
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.hand_over import Giver, Taker
 from wattest.enclave.measured.peer import Peer
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.witness import Witness
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
@@ -75,7 +76,7 @@ def pair(platforms: Platforms, tmp_path: Path) -> Pair:
 
 
 def said(message: dict[str, Any]) -> Fields:
-    return Fields(cbor.parse(cbor.encode(message)), "message")
+    return read_map(cbor.parse(cbor.encode(message)), "message")
 
 
 def phase(enclave: LocalEnclave) -> str:

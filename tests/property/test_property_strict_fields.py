@@ -78,6 +78,15 @@ ASKS: st.SearchStrategy[Ask] = st.one_of(
             lambda v: isinstance(v, list) and len(v) <= n and all(len(row) == 2 for row in v),
         )
     ),
+    size.map(
+        lambda n: (
+            lambda f: f.blobs(n, n),
+            lambda v: isinstance(v, list) and len(v) <= n and all(type(each) is bytes and len(each) <= n for each in v),
+        )
+    ),
+    st.integers(0, 70).map(lambda n: (lambda f: f.uint(n), lambda v: type(v) is int and 0 <= v < 2**n)),
+    st.just((lambda f: f.or_none(Field.boolean), lambda v: v is None or isinstance(v, bool))),
+    st.just((lambda f: (f.raw(),), lambda v: not Reader(refuse).field(v[0]).is_absent)),  # type: ignore[index]
     st.just((lambda f: f.member_of(Kind), lambda v: isinstance(v, Kind))),
     st.tuples(size, size).map(
         lambda b: (

@@ -14,6 +14,7 @@ import numpy as np
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.client import (
     ChainHead,
     CitedBatch,
@@ -24,7 +25,7 @@ from wattest.enclave.host.client import (
     StatementJob,
 )
 from wattest.enclave.measured import cbor
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.service import Service
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.enclave.simulator.launch import DeviceService
@@ -194,4 +195,4 @@ class LocalEnclave(EnclaveClient):
 
     def _ask(self, method: str, params: dict[str, object]) -> Fields:
         result = self.service.call(method, cbor.parse(cbor.encode(params)))
-        return Fields(cbor.parse(cbor.encode(result)), method)
+        return read_map(cbor.parse(cbor.encode(result)), method)

@@ -11,10 +11,10 @@ from dataclasses import replace
 from enclave_community import MEASUREMENT, OPERATOR, Community
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.jobs import PeerSettings
 from wattest.enclave.host.peer_calls import PeerStep
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, SignedPermit, sign_permit

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from enclave_community import DAY_S, FIRST_DAY, Community, LocalEnclave, secret
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.client import ChainHead, ImportItem, ImportJob, Job, SealedBatch
 from wattest.enclave.measured.errors import HeadMismatch, SessionInvalid
 from wattest.enclave.measured.job_kinds import JOB_KINDS
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import InputError, WattestError
 from wattest.messages.header import recover_header_signer

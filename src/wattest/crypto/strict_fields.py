@@ -133,6 +133,16 @@ class Field:
         """The room's error in words of the caller's."""
         return self._reader.refuse(Refusal(self.where, message))
 
+    def raw(self) -> Any:
+        """What stands here, whatever it is, for the caller to judge."""
+        if self.is_absent:
+            raise self.refused("something")
+        return self.value
+
+    def or_none(self, read: Callable[[Field], T]) -> T | None:
+        """None for null, else what ``read`` makes of this value; absent is not null."""
+        return None if self.value is None else read(self)
+
     def text(self, at_most: int, *, at_least: int = 0, what: str = "text") -> str:
         """This text, of so many characters; ``what`` says in a refusal which one belongs here."""
         value = self.value
@@ -155,6 +165,10 @@ class Field:
         if type(value) is not int or not low <= value <= high:
             raise self.refused(f"an integer from {low} to {high}" if low != high else str(low))
         return value
+
+    def uint(self, bits: int = 64) -> int:
+        """This integer in [0, 2**bits)."""
+        return self.integer(0, (1 << bits) - 1)
 
     def number(self, low: float, high: float) -> float:
         """This number from ``low`` to ``high``, written as an integer or with a fraction."""
@@ -209,6 +223,10 @@ class Field:
         if not isinstance(value, bytes) or len(value) > at_most:
             raise self.refused(f"at most {at_most} bytes")
         return value
+
+    def blobs(self, count: int, at_most: int) -> list[bytes]:
+        """A list of at most ``count`` byte strings of at most ``at_most`` bytes each."""
+        return [entry.blob(at_most) for entry in self.items(count)]
 
     def rows(self, width: int, at_most: int) -> list[bytes]:
         """A byte string that holds at most ``at_most`` rows of ``width`` bytes, cut into rows."""

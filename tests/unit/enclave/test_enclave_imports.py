@@ -170,6 +170,6 @@ def test_an_item_that_never_came_keeps_the_batch_open(importer: LocalEnclave, co
             "period_end": FIRST_DAY + DAY_S, "meter_keys": b"".join(each.meter_key for each in given.items),
             "readers": READER.public_key * 3, "watchers": b"",
         },
-    ).octets("order", 12)  # fmt: skip
+    )["order"].octets(12)  # fmt: skip
     with pytest.raises(SessionInvalid):
         importer._ask("batch.finish", {})

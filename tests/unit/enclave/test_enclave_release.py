@@ -80,7 +80,7 @@ def test_no_block_of_another_job_is_encrypted_under_a_sealed_key(enclave: LocalE
             "period_start": job.period_start, "period_end": job.period_end,
             "members": community.members.to_bytes(), "meter_keys": b"".join(community.meter_keys),
         },
-    ).octets("order", 20)  # fmt: skip
+    )["order"].octets(20)  # fmt: skip
     with pytest.raises(JobConflict):
         enclave._ask("seal.add", {"blocks": list(job.blocks)})
 
@@ -96,9 +96,9 @@ def test_a_job_that_is_ended_twice_signs_and_seals_once(
     }  # fmt: skip
     enclave._ask("seal.begin", begin)
     enclave._ask("seal.add", {"blocks": list(job.blocks)})
-    first = enclave._ask("batch.finish", {}).octets("header", HEADER_BYTES)
+    first = enclave._ask("batch.finish", {})["header"].octets(HEADER_BYTES)
     assert enclave.erase(community.channel.id, 1) is True
-    assert enclave._ask("batch.finish", {}).octets("header", HEADER_BYTES) == first
+    assert enclave._ask("batch.finish", {})["header"].octets(HEADER_BYTES) == first
     key = sealing_key(enclave_platform, MEASUREMENT, STATE_PURPOSE, debug=False)
     kept = open_state(state_file(tmp_path / "state", community).read_bytes(), key).last
     assert kept is not None

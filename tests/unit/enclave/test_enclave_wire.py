@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from wattest.crypto.strict_fields import Field, Fields
 from wattest.enclave.measured import cbor, wire
 from wattest.enclave.measured.errors import (
     DeviceFailed,
@@ -17,7 +18,7 @@ from wattest.enclave.measured.errors import (
     error_from_wire,
     error_to_wire,
 )
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.errors import ProtocolError, TransportError, VerificationError
 
 
@@ -104,30 +105,30 @@ def test_a_malformed_error_is_refused(change: dict[str, object]) -> None:
 
 def test_fields_are_taken_with_their_type_or_refused() -> None:
     def fields() -> Fields:
-        return Fields({"b": b"ab", "n": 300, "t": "text", "f": True, "l": [b"a", b"b"], "z": None}, "map")
+        return read_map({"b": b"ab", "n": 300, "t": "text", "f": True, "l": [b"a", b"b"], "z": None}, "map")
 
     taken = fields()
-    assert taken.octets("b", 2) == b"ab"
-    assert taken.uint("n", 16) == 300
-    assert taken.text("t", 4) == "text"
-    assert taken.flag("f") is True
-    assert taken.blobs("l", 2, 1) == [b"a", b"b"]
-    assert taken.optional("z", taken.uint) is None
+    assert taken["b"].octets(2) == b"ab"
+    assert taken["n"].uint(16) == 300
+    assert taken["t"].text(4) == "text"
+    assert taken["f"].boolean() is True
+    assert taken["l"].blobs(2, 1) == [b"a", b"b"]
+    assert taken["z"].or_none(Field.uint) is None
     taken.close()
     for refused in (
-        lambda f: f.octets("b", 3),
-        lambda f: f.blob("b", 1),
-        lambda f: f.rows("b", 4, 1),
-        lambda f: f.rows("b", 1, 1),
-        lambda f: f.uint("n", 8),
-        lambda f: f.uint("f"),
-        lambda f: f.text("t", 3),
-        lambda f: f.flag("n"),
-        lambda f: f.blobs("l", 1, 1),
-        lambda f: f.blobs("l", 2, 0),
-        lambda f: f.maps("l", 2),
-        lambda f: f.inner("b"),
-        lambda f: f.octets("missing", 1),
+        lambda f: f["b"].octets(3),
+        lambda f: f["b"].blob(1),
+        lambda f: f["b"].rows(4, 1),
+        lambda f: f["b"].rows(1, 1),
+        lambda f: f["n"].uint(8),
+        lambda f: f["f"].uint(),
+        lambda f: f["t"].text(3),
+        lambda f: f["n"].boolean(),
+        lambda f: f["l"].blobs(1, 1),
+        lambda f: f["l"].blobs(2, 0),
+        lambda f: [each.fields() for each in f["l"].items(2)],
+        lambda f: f["b"].fields(),
+        lambda f: f["missing"].octets(1),
         lambda f: f.close(),
     ):
         with pytest.raises(RequestInvalid):

@@ -80,10 +80,10 @@ class Neighbours:
         for fields in found:
             told.append(
                 {
-                    "header": fields.octets("header", 32), "seed": fields.octets("seed", 32),
-                    "entries": fields.rows("entries", 4, 64), "ok": fields.flag("ok"),
-                    "reason": fields.text("reason", 500), "witness": fields.octets("witness", 20),
-                    "signature": fields.octets("signature", 65),
+                    "header": fields["header"].octets(32), "seed": fields["seed"].octets(32),
+                    "entries": fields["entries"].rows(4, 64), "ok": fields["ok"].boolean(),
+                    "reason": fields["reason"].text(500), "witness": fields["witness"].octets(20),
+                    "signature": fields["signature"].octets(65),
                 }
             )  # fmt: skip
             fields.close()
@@ -292,7 +292,7 @@ def test_imports_are_judged_too(platforms: Platforms, tmp_path: Path) -> None:
     ours, theirs = (peer_settings(COMMUNITY, each, platforms, channel=channel) for each in platforms)
     neighbours.asker.load_witness(witness_job(sealed, identity, (0, 1, 2)))
     told, _ = meet(neighbours.asker, ours, "ask", neighbours.witness, theirs, "witness")
-    assert told.flag("ok")
+    assert told["ok"].boolean()
 
 
 def test_results_are_not_judged(platforms: Platforms, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def kept(enclave: LocalEnclave, community: Community) -> int:
 
 
 def page(enclave: LocalEnclave, start: int, count: int) -> list[bytes]:
-    return enclave._ask("batch.page", {"start": start, "count": count}).blobs("wrapped", count, WRAPPED_BYTES * 128)
+    return enclave._ask("batch.page", {"start": start, "count": count})["wrapped"].blobs(count, WRAPPED_BYTES * 128)
 
 
 def test_later_batches_use_the_contexts_of_the_first(enclave: LocalEnclave, community: Community) -> None:

@@ -13,6 +13,7 @@ import socket
 import threading
 from pathlib import Path
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.import_job import ImportItem, ImportJob
 from wattest.enclave.host.job_calls import EnclaveMisbehaved, Job, JobCalls
 from wattest.enclave.host.jobs import (
@@ -30,7 +31,7 @@ from wattest.enclave.host.series_job import SealJob
 from wattest.enclave.host.statement_job import CitedBatch, StatementJob
 from wattest.enclave.measured.device import MAX_QUOTE_BYTES
 from wattest.enclave.measured.errors import FrameMalformed
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.wire import encode_request, parse_reply, receive_frame, send_frame
 from wattest.errors import TransportError
 from wattest.messages.channel import ChannelIdentity
@@ -77,13 +78,13 @@ class EnclaveClient(PeerCalls, JobCalls):
         """Back end, measurement and identities."""
         fields = self._ask("describe", {})
         description = Description(
-            backend=fields.text("backend", 32),
-            debug=fields.flag("debug"),
-            measurement=fields.octets("measurement", 32),
-            engine_version=fields.text("engine_version", 64),
-            vee_workload=fields.octets("vee_workload", 32),
-            settle_workload=fields.octets("settle_workload", 32),
-            identities=tuple(_identity(inner) for inner in fields.maps("identities", 65_536)),
+            backend=fields["backend"].text(32),
+            debug=fields["debug"].boolean(),
+            measurement=fields["measurement"].octets(32),
+            engine_version=fields["engine_version"].text(64),
+            vee_workload=fields["vee_workload"].octets(32),
+            settle_workload=fields["settle_workload"].octets(32),
+            identities=tuple(_identity(inner.fields()) for inner in fields["identities"].items(65_536)),
         )
         fields.close()
         return description
@@ -100,7 +101,7 @@ class EnclaveClient(PeerCalls, JobCalls):
         start = start or ChainHead()
         span = {"start_sequence": start.sequence, "start_digest": start.digest}
         fields = self._ask("identity.create", {**_binding(binding, channel), **span})
-        evidence = fields.blob("evidence", MAX_QUOTE_BYTES)
+        evidence = fields["evidence"].blob(MAX_QUOTE_BYTES)
         return _identity(fields, evidence)
 
     def prepare_successor(self, binding: KeyBinding, channel: ChannelIdentity) -> Identity:
@@ -118,7 +119,7 @@ class EnclaveClient(PeerCalls, JobCalls):
     def first_light(self, text: str, channel: bytes | None = None) -> FirstLight:
         """Hash and sign ``text`` inside; ``channel`` names the identity, the first one when None."""
         fields = self._ask("first_light", {"text": text, "channel": channel})
-        light = FirstLight(fields.octets("digest", 32), fields.octets("signature", 65), fields.octets("address", 20))
+        light = FirstLight(fields["digest"].octets(32), fields["signature"].octets(65), fields["address"].octets(20))
         fields.close()
         return light
 
@@ -133,15 +134,15 @@ class EnclaveClient(PeerCalls, JobCalls):
     def last_release(self, channel: bytes) -> Release | None:
         """The last header released in ``channel``, None before the first. Raises: IdentityUnknown."""
         fields = self._ask("release.last", {"channel": channel})
-        header = fields.optional("header", lambda name: fields.octets(name, HEADER_BYTES))
-        signature = fields.optional("signature", lambda name: fields.octets(name, 65))
+        header = fields["header"].or_none(lambda field: field.octets(HEADER_BYTES))
+        signature = fields["signature"].or_none(lambda field: field.octets(65))
         fields.close()
         return None if header is None or signature is None else Release(parse_header(header), signature)
 
     def erase(self, channel: bytes, sequence: int) -> bool:
         """Drop the sealed series keys of a final batch; False when the enclave holds none of that sequence."""
         fields = self._ask("batch.erase", {"channel": channel, "sequence": sequence})
-        erased = fields.flag("erased")
+        erased = fields["erased"].boolean()
         fields.close()
         return erased
 
@@ -197,7 +198,7 @@ class EnclaveClient(PeerCalls, JobCalls):
         if reply.id != identifier:
             self.close()
             raise FrameMalformed("the enclave answered another question", expected=identifier, actual=reply.id)
-        return Fields(reply.result, f"reply to {method}")
+        return read_map(reply.result, f"reply to {method}")
 
     def _connect(self) -> socket.socket:
         if self._stream is None:
@@ -239,13 +240,13 @@ def _exchange(stream: socket.socket, request: bytes) -> bytes | None:
 
 def _identity(fields: Fields, evidence: bytes = b"") -> Identity:
     identity = Identity(
-        channel=fields.octets("channel", 32),
-        operator=fields.octets("operator", 20),
-        address=fields.octets("address", 20),
-        public_key=fields.octets("public_key", 64),
-        storage_key=fields.octets("storage_key", 32),
+        channel=fields["channel"].octets(32),
+        operator=fields["operator"].octets(20),
+        address=fields["address"].octets(20),
+        public_key=fields["public_key"].octets(64),
+        storage_key=fields["storage_key"].octets(32),
         evidence=evidence,
-        phase=fields.text("phase", 16),
+        phase=fields["phase"].text(16),
     )
     fields.close()
     return identity

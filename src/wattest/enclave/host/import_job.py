@@ -52,7 +52,7 @@ class ImportJob:
                 "watchers": b"".join(self.watcher_keys),
             },
         )
-        order = numbers(begun.rows("order", 4, len(self.items)))
+        order = numbers(begun["order"].rows(4, len(self.items)))
         begun.close()
         blocks: dict[int, bytes] = {}
         for step in steps_of(enumerate(self.items), lambda numbered: len(numbered[1].file)):

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from wattest.crypto.hashing import sha256
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.jobs import ChainHead, PayoutResult, ReaderId, SealedBatch
-from wattest.enclave.measured.schema import Fields
 from wattest.errors import VerificationError
 from wattest.messages.header import HEADER_BYTES, parse_header
 from wattest.sealing.bundle import BundleManifest
@@ -45,8 +45,8 @@ class JobCalls(ABC):
     def sealed_step(self, method: str, params: dict[str, object], count: int) -> dict[int, bytes]:
         """One step of a job: the entries that its ``count`` parts became, with their ciphertexts."""
         sealed = self.ask_for(method, params)
-        indices = numbers(sealed.rows("indices", 4, count))
-        ciphertexts = sealed.blobs("blocks", count, MAX_BLOCK_BYTES)
+        indices = numbers(sealed["indices"].rows(4, count))
+        ciphertexts = sealed["blocks"].blobs(count, MAX_BLOCK_BYTES)
         sealed.close()
         if not len(indices) == len(ciphertexts) == count:
             raise EnclaveMisbehaved("a step has other blocks", expected=count, actual=len(ciphertexts))
@@ -59,17 +59,17 @@ class JobCalls(ABC):
         Raises: EnclaveMisbehaved unless all of it is what the header says.
         """
         finished = self.ask_for("batch.finish", {})
-        header = parse_header(finished.octets("header", HEADER_BYTES))
-        signature = finished.octets("signature", 65)
+        header = parse_header(finished["header"].octets(HEADER_BYTES))
+        signature = finished["signature"].octets(65)
         count = header.entry_count
         payouts: tuple[int, bytes, int, bytes] | None = None
         if order is None:
-            order = numbers(finished.rows("order", 4, count))
+            order = numbers(finished["order"].rows(4, count))
             payouts = (
-                finished.uint("payout_entry", 32),
-                finished.octets("payout_root", 32),
-                int.from_bytes(finished.octets("payout_total", 32), "big"),
-                finished.blob("payout_salts", _SALT_BYTES * 2**20),
+                finished["payout_entry"].uint(32),
+                finished["payout_root"].octets(32),
+                int.from_bytes(finished["payout_total"].octets(32), "big"),
+                finished["payout_salts"].blob(_SALT_BYTES * 2**20),
             )
         finished.close()
         entries: list[bytes] = []
@@ -79,12 +79,12 @@ class JobCalls(ABC):
         for start in range(0, count, PAGE_ENTRIES):
             size = min(PAGE_ENTRIES, count - start)
             page = self.ask_for("batch.page", {"start": start, "count": size})
-            entries += page.rows("entries", _ENTRY_BYTES, size)
-            salts += page.rows("salts", _SALT_BYTES, size)
-            _take_late_blocks(page.raw("blocks"), start, blocks)
-            results += page.blobs("results", size, MAX_BLOCK_BYTES)
-            readers = page.blobs("readers", size, 32 * 128)
-            keys = page.blobs("wrapped", size, _WRAPPED_BYTES * 128)
+            entries += page["entries"].rows(_ENTRY_BYTES, size)
+            salts += page["salts"].rows(_SALT_BYTES, size)
+            _take_late_blocks(page["blocks"].raw(), start, blocks)
+            results += page["results"].blobs(size, MAX_BLOCK_BYTES)
+            readers = page["readers"].blobs(size, 32 * 128)
+            keys = page["wrapped"].blobs(size, _WRAPPED_BYTES * 128)
             wrapped += [_by_reader(names, found) for names, found in zip(readers, keys, strict=False)]
             page.close()
         ciphertexts = [blocks[index] for index in range(count) if index in blocks]

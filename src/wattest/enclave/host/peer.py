@@ -15,12 +15,13 @@ import threading
 from dataclasses import dataclass
 
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob, WitnessOutcome
 from wattest.enclave.host.peer_calls import PeerStep
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.errors import PeerMisspoke
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.wire import receive_frame, send_frame
 from wattest.errors import InputError, ProtocolError, TransportError, WattestError
 from wattest.messages.hand_over_permit import SignedPermit
@@ -170,9 +171,9 @@ def _read_hello(stream: socket.socket, channel: bytes) -> tuple[bytes, bytes]:
         data = receive_frame(stream, MAX_HELLO_BYTES)
         if data is None:
             raise PeerLost("the other host closed the stream", retryable=True, hint="its log says why")
-        fields = Fields(cbor.parse(data), "hello")
-        version, theirs = fields.uint("v", 16), fields.octets("channel", 32)
-        nonce, endorsements = fields.octets("nonce", 32), fields.blob("endorsements", MAX_COLLATERAL_BYTES)
+        fields = read_map(cbor.parse(data), "hello")
+        version, theirs = fields["v"].uint(16), fields["channel"].octets(32)
+        nonce, endorsements = fields["nonce"].octets(32), fields["endorsements"].blob(MAX_COLLATERAL_BYTES)
         fields.close()
     except InputError as error:
         raise PeerMisspoke(f"the other host's hello cannot be read: {error.message}", cause=error.code) from error
@@ -195,20 +196,20 @@ def _send(client: EnclaveClient, stream: socket.socket, step: PeerStep) -> PeerS
 
 
 def _hand_over(fields: Fields) -> HandOver:
-    sequence = fields.uint("sequence")
+    sequence = fields["sequence"].uint()
     fields.close()
     return HandOver(sequence)
 
 
 def _outcome(fields: Fields) -> WitnessOutcome:
     verdict = WitnessVerdict(
-        header=fields.octets("header", 32),
-        seed=fields.octets("seed", 32),
-        entries=tuple(int.from_bytes(row, "big") for row in fields.rows("entries", 4, MAX_DRAWN)),
-        ok=fields.flag("ok"),
+        header=fields["header"].octets(32),
+        seed=fields["seed"].octets(32),
+        entries=tuple(int.from_bytes(row, "big") for row in fields["entries"].rows(4, MAX_DRAWN)),
+        ok=fields["ok"].boolean(),
     )
     outcome = WitnessOutcome(
-        verdict, fields.text("reason", 500), fields.octets("witness", 20), fields.octets("signature", 65)
+        verdict, fields["reason"].text(500), fields["witness"].octets(20), fields["signature"].octets(65)
     )
     fields.close()
     return outcome

@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from wattest.crypto.strict_fields import Field, Fields
 from wattest.enclave.host.jobs import ChainHead, PeerSettings, WitnessJob
 from wattest.enclave.measured.peer_service import MAX_RELAY_BYTES
-from wattest.enclave.measured.schema import Fields
 from wattest.messages.hand_over_permit import SignedPermit
 
 
@@ -65,7 +65,7 @@ class PeerCalls(ABC):
             "head": None if head is None else {"sequence": head.sequence, "digest": head.digest},
         }
         fields = self._ask("peer.open", params)
-        nonce = fields.octets("nonce", 32)
+        nonce = fields["nonce"].octets(32)
         fields.close()
         return nonce
 
@@ -94,6 +94,8 @@ def _permit(signed: SignedPermit) -> dict[str, object]:
 
 
 def _peer_step(fields: Fields) -> PeerStep:
-    step = PeerStep(fields.blob("data", MAX_RELAY_BYTES), fields.flag("more"), fields.optional("result", fields.inner))
+    step = PeerStep(
+        fields["data"].blob(MAX_RELAY_BYTES), fields["more"].boolean(), fields["result"].or_none(Field.fields)
+    )
     fields.close()
     return step

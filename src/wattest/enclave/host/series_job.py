@@ -44,7 +44,7 @@ class SealJob:
                 "meter_keys": b"".join(self.meter_keys),
             },
         )
-        order = numbers(begun.rows("order", 4, len(self.meter_keys)))
+        order = numbers(begun["order"].rows(4, len(self.meter_keys)))
         begun.close()
         blocks: dict[int, bytes] = {}
         for step in steps_of(self.blocks, len):

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from wattest.crypto.hashing import hmac_sha256
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.errors import DeviceFailed
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.wire import encode_request, parse_reply, receive_frame, send_frame
 
 REPORT_DATA_BYTES = 64
@@ -53,7 +54,7 @@ class SimulatorDevice:
         """A DCAP quote under the simulator's root."""
         _require_report_data(report_data)
         fields = self._ask("quote", {"report_data": report_data})
-        quote = fields.blob("quote", MAX_QUOTE_BYTES)
+        quote = fields["quote"].blob(MAX_QUOTE_BYTES)
         fields.close()
         return quote
 
@@ -61,7 +62,7 @@ class SimulatorDevice:
         """A key that the platform derives from its secret, the measurement and the purpose."""
         _require_purpose(purpose)
         fields = self._ask("sealing_key", {"purpose": purpose})
-        key = fields.octets("key", KEY_BYTES)
+        key = fields["key"].octets(KEY_BYTES)
         fields.close()
         return key
 
@@ -79,7 +80,7 @@ class SimulatorDevice:
             raise reply.error
         if reply.id != self._id:
             raise DeviceFailed("the platform answered another question", retryable=False)
-        return Fields(reply.result, "device reply")
+        return read_map(reply.result, "device reply")
 
 
 class GramineDevice:

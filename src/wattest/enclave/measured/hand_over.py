@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.errors import HandOverRefused, HeadMismatch, PeerMisspoke
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.peer import Peer
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import (
     MAX_PREDECESSORS,
     Heritage,
@@ -56,17 +56,17 @@ class Giver:
 
         Raises: HandOverRefused, PeerMisspoke, PermitRefused, StateWriteFailed.
         """
-        method = message.text("method", 32)
+        method = message["method"].text(32)
         if method == "taken":
-            sequence = message.uint("sequence")
+            sequence = message["sequence"].uint()
             message.close()
             self.result = {"sequence": sequence}
             return None
         if method != "take":
             raise PeerMisspoke("a taker takes", expected="take", actual=method)
         verify_ends(self._permit, peer.own_measurement, peer.measurement, peer.platform)
-        channel, kind = message.octets("channel", 32), message.uint("kind", 8)
-        successor = message.octets("successor", ADDRESS_BYTES)
+        channel, kind = message["channel"].octets(32), message["kind"].uint(8)
+        successor = message["successor"].octets(ADDRESS_BYTES)
         message.close()
         if (channel, kind) != (self._channel, self._permit.kind):
             raise HandOverRefused(
@@ -174,7 +174,7 @@ class Taker:
 
         Raises: PeerMisspoke, HandOverRefused, StateWriteFailed.
         """
-        method = message.text("method", 32)
+        method = message["method"].text(32)
         if method != "state":
             raise PeerMisspoke("a giver gives", expected="state", actual=method)
         own = self._identities.get(self._channel)
@@ -186,21 +186,21 @@ class Taker:
             own.domain.verifying_contract,
         )
         actual = (
-            message.octets("channel", 32),
-            message.octets("operator", ADDRESS_BYTES),
-            int.from_bytes(message.octets("chain_id", 32), "big"),
-            message.octets("referee", 20),
+            message["channel"].octets(32),
+            message["operator"].octets(ADDRESS_BYTES),
+            int.from_bytes(message["chain_id"].octets(32), "big"),
+            message["referee"].octets(20),
         )
         if expected != actual:
             raise HandOverRefused(
                 "the state is of another channel, operator, chain or referee", expected=expected, actual=actual
             )
-        start = message.uint("sequence", 32), message.octets("digest", 32)
-        standing = parse_standing(message.inner("standing"))
+        start = message["sequence"].uint(32), message["digest"].octets(32)
+        standing = parse_standing(message["standing"].fields())
         heritage = Heritage(
-            message.octets("storage_seed", 32),
-            tuple(message.rows("signers", ADDRESS_BYTES, MAX_PREDECESSORS)),
-            message.uint("covered_until"),
+            message["storage_seed"].octets(32),
+            tuple(message["signers"].rows(ADDRESS_BYTES, MAX_PREDECESSORS)),
+            message["covered_until"].uint(),
         )
         message.close()
         if start[0] < own.start[0] or not heritage.predecessors:

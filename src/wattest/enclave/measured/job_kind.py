@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import PendingBatch
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.workload.engine import Guest
@@ -66,6 +66,6 @@ class JobKind(Generic[Session]):
 
 def read_span(fields: Fields) -> tuple[bytes, Head, tuple[int, int]]:
     """What every job begins with: channel (32 bytes), the operator's head on chain, the period in unix seconds."""
-    channel = fields.octets("channel", 32)
-    head = Head(fields.uint("head_sequence"), fields.octets("head_digest", 32))
-    return channel, head, (fields.uint("period_start"), fields.uint("period_end"))
+    channel = fields["channel"].octets(32)
+    head = Head(fields["head_sequence"].uint(), fields["head_digest"].octets(32))
+    return channel, head, (fields["period_start"].uint(), fields["period_end"].uint())

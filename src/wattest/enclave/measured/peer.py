@@ -28,10 +28,11 @@ from wattest.attestation.ra_tls import (
 )
 from wattest.attestation.result import measurement_id
 from wattest.attestation.roots import TrustRoot, parse_root
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import FrameMalformed, PeerMisspoke, PeerSessionInvalid, RequestInvalid
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.sealed_state import SealedState
 from wattest.enclave.measured.tls import TlsEndpoint
 from wattest.enclave.measured.wire import LENGTH_BYTES, MAX_FRAME_BYTES
@@ -196,7 +197,7 @@ class PeerSession:
 
     def _answer(self, data: bytes, peer: Peer) -> dict[str, object] | None:
         try:
-            message = Fields(cbor.parse(data), "message")
+            message = read_map(cbor.parse(data), "message")
             return self._conversation.answer(message, peer)
         except (FrameMalformed, RequestInvalid) as error:
             raise PeerMisspoke(f"a message of the peer cannot be read: {error.message}", cause=error.code) from error

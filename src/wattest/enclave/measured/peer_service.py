@@ -12,13 +12,13 @@ from collections.abc import Callable
 from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES
 from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.attestation.roots import MAX_ROOT_BYTES
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import PeerSessionInvalid, RequestInvalid
 from wattest.enclave.measured.hand_over import Giver, Taker
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.peer import NONCE_BYTES, Conversation, PeerSession, read_terms
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import SealedState
 from wattest.enclave.measured.witness import Asker, Witness, Work, open_work
 from wattest.errors import WattestError
@@ -68,28 +68,28 @@ class PeerService:
 
     def activate(self, fields: Fields) -> SealedState:
         """``standby.activate``: the replica's key signs from the chain's head on."""
-        channel = fields.octets("channel", 32)
-        head = fields.uint("head_sequence"), fields.octets("head_digest", 32)
+        channel = fields["channel"].octets(32)
+        head = fields["head_sequence"].uint(), fields["head_digest"].octets(32)
         fields.close()
         return self._identities.activate(channel, head)
 
     def _open(self, fields: Fields) -> dict[str, object]:
         work, self._work = self._work, None
         self.drop()
-        channel = fields.octets("channel", 32)
-        role = fields.text("role", 16)
-        now = fields.uint("now")
+        channel = fields["channel"].octets(32)
+        role = fields["role"].text(16)
+        now = fields["now"].uint()
         state = self._identities.get(channel)
         terms = read_terms(
             state,
-            fields.blob("policy", MAX_POLICY_BYTES),
-            fields.blobs("roots", MAX_ROOTS, MAX_ROOT_BYTES),
-            fields.uint("policy_until"),
-            fields.octets("policy_signature", 65),
+            fields["policy"].blob(MAX_POLICY_BYTES),
+            fields["roots"].blobs(MAX_ROOTS, MAX_ROOT_BYTES),
+            fields["policy_until"].uint(),
+            fields["policy_signature"].octets(65),
             now,
         )
-        permit = fields.optional("permit", lambda name: _permit(fields.inner(name), state))
-        head = fields.optional("head", lambda name: _head(fields.inner(name)))
+        permit = fields["permit"].or_none(lambda inner: _permit(inner.fields(), state))
+        head = fields["head"].or_none(lambda inner: _head(inner.fields()))
         fields.close()
         conversation = self._conversation(role, channel, permit, work, now, head)
         self._session = PeerSession(self._device, terms, conversation, is_server=role not in _SPEAKS_FIRST)
@@ -121,13 +121,13 @@ class PeerService:
         raise RequestInvalid("unknown role", field="role", expected=list(ROLES), actual=role)
 
     def _start(self, session: PeerSession, fields: Fields) -> dict[str, object]:
-        nonce = fields.octets("nonce", NONCE_BYTES)
-        endorsements = fields.blob("endorsements", MAX_COLLATERAL_BYTES)
+        nonce = fields["nonce"].octets(NONCE_BYTES)
+        endorsements = fields["endorsements"].blob(MAX_COLLATERAL_BYTES)
         fields.close()
         return self._reply(session, session.start(nonce, endorsements))
 
     def _relay(self, session: PeerSession, fields: Fields) -> dict[str, object]:
-        data = fields.blob("data", MAX_RELAY_BYTES)
+        data = fields["data"].blob(MAX_RELAY_BYTES)
         fields.close()
         return self._reply(session, session.relay(data) if data or not self._pending else b"")
 
@@ -166,20 +166,20 @@ class PeerService:
 def read_binding(fields: Fields) -> tuple[KeyBinding, ChannelIdentity]:
     """What a key is bound to, and the preimage of its channel's id."""
     channel = ChannelIdentity(
-        fields.octets("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.octets("salt", 32)
+        fields["manager"].octets(20), parse_channel_kind(fields["kind"].uint(8)), fields["salt"].octets(32)
     )
     binding = KeyBinding(
-        chain_id=int.from_bytes(fields.octets("chain_id", 32), "big"),
-        referee=fields.octets("referee", 20),
-        channel=fields.octets("channel", 32),
-        operator=fields.octets("operator", 20),
-        nonce=fields.octets("nonce", 32),
+        chain_id=int.from_bytes(fields["chain_id"].octets(32), "big"),
+        referee=fields["referee"].octets(20),
+        channel=fields["channel"].octets(32),
+        operator=fields["operator"].octets(20),
+        nonce=fields["nonce"].octets(32),
     )
     return binding, channel
 
 
 def _head(fields: Fields) -> Head:
-    head = Head(fields.uint("sequence"), fields.octets("digest", 32))
+    head = Head(fields["sequence"].uint(), fields["digest"].octets(32))
     fields.close()
     return head
 
@@ -189,13 +189,13 @@ def _permit(fields: Fields, state: SealedState) -> SignedPermit:
         HandOverPermit(
             state.channel.id,
             state.operator,
-            parse_permit_kind(fields.uint("kind", 8)),
-            fields.octets("from_measurement", 32),
-            fields.octets("to_measurement", 32),
-            fields.octets("to_platform", 32),
-            fields.uint("valid_until"),
+            parse_permit_kind(fields["kind"].uint(8)),
+            fields["from_measurement"].octets(32),
+            fields["to_measurement"].octets(32),
+            fields["to_platform"].octets(32),
+            fields["valid_until"].uint(),
         ),
-        fields.octets("signature", 65),
+        fields["signature"].octets(65),
     )
     fields.close()
     return signed

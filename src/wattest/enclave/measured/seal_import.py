@@ -16,12 +16,12 @@ import numpy as np
 
 from wattest.crypto.hashing import sha256
 from wattest.crypto.hpke import PUBLIC_KEY_BYTES
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.batch_builder import BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import ImportRefused, RequestInvalid
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.job_kind import MAX_BLOCKS_PER_STEP, JobKind, JobTools, read_span
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import PendingBatch
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
@@ -177,9 +177,9 @@ def _key_of(text: str | None) -> MeterPublicKey | MalformedPublicKey | None:
 
 def _begin(tools: JobTools, fields: Fields) -> tuple[ImportSession, dict[str, object]]:
     channel, head, period = read_span(fields)
-    meter_keys = fields.rows("meter_keys", 32, MAX_BLOCKS_PER_STEP)
-    readers = fields.rows("readers", PUBLIC_KEY_BYTES, MAX_BLOCKS_PER_STEP)
-    watchers = fields.rows("watchers", PUBLIC_KEY_BYTES, MAX_WATCHERS)
+    meter_keys = fields["meter_keys"].rows(32, MAX_BLOCKS_PER_STEP)
+    readers = fields["readers"].rows(PUBLIC_KEY_BYTES, MAX_BLOCKS_PER_STEP)
+    watchers = fields["watchers"].rows(PUBLIC_KEY_BYTES, MAX_WATCHERS)
     fields.close()
     session = ImportSession(
         tools.identities, tools.stop_points, tools.guests["vee"], channel, head, period, meter_keys, readers, watchers
@@ -188,15 +188,15 @@ def _begin(tools: JobTools, fields: Fields) -> tuple[ImportSession, dict[str, ob
 
 
 def _add(session: ImportSession, fields: Fields) -> dict[str, object]:
-    items = [_imported_item(inner) for inner in fields.maps("items", MAX_BLOCKS_PER_STEP)]
+    items = [_imported_item(inner.fields()) for inner in fields["items"].items(MAX_BLOCKS_PER_STEP)]
     fields.close()
     return session.add(items)
 
 
 def _imported_item(fields: Fields) -> ImportedItem:
-    item = fields.uint("item", 32)
-    data = fields.blob("file", MAX_IMPORT_BYTES)
-    key = fields.optional("public_key", lambda name: fields.text(name, MAX_KEY_CHARACTERS))
+    item = fields["item"].uint(32)
+    data = fields["file"].blob(MAX_IMPORT_BYTES)
+    key = fields["public_key"].or_none(lambda field: field.text(MAX_KEY_CHARACTERS))
     fields.close()
     return ImportedItem(item, data, key)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from wattest.crypto.errors import BufferRefused
 from wattest.crypto.hashing import sha256
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.batch_builder import BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import (
     DeviceBlockRefused,
@@ -27,7 +28,6 @@ from wattest.enclave.measured.errors import (
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.job_kind import MAX_BLOCKS_PER_STEP, MAX_MEMBER_LIST_BYTES, JobKind, JobTools, read_span
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import METER_STATE, MeterStates, PendingBatch, SealedState, Standing
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError, VerificationError
@@ -290,8 +290,8 @@ class SealSession:
 
 def _begin(tools: JobTools, fields: Fields) -> tuple[SealSession, dict[str, object]]:
     channel, head, period = read_span(fields)
-    members = fields.blob("members", MAX_MEMBER_LIST_BYTES)
-    meter_keys = fields.rows("meter_keys", 32, MAX_ENTRIES)
+    members = fields["members"].blob(MAX_MEMBER_LIST_BYTES)
+    meter_keys = fields["meter_keys"].rows(32, MAX_ENTRIES)
     fields.close()
     session = SealSession(
         tools.identities, tools.stop_points, tools.guests["vee"], channel, head, period, members, meter_keys
@@ -300,7 +300,7 @@ def _begin(tools: JobTools, fields: Fields) -> tuple[SealSession, dict[str, obje
 
 
 def _add(session: SealSession, fields: Fields) -> dict[str, object]:
-    blocks = fields.blobs("blocks", MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES)
+    blocks = fields["blocks"].blobs(MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES)
     fields.close()
     return session.add(blocks)
 

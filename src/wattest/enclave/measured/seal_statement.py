@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattest.crypto.hashing import sha256
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.batch_builder import ZERO, BatchBuilder, Job, Roots
 from wattest.enclave.measured.errors import (
     CitationRefused,
@@ -28,7 +29,6 @@ from wattest.enclave.measured.errors import (
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.job_kind import MAX_BLOCKS_PER_STEP, MAX_MEMBER_LIST_BYTES, JobKind, JobTools, read_span
 from wattest.enclave.measured.release import Head
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.seal_series import NO_RECORDS, read_members, readers_of
 from wattest.enclave.measured.sealed_state import PendingBatch, Standing
 from wattest.enclave.measured.stop_points import StopPoints
@@ -387,30 +387,30 @@ def _begin(tools: JobTools, fields: Fields) -> tuple[StatementSession, dict[str,
         channel,
         head,
         period,
-        members=fields.blob("members", MAX_MEMBER_LIST_BYTES),
-        meter_keys=fields.rows("meter_keys", 32, MAX_ENTRIES),
-        payees=fields.rows("payees", 20, MAX_ENTRIES),
-        tariff=fields.blob("tariff", MAX_PARAMETER_BYTES),
-        allocation=fields.blob("allocation", MAX_PARAMETER_BYTES),
-        previous_payouts=fields.blob("previous_payouts", MAX_PREVIOUS_PAYOUTS * PAYOUT_BYTES),
-        terms=(fields.uint("terms_from"), fields.uint("terms_until"), fields.octets("terms_signature", 65)),
+        members=fields["members"].blob(MAX_MEMBER_LIST_BYTES),
+        meter_keys=fields["meter_keys"].rows(32, MAX_ENTRIES),
+        payees=fields["payees"].rows(20, MAX_ENTRIES),
+        tariff=fields["tariff"].blob(MAX_PARAMETER_BYTES),
+        allocation=fields["allocation"].blob(MAX_PARAMETER_BYTES),
+        previous_payouts=fields["previous_payouts"].blob(MAX_PREVIOUS_PAYOUTS * PAYOUT_BYTES),
+        terms=(fields["terms_from"].uint(), fields["terms_until"].uint(), fields["terms_signature"].octets(65)),
     )
     fields.close()
     return session, {}
 
 
 def _cite(session: StatementSession, fields: Fields) -> dict[str, object]:
-    header = parse_header(fields.octets("header", HEADER_BYTES))
-    signature = fields.octets("signature", 65)
+    header = parse_header(fields["header"].octets(HEADER_BYTES))
+    signature = fields["signature"].octets(65)
     fields.close()
     session.cite(header, signature)
     return {}
 
 
 def _add(session: StatementSession, fields: Fields) -> dict[str, object]:
-    entries = fields.rows("entries", ENTRY_BYTES, MAX_BLOCKS_PER_STEP)
-    blocks = fields.blobs("blocks", MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES + 16)
-    wrapped = fields.rows("wrapped", WRAPPED_BYTES, MAX_BLOCKS_PER_STEP)
+    entries = fields["entries"].rows(ENTRY_BYTES, MAX_BLOCKS_PER_STEP)
+    blocks = fields["blocks"].blobs(MAX_BLOCKS_PER_STEP, MAX_SERIES_BLOCK_BYTES + 16)
+    wrapped = fields["wrapped"].rows(WRAPPED_BYTES, MAX_BLOCKS_PER_STEP)
     fields.close()
     session.add(entries, blocks, wrapped)
     return {}

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from wattest.crypto import aead
 from wattest.crypto.errors import AuthenticationFailed, BufferRefused
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.errors import PhaseRefused, SealedStateInvalid, StateWriteFailed
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import InputError
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
@@ -281,29 +282,29 @@ def _encode(state: SealedState) -> bytes:
 
 
 def _parse(data: bytes) -> SealedState:
-    fields = Fields(cbor.parse(data), "sealed state")
-    version = fields.uint("version", 16)
+    fields = read_map(cbor.parse(data), "sealed state")
+    version = fields["version"].uint(16)
     if version != STATE_VERSION:
         raise SealedStateInvalid("unknown version of sealed state", expected=STATE_VERSION, actual=version)
-    secret = fields.octets("key", 32)
+    secret = fields["key"].octets(32)
     state = SealedState(
         private_key=Secp256k1PrivateKey.from_seed(secret),
         secret=secret,
-        domain=Domain(int.from_bytes(fields.octets("chain_id", 32), "big"), fields.octets("referee", 20)),
+        domain=Domain(int.from_bytes(fields["chain_id"].octets(32), "big"), fields["referee"].octets(20)),
         channel=ChannelIdentity(
-            fields.octets("manager", 20), parse_channel_kind(fields.uint("kind", 8)), fields.octets("salt", 32)
+            fields["manager"].octets(20), parse_channel_kind(fields["kind"].uint(8)), fields["salt"].octets(32)
         ),
-        operator=fields.octets("operator", 20),
-        start=(fields.uint("start_sequence"), fields.octets("start_digest", 32)),
-        last=fields.optional("last", lambda name: _parse_last(fields.inner(name))),
-        before=parse_standing(fields.inner("before")),
-        after=parse_standing(fields.inner("after")),
-        phase=_parse_phase(fields.uint("phase", 8)),
-        successor=fields.blob("successor", 20),
+        operator=fields["operator"].octets(20),
+        start=(fields["start_sequence"].uint(), fields["start_digest"].octets(32)),
+        last=fields["last"].or_none(lambda inner: _parse_last(inner.fields())),
+        before=parse_standing(fields["before"].fields()),
+        after=parse_standing(fields["after"].fields()),
+        phase=_parse_phase(fields["phase"].uint(8)),
+        successor=fields["successor"].blob(20),
         heritage=Heritage(
-            fields.blob("storage_seed", 32),
-            tuple(fields.rows("predecessors", 20, MAX_PREDECESSORS)),
-            fields.uint("covered_until"),
+            fields["storage_seed"].blob(32),
+            tuple(fields["predecessors"].rows(20, MAX_PREDECESSORS)),
+            fields["covered_until"].uint(),
         ),
     )
     fields.close()
@@ -319,11 +320,11 @@ def _parse_phase(number: int) -> Phase:
 
 def _parse_last(fields: Fields) -> PendingBatch:
     last = PendingBatch(
-        header=parse_header(fields.octets("header", HEADER_BYTES)),
-        signature=fields.octets("signature", 65),
-        job=fields.octets("job", 32),
-        inputs=tuple(fields.rows("inputs", 32, MAX_ENTRIES)),
-        series_keys=tuple(fields.rows("series_keys", 32, MAX_ENTRIES)),
+        header=parse_header(fields["header"].octets(HEADER_BYTES)),
+        signature=fields["signature"].octets(65),
+        job=fields["job"].octets(32),
+        inputs=tuple(fields["inputs"].rows(32, MAX_ENTRIES)),
+        series_keys=tuple(fields["series_keys"].rows(32, MAX_ENTRIES)),
     )
     fields.close()
     return last
@@ -341,9 +342,9 @@ def standing_map(standing: Standing) -> dict[str, object]:
 def parse_standing(fields: Fields) -> Standing:
     """Read a standing. Raises: RequestInvalid, SealedStateInvalid."""
     standing = Standing(
-        meters=_meters(fields.blob("meters", METER_STATE.itemsize * 4 * MAX_ENTRIES)),
-        payouts=fields.octets("payouts", 32),
-        settled_until=fields.uint("settled_until"),
+        meters=_meters(fields["meters"].blob(METER_STATE.itemsize * 4 * MAX_ENTRIES)),
+        payouts=fields["payouts"].octets(32),
+        settled_until=fields["settled_until"].uint(),
     )
     fields.close()
     return standing

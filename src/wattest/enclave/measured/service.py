@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.cbor import Value
 from wattest.enclave.measured.device import AttestationDevice
 from wattest.enclave.measured.errors import MethodUnknown, SessionInvalid
@@ -21,7 +22,7 @@ from wattest.enclave.measured.identity import MAX_TEXT, Identities
 from wattest.enclave.measured.job_kind import JobKind, JobSession, JobTools
 from wattest.enclave.measured.job_kinds import JOB_KINDS
 from wattest.enclave.measured.peer_service import PeerService, read_binding
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.sealed_state import STATE_PURPOSE, SealedState, StateStore
 from wattest.enclave.measured.stop_points import StopPoints
 from wattest.errors import WattestError
@@ -93,7 +94,7 @@ class Service:
         handler = self._methods.get(method)
         if handler is None:
             raise MethodUnknown("the enclave has no such method", method=method, hint="use the host's version")
-        fields = Fields(params, method)
+        fields = read_map(params, method)
         try:
             return handler(fields)
         except WattestError:
@@ -136,14 +137,14 @@ class Service:
 
     def _create_identity(self, fields: Fields) -> dict[str, object]:
         binding, channel = read_binding(fields)
-        start = fields.uint("start_sequence", 32), fields.octets("start_digest", 32)
+        start = fields["start_sequence"].uint(32), fields["start_digest"].octets(32)
         fields.close()
         state, evidence = self._identities.create(binding, channel, start)
         return {**self._identity(state), "evidence": evidence}
 
     def _first_light(self, fields: Fields) -> dict[str, object]:
-        text = fields.text("text", MAX_TEXT)
-        channel = fields.optional("channel", lambda name: fields.octets(name, 32))
+        text = fields["text"].text(MAX_TEXT)
+        channel = fields["channel"].or_none(lambda field: field.octets(32))
         fields.close()
         state, digest, signature = self._identities.first_light(text, channel)
         return {"digest": digest, "signature": signature, "address": state.private_key.address}
@@ -171,7 +172,7 @@ class Service:
         }
 
     def _batch_page(self, fields: Fields) -> dict[str, object]:
-        start, count = fields.uint("start", 32), fields.uint("count", 16)
+        start, count = fields["start"].uint(32), fields["count"].uint(16)
         fields.close()
         if self._session is None or count > MAX_PAGE:
             raise SessionInvalid("no job is open, or the page is too large", limit=MAX_PAGE)
@@ -179,7 +180,7 @@ class Service:
         return self._session.page(start, count)
 
     def _last_release(self, fields: Fields) -> dict[str, object]:
-        channel = fields.octets("channel", 32)
+        channel = fields["channel"].octets(32)
         fields.close()
         last = self._identities.get(channel).last
         if last is None:
@@ -187,7 +188,7 @@ class Service:
         return {"header": last.header.to_bytes(), "signature": last.signature}
 
     def _erase(self, fields: Fields) -> dict[str, object]:
-        channel, sequence = fields.octets("channel", 32), fields.uint("sequence")
+        channel, sequence = fields["channel"].octets(32), fields["sequence"].uint()
         fields.close()
         state = self._identities.get(channel)
         held = state.sequence == sequence and state.last is not None and bool(state.last.series_keys)
@@ -196,7 +197,7 @@ class Service:
         return {"erased": held}
 
     def _arm(self, fields: Fields) -> dict[str, object]:
-        point = fields.text("point", 64)
+        point = fields["point"].text(64)
         fields.close()
         self._faults.arm(point)
         return {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured import cbor
 from wattest.enclave.measured.cbor import Value
 from wattest.enclave.measured.errors import (
@@ -20,7 +21,7 @@ from wattest.enclave.measured.errors import (
     error_from_wire,
     error_to_wire,
 )
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.errors import WattestError
 
 VERSION = 1
@@ -67,9 +68,9 @@ def parse_request(data: bytes) -> Request:
 
     Raises: FrameMalformed or RequestInvalid.
     """
-    fields = Fields(cbor.parse(data), "request")
+    fields = read_map(cbor.parse(data), "request")
     _require_version(fields)
-    request = Request(fields.uint("id"), fields.text("method", MAX_METHOD), fields.raw("params"))
+    request = Request(fields["id"].uint(), fields["method"].text(MAX_METHOD), fields["params"].raw())
     fields.close()
     return request
 
@@ -80,33 +81,33 @@ def parse_reply(data: bytes) -> Reply:
     Raises: FrameMalformed or RequestInvalid.
     """
     value = cbor.parse(data)
-    fields = Fields(value, "reply")
+    fields = read_map(value, "reply")
     _require_version(fields)
-    identifier = fields.uint("id")
+    identifier = fields["id"].uint()
     if isinstance(value, dict) and "error" in value:
-        error = _parse_error(fields.inner("error"))
+        error = _parse_error(fields["error"].fields())
         fields.close()
         return Reply(identifier, None, error)
-    result = fields.raw("result")
+    result = fields["result"].raw()
     fields.close()
     return Reply(identifier, result, None)
 
 
 def _require_version(fields: Fields) -> None:
-    version = fields.uint("v", 8)
+    version = fields["v"].uint(8)
     if version != VERSION:
         raise FrameMalformed("unknown version of the socket protocol", expected=VERSION, actual=version)
 
 
 def _parse_error(fields: Fields) -> WattestError:
-    code = fields.text("code", 64)
-    branch = fields.text("branch", 32)
+    code = fields["code"].text(64)
+    branch = fields["branch"].text(32)
     if branch not in BRANCHES or not code.isidentifier():
         raise FrameMalformed("an error of an unknown branch", actual=branch)
-    message = fields.text("message", 4_000)
-    hint = fields.optional("hint", lambda name: fields.text(name, 4_000))
-    retryable = fields.flag("retryable")
-    shown = fields.raw("fields")
+    message = fields["message"].text(4_000)
+    hint = fields["hint"].or_none(lambda field: field.text(4_000))
+    retryable = fields["retryable"].boolean()
+    shown = fields["fields"].raw()
     fields.close()
     if not isinstance(shown, dict) or any(name in ("message", "hint", "retryable", "self") for name in shown):
         raise FrameMalformed("the fields of an error are a map")

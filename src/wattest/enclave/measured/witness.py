@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from wattest.crypto.strict_fields import Fields
 from wattest.enclave.measured.errors import PeerMisspoke, WitnessRefused
 from wattest.enclave.measured.identity import Identities
 from wattest.enclave.measured.peer import Peer
-from wattest.enclave.measured.schema import Fields
 from wattest.enclave.measured.sealed_state import SealedState, require_active
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MultiProof, leaf_hash, verify_multiproof
@@ -54,14 +54,14 @@ def open_work(identities: Identities, fields: Fields) -> Work:
 
     Raises: WitnessRefused when the header or a block is not this enclave's or one is repeated; RequestInvalid.
     """
-    header = parse_header(fields.octets("header", HEADER_BYTES))
-    signature = fields.octets("signature", 65)
-    seed = fields.octets("seed", 32)
-    indices = tuple(int.from_bytes(row, "big") for row in fields.rows("indices", 4, MAX_DRAWN))
-    nodes = tuple(fields.rows("nodes", 32, MAX_NODES))
-    entries = fields.rows("entries", 118, MAX_DRAWN)
-    blocks = fields.blobs("blocks", MAX_DRAWN, MAX_WORK_BYTES)
-    wrapped = fields.rows("wrapped", WRAPPED_BYTES, MAX_DRAWN)
+    header = parse_header(fields["header"].octets(HEADER_BYTES))
+    signature = fields["signature"].octets(65)
+    seed = fields["seed"].octets(32)
+    indices = tuple(int.from_bytes(row, "big") for row in fields["indices"].rows(4, MAX_DRAWN))
+    nodes = tuple(fields["nodes"].rows(32, MAX_NODES))
+    entries = fields["entries"].rows(118, MAX_DRAWN)
+    blocks = fields["blocks"].blobs(MAX_DRAWN, MAX_WORK_BYTES)
+    wrapped = fields["wrapped"].rows(WRAPPED_BYTES, MAX_DRAWN)
     fields.close()
     own = identities.get(header.channel)
     signer = recover_header_signer(header, signature, own.domain)
@@ -118,11 +118,11 @@ class Asker:
 
         Raises: PeerMisspoke.
         """
-        method = message.text("method", 32)
+        method = message["method"].text(32)
         if method != "verdict":
             raise PeerMisspoke("a witness gives a verdict", expected="verdict", actual=method)
-        ok, reason = message.flag("ok"), message.text("reason", MAX_REASON)
-        witness, signature = message.octets("witness", 20), message.octets("signature", 65)
+        ok, reason = message["ok"].boolean(), message["reason"].text(MAX_REASON)
+        witness, signature = message["witness"].octets(20), message["signature"].octets(65)
         message.close()
         header = self._work.header.digest(self._state.domain)
         verdict = WitnessVerdict(header, self._work.seed, self._work.indices, ok)
@@ -148,16 +148,16 @@ class Witness:
 
         Raises: PeerMisspoke, WitnessRefused.
         """
-        method = message.text("method", 32)
+        method = message["method"].text(32)
         if method != "witness":
             raise PeerMisspoke("an asker asks for a verdict", expected="witness", actual=method)
         work = Work(
-            parse_header(message.octets("header", HEADER_BYTES)),
-            message.octets("seed", 32),
-            tuple(int.from_bytes(row, "big") for row in message.rows("indices", 4, MAX_DRAWN)),
-            tuple(message.rows("nodes", 32, MAX_NODES)),
-            tuple(message.rows("keys", 32, MAX_DRAWN)),
-            tuple(message.blobs("blocks", MAX_DRAWN, MAX_WORK_BYTES)),
+            parse_header(message["header"].octets(HEADER_BYTES)),
+            message["seed"].octets(32),
+            tuple(int.from_bytes(row, "big") for row in message["indices"].rows(4, MAX_DRAWN)),
+            tuple(message["nodes"].rows(32, MAX_NODES)),
+            tuple(message["keys"].rows(32, MAX_DRAWN)),
+            tuple(message["blocks"].blobs(MAX_DRAWN, MAX_WORK_BYTES)),
         )
         message.close()
         reason = judge(self._state, self._guest, work)

@@ -17,7 +17,7 @@ from pathlib import Path
 from wattest.crypto.hashing import hmac_sha256
 from wattest.enclave.measured.device import KEY_BYTES, MAX_PURPOSE_BYTES, REPORT_DATA_BYTES, SEALING_DOMAIN
 from wattest.enclave.measured.errors import MethodUnknown
-from wattest.enclave.measured.schema import Fields
+from wattest.enclave.measured.schema import read_map
 from wattest.enclave.measured.sealed_state import STATE_PURPOSE, SealedState, open_state
 from wattest.enclave.measured.wire import (
     encode_error,
@@ -92,12 +92,12 @@ class DeviceService:
     def _answer(self, data: bytes) -> bytes:
         request = parse_request(data)
         try:
-            fields = Fields(request.params, request.method)
+            fields = read_map(request.params, request.method)
             result: dict[str, object]
             if request.method == "quote":
-                result = {"quote": self.quote(fields.octets("report_data", REPORT_DATA_BYTES))}
+                result = {"quote": self.quote(fields["report_data"].octets(REPORT_DATA_BYTES))}
             elif request.method == "sealing_key":
-                result = {"key": self.sealing_key(fields.blob("purpose", MAX_PURPOSE_BYTES))}
+                result = {"key": self.sealing_key(fields["purpose"].blob(MAX_PURPOSE_BYTES))}
             else:
                 raise MethodUnknown("the device has no such method", method=request.method)
             fields.close()
