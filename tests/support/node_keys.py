@@ -23,6 +23,7 @@ from wattest.chain.registry import EnclaveRegistry
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.enclave.host.simulator_platform import SimulatorPlatform
 from wattest.errors import TransportError
 from wattest.keys.carry_over import CarryOver, CarryTerms
 from wattest.keys.enclave_slots import ProcessSlots
@@ -83,7 +84,7 @@ class KeyRig:
         community.process.stop()  # the slots start their own over the same sealed state
         self.proxy = ChainProxy(community.anvil.port)
         stack.callback(self.proxy.close)
-        self.slots = ProcessSlots(community.platform, folder / "enclave")
+        self.slots = ProcessSlots(SimulatorPlatform(community.platform), folder / "enclave")
         stack.callback(self.slots.stop)
         self.folder, self.settings = folder, settings
         description = self.slots.client(0).describe()
@@ -117,7 +118,7 @@ class KeyRig:
         (folder / "node").mkdir()
         self.store.database.run("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(self.folder / "node" / "operator.sqlite", folder / "node")
-        slots = ProcessSlots(self.community.platform, folder / "enclave")
+        slots = ProcessSlots(SimulatorPlatform(self.community.platform), folder / "enclave")
         stack.callback(slots.stop)
         store = SqliteOperatorStore(folder / "node" / "operator.sqlite")
         stack.callback(store.close)

@@ -21,6 +21,7 @@ from wattest.collateral.pccs import MAX_TLS_AUTHORITY_BYTES, ServiceSettings
 from wattest.collateral.pccs_wire import ServiceKind
 from wattest.config import ChainConfig
 from wattest.crypto.toml_text import load_toml
+from wattest.enclave.host.platforms import PLATFORMS, SIMULATOR, PlatformName
 from wattest.errors import ConfigError, InputError
 from wattest.io.files import read_key_file
 from wattest.keys.carry_over import CarryTerms
@@ -64,7 +65,7 @@ class CollateralPlace:
 class OperatorFile:
     """An operator's configuration; paths are absolute. ``documents`` (channel, name) -> evidence, endorsements.
 
-    ``collateral`` None: the simulated platform issues its own.
+    ``collateral`` None: the platform issues its own.
     """
 
     chain: ChainConfig
@@ -77,7 +78,7 @@ class OperatorFile:
     release_after: int
     in_flight: int
     interval_s: float
-    platform_dir: Path
+    platform: PlatformName
     enclave_state_dir: Path
     duties: tuple[Duty, ...]
     documents: dict[tuple[bytes, str], bytes]
@@ -244,7 +245,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         release_after=operator.number("release_after", 8, 1, 1_000),
         in_flight=operator.number("in_flight", IN_FLIGHT, 1, MAX_IN_FLIGHT),
         interval_s=operator.seconds("interval_s", 5.0),
-        platform_dir=enclave.path("platform", folder),
+        platform=PlatformName(enclave.choice("kind", SIMULATOR, PLATFORMS), enclave.path("platform", folder)),
         enclave_state_dir=enclave.path("state", folder),
         duties=duties,
         documents=documents,

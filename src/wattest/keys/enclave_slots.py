@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wattest.enclave.host.client import EnclaveClient
-from wattest.enclave.host.process import EnclaveProcess
-from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.enclave.host.platform import EnclavePlatform, RunningEnclave
 from wattest.errors import ConfigError, TransportError
 
 MAX_SLOT = 10_000
@@ -30,7 +29,7 @@ class EnclaveSlots(Protocol):
     """Where the keeper finds the enclave of a slot."""
 
     def client(self, slot: int) -> EnclaveClient:
-        """The slot's enclave, started if it does not run; raises as ``EnclaveProcess.start`` does."""
+        """The slot's enclave, started if it does not run; raises as ``RunningEnclave.start`` does."""
         ...
 
     def rest(self, keep: frozenset[int]) -> None:
@@ -43,11 +42,11 @@ class EnclaveSlots(Protocol):
 
 
 class ProcessSlots:
-    """Enclave processes on one platform; ``stop`` ends all of them. ``guard`` is held while one starts."""
+    """The enclaves on one platform; ``stop`` ends all of them. ``guard`` is held while one starts."""
 
     def __init__(
         self,
-        platform: SimulatedPlatform,
+        platform: EnclavePlatform,
         state_dir: Path,
         *,
         guard: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -57,7 +56,7 @@ class ProcessSlots:
         self._state_dir = state_dir
         self._guard = guard
         self._production = production
-        self._processes: dict[int, EnclaveProcess] = {}
+        self._processes: dict[int, RunningEnclave] = {}
 
     def folder(self, slot: int) -> Path:
         """Where a slot's sealed state lies."""
@@ -69,7 +68,7 @@ class ProcessSlots:
         """The slot's enclave: a running one is left as it is, a dead one comes back."""
         process = self._processes.get(slot)
         if process is None:
-            process = EnclaveProcess(self._platform, self.folder(slot), production=self._production)
+            process = self._platform.enclave(self.folder(slot), production=self._production)
             self._processes[slot] = process
         with self._guard():
             return process.start()

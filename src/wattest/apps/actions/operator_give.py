@@ -19,7 +19,6 @@ from wattest.apps.node_files import SettingInvalid, read_operator_file
 from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.client import ChainHead
 from wattest.enclave.host.jobs import PeerSettings
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.keys.carry_over import give_once
 from wattest.keys.enclave_slots import ProcessSlots
@@ -52,7 +51,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise SettingInvalid("not an address and port", place="--listen", actual=listen, hint="127.0.0.1:8550")
     operator = settings.signer.open().address
-    platform = SimulatedPlatform.open(settings.platform_dir)
+    platform = settings.platform.open()
     with SteadyStack() as stack:
         store = settings.data.write()  # the lock says that the operator is stopped
         try:

@@ -31,7 +31,6 @@ from wattest.apps.service import print_line, run_steps
 from wattest.apps.settings_agreement import owner_of, require_operator_agreement
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.carry_over import CarryOver
@@ -66,7 +65,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
         for difference in require_operator_agreement(settings, contracts, signer.address, store):
             click.echo(json.dumps({"warning": "settings differ"} | difference.shown(), sort_keys=True), err=True)
         store.belonging.claim(owner)
-        platform = SimulatedPlatform.open(settings.platform_dir)
+        platform = settings.platform.open()
         slots = ProcessSlots(platform, settings.enclave_state_dir, guard=hold_interrupts)
         stack.callback(slots.stop)
         endorsements = collateral_source(settings.collateral, platform, say_collateral)

@@ -21,7 +21,6 @@ from wattest.apps.service import print_line
 from wattest.chain.client import MemoryJournal
 from wattest.chain.deploy import Contracts
 from wattest.enclave.host.jobs import PeerSettings
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.keys.enclave_slots import ProcessSlots
 from wattest.keys.standby import Replica, ReplicaFile, StandbyListener, StandbyTerms
@@ -56,7 +55,7 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
     duty = duty_of(settings, channel)
     terms = _standby_of(settings, duty)
     operator = settings.signer.open().address
-    platform = SimulatedPlatform.open(settings.platform_dir)
+    platform = settings.platform.open()
     with SteadyStack() as stack:
         store = settings.data.write()  # the lock: no operator runs here meanwhile
         stack.callback(store.close)
@@ -102,7 +101,7 @@ def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead
     duty = duty_of(settings, channel)
     _standby_of(settings, duty)
     operator = settings.signer.open().address
-    platform = SimulatedPlatform.open(settings.platform_dir)
+    platform = settings.platform.open()
     with SteadyStack() as stack:
         store = settings.data.write()
         stack.callback(store.close)

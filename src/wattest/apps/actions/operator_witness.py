@@ -21,7 +21,6 @@ from wattest.apps.node_files import OperatorFile, SettingInvalid, parse_address,
 from wattest.apps.service import print_line
 from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.jobs import WitnessOutcome
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, WattestError
 from wattest.keys.enclave_slots import ProcessSlots
 from wattest.keys.key_keeper import KeyKeeper
@@ -88,7 +87,7 @@ def ask_witness(
         raise SettingInvalid("too many entries", place="--entry", expected=f"up to {MAX_DRAWN}", actual=len(drawn))
     drawn_by = _seed(seed)
     address = parse_address(witness, "--at", "192.0.2.1:8552")
-    platform = SimulatedPlatform.open(settings.platform_dir)
+    platform = settings.platform.open()
     with SteadyStack() as stack:
         store = settings.data.write()  # the lock says that the operator is stopped
         stack.callback(store.close)

@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from wattest.enclave.host.client import EnclaveClient
 from wattest.enclave.measured.wire import parse_reply
@@ -129,7 +130,8 @@ class EnclaveProcess:
         self._run_dir = run_dir
         try:
             ready = self._spawn(measurement, run_dir)
-            self._await_ready(ready)
+            with os.fdopen(ready, "rb", buffering=0) as stream:
+                await_ready(stream, self._log_path)
         except BaseException:
             self.stop()
             raise
@@ -222,32 +224,36 @@ class EnclaveProcess:
         DeviceService(self._platform, measurement.digest, debug=self._settings.debug).start(outside)
         return ready_read
 
-    def _await_ready(self, descriptor: int) -> None:
-        """Wait for the program's one word: a reply that says ready, or the error with which it refuses to start."""
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            readable, _, _ = select.select([stream], [], [], START_TIMEOUT_S)
-            if not readable:
-                raise self._start_failed(f"the enclave was not ready after {START_TIMEOUT_S:.0f} s")
-            word = bytearray()
-            while piece := stream.read(_MAX_READY_BYTES):
-                word += piece
-        if not word:
-            raise self._start_failed("the enclave ended before it was ready")
-        try:
-            reply = parse_reply(bytes(word))
-        except WattestError as error:
-            raise self._start_failed("the enclave's first word is not a reply") from error
-        if reply.error is not None:
-            raise reply.error
 
-    def _start_failed(self, message: str) -> EnclaveStartFailed:
-        tail = ""
-        with contextlib.suppress(OSError):
-            tail = self._log_path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
-        return EnclaveStartFailed(
-            message,
-            retryable=True,
-            hint="the enclave's log says more",
-            log=str(self._log_path),
-            last_line=tail.rpartition("\n")[2],
-        )
+def await_ready(stream: IO[bytes], log: Path) -> None:
+    """Wait for a program's one word: a reply that says ready, or the error with which it refuses to start.
+
+    Raises: EnclaveStartFailed with the last line of ``log``, or that error.
+    """
+    readable, _, _ = select.select([stream], [], [], START_TIMEOUT_S)
+    if not readable:
+        raise _start_failed(f"the enclave was not ready after {START_TIMEOUT_S:.0f} s", log)
+    word = bytearray()
+    while piece := stream.read(_MAX_READY_BYTES):
+        word += piece
+    if not word:
+        raise _start_failed("the enclave ended before it was ready", log)
+    try:
+        reply = parse_reply(bytes(word))
+    except WattestError as error:
+        raise _start_failed("the enclave's first word is not a reply", log) from error
+    if reply.error is not None:
+        raise reply.error
+
+
+def _start_failed(message: str, log: Path) -> EnclaveStartFailed:
+    tail = ""
+    with contextlib.suppress(OSError):
+        tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
+    return EnclaveStartFailed(
+        message,
+        retryable=True,
+        hint="the enclave's log says more",
+        log=str(log),
+        last_line=tail.rpartition("\n")[2],
+    )
