@@ -1,7 +1,7 @@
 """How a chain is reached: the settings that every room from the chain upward shares, frozen, without I/O.
 
 Decided here: what can be set and what holds when nothing is set. Not decided here: where values come from
-(``apps.node_files`` reads an operator's or a watcher's file, commands their options).
+(``apps.settings_reader`` reads an operator's or a watcher's file, commands their options).
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ THIS = Path(__file__).resolve()
 LONG_FILES = {
     "src/wattest/twin/errors.py": "made from the contracts: every custom error, with words and a hint",
     "src/wattest/twin/dcap_errors.py": "the same for the contracts that judge quotes and keep collateral",
-    "src/wattest/apps/node_files.py": "every table of the nodes' files, each setting taken once and each mistake named",
     "tests/support/protocol_scenarios.py": "one player for the twin and for twin and contracts side by side",
     "vectors/generate_dcap_registry.py": "certificates and texts made to order, and every call of every scenario",
 }

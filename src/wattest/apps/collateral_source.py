@@ -2,7 +2,7 @@
 
 Decided here: that the [collateral] table stands before what a platform issues for itself, and how patiently
 a service is asked while everything else waits. Not decided here: when it is asked (``collateral.collateral_supply``),
-what holds (``collateral.pccs``), what the table's words are (``node_files``).
+what holds (``collateral.pccs``), what the table's words are (``operator_file``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from wattest.apps.node_files import CollateralPlace
+from wattest.apps.operator_file import CollateralPlace
 from wattest.collateral.collateral_file import CollateralFile
 from wattest.collateral.collateral_supply import CollateralSupply, SupplySettings
 from wattest.collateral.pccs import CollateralService

@@ -7,7 +7,9 @@ batches on chain is not kept from it by what somebody else may have changed ther
 
 from __future__ import annotations
 
-from wattest.apps.node_files import AppraiserFile, OperatorFile, WatcherFile
+from wattest.apps.appraiser_file import AppraiserFile
+from wattest.apps.operator_file import OperatorFile
+from wattest.apps.watcher_file import WatcherFile
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.chain.referee import ChannelHead

@@ -13,8 +13,8 @@ import click
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
+from wattest.apps.appraiser_file import read_appraiser_file
 from wattest.apps.interrupts import SteadyStack
-from wattest.apps.node_files import read_appraiser_file
 from wattest.apps.settings_agreement import require_appraiser_agreement
 from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.roots import parse_root

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from wattest.apps.actions.bounded_file import read_bounded
-from wattest.apps.node_files import SettingInvalid
+from wattest.apps.settings_reader import SettingInvalid
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.crypto.toml_text import toml_value

@@ -17,7 +17,7 @@ import click
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of
 from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.interrupts import SteadyStack
-from wattest.apps.node_files import OperatorFile
+from wattest.apps.operator_file import OperatorFile
 from wattest.apps.settings_agreement import owner_of
 from wattest.chain.client import MemoryJournal
 from wattest.chain.deploy import Contracts

@@ -15,7 +15,8 @@ from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_c
 from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.node_files import SettingInvalid, read_operator_file
+from wattest.apps.operator_file import read_operator_file
+from wattest.apps.settings_reader import SettingInvalid
 from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.client import ChainHead
 from wattest.enclave.host.jobs import PeerSettings

@@ -22,7 +22,8 @@ from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
 from wattest.apps.actions.order_check import obstacles, require_doable, say_undecided
 from wattest.apps.actions.own_key import require_own_key
-from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
+from wattest.apps.operator_file import OperatorFile, read_operator_file
+from wattest.apps.settings_reader import SettingInvalid
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
 from wattest.chain.dcap_verifier import DcapVerifier

@@ -26,7 +26,7 @@ from wattest.apps.actions.operator_witness import WitnessDesk
 from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.node_files import read_operator_file
+from wattest.apps.operator_file import read_operator_file
 from wattest.apps.service import print_line, run_steps
 from wattest.apps.settings_agreement import owner_of, require_operator_agreement
 from wattest.chain.client import ChainClient

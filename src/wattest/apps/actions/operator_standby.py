@@ -16,8 +16,9 @@ import click
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of, order_box, replica_folder, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.node_files import OperatorFile, SettingInvalid, read_operator_file
+from wattest.apps.operator_file import OperatorFile, read_operator_file
 from wattest.apps.service import print_line
+from wattest.apps.settings_reader import SettingInvalid
 from wattest.chain.client import MemoryJournal
 from wattest.chain.deploy import Contracts
 from wattest.enclave.host.jobs import PeerSettings

@@ -17,8 +17,9 @@ import click
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.node_files import OperatorFile, SettingInvalid, parse_address, read_operator_file
+from wattest.apps.operator_file import OperatorFile, read_operator_file
 from wattest.apps.service import print_line
+from wattest.apps.settings_reader import SettingInvalid, parse_address
 from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.jobs import WitnessOutcome
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION, WattestError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from wattest.apps.node_files import OperatorFile
+from wattest.apps.operator_file import OperatorFile
 from wattest.apps.settings_agreement import operator_file_differences
 from wattest.chain.deploy import Contracts
 from wattest.errors import TransportError

@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from wattest.apps.interrupts import SteadyStack
-from wattest.apps.node_files import read_watcher_file
 from wattest.apps.service import print_line, run_steps
 from wattest.apps.settings_agreement import owner_of, require_watcher_agreement
+from wattest.apps.watcher_file import read_watcher_file
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts

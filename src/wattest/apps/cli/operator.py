@@ -69,7 +69,7 @@ def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_
     ever; the blocks behind it wait for the period that they belong to, if that can still be committed.
     """
     from wattest.apps.actions import operator_abandon
-    from wattest.apps.node_files import read_operator_file
+    from wattest.apps.operator_file import read_operator_file
 
     operator_abandon.abandon(
         read_operator_file(config_path),

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wattest.apps.node_files import FileMissing, SettingInvalid, read_operator_file, read_watcher_file
+from wattest.apps.operator_file import read_operator_file
+from wattest.apps.settings_reader import FileMissing, SettingInvalid
+from wattest.apps.watcher_file import read_watcher_file
 from wattest.errors import ConfigError, InputError
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
@@ -57,11 +59,11 @@ def test_a_watcher_s_file(folder: Path) -> None:
     [
         ('data = "data"', "", "watcher.data"),
         ('data = "data"', "data = 7", "watcher.data"),
-        ('data = "data"', 'data = "data"\ncolour = "red"', "watcher"),
+        ('data = "data"', 'data = "data"\ncolour = "red"', "watcher.colour"),
         ("[chain]", "[chain]\nconfirmations = -1", "chain.confirmations"),
         ("[chain]", "[chain]\nconfirmations = true", "chain.confirmations"),
         ("0x0a", "0xZa", "operator[0].address"),
-        ("[[operator]]", "[[operators]]", "top"),
+        ("[[operator]]", "[[operators]]", "operator"),
         ('[watcher]', "[watchers]", "watcher"),
     ],
 )  # fmt: skip
@@ -69,6 +71,28 @@ def test_mistakes_name_their_place(folder: Path, old: str, new: str, place: str)
     with pytest.raises(SettingInvalid) as caught:
         read_watcher_file(write(folder, WATCHER.replace(old, new, 1)))
     assert caught.value.fields["place"] == place
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        (
+            "[watcher]",
+            "[watcher]\nintervall_s = 3",
+            "watcher.intervall_s: unknown key: did you mean 'interval_s'?",
+            None,
+        ),
+        ("[[operator]]", "[[operators]]", "(is 'operators' meant?)", "add [[operator]]"),
+        ("[watcher]", "[watchers]", "(is 'watchers' meant?)", "add [watcher]"),
+        ('data = "data"', "data = 7", "watcher.data: text belongs here, not 7", None),
+        ('data = "data"', 'data = "\\u0000"', "no path has a zero character", None),
+    ],
+)
+def test_a_mistake_says_what_was_meant(folder: Path, old: str, new: str, message: str, hint: str | None) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        read_watcher_file(write(folder, WATCHER.replace(old, new, 1)))
+    assert message in caught.value.message
+    assert hint is None or caught.value.hint == hint
 
 
 def test_files_that_are_not_there(folder: Path) -> None:

@@ -8,12 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wattest.apps.node_files import (
-    FileMissing,
-    SettingInvalid,
-    read_appraiser_file,
-    read_operator_file,
-)
+from wattest.apps.appraiser_file import read_appraiser_file
+from wattest.apps.operator_file import read_operator_file
+from wattest.apps.settings_reader import FileMissing, SettingInvalid
 from wattest.collateral.pccs import ServiceSettings
 from wattest.collateral.pccs_wire import ServiceKind
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
@@ -111,7 +108,7 @@ def test_an_appraiser_s_file(folder: Path) -> None:
         ('key = "key"', "", "appraiser.key"),
         ('key = "key"', 'key = "key"\nlisten = "nowhere"', "appraiser.listen"),
         ('key = "key"', 'key = "key"\nregistration_days = 91', "appraiser.registration_days"),
-        ('key = "key"', 'key = "key"\nappraisers = []', "appraiser"),
+        ('key = "key"', 'key = "key"\nappraisers = []', "appraiser.appraisers"),
     ],
 )
 def test_mistakes_of_an_appraiser(folder: Path, old: str, new: str, place: str) -> None:
@@ -148,21 +145,21 @@ def test_without_them_nothing_is_registered_by_itself(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ('"http://two"]', "2]", "registration.appraisers"),
+        ('"http://two"]', "2]", "registration.appraisers[1]"),
         ("renew_before_s = 3600", "renew_before_s = 120", "registration.renew_before_s"),
-        ("renew_before_s = 3600", "renew_before = 3600", "registration"),
+        ("renew_before_s = 3600", "renew_before = 3600", "registration.renew_before"),
         ("go_on_after_miss = false", "go_on_after_miss = 0", "registration.go_on_after_miss"),
         ("go_on_after_miss = false", "bring_collateral = 1", "registration.bring_collateral"),
         ('file = "kept.json"', "", "collateral.file"),
         ('url = "https://pccs:8081"', "", "collateral.url"),
         ('service = "pccs"', 'service = "cache"', "collateral.service"),
         ("warn_days = 3", "warn_days = -1", "collateral.warn_days"),
-        ("warn_days = 3", "warn_day = 3", "collateral"),
+        ("warn_days = 3", "warn_day = 3", "collateral.warn_day"),
         ('to_platform = "44', 'to_platform = "4', "channel[0].hand_over.to_platform"),
         ('permit_signature = "55', 'permit_signature = "5g', "channel[0].hand_over.permit_signature"),
         ("permit_until = 2000000001", "", "channel[0].hand_over.permit_until"),
         ("permit_until", "permit_from", "channel[0].hand_over.permit_until"),
-        ("policy_until = 2000000000", "policy_until = 2000000000\nmore = 1", "channel[0].hand_over"),
+        ("policy_until = 2000000000", "policy_until = 2000000000\nmore = 1", "channel[0].hand_over.more"),
         ("[::1]:8550", "8550", "channel[0].hand_over.giver"),
     ],
 )
@@ -171,6 +168,13 @@ def test_mistakes_of_an_operator(folder: Path, old: str, new: str, place: str) -
     with pytest.raises(SettingInvalid) as caught:
         read_operator_file(write(folder, OPERATOR.replace(old, new, 1)))
     assert caught.value.fields["place"] == place
+
+
+def test_a_choice_says_what_was_meant(folder: Path) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        read_operator_file(write(folder, OPERATOR.replace('service = "pccs"', 'service = "pcss"', 1)))
+    assert "one of pccs, pcs belongs here" in caught.value.message
+    assert "did you mean 'pccs'?" in caught.value.message or "did you mean 'pcs'?" in caught.value.message
 
 
 STANDBY = HAND_OVER.replace("hand_over", "standby").replace('giver = "[::1]:8550"', 'listen = "127.0.0.1:8551"')
@@ -192,7 +196,7 @@ def test_a_standby_s_side(folder: Path) -> None:
         ("127.0.0.1:8551", "8551", "channel[0].standby.listen"),
         ("listen =", "take_over_after_s = 60\nhost =", "channel[0].standby.take_over_after_s"),
         ("listen =", "take_over_after_s = -1\nlisten =", "channel[0].standby.take_over_after_s"),
-        ("listen =", 'giver = "b:1"\nlisten =', "channel[0].standby"),
+        ("listen =", 'giver = "b:1"\nlisten =', "channel[0].standby.giver"),
         ("go_on_after_miss = false", "go_on_after_revocation = true", "registration.go_on_after_revocation"),
     ],
 )
@@ -224,7 +228,7 @@ def test_a_witness_s_terms(folder: Path) -> None:
     ("old", "new", "place"),
     [
         ("127.0.0.1:8552", "8552", "channel[0].witness.listen"),
-        ("listen =", "permit_until = 1\nlisten =", "channel[0].witness"),
+        ("listen =", "permit_until = 1\nlisten =", "channel[0].witness.permit_until"),
         ('policy_signature = "11', 'policy_signature = "1', "channel[0].witness.policy_signature"),
     ],
 )
