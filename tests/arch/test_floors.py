@@ -33,7 +33,7 @@ PURE_ROOMS = (
     "protocol",
     "settlement",
 )
-PURE_ROOMS += ("settlement", "attestation", "receipt", "environment", "url_text")
+PURE_ROOMS += ("settlement", "attestation", "receipt", "environment", "url_text", "versions")
 IMPURE_MODULES = {
     *("socket", "ssl", "http", "urllib", "aiohttp", "web3", "asyncio", "select", "selectors", "smtplib", "ftplib"),
     *("time", "sched", "random", "secrets", "uuid", "os", "subprocess", "multiprocessing", "signal", "sqlite3"),

@@ -107,7 +107,11 @@ class ChainMetadata:
             value = None
         if not isinstance(value, dict) or value.get("format") != METADATA_FORMAT:
             raise NotAChainFolder(
-                "chain.json is not of a known format", folder=folder, expected=METADATA_FORMAT, hint=hint
+                "chain.json is not of a known format",
+                folder=folder,
+                expected=METADATA_FORMAT,
+                actual=str(value.get("format"))[:64] if isinstance(value, dict) else None,
+                hint=f"{hint}; one of another version: run the demo again, or the wattest that made it",
             )
         try:
             metadata = cls(**value)

@@ -150,7 +150,11 @@ def parse_device_block(data: bytes) -> DeviceBlock:
 
     At most 100,000 records. Raises ``MalformedDeviceBlock`` or ``MalformedRecords``. docs/spec/records.md
     """
-    if len(data) < _HEAD_BYTES + SIGNATURE_BYTES or data[0] != DEVICE_BLOCK_VERSION:
+    if data and data[0] != DEVICE_BLOCK_VERSION:
+        raise MalformedDeviceBlock(
+            "a device block of an unknown version", expected=DEVICE_BLOCK_VERSION, actual=data[0]
+        )
+    if len(data) < _HEAD_BYTES + SIGNATURE_BYTES:
         raise MalformedDeviceBlock(
             "these bytes are no device block of version 1",
             expected=_HEAD_BYTES + SIGNATURE_BYTES,

@@ -16,7 +16,8 @@ from wattest.errors import InputError
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
 from wattest.messages.eip712 import Domain
 from wattest.messages.fields import require_bytes, require_uint
-from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show
+from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show, told_version
+from wattest.versions import version_hint
 
 DEPLOYMENT_VERSION = 1
 QUOTES_VERSION = 2
@@ -162,11 +163,20 @@ def parse_deployment(data: bytes) -> Deployment:
     found = parse(text, MAX_DEPLOYMENT_BYTES)
     refuse_other_kind(found, "an address book")
     is_of_quotes = isinstance(found, dict) and "collateral" in found
-    value = JSON_FIELDS.fields(found, *(_QUOTES_NAMES if is_of_quotes else _NAMES))
-    version = value["version"].decimal(32)
     expected = QUOTES_VERSION if is_of_quotes else DEPLOYMENT_VERSION
-    if version != expected:
-        raise DeploymentInvalid("unknown deployment version", expected=expected, actual=version)
+    version = told_version(found)
+    if version is not None and version != expected:  # before its fields: another version may have others
+        known = version in {DEPLOYMENT_VERSION, QUOTES_VERSION}
+        fits = f"version {version} has {'no' if version == DEPLOYMENT_VERSION else 'a'} collateral registry"
+        older = "get deployment.json again from whoever runs the deployment"
+        raise DeploymentInvalid(
+            "unknown deployment version",
+            expected=expected,
+            actual=version,
+            hint=fits if known else version_hint(QUOTES_VERSION, version, older=older),
+        )
+    value = JSON_FIELDS.fields(found, *(_QUOTES_NAMES if is_of_quotes else _NAMES))
+    value["version"].decimal(32)
     if is_of_quotes and not any(_address(value["collateral"])):
         raise DeploymentInvalid("the collateral registry's address is zero", field="collateral")
     return Deployment(

@@ -54,6 +54,14 @@ def refuse_other_kind(value: object, wanted: str) -> None:
             )
 
 
+def told_version(value: object) -> int | None:
+    """The version that a file says; None where it says none in its one spelling, and its fields are to be judged."""
+    said = value.get("version") if isinstance(value, dict) else None
+    if not isinstance(said, str) or not said.isascii() or not said.isdecimal() or len(said) > 9:
+        return None
+    return int(said) if said == str(int(said)) else None
+
+
 def show(value: bytes | int | str) -> str:
     """The one spelling of a value."""
     if isinstance(value, bytes):

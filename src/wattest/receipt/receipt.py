@@ -15,7 +15,8 @@ from wattest.errors import InputError
 from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict
 from wattest.messages.fields import ADDRESS_BYTES, WORD
 from wattest.messages.header import HEADER_FIELDS, MAX_ENTRIES, BatchHeader
-from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show
+from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show, told_version
+from wattest.versions import version_hint
 
 RECEIPT_VERSION = 1
 MAX_RECEIPT_BYTES = 48 * 2**20
@@ -151,12 +152,16 @@ def parse_receipt(data: bytes) -> Receipt:
     """
     found = parse(data, MAX_RECEIPT_BYTES)
     refuse_other_kind(found, "a receipt")
-    value = JSON_FIELDS.fields(found, *_RECEIPT)
-    version = value["version"].decimal(32)
-    if version != RECEIPT_VERSION:
+    version = told_version(found)
+    if version is not None and version != RECEIPT_VERSION:  # before its fields: another version may have others
         raise ReceiptInvalid(
-            "unknown receipt version", expected=RECEIPT_VERSION, actual=version, hint="use a newer wattest"
+            "unknown receipt version",
+            expected=RECEIPT_VERSION,
+            actual=version,
+            hint=version_hint(RECEIPT_VERSION, version, older="ask for a receipt of this version"),
         )
+    value = JSON_FIELDS.fields(found, *_RECEIPT)
+    value["version"].decimal(32)
     days = value["days"].each(_day, MAX_DAYS)
     if not days:
         raise ReceiptInvalid("a receipt has at least one day", expected="1 to 400", actual=0)

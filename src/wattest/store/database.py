@@ -18,8 +18,10 @@ from typing import IO, Any, Self
 from wattest.chain.client import SentTransaction
 from wattest.errors import ConfigError, TransportError
 from wattest.io.crash_points import CrashPoints
+from wattest.versions import version_hint
 
 BUSY_TIMEOUT_MS = 5_000
+LATE_COLUMNS = (("enclave_key", "carried", "INTEGER NOT NULL DEFAULT 0"),)
 
 JOURNAL_TABLE = """
 CREATE TABLE sent_transaction (
@@ -144,11 +146,28 @@ class Database:
                 path=self.path,
                 expected=len(migrations),
                 actual=version,
-                hint="use the program that made it, or start the node once to migrate it",
+                hint=version_hint(len(migrations), version, older="start the node once, which migrates it"),
             )
+        if version == 0 and self._connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone():
+            raise DatabaseUnknown(
+                "the database is another program's",
+                path=self.path,
+                expected=len(migrations),
+                actual=version,
+                hint="name another data folder, or move the file away",
+            )
+        if 0 < version < len(migrations):
+            self._add_late_columns()
         for number in range(version, len(migrations)):
             script = f"BEGIN IMMEDIATE; {migrations[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             self._connection.executescript(script)
+
+    def _add_late_columns(self) -> None:
+        """Version 2 was given a column after the first databases of it were made."""
+        for table, column, declaration in LATE_COLUMNS:
+            known = {str(row[1]) for row in self._connection.execute(f"PRAGMA table_info({table})")}
+            if known and column not in known:
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declaration}")
 
     @staticmethod
     def _acquire(path: Path) -> IO[bytes]:

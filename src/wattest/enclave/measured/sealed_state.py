@@ -168,7 +168,12 @@ def open_state(data: bytes, key: bytes) -> SealedState:
     """
     head = len(MAGIC) + aead.NONCE_BYTES
     if len(data) > MAX_STATE_BYTES or data[: len(MAGIC)] != MAGIC:
-        raise SealedStateInvalid("not a sealed state of this version", hint="restore the operator's state folder")
+        raise SealedStateInvalid(
+            "not a sealed state of this version",
+            expected=MAGIC,
+            actual=bytes(data[: len(MAGIC)]),
+            hint="restore the operator's state folder, or run the wattest that sealed it",
+        )
     try:
         return _parse(aead.open_sealed(key, data[len(MAGIC) : head], data[head:], MAGIC))
     except (AuthenticationFailed, BufferRefused) as error:
@@ -285,7 +290,12 @@ def _parse(data: bytes) -> SealedState:
     fields = read_map(cbor.parse(data), "sealed state")
     version = fields["version"].uint(16)
     if version != STATE_VERSION:
-        raise SealedStateInvalid("unknown version of sealed state", expected=STATE_VERSION, actual=version)
+        raise SealedStateInvalid(
+            "unknown version of sealed state",
+            expected=STATE_VERSION,
+            actual=version,
+            hint="run the wattest that sealed it, and let it hand the state over: docs/spec/ra-tls.md",
+        )
     secret = fields["key"].octets(32)
     state = SealedState(
         private_key=Secp256k1PrivateKey.from_seed(secret),

@@ -103,7 +103,13 @@ class SimulatedPlatform:
                 raise ValueError("the file is too long")
             stored = json.loads(data)
             if stored["format"] != PLATFORM_FORMAT:
-                raise ValueError("unknown format")
+                raise PlatformFileMalformed(
+                    f"{path} is a platform file of another version",
+                    hint="run the wattest that made it, or make a new platform; what was sealed on it stays sealed",
+                    path=str(path),
+                    expected=PLATFORM_FORMAT,
+                    actual=str(stored["format"])[:64],
+                )
             seed, created_at, published = bytes.fromhex(stored["seed"]), stored["created_at"], stored["published_root"]
             if type(created_at) is not int or type(published) is not bool or not 0 <= created_at < 2**32:
                 raise ValueError("a field has a wrong kind")
