@@ -251,15 +251,19 @@ class Field:
         """This text as the member of an enumeration that has it as its value."""
         return kind(self.one_of([member.value for member in kind]))
 
-    def items(self, at_most: int, at_least: int = 0) -> list[Field]:
-        """The entries of this list, of which there are so many."""
+    def raw_items(self, at_most: int, at_least: int = 0) -> list[Any]:
+        """The entries of this list as they came, of which there are so many: for a caller with a bulk rule for each."""
         value = self.value
         what = f"a list of {_range(at_least, at_most)}"
         if not isinstance(value, list):
             raise self.refused(what)
         if not at_least <= len(value) <= at_most:
             raise self.refused(what, f"a list of {len(value)}")
-        return [Field(self._reader, self, at, each) for at, each in enumerate(value)]
+        return value
+
+    def items(self, at_most: int, at_least: int = 0) -> list[Field]:
+        """The entries of this list, of which there are so many."""
+        return [Field(self._reader, self, at, each) for at, each in enumerate(self.raw_items(at_most, at_least))]
 
     def each(self, read: Callable[[Field], T], at_most: int, at_least: int = 0) -> tuple[T, ...]:
         """What ``read`` makes of each entry of this list."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from wattest.crypto import aead, canonical
 from wattest.crypto.hashing import hmac_sha256, sha256
+from wattest.crypto.strict_fields import Reader, Refusal
 from wattest.errors import InputError
 from wattest.messages.fields import WORD, require_bytes, require_uint
 from wattest.messages.header import MAX_ENTRIES
@@ -37,11 +38,19 @@ _FIVE_BITS = np.array([16, 8, 4, 2, 1], np.uint8)
 _BLOCK_KEY_TAG = b"\x04"
 _BLOCK_DOMAIN = b"wattest/series-block/1"
 _ZERO_NONCE = bytes(aead.NONCE_BYTES)  # each block key encrypts one plaintext, ever
-_FIELDS = frozenset({"version", "channel", "period_start", "period_end", "count", "blocks"})
+_FIELDS = ("version", "channel", "period_start", "period_end", "count", "blocks")
 
 
 class ManifestInvalid(InputError):
     """A bundle manifest that is not the canonical JSON of its fields, or over a limit."""
+
+
+def _refuse(refusal: Refusal) -> ManifestInvalid:
+    where = refusal.where or "the manifest"
+    return ManifestInvalid(f"{where}: {refusal.message}", field=where, **refusal.details)
+
+
+_MANIFEST = Reader(_refuse, shows_text=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +87,15 @@ def parse_manifest(data: bytes) -> BundleManifest:
     Raises: ManifestInvalid; CanonicalJsonInvalid.
     """
     value = canonical.parse(data, MAX_MANIFEST_BYTES)
-    if not isinstance(value, dict) or set(value) != _FIELDS:
-        raise ManifestInvalid("a manifest has six fields", expected=sorted(_FIELDS))
-    if value["version"] != MANIFEST_VERSION:
-        raise ManifestInvalid("unknown manifest version", expected=MANIFEST_VERSION, actual=str(value["version"])[:16])
-    blocks = value["blocks"]
-    if not isinstance(blocks, list) or not 0 < len(blocks) <= MAX_ENTRIES:
-        raise ManifestInvalid("a manifest names 1 to 2**20 blocks", field="blocks")
-    count = _number(value["count"], "count")
+    fields = _MANIFEST.fields(value, *_FIELDS)
+    fields["version"].one_of((MANIFEST_VERSION,))
+    blocks, count = fields["blocks"].raw_items(MAX_ENTRIES, 1), fields["count"].decimal(64)
     if count != len(blocks):
         raise ManifestInvalid("the count is not that of the blocks", expected=len(blocks), actual=count)
-    channel = value["channel"]
-    if not isinstance(channel, str) or len(channel) != 2 * WORD or not set(channel) <= set("0123456789abcdef"):
-        raise ManifestInvalid("a channel id is 64 lower-case hex digits", field="channel")
     return BundleManifest(
-        bytes.fromhex(channel),
-        _number(value["period_start"], "period_start"),
-        _number(value["period_end"], "period_end"),
+        fields["channel"].hex(WORD),
+        fields["period_start"].decimal(64),
+        fields["period_end"].decimal(64),
         tuple(parse_cid_text(block) for block in blocks),
     )
 
@@ -156,12 +157,3 @@ def _context(channel: bytes, sequence: int, name: bytes) -> bytes:
     require_uint("sequence", sequence, 64)
     require_bytes("entry name", name, WORD)
     return _BLOCK_DOMAIN + channel + sequence.to_bytes(8, "big") + name
-
-
-def _number(text: object, name: str) -> int:
-    if not isinstance(text, str) or not text.isascii() or not text.isdigit() or len(text) > 20:
-        raise ManifestInvalid(f"{name} is a decimal string", field=name)
-    value = int(text)
-    if str(value) != text or value >= 1 << 64:
-        raise ManifestInvalid(f"{name} is not the shortest form of a 64-bit number", field=name)
-    return value

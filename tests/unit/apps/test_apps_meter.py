@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from wattest.apps.actions.public_keys_file import KeysFileInvalid, read_public_keys
 from wattest.apps.cli import run
 from wattest.apps.demo.charging import charging_sessions
 
@@ -85,6 +86,24 @@ def test_a_broken_keys_file_is_an_input_error(folder: Path, text: str, capsys: p
     (folder / "keys.json").write_text(text)
     assert run(["meter", "import", str(folder / "unknown.bin"), "--keys", str(folder / "keys.json"), "--json"]) == 3
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"sample": []}', "samples: missing: a list of at most 100000 belongs here (is 'sample' meant?)"),
+        ('{"samples": [{"public_key": "00"}]}', "samples[0].file: missing: text belongs here"),
+        ('{"samples": [{"file": "a", "public_key": 7}]}', "samples[0].public_key: text belongs here, not 7"),
+        ('{"samples": [], "samples": []}', 'not JSON: the key "samples" appears twice'),
+    ],
+)
+def test_a_broken_keys_file_says_where(folder: Path, text: str, message: str) -> None:
+    (folder / "keys.json").write_text(text)
+    with pytest.raises(KeysFileInvalid) as caught:
+        read_public_keys(folder / "keys.json")
+    assert message in caught.value.message
+    (folder / "keys.json").write_text('{"samples": [{"file": "a", "public_key": "00"}, {"file": "b"}], "note": 1}')
+    assert read_public_keys(folder / "keys.json") == {"a": "00"}
 
 
 def test_usage_errors(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from wattest.crypto.json_text import load_json
+from wattest.apps.actions.public_keys_file import KeysFileInvalid, read_public_keys
 from wattest.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,14 +26,8 @@ if TYPE_CHECKING:
     from wattest.metering.readers.public_key import MeterPublicKey
     from wattest.metering.reading import ImportedFile
 
-MAX_KEYS_FILE_BYTES = 16 * 2**20
 _ROWS_SHOWN = 40
-_KEYS_FORM = 'its form is {"samples": [{"file": "a.ocmf", "public_key": "3059..."}]}'
 _COLOURS = {"valid": "green", "ok": "green", "invalid": "bold red", "failed": "bold red", "unchecked": "yellow"}
-
-
-class KeysFileInvalid(InputError):
-    """A --keys file that is not of the form {"samples": [{"file": ..., "public_key": ...}]}."""
 
 
 def import_(
@@ -80,11 +74,7 @@ class _Keys:
     """The keys of a --keys file: by the path as given, else by the file's own name."""
 
     def __init__(self, path: Path) -> None:
-        self._by_name: dict[str, str] = {}
-        for sample in _samples(path):
-            name, text = sample.get("file"), sample.get("public_key")
-            if isinstance(name, str) and isinstance(text, str):
-                self._by_name[name] = text
+        self._by_name = read_public_keys(path)
 
     def of(self, path: Path) -> str | None:
         """The key's text for ``path``, or None."""
@@ -98,18 +88,6 @@ class _Keys:
                 hint="give the file's path as it is written there",
             )
         return found.pop() if found else None
-
-
-def _samples(path: Path) -> list[dict[str, object]]:
-    data = _bounded(path, MAX_KEYS_FILE_BYTES)
-    try:
-        value = load_json(data)
-    except ValueError as error:
-        raise KeysFileInvalid(f"{path} is not JSON: {error}", hint=_KEYS_FORM) from error
-    samples = value.get("samples") if isinstance(value, dict) else None
-    if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):
-        raise KeysFileInvalid(f"{path} holds no list of samples", hint=_KEYS_FORM)
-    return samples
 
 
 def _read(path: Path, one_key: str | None, keys: _Keys | None, table: TableOptions) -> ImportedFile:

@@ -12,16 +12,9 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from wattest.apps.cli.options import CHEATS
-from wattest.errors import InputError
 
 if TYPE_CHECKING:
     from wattest.apps.demo.result import Cheat, DemoResult
-
-MAX_KEYS_BYTES = 1 << 20
-
-
-class KeysFileInvalid(InputError):
-    """A keys file that cannot be read or is of another form."""
 
 
 @click.command()
@@ -73,6 +66,7 @@ def demo(
       wattest chain serve OUT/chain
       wattest receipt verify OUT/receipts/household-01.json --deployment OUT/deployment.json --rpc URL
     """
+    from wattest.apps.actions.public_keys_file import read_public_keys
     from wattest.apps.demo.imports import read_data_files
     from wattest.apps.demo.output import output_folder
     from wattest.apps.demo.run import Demo, DemoOptions, demo_readings, write_results
@@ -91,7 +85,8 @@ def demo(
         # everything that can be wrong with what was asked is said before anything starts
         find_anvil()
         readings = demo_readings(days, households, chosen, int(time.time()))
-        files = read_data_files(paths, _keys(keys_file), readings.period(days - 1)[1])
+        keys = {} if keys_file is None else read_public_keys(keys_file)
+        files = read_data_files(paths, keys, readings.period(days - 1)[1])
         options = DemoOptions(households, days, chosen, tuple(files))
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wattest-demo-")))
         progress = stack.enter_context(Progress())
@@ -117,23 +112,3 @@ def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:
         f"  wattest receipt verify {target / 'receipts' / first}.json --deployment {target / 'deployment.json'}"
         " --rpc http://127.0.0.1:8545"
     )
-
-
-def _keys(path: Path | None) -> dict[str, str]:
-    from wattest.crypto.json_text import load_json
-
-    if path is None:
-        return {}
-    try:
-        with path.open("rb") as handle:
-            text = handle.read(MAX_KEYS_BYTES + 1)
-        if len(text) > MAX_KEYS_BYTES:
-            raise ValueError("over 1 MiB")
-        samples = load_json(text)["samples"]
-        return {str(sample["file"]): str(sample["public_key"]) for sample in samples}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise KeysFileInvalid(
-            f"the keys file cannot be read: {error}",
-            path=str(path),
-            hint='its form is {"samples": [{"file": "name", "public_key": "3059..."}]}',
-        ) from error
