@@ -76,7 +76,6 @@ def test_a_witness_of_another_host_signs_what_it_found(tmp_path: Path, stack: Ex
     neighbour = LocalSigner(b"\x71" * 32)
     community.anvil.fund(neighbour.address, 1_000 * ETHER)
     client = community.client()
-    community.referee(client).deposit(neighbour, community.channel.id, 2 * ETHER)  # who witnesses is an operator, too
     registry = EnclaveRegistry(client, community.contracts.registry)
     community.referee(client).deposit(neighbour, community.channel.id, 20 * ETHER)
     appraiser = Appraiser(
