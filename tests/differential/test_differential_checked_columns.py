@@ -83,6 +83,7 @@ def test_the_longest_series_holds_in_both_ways() -> None:
     assert in_columns([sealed]).held == [0]
     # More records than one call of the guest takes: what has no room there goes the plain way.
     assert in_columns([HONEST, sealed, HONEST]).held == [0, 2]
+    assert in_columns([HONEST, sealed, HONEST]).held_of("abc") == {"a": 0, "c": 2}
 
 
 def entry_with(block: SeriesBlock, **changes: Any) -> SeriesBlock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -117,6 +118,15 @@ def test_not_a_chain_folder(tmp_path: Path, content: bytes | None) -> None:
         (tmp_path / "chain.json").write_bytes(content)
     with pytest.raises(NotAChainFolder):
         Anvil.open(tmp_path)
+
+
+def test_a_damaged_chain_folder_says_where(tmp_path: Path) -> None:
+    text = {"format": "wattest/embedded-chain/1", "chain_id": -1, "genesis_timestamp_s": 1}
+    (tmp_path / "chain.json").write_text(json.dumps(text))
+    with pytest.raises(NotAChainFolder) as caught:
+        Anvil.open(tmp_path)
+    assert caught.value.message.startswith("chain.json, chain_id: an integer from 0 to ")
+    assert caught.value.message.endswith(" belongs here, not -1")
 
 
 def test_missing_executable_is_said(tmp_path: Path) -> None:

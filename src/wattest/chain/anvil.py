@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from wattest.chain.rpc import ChainUnreachable, JsonRpc
+from wattest.crypto.strict_fields import Reader, Refusal
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.io.files import DiskFailed, write_atomically
 from wattest.units import U64_MAX
@@ -101,25 +102,29 @@ class ChainMetadata:
                 raw = file.read(_MAX_METADATA_BYTES + 1)
         except OSError as error:
             raise NotAChainFolder("no embedded chain in this folder", folder=folder, hint=hint) from error
-        try:
-            value = json.loads(raw) if len(raw) <= _MAX_METADATA_BYTES else None
-        except ValueError:
-            value = None
-        if not isinstance(value, dict) or value.get("format") != METADATA_FORMAT:
+
+        def refuse(refusal: Refusal) -> NotAChainFolder:
+            at = f", {refusal.where}" if refusal.where else ""
+            return NotAChainFolder(f"chain.json{at}: {refusal.message}", folder=folder, hint=hint, **refusal.details)
+
+        reader = Reader(refuse, shows_text=True)
+        value = reader.json(raw, _MAX_METADATA_BYTES).fields()
+        if (said := value["format"].text(_MAX_METADATA_BYTES)) != METADATA_FORMAT:
             raise NotAChainFolder(
                 "chain.json is not of a known format",
                 folder=folder,
                 expected=METADATA_FORMAT,
-                actual=str(value.get("format"))[:64] if isinstance(value, dict) else None,
+                actual=said[:64],
                 hint=f"{hint}; one of another version: run the demo again, or the wattest that made it",
             )
-        try:
-            metadata = cls(**value)
-        except TypeError as error:
-            raise NotAChainFolder("chain.json has missing or unknown fields", folder=folder, hint=hint) from error
-        integers = (metadata.chain_id, metadata.genesis_timestamp_s)
-        if any(type(number) is not int or not 0 <= number <= U64_MAX for number in integers):
-            raise NotAChainFolder("chain.json holds a number out of range", folder=folder, hint=hint)
+        metadata = cls(
+            said,
+            value["chain_id"].integer(0, U64_MAX),
+            value["genesis_timestamp_s"].integer(0, U64_MAX),
+            value["genesis_hash"].text(_MAX_METADATA_BYTES),
+            value["hardfork"].text(_MAX_METADATA_BYTES),
+        )
+        value.close()
         if not (folder / "state.json").is_file():  # anvil would start an empty chain in its place
             raise NotAChainFolder("the chain's state.json is missing", folder=folder, hint=hint)
         return metadata

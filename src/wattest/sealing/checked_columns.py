@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from wattest.sealing.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, 
 from wattest.workload.engine import Guest
 from wattest.workload.failures import GuestFailure
 from wattest.workload.vee import MAX_VEE_RECORDS
+
+T = TypeVar("T")
 
 CHECKED: np.dtype[np.void] = np.dtype(
     [
@@ -73,6 +76,14 @@ class CheckedRun:
         """The places of the series that hold."""
         places: list[int] = np.flatnonzero(self.rows["verdict"] == 0).tolist()
         return places
+
+    def held_of(self, names: Sequence[T]) -> dict[T, int]:
+        """The place here of each series that holds, by the caller's name of it; ``names`` has one for each series.
+
+        Whatever else the caller has goes the plain way, which says why: what was not for columns, and what does not
+        hold in them.
+        """
+        return {names[place]: place for place in self.held}
 
     def records(self, place: int) -> Records:
         """The interval records of a series that holds: a view."""

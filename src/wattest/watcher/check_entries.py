@@ -195,9 +195,8 @@ def _take_run(
 ) -> None:
     """What holds in columns is taken from there; whatever does not goes the plain way, which says why."""
     run = checked.result()
-    signed = [one for one in given if one.is_for_columns]
     meters = run.rows["meter"].tolist()
-    held = {signed[place].position: place for place in run.held}
+    held = run.held_of([one.position for one in given if one.is_for_columns])
     for one in given:
         place = held.get(one.position)
         if place is None:

@@ -173,6 +173,17 @@ def test_damaged_platform_file_is_refused(tmp_path, change):
         SimulatedPlatform.open(tmp_path)
 
 
+def test_a_damaged_seed_is_named_and_not_shown(tmp_path):
+    SimulatedPlatform.create(tmp_path, CREATED)
+    file = tmp_path / "platform.json"
+    stored = json.loads(file.read_text())
+    file.write_text(json.dumps(stored | {"seed": stored["seed"][:-1] + "x"}))
+    with pytest.raises(PlatformFileMalformed) as caught:
+        SimulatedPlatform.open(tmp_path)
+    assert "seed: 32 bytes as 64 hex digits belongs here" in caught.value.message
+    assert stored["seed"][:8] not in json.dumps(caught.value.as_dict())
+
+
 def test_missing_or_oversized_platform_file_is_refused(tmp_path):
     with pytest.raises(PlatformFileMalformed):
         SimulatedPlatform.open(tmp_path)

@@ -255,7 +255,7 @@ class StatementSession:
         run = check_blocks(
             header.channel, header.sequence, [entries[at] for at in places], keys, [blocks[at] for at in places]
         )
-        return {places[at]: (keys[at], run.records(at)) for at in run.held}
+        return {place: (keys[at], run.records(at)) for place, at in run.held_of(places).items()}
 
     def _take(
         self, citation: _Citation, entry: bytes, block: bytes, wrapped: bytes, held: tuple[bytes, Records] | None

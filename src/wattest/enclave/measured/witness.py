@@ -213,10 +213,10 @@ def judge(state: SealedState, guest: Guest, work: Work) -> str | None:
     return None
 
 
-def _held(guest: Guest, work: Work, blocks: list[SeriesBlock]) -> frozenset[int]:
+def _held(guest: Guest, work: Work, blocks: list[SeriesBlock]) -> set[int]:
     """The places of the signed series that hold in columns; whatever else is judged the plain way, which says why."""
     signed = [place for place, block in enumerate(blocks) if block.entry.kind == EntryKind.SIGNED_DEVICE_BLOCK]
-    held: list[int] = []
+    held: set[int] = set()
     for run in runs_of_blocks([len(work.blocks[place]) for place in signed]):
         places = signed[run.start : run.stop]
         checked = check_plaintexts(
@@ -224,8 +224,8 @@ def _held(guest: Guest, work: Work, blocks: list[SeriesBlock]) -> frozenset[int]
             [work.keys[place] for place in places],
             [work.blocks[place] for place in places],
         )
-        held += [places[at] for at in edited_again(guest, checked).held]
-    return frozenset(held)
+        held.update(edited_again(guest, checked).held_of(places))
+    return held
 
 
 def _result(verdict: WitnessVerdict, reason: str, witness: bytes, signature: bytes) -> dict[str, object]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from wattest.attestation.evidence import platform_id
 from wattest.attestation.formats.collateral import Collateral
 from wattest.attestation.formats.quote import EnclaveReport
+from wattest.crypto.strict_fields import Reader
 from wattest.enclave.simulator.collateral import CollateralOptions, issue_collateral
 from wattest.enclave.simulator.pki import SEED_BYTES, SimulatedPki
 from wattest.enclave.simulator.quoting import DEFAULT_ATTRIBUTES, QuotingEnclave
@@ -96,31 +97,32 @@ class SimulatedPlatform:
             PlatformFileMalformed: when there is none, or its file is damaged.
         """
         path = folder / PLATFORM_FILE
+
+        def refused(message: str) -> PlatformFileMalformed:
+            return PlatformFileMalformed(
+                f"{path} is not a readable platform file ({message})",
+                hint="restore the folder, or make a new platform; what was sealed on the old one stays sealed",
+                path=str(path),
+            )
+
         try:
             with path.open("rb") as file:
                 data = file.read(_MAX_PLATFORM_FILE_BYTES + 1)
-            if len(data) > _MAX_PLATFORM_FILE_BYTES:
-                raise ValueError("the file is too long")
-            stored = json.loads(data)
-            if stored["format"] != PLATFORM_FORMAT:
-                raise PlatformFileMalformed(
-                    f"{path} is a platform file of another version",
-                    hint="run the wattest that made it, or make a new platform; what was sealed on it stays sealed",
-                    path=str(path),
-                    expected=PLATFORM_FORMAT,
-                    actual=str(stored["format"])[:64],
-                )
-            seed, created_at, published = bytes.fromhex(stored["seed"]), stored["created_at"], stored["published_root"]
-            if type(created_at) is not int or type(published) is not bool or not 0 <= created_at < 2**32:
-                raise ValueError("a field has a wrong kind")
-            return cls(SimulatedPki.create(seed, created_at, published_root=published))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            # The error's own text may quote the file, which holds the seed: only its kind is shown.
+        except OSError as error:
+            raise refused(str(error.strerror)) from error
+        # No refusal repeats a text of the file, which holds the seed.
+        reader = Reader(lambda refusal: refused(f"{refusal.where or 'the whole'}: {refusal.message}"))
+        stored = reader.json(data, _MAX_PLATFORM_FILE_BYTES).fields()
+        if (said := stored["format"].text(_MAX_PLATFORM_FILE_BYTES)) != PLATFORM_FORMAT:
             raise PlatformFileMalformed(
-                f"{path} is not a readable platform file ({type(error).__name__})",
-                hint="restore the folder, or make a new platform; what was sealed on the old one stays sealed",
+                f"{path} is a platform file of another version",
+                hint="run the wattest that made it, or make a new platform; what was sealed on it stays sealed",
                 path=str(path),
-            ) from None
+                expected=PLATFORM_FORMAT,
+                actual=said[:64],
+            )
+        seed, created_at = stored["seed"].hex(SEED_BYTES), stored["created_at"].uint(32)
+        return cls(SimulatedPki.create(seed, created_at, published_root=stored["published_root"].boolean()))
 
     @classmethod
     def open_or_create(cls, folder: Path, now: int, *, published_root: bool = False) -> SimulatedPlatform:
