@@ -1,8 +1,8 @@
 """What production refuses, given facts: the one list.
 
-Decided here: which facts are no production, what each is called, where it is set and what to do about it; when production
-is on; and the one error that names all of it. Not decided here: where facts come from (``production_files`` for nodes'
-files, ``production_options`` for commands' options). Nothing here reads a file, a clock or the process.
+Decided here: which facts are not for production, what each is called, where it is set and what to do about it; when
+production is on; and the one error that names all of it. Not decided here: where facts come from (``production_files``
+for nodes' files, ``production_options`` for commands' options). Nothing here reads a file, a clock or the process.
 docs/howto/run-in-production.md
 """
 
@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from wattest.attestation.roots import RootKind, RootMalformed, development_root, parse_root
 from wattest.environment import PRODUCTION_VARIABLE, is_production_host
 from wattest.errors import ConfigError
-from wattest.url_text import is_loopback, show_url
+from wattest.io.loopback import is_loopback
+from wattest.url_text import show_url
 
 EMBEDDED_CHAIN_ID = 31_337
 """Of chains that anvil makes: their accounts' keys are published, and their time can be set."""
@@ -37,7 +38,10 @@ class ProductionSwitchedOff(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """One thing that is not for production: where it is set, what it is, what to do; ``is_refused`` False: said only."""
+    """One thing that is not for production: where it is set, what it is, what to do.
+
+    ``is_refused`` False: it is said, and production goes on.
+    """
 
     place: str
     what: str
@@ -72,10 +76,10 @@ class Listener:
 class Facts:
     """What is known of a command before it does anything; each entry begins with the setting's place.
 
-    ``platforms`` (place, kind) of platforms for development, ``roots`` (place, certificate, PEM or DER), ``chains`` (place,
-    chain id), ``switches`` unsafe ones that are on, ``policies`` (place,
-    whether the policy says production), ``commands`` (place, what of it exists for development only), ``debug`` places
-    that ask for a debug enclave, ``user`` the id that this process runs under.
+    ``platforms`` (place, kind) of platforms for development, ``roots`` (place, certificate as PEM or DER), ``chains``
+    (place, chain id), ``policies`` (place, whether the policy says production), ``switches`` the unsafe ones that are
+    on, ``debug`` places that ask for a debug enclave, ``commands`` (place, what of the command exists for development
+    only), ``user`` the id that this process runs under.
     """
 
     platforms: Sequence[tuple[str, str]] = ()
@@ -150,7 +154,7 @@ def summary(found: Sequence[Weakness], *, production: bool) -> str | None:
 
 def _commands(facts: Facts) -> Iterator[Weakness]:
     for place, what in facts.commands:
-        yield Weakness(place, what, f"run it on a machine for development, without {PRODUCTION_VARIABLE}")
+        yield Weakness(place, what, "run it on a machine for development, not in production")
     for place in facts.debug:
         yield Weakness(place, "a debug enclave, whose memory its host can read", f"leave {place} out")
 

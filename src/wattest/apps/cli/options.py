@@ -95,9 +95,7 @@ def production_switch(
                     standing.say()
             return function(*arguments, **given)
 
-        option = click.option(
-            "--production", is_flag=True, help="Refuse whatever is not for production, before anything."
-        )
+        option = click.option("--production", is_flag=True, help="Refuse, before anything, what is not for production.")
         return option(checked)
 
     return decorate
