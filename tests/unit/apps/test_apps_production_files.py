@@ -1,4 +1,4 @@
-"""Nodes' files and commands' options under production: refusals with their places, before anything is opened or sent."""
+"""Nodes' files and commands' options under production: refusals with places, before anything is opened or sent."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ COMMANDS = [
     ("attest verify quote --collateral c --at 1 --policy loose.toml", ["policy loose.toml"]),
     ("attest verify quote --collateral c --at 1 --sign-key open.key --ear", ["--sign-key"]),
     (
-        "attest collateral fetch --tee sgx --fmspc 00906ed50000 --ca platform --out o --url http://p.test --unsafe-http",
+        "attest collateral fetch --tee sgx --fmspc 00906ed50000 --ca platform --out o --url http://p.io --unsafe-http",
         ["--unsafe-http", "--url"],
     ),
     ("attest collateral serve --platform platform", ["--platform"]),
