@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from wattest.errors import ConfigError
 
 PREFIX = "WATTEST_"
+PRODUCTION_VARIABLE = "WATTEST_PRODUCTION"
 THREADS_MAX = 256
 SIMD_KERNELS = ("scalar", "avx2", "avx512", "neon")
 
@@ -54,6 +55,7 @@ def _checkout(name: str, meaning: str, valid: str = "text") -> Variable:
 
 VARIABLES = (
     Variable("WATTEST_ANVIL", "the anvil executable for embedded chains", "a path", _anything),
+    Variable("WATTEST_PRODUCTION", "switches production on for every command of the host", "1", "1".__eq__),
     Variable(
         "WATTEST_SIMD",
         "forces a kernel of the native core",
@@ -111,6 +113,11 @@ def check_environment(environment: Mapping[str, str]) -> None:
                 actual=value[:80],
                 hint=f"set {name} to {variable.valid}, or unset it",
             )
+
+
+def is_production_host(environment: Mapping[str, str]) -> bool:
+    """Whether every command of this host is to be in production; the value was checked by ``check_environment``."""
+    return bool(environment.get(PRODUCTION_VARIABLE))
 
 
 def _instead(name: str) -> str:

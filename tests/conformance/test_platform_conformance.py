@@ -31,14 +31,14 @@ def test_a_platform(check: Callable[[PlatformMaker, Path], None], maker: Platfor
 class Forgetful(SimulatorPlatform):
     """Must be refused: every start has a state of its own."""
 
-    def enclave(self, state_dir: Path, *, production: bool = False) -> EnclaveProcess:
+    def enclave(self, state_dir: Path) -> EnclaveProcess:
         class Process(EnclaveProcess):
             def stop(self) -> None:
                 super().stop()
                 for file in state_dir.glob("*"):
                     file.unlink()
 
-        return Process(self.simulated, state_dir, production=production)
+        return Process(self.simulated, state_dir)
 
 
 def test_the_suite_refuses_a_platform_that_forgets(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from wattest.attestation.formats.quote import parse_quote
 from wattest.crypto.secp256k1 import recover_address
 from wattest.enclave.host import process as process_room
 from wattest.enclave.host.client import EnclaveClient, EnclaveUnreachable
-from wattest.enclave.host.process import DebugEnclaveRefused, EnclaveProcess, EnclaveStartFailed
+from wattest.enclave.host.process import EnclaveProcess, EnclaveStartFailed
 from wattest.enclave.measured import cbor, wire
 from wattest.enclave.measured.errors import (
     DebugRefused,
@@ -278,11 +278,9 @@ def test_no_key_is_in_the_log(machine: SimulatedPlatform, community: Community, 
     assert state.secret not in path.read_bytes()
 
 
-def test_debug_is_refused_in_production_and_visible_in_quotes(
+def test_debug_is_visible_in_quotes_and_seals_for_itself(
     machine: SimulatedPlatform, community: Community, tmp_path: Path
 ) -> None:
-    with pytest.raises(DebugEnclaveRefused):
-        EnclaveProcess(machine, tmp_path / "state", debug=True, production=True)
     with EnclaveProcess(machine, tmp_path / "state", debug=True) as process:
         identity = process.client.create_identity(community.binding(), community.channel)
         assert parse_quote(identity.evidence).report.attributes == launch_attributes(debug=True)

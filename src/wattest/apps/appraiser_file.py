@@ -15,6 +15,7 @@ from wattest.apps.settings_reader import (
     read_listen,
     read_path,
     read_policy_file,
+    read_production,
     read_settings,
 )
 from wattest.config import ChainConfig
@@ -26,6 +27,7 @@ from wattest.units import SECONDS_PER_DAY
 class AppraiserFile:
     """An appraiser's configuration; ``policy`` is the policy file's bytes."""
 
+    production: bool | None
     chain: ChainConfig
     deployment: Deployment
     key_file: Path
@@ -41,6 +43,7 @@ def read_appraiser_file(path: Path) -> AppraiserFile:
     chain, appraiser = read_chain(top["chain"].fields()), top["appraiser"].fields()
     host, port = read_listen(appraiser, "127.0.0.1:8549")
     result = AppraiserFile(
+        production=read_production(top),
         chain=chain,
         deployment=read_deployment(appraiser["deployment"], folder),
         key_file=read_path(appraiser["key"], folder),

@@ -44,12 +44,15 @@ class ChannelTables:
     hand_overs: dict[bytes, CarryTerms] = field(default_factory=dict)
     standbys: dict[bytes, StandbyTerms] = field(default_factory=dict)
     witnesses: dict[bytes, WitnessTerms] = field(default_factory=dict)
+    meter_key_files: list[tuple[str, Path]] = field(default_factory=list)
 
     def take(self, entry: Field) -> None:
         """Read one ``[[channel]]``. Raises: SettingInvalid, FileMissing, and what a member list is refused for."""
         table = entry.fields()
         signed = parse_signed_member_list(read_file(read_path(table["members"], self.folder), MAX_MEMBER_LIST_BYTES))
-        keys = _meter_keys(read_path(table["meter_keys"], self.folder), len(signed.member_list.members))
+        key_file = read_path(table["meter_keys"], self.folder)
+        self.meter_key_files.append((table["meter_keys"].where, key_file))
+        keys = _meter_keys(key_file, len(signed.member_list.members))
         channel = signed.identity.id
         for name in ("evidence", "endorsements"):
             if (document := table.get(name, "")).value != "":

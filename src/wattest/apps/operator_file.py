@@ -18,6 +18,7 @@ from wattest.apps.settings_reader import (
     read_file,
     read_listen,
     read_path,
+    read_production,
     read_seconds,
     read_settings,
     read_text,
@@ -62,6 +63,7 @@ class OperatorFile:
     ``collateral`` None: the platform issues its own.
     """
 
+    production: bool | None
     chain: ChainConfig
     deployment: Deployment
     data: DataPlace
@@ -83,6 +85,7 @@ class OperatorFile:
     hand_overs: dict[bytes, CarryTerms]
     standbys: dict[bytes, StandbyTerms]
     witnesses: dict[bytes, WitnessTerms]
+    meter_key_files: tuple[tuple[str, Path], ...]
 
     @property
     def data_dir(self) -> Path:
@@ -101,6 +104,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         channels.take(entry)
     registration, collateral, store = (top.get(name, {}).fields() for name in ("registration", "collateral", "store"))
     result = OperatorFile(
+        production=read_production(top),
         chain=chain,
         deployment=channels.deployment,
         data=DataPlace(
@@ -127,6 +131,7 @@ def read_operator_file(path: Path) -> OperatorFile:
         hand_overs=channels.hand_overs,
         standbys=channels.standbys,
         witnesses=channels.witnesses,
+        meter_key_files=tuple(channels.meter_key_files),
     )
     if result.standbys and result.keys.goes_on_after_revocation:
         raise SettingInvalid(

@@ -99,6 +99,12 @@ def read_chain(table: Fields) -> ChainConfig:
     return config
 
 
+def read_production(top: Fields) -> bool | None:
+    """``production`` of the file's top; None where it says nothing."""
+    setting = top.optional("production")
+    return None if setting is None else setting.boolean()
+
+
 def read_deployment(field: Field, folder: Path) -> Deployment:
     """The address book that is named."""
     path = read_path(field, folder)

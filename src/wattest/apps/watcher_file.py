@@ -15,6 +15,7 @@ from wattest.apps.settings_reader import (
     read_deployment,
     read_path,
     read_policy_file,
+    read_production,
     read_seconds,
     read_settings,
     read_text,
@@ -28,6 +29,7 @@ from wattest.receipt.deployment import Deployment
 class WatcherFile:
     """A watcher's configuration; ``operators`` maps addresses (20 bytes) to server addresses."""
 
+    production: bool | None
     chain: ChainConfig
     deployment: Deployment
     data_dir: Path
@@ -51,6 +53,7 @@ def read_watcher_file(path: Path) -> WatcherFile:
         table.close()
     policy = watcher.get("policy", "")
     result = WatcherFile(
+        production=read_production(top),
         chain=chain,
         deployment=read_deployment(watcher["deployment"], folder),
         data_dir=read_path(watcher["data"], folder),

@@ -12,7 +12,6 @@ service's place could hold back a revocation until the old list ends. docs/spec/
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import secrets
 import ssl
 import time
@@ -45,6 +44,7 @@ from wattest.collateral.pccs_wire import (
 )
 from wattest.errors import ConfigError, TransportError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpAnswer, HttpPeer
+from wattest.io.loopback import is_loopback
 from wattest.url_text import show_url
 
 INTEL_PCS_HOST = "api.trustedservices.intel.com"
@@ -230,7 +230,7 @@ class CollateralService:
     def _peer_at(self, url: str) -> HttpPeer:
         settings = self._settings
         peer = HttpPeer(url, timeout_s=settings.timeout_s, deadline_s=settings.deadline_s, tls=self._tls)
-        if not peer.secure and not settings.unsafe_http and not _is_loopback(peer.host):
+        if not peer.secure and not settings.unsafe_http and not is_loopback(peer.host):
             raise InsecureService(
                 "a collateral service is asked over TLS",
                 url=url,
@@ -276,15 +276,6 @@ def _chain(answer: HttpAnswer, item: Item) -> str:
 def _retry_after(answer: HttpAnswer) -> float | None:
     text = answer.field("retry-after")
     return float(text) if text is not None and text.isdecimal() and len(text) < 7 else None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(authorities: bytes | None) -> ssl.SSLContext | None:

@@ -50,12 +50,10 @@ class ProcessSlots:
         state_dir: Path,
         *,
         guard: Callable[[], AbstractContextManager[object]] = nullcontext,
-        production: bool = False,
     ) -> None:
         self._platform = platform
         self._state_dir = state_dir
         self._guard = guard
-        self._production = production
         self._processes: dict[int, RunningEnclave] = {}
 
     def folder(self, slot: int) -> Path:
@@ -68,7 +66,7 @@ class ProcessSlots:
         """The slot's enclave: a running one is left as it is, a dead one comes back."""
         process = self._processes.get(slot)
         if process is None:
-            process = self._platform.enclave(self.folder(slot), production=self._production)
+            process = self._platform.enclave(self.folder(slot))
             self._processes[slot] = process
         with self._guard():
             return process.start()

@@ -49,28 +49,19 @@ LONGEST_PREPARATION_S = 60.0
 _S = StoredState
 
 
-class UnsafeWithholding(ConfigError):
-    """Withholding entries was asked for in production."""
-
-
 @dataclass(frozen=True, slots=True)
 class OperatorSettings:
     """How an operator behaves.
 
     ``collect_grace_s`` is how long after a period's end late blocks are waited for (chain time); ``release_after`` how
     many final batches are released at once; ``in_flight`` how many transactions wait for a block at once.
-    ``unsafe_withheld`` positions are neither served nor answered: for demonstrations of a cheat, refused in production.
+    ``unsafe_withheld`` positions are neither served nor answered: for demonstrations of a cheat; no setting says it.
     """
 
     collect_grace_s: int = 300
     release_after: int = 8
     in_flight: int = IN_FLIGHT
-    production: bool = False
     unsafe_withheld: frozenset[int] = frozenset()
-
-    def __post_init__(self) -> None:
-        if self.production and self.unsafe_withheld:
-            raise UnsafeWithholding("production operators withhold nothing", hint="remove unsafe_withheld")
 
 
 class Operator:
@@ -463,7 +454,6 @@ __all__ = [
     "OperatorSettings",
     "OperatorStopped",
     "StepReport",
-    "UnsafeWithholding",
 ]
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from wattest.crypto.hashing import sha256
-from wattest.errors import ConfigError, InputError, TransportError, VerificationError, WattestError
+from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.server_thread import ServerThread
 from wattest.operator.ingest import verify_member_block
 from wattest.store.batch_state import StoredBatch, StoredState
@@ -63,11 +63,6 @@ class UnsafeBehaviour:
 
     withheld: frozenset[int] = frozenset()
     other_headers: Mapping[tuple[bytes, int], tuple[bytes, bytes]] = field(default_factory=dict)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the server behaves."""
-        return not self.withheld and not self.other_headers
 
 
 class _Gate(asyncio.Protocol):
@@ -137,13 +132,10 @@ class OperatorServer(ServerThread):
         duties: tuple[Duty, ...] = (),
         host: str = "127.0.0.1",
         port: int = 0,
-        production: bool = False,
         unsafe_behaviour: UnsafeBehaviour | None = None,
     ) -> None:
         super().__init__(host, port)
         self._unsafe = unsafe_behaviour or UnsafeBehaviour()
-        if production and not self._unsafe.is_empty:
-            raise ConfigError("production operators withhold nothing and show one header", hint="remove the cheat")
         self._data = data
         self._trees = BatchTrees.in_cache(data.folder)
         self._bundles = bundles

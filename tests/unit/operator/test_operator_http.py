@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from waiting import HANG_S, until
 
-from wattest.errors import ConfigError, InputError, TransportError, VerificationError
+from wattest.errors import InputError, TransportError, VerificationError
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
 from wattest.operator import server as server_module
@@ -160,11 +160,6 @@ def test_cheats_show_and_need_development(tmp_path: Path) -> None:
         assert other[0].hex().encode() in built.raw("GET", f"/v1/channels/{CHANNEL.hex()}/batches/1/header")[1]
     finally:
         built.server.stop()
-    with pytest.raises(ConfigError):
-        OperatorServer(
-            DataPlace(tmp_path), BundleFolder(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
-            referee=OPERATOR, production=True, unsafe_behaviour=unsafe,
-        )  # fmt: skip
 
 
 def test_taken_port_is_said(served: Served, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from wattest.chain.client import SentTransaction
 from wattest.io.crash_points import CrashPoints, UnknownCrashPoint
 from wattest.messages.header import BatchHeader
 from wattest.operator.due import NextStep, decide
-from wattest.operator.operator import OperatorSettings, UnsafeWithholding
 from wattest.store.batch_state import NEXT_STATES, StoredState
 from wattest.store.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
 from wattest.store.operator_store import MIGRATIONS, SqliteOperatorStore
@@ -185,9 +184,7 @@ def test_decisions_follow_from_state_and_chain_time(store: SqliteOperatorStore) 
         assert decide(None, (900, 1800), now, complete=complete, collect_grace_s=60) is step
 
 
-def test_unsafe_switches() -> None:
-    with pytest.raises(UnsafeWithholding):
-        OperatorSettings(production=True, unsafe_withheld=frozenset({1}))
+def test_fault_points_are_known() -> None:
     with pytest.raises(UnknownCrashPoint):
         CrashPoints("nowhere")
     with pytest.raises(UnknownCrashPoint):

@@ -13,8 +13,8 @@ import click
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
-from wattest.apps.appraiser_file import read_appraiser_file
 from wattest.apps.interrupts import SteadyStack
+from wattest.apps.production_files import open_appraiser_file
 from wattest.apps.settings_agreement import require_appraiser_agreement
 from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.roots import parse_root
@@ -28,7 +28,7 @@ from wattest.workload.guests import load_guest_bytes
 
 def run(config_path: Path) -> None:
     """What ``wattest appraiser run`` does."""
-    settings = read_appraiser_file(config_path)
+    settings, standing = open_appraiser_file(config_path)
     deployment = settings.deployment
     parse_policy(settings.policy)  # a mistake in it is told now, not to the first who asks
     configuration = EngineConfiguration.for_enclave()
@@ -58,4 +58,5 @@ def run(config_path: Path) -> None:
         ).start()
         stack.callback(server.stop)
         click.echo(f"appraiser 0x{judge.key.address.hex()} judges at {server.url}", err=True)
+        standing.say()
         threading.Event().wait()

@@ -15,7 +15,7 @@ from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_c
 from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.operator_file import read_operator_file
+from wattest.apps.production_files import open_operator_file
 from wattest.apps.settings_reader import SettingInvalid
 from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.client import ChainHead
@@ -41,7 +41,7 @@ class GiverNotStarted(TransportError):
 
 def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
     """What ``wattest operator give-state`` does."""
-    settings = read_operator_file(config_path)
+    settings, standing = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     terms = settings.hand_overs.get(duty.channel.id)
     if terms is None:
@@ -83,6 +83,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
             ) from error
         address = "{}:{}".format(*listener.getsockname()[:2])
         click.echo(f"gives the state of channel {duty.channel.id.hex()} at {address}", err=True)
+        standing.say()
 
         def settings_now() -> PeerSettings:
             now = contracts.client.now()

@@ -22,7 +22,8 @@ from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
 from wattest.apps.actions.order_check import obstacles, require_doable, say_undecided
 from wattest.apps.actions.own_key import require_own_key
-from wattest.apps.operator_file import OperatorFile, read_operator_file
+from wattest.apps.operator_file import OperatorFile
+from wattest.apps.production_files import open_operator_file
 from wattest.apps.settings_reader import SettingInvalid
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
@@ -142,7 +143,7 @@ def warning_line(warning: Warned) -> str:
 
 def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
     """What ``wattest operator rotate-key`` does."""
-    settings = read_operator_file(config_path)
+    settings, _ = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     cause = Cause.LOST if lost else Cause.PLANNED
     if not settings.deployment.is_judged_by_quote and not settings.appraisers:
@@ -158,7 +159,7 @@ def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
 
 def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_json: bool) -> None:
     """What ``wattest operator revoke-key`` does."""
-    settings = read_operator_file(config_path)
+    settings, _ = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     signer = settings.signer.open()
     with ExitStack() as stack:
@@ -191,7 +192,7 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
 
 def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None, dry_run: bool, as_json: bool) -> None:
     """What ``wattest operator upgrade`` does."""
-    settings = read_operator_file(config_path)
+    settings, _ = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     contracts = connect_contracts(settings, MemoryJournal())
     operator = settings.signer.open().address
@@ -240,7 +241,7 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
 
 def status(config_path: Path, *, as_json: bool) -> None:
     """What ``wattest operator status`` does."""
-    settings = read_operator_file(config_path)
+    settings, standing = open_operator_file(config_path)
     contracts = connect_contracts(settings, MemoryJournal())
     operator = settings.signer.open().address
     store = settings.data.view()
@@ -261,9 +262,13 @@ def status(config_path: Path, *, as_json: bool) -> None:
         store.close()
     if as_json:
         channels = [_ready(asdict(one)) for one in found]
-        click.echo(json.dumps({"operator": "0x" + operator.hex(), "now": now, "channels": channels}))
+        shown: dict[str, object] = {"operator": "0x" + operator.hex(), "now": now, "channels": channels}
+        click.echo(json.dumps(shown | standing.as_dict()))
         return
     click.echo(f"operator 0x{operator.hex()}, chain time {_when(now)}")
+    click.echo("in production" if standing.production else "not in production")
+    for weakness in standing.unsafe:
+        click.echo(f"  {weakness.place}: {weakness.what}")
     for one in found:
         _show(one, now)
 

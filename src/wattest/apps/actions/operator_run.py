@@ -26,7 +26,7 @@ from wattest.apps.actions.operator_witness import WitnessDesk
 from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.operator_file import read_operator_file
+from wattest.apps.production_files import open_operator_file
 from wattest.apps.service import print_line, run_steps
 from wattest.apps.settings_agreement import owner_of, require_operator_agreement
 from wattest.chain.client import ChainClient
@@ -43,7 +43,7 @@ from wattest.operator.server import OperatorServer
 
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """What ``wattest operator run`` does."""
-    settings = read_operator_file(config_path)
+    settings, standing = open_operator_file(config_path, faulty=faulty)
     faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
     signer = settings.signer.open()
     deployment = settings.deployment
@@ -120,6 +120,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
         desk = WitnessDesk(settings, turn, endorsements)
         stack.callback(desk.stop)
         click.echo(f"operator 0x{signer.address.hex()} serves at {server.url}", err=True)
+        standing.say()
 
         def step() -> list[WattestError]:
             report = node.step()

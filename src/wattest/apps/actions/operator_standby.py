@@ -16,7 +16,8 @@ import click
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of, order_box, replica_folder, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.operator_file import OperatorFile, read_operator_file
+from wattest.apps.operator_file import OperatorFile
+from wattest.apps.production_files import open_operator_file
 from wattest.apps.service import print_line
 from wattest.apps.settings_reader import SettingInvalid
 from wattest.chain.client import MemoryJournal
@@ -52,7 +53,7 @@ def require_own_turn(settings: OperatorFile, store: OperatorStore) -> None:
 
 def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
     """What ``wattest operator standby`` does."""
-    settings = read_operator_file(config_path)
+    settings, standing = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     terms = _standby_of(settings, duty)
     operator = settings.signer.open().address
@@ -72,6 +73,7 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
         click.echo(
             f"waits for replicas of channel {name.hex()} at {listener.address[0]}:{listener.address[1]}", err=True
         )
+        standing.say()
 
         def settings_now() -> PeerSettings:
             now = contracts.client.now()
@@ -98,7 +100,7 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
 
 def take_over_command(config_path: Path, *, channel: str | None, primary_is_dead: bool) -> None:
     """What ``wattest operator take-over`` does."""
-    settings = read_operator_file(config_path)
+    settings, _ = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     _standby_of(settings, duty)
     operator = settings.signer.open().address

@@ -17,7 +17,8 @@ import click
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_collateral
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.apps.operator_file import OperatorFile, read_operator_file
+from wattest.apps.operator_file import OperatorFile
+from wattest.apps.production_files import open_operator_file
 from wattest.apps.service import print_line
 from wattest.apps.settings_reader import SettingInvalid, parse_address
 from wattest.chain.client import MemoryJournal
@@ -77,7 +78,7 @@ def ask_witness(
     as_json: bool,
 ) -> int:
     """What ``wattest operator ask-witness`` does."""
-    settings = read_operator_file(config_path)
+    settings, _ = open_operator_file(config_path)
     duty = duty_of(settings, channel)
     name = duty.channel.id
     terms = settings.witnesses.get(name)

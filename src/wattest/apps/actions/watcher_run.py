@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from wattest.apps.interrupts import SteadyStack
+from wattest.apps.production_files import open_watcher_file
 from wattest.apps.service import print_line, run_steps
 from wattest.apps.settings_agreement import owner_of, require_watcher_agreement
-from wattest.apps.watcher_file import read_watcher_file
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
@@ -29,7 +29,7 @@ from wattest.watcher.watcher import Watcher, WatcherSettings
 
 def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     """What ``wattest watcher run`` does."""
-    settings = read_watcher_file(config_path)
+    settings, standing = open_watcher_file(config_path, faulty=faulty)
     faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
     signer = settings.signer.open()
     reader = ReaderPrivateKey.from_seed(read_key_file(settings.reader_key_file))
@@ -77,6 +77,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             accept_registration=appraiser,
         )
         click.echo(f"watcher 0x{signer.address.hex()} watches {len(settings.operators)} operator(s)", err=True)
+        standing.say()
 
         def step() -> list[WattestError]:
             report = node.step()
@@ -91,7 +92,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
 
 def verdicts(config_path: Path) -> None:
     """What ``wattest watcher verdicts`` does."""
-    settings = read_watcher_file(config_path)
+    settings, _ = open_watcher_file(config_path)
     log = WatchLog(settings.data_dir / "watcher.sqlite")
     try:
         for verdict in log.verdicts():

@@ -12,7 +12,7 @@ import click
 from wattest.apps.cli.attest_collateral import collateral_group
 from wattest.apps.cli.attest_policy import policy_group
 from wattest.apps.cli.attest_token import token_group
-from wattest.apps.cli.options import LATEST_TIME, PATH, ROOT
+from wattest.apps.cli.options import LATEST_TIME, PATH, ROOT, production_switch
 
 
 @click.group()
@@ -46,6 +46,7 @@ attest.add_command(token_group)
     "--ear-minimal", is_flag=True, help="With --ear: status, vector and policy alone; no measurement, no reason."
 )
 @click.option("--sign-key", type=PATH, help="With --ear: sign as JWT with this P-256 key file (mode 0600).")
+@production_switch()
 def verify(
     quote: Path,
     *,

@@ -22,6 +22,7 @@ from wattest.apps.cli.options import (
     SERVICE_KINDS,
     TEES,
     WARN_DAYS,
+    production_switch,
 )
 
 
@@ -118,6 +119,7 @@ def age(file: Path, *, now: int, maximum_age_days: int, warn_days: int, clock_to
     help="The policy's maximum_collateral_age_days.",
 )
 @JSON
+@production_switch()
 def fetch(
     *,
     quote: Path | None,
@@ -175,6 +177,7 @@ def fetch(
 @click.option("--tls-cert", type=PATH, help="Serve over TLS: certificate chain, PEM.")
 @click.option("--tls-key", type=PATH, help="Its private key, PEM.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
+@production_switch(is_long=True, platform="platform_dir")
 def serve(
     files: tuple[Path, ...],
     *,

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from wattest.apps.cli.options import production_switch
 from wattest.errors import ConfigError
 
 NAMES = ("merkle", "proofs", "verify", "seal", "chain", "fleet")
@@ -33,6 +34,7 @@ class BenchmarksMissing(ConfigError):
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Keep what an earlier run of the same commit and size has measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print machine facts and rows as one JSON object.")
+@production_switch(development="benchmarks, on embedded chains and simulated platforms")
 def bench(name: str, *, quick: bool, out: Path, resume: bool, as_json: bool) -> None:
     """Measure NAME beside its peers: merkle, proofs, verify, seal, chain or fleet.
 

@@ -11,7 +11,7 @@ import click
 
 from wattest.apps.cli.chain_collateral import chain_collateral
 from wattest.apps.cli.chain_policy import chain_policy
-from wattest.apps.cli.options import CHANNEL_ID, PATH, PAYER_KEY, deployment_options
+from wattest.apps.cli.options import CHANNEL_ID, PATH, PAYER_KEY, deployment_options, production_switch
 
 BLOCK_TIME_S = 12
 """Ethereum's. A block costs the folder some 2 kB, and what waits for one on top of its transaction waits as there."""
@@ -39,6 +39,7 @@ chain.add_command(chain_policy)
 )
 @click.option("--anvil", "binary", type=PATH, help="The anvil executable.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON object.")
+@production_switch(development="an embedded development chain, whose keys are published", is_long=True)
 def serve(folder: Path, *, port: int | None, block_time_s: int, binary: Path | None, as_json: bool) -> None:
     """Serve the chain in FOLDER, for example OUT/chain of a demo, until Ctrl-C.
 
@@ -55,6 +56,7 @@ def serve(folder: Path, *, port: int | None, block_time_s: int, binary: Path | N
 @click.option("--key", required=True, metavar="ADDRESS", help="The enclave key.")
 @PAYER_KEY
 @deployment_options
+@production_switch()
 def revoke(
     *, channel: str, operator: str, key: str, key_file: Path, address_book: Path, rpc: str, as_json: bool
 ) -> None:

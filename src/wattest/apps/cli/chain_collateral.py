@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import FILE, PAYER_KEY, ROOT, deployment_options
+from wattest.apps.cli.options import FILE, PAYER_KEY, ROOT, deployment_options, production_switch
 
 
 @click.group("collateral")
@@ -22,6 +22,7 @@ def chain_collateral() -> None:
 @ROOT
 @PAYER_KEY
 @deployment_options
+@production_switch()
 def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """Bring what FILE has and the contract has not; what is not newer is passed over and costs nothing."""
     from wattest.apps.actions import chain_quotes
@@ -33,6 +34,7 @@ def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: s
 @FILE
 @ROOT
 @deployment_options
+@production_switch()
 def show(file: Path, *, root: str, address_book: Path, rpc: str, as_json: bool) -> None:
     """Say what the contract has of the platform model, the CA and the root that FILE is about."""
     from wattest.apps.actions import chain_quotes

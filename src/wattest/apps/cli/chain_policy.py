@@ -18,6 +18,7 @@ from wattest.apps.cli.options import (
     REGISTRATION_DAYS,
     TCB_STATUSES,
     deployment_options,
+    production_switch,
 )
 
 
@@ -48,6 +49,7 @@ def chain_policy() -> None:
 @click.option("--apply", "is_applied", is_flag=True, help="Put the same policy in force that was queued before.")
 @PAYER_KEY
 @deployment_options
+@production_switch(file="policy")
 def set_policy(
     file: Path,
     *,
@@ -83,6 +85,7 @@ def set_policy(
 @chain_policy.command("show")
 @CHANNEL_ID
 @deployment_options
+@production_switch()
 def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) -> None:
     """Say which policy is in force in the channel, and everything that ever happened to it."""
     from wattest.apps.actions import chain_quotes
@@ -99,6 +102,7 @@ def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) ->
 @click.option("--platform", metavar="HEX", help="A platform on the policy's list.")
 @PAYER_KEY
 @deployment_options
+@production_switch()
 def withdraw(
     *,
     channel: str,
@@ -141,6 +145,7 @@ def withdraw(
 @click.option("--days", type=click.IntRange(1, 90), help="Longest registration.")
 @PAYER_KEY
 @deployment_options
+@production_switch()
 def tighten(
     *,
     channel: str,
@@ -174,6 +179,7 @@ def tighten(
 @CHANNEL_ID
 @PAYER_KEY
 @deployment_options
+@production_switch()
 def apply_policy(*, channel: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """Put the queued policy in force once its wait is over; as the channel's manager.
 
@@ -190,6 +196,7 @@ def apply_policy(*, channel: str, key_file: Path, address_book: Path, rpc: str, 
 @CHANNEL_ID
 @PAYER_KEY
 @deployment_options
+@production_switch()
 def cancel(*, channel: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """Take the queued policy back; as the channel's manager. The policy in force stays."""
     from wattest.apps.actions import chain_policy_changes

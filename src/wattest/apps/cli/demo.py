@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from wattest.apps.cli.options import CHEATS
+from wattest.apps.cli.options import CHEATS, production_switch
 
 if TYPE_CHECKING:
     from wattest.apps.demo.result import Cheat, DemoResult
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results; must be new or empty.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.argument("more_data", nargs=-1, type=click.Path(path_type=Path))
+@production_switch(development="the demo, on an embedded chain and a simulated platform")
 def demo(
     households: int,
     days: int,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from wattest.apps.cli.options import JSON
+from wattest.apps.cli.options import JSON, production_switch
 
 
 @click.group()
@@ -26,6 +26,7 @@ def enclave() -> None:
 @click.option("--debug", is_flag=True, help="Measure a debug launch, which no policy should accept.")
 @click.option("--items", is_flag=True, help="List every measured file with its SHA-256.")
 @JSON
+@production_switch()
 def measure_command(*, device: str, debug: bool, items: bool, as_json: bool) -> None:
     """Print the measurement of the enclave that this installation would launch, and what went into it.
 

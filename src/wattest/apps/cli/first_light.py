@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import click
 
+from wattest.apps.cli.options import production_switch
+
 
 @click.command()
 @click.argument("text")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@production_switch(development="first light, on an embedded chain and a simulated platform")
 def first_light(text: str, as_json: bool) -> None:
     """Hash TEXT in an enclave, sign it there, and let a contract on a local chain check the signature.
 

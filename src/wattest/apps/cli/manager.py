@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import CHANNEL_ID, JSON, PATH
+from wattest.apps.cli.options import CHANNEL_ID, JSON, PATH, production_switch
 
 
 @click.group()
@@ -29,6 +29,7 @@ def manager() -> None:
 @click.option("--standby", is_flag=True, help="Keep it current as a standby; the giver goes on signing.")
 @click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How long it holds from now.")
 @JSON
+@production_switch()
 def permit_hand_over(
     key_file: Path,
     deployment: Path,

@@ -69,10 +69,11 @@ def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_
     ever; the blocks behind it wait for the period that they belong to, if that can still be committed.
     """
     from wattest.apps.actions import operator_abandon
-    from wattest.apps.operator_file import read_operator_file
+    from wattest.apps.production_files import open_operator_file
 
+    settings, _ = open_operator_file(config_path)
     operator_abandon.abandon(
-        read_operator_file(config_path),
+        settings,
         channel=channel,
         sequence=sequence,
         is_confirmed=is_confirmed,

@@ -6,10 +6,15 @@ every ``--help`` wait for it; ``tests/unit/apps/test_apps_cli_options.py`` holds
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
+
+from wattest.environment import is_production_host
 
 LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 COLLATERAL_AGE_DAYS = 7
@@ -68,3 +73,29 @@ def deployment_options(function: Callable[..., None]) -> Callable[..., None]:
     ):
         function = option(function)
     return function
+
+
+def production_switch(
+    *, development: str | None = None, is_long: bool = False, **renamed: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--production`` of a command without a configuration file: what is not for production is refused at its start.
+
+    ``development`` says what of the command exists for development only; ``is_long``: it runs on, and says the same
+    without production; ``renamed``: parameters that other commands have by another name.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def checked(*arguments: Any, production: bool, **given: Any) -> Any:
+            if production or is_long or is_production_host(os.environ):
+                from wattest.apps.production_options import stand_by_options
+
+                standing = stand_by_options(given, switched_on=production, renamed=renamed, development=development)
+                if is_long:
+                    standing.say()
+            return function(*arguments, **given)
+
+        option = click.option("--production", is_flag=True, help="Refuse, before anything, what is not for production.")
+        return option(checked)
+
+    return decorate

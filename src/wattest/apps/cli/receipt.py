@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import PATH
+from wattest.apps.cli.options import PATH, production_switch
 
 
 @click.group()
@@ -28,6 +28,7 @@ def receipt() -> None:
 )
 @click.option("--rpc", metavar="URL", help="A node of the deployment's chain; without it some links stay unchecked.")
 @click.option("--json", "as_json", is_flag=True, help="Print the links as one JSON object, an array for several files.")
+@production_switch()
 def verify(files: tuple[Path, ...], *, address_book: Path, rpc: str | None, as_json: bool) -> int:
     """Check every link of each FILE, from the meter's signature to the payout.
 

@@ -172,9 +172,8 @@ class GraminePlatform:
         del now
         return None
 
-    def enclave(self, state_dir: Path, *, production: bool = False) -> GramineEnclave:
+    def enclave(self, state_dir: Path) -> GramineEnclave:
         """The folder's enclave; never a debug one, since no such manifest is rendered."""
-        del production
         if state_dir.resolve() != self._state.resolve():
             raise EnclaveStateElsewhere(
                 "the enclave's measurement pins another state folder",

@@ -57,5 +57,5 @@ class EnclavePlatform(Protocol):
     def collateral(self, now: int) -> bytes | None:
         """Collateral in JSON that the platform issues itself, for a time in unix seconds; None where others do."""
 
-    def enclave(self, state_dir: Path, *, production: bool = False) -> RunningEnclave:
+    def enclave(self, state_dir: Path) -> RunningEnclave:
         """An enclave whose sealed state lies in this folder; raises ``EnclaveStateElsewhere`` where it cannot."""

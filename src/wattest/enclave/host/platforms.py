@@ -20,6 +20,9 @@ PLATFORMS: dict[str, Callable[[Path], EnclavePlatform]] = {
     "gramine": GraminePlatform.open,
 }
 
+WITH_HARDWARE = frozenset({"gramine"})
+"""Kinds whose word is worth something to strangers; every other kind is for development."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformName:
@@ -27,6 +30,11 @@ class PlatformName:
 
     kind: str
     folder: Path
+
+    @property
+    def is_for_development(self) -> bool:
+        """What the opened platform would say of itself, known before it is opened."""
+        return self.kind not in WITH_HARDWARE
 
     def open(self) -> EnclavePlatform:
         """The platform itself; raises what its kind raises."""

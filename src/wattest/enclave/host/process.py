@@ -25,7 +25,7 @@ from wattest.enclave.measured.wire import parse_reply
 from wattest.enclave.simulator.launch import DeviceService
 from wattest.enclave.simulator.measurement import BOOT_FILE, LaunchSettings, Measurement, interpreter_path, measure
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.errors import ConfigError, TransportError, WattestError
+from wattest.errors import TransportError, WattestError
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -43,10 +43,6 @@ class EnclaveStartFailed(TransportError):
     """The enclave process ended, or said nothing, before it was ready."""
 
 
-class DebugEnclaveRefused(ConfigError):
-    """A debug enclave was asked for in production."""
-
-
 class EnclaveProcess:
     """One simulated enclave: ``start`` it, use ``client``, ``stop`` it; also a context manager.
 
@@ -61,12 +57,9 @@ class EnclaveProcess:
         *,
         log_path: Path | None = None,
         debug: bool = False,
-        production: bool = False,
         device_root: Path | None = None,
         request_timeout_s: float = 120.0,
     ) -> None:
-        if debug and production:
-            raise DebugEnclaveRefused("a debug enclave is refused in production", hint="start it without debug")
         self._platform = platform
         self._state_dir = state_dir
         self._log_path = log_path if log_path is not None else state_dir / "enclave.log"

@@ -40,6 +40,6 @@ class SimulatorPlatform:
         """Collateral issued at ``now``."""
         return self.simulated.collateral(now).to_json()
 
-    def enclave(self, state_dir: Path, *, production: bool = False) -> EnclaveProcess:
+    def enclave(self, state_dir: Path) -> EnclaveProcess:
         """An enclave process with this folder's state."""
-        return EnclaveProcess(self.simulated, state_dir, production=production)
+        return EnclaveProcess(self.simulated, state_dir)
