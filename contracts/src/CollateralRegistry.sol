@@ -24,7 +24,7 @@ contract CollateralRegistry is CollateralState {
     StatementReader private immutable _reader;
 
     constructor() {
-        if (!P256Verify.isPresent()) revert IReferee.PrecompileMissing(P256Verify.PRECOMPILE);
+        if (!P256Verify.isPresent()) revert P256Verify.PrecompileMissing(P256Verify.PRECOMPILE);
         _reader = new StatementReader();
     }
 

@@ -10,7 +10,7 @@ import {CitationList} from "./lib/CitationList.sol";
 import {EntryProof} from "./lib/EntryProof.sol";
 import {MerkleRfc9162} from "./lib/MerkleRfc9162.sol";
 import {BatchHeader} from "./types/BatchHeader.sol";
-import {BatchCitation, BatchRecord, EntryInclusion} from "./types/BatchRecord.sol";
+import {BatchReference, BatchRun, BatchState, EntryInclusion} from "./types/BatchRecord.sol";
 
 /// @title Cumulative Merkle drop of any ERC-20
 /// @notice No owner and no upgrade. Every distribution keeps its own sums: one that holds a misbehaving token can lose
@@ -22,6 +22,7 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
     uint256 public constant MAX_CITATIONS = 400;
     uint256 public constant MIN_ACTIVATION_DELAY_S = 1 hours;
     uint256 public constant MAX_ACTIVATION_DELAY_S = 90 days;
+    uint256 public constant MAX_CHANNELS = 8;
 
     bytes32 private constant DISTRIBUTION_TAG = keccak256("wattest/distribution/1");
     uint8 private constant ENTRY_VERSION = 1;
@@ -47,8 +48,8 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
         if (
             terms.poster == address(0) || terms.disabler == address(0) || address(terms.token).code.length == 0
                 || address(terms.referee).code.length == 0 || terms.statementOperator == address(0)
-                || terms.meteringChannel == terms.statementChannel || terms.activationDelayS < MIN_ACTIVATION_DELAY_S
-                || terms.activationDelayS > MAX_ACTIVATION_DELAY_S
+                || terms.activationDelayS < MIN_ACTIVATION_DELAY_S || terms.activationDelayS > MAX_ACTIVATION_DELAY_S
+                || !_areChannelsValid(terms)
         ) revert TermsInvalid();
         _terms[distribution] = terms;
         emit DistributionCreated(distribution, terms.poster, terms);
@@ -72,9 +73,9 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
         bytes32 root,
         uint256 total,
         BatchHeader calldata header,
-        BatchRecord calldata record,
+        BatchReference calldata statement,
         EntryInclusion calldata entry,
-        BatchCitation[] calldata cited
+        BatchRun[] calldata cited
     ) external known(distribution) {
         DistributionTerms memory terms = _terms[distribution];
         if (msg.sender != terms.poster) revert NotPoster(terms.poster, msg.sender);
@@ -84,19 +85,19 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
             revert StatementStale(account.activeSequence, header.sequence);
         }
         if (total < account.activeTotal) revert TotalDecreased(account.activeTotal, total);
-        _checkStatement(terms, header, record);
+        _checkStatement(terms, header, statement);
         _checkEntry(root, total, header, entry);
-        _checkCited(terms, header.inputs, cited);
+        bytes32 inputs = _checkCited(terms, cited);
+        if (inputs != header.inputs) revert CitationsMismatch(header.inputs, inputs);
 
-        BatchCitation memory statement = BatchCitation(header.channel, header.operator, header.sequence, record);
         uint64 activatableAt = uint64(block.timestamp) + terms.activationDelayS;
-        _pending[distribution] =
-            PendingRoot(root, total, header.sequence, activatableAt, keccak256(abi.encode(statement, cited)));
+        bytes32 digest = _citationsDigest(statement.record.headerDigest, inputs);
+        _pending[distribution] = PendingRoot(root, total, header.sequence, activatableAt, digest);
         emit RootPosted(distribution, root, total, header.sequence, activatableAt);
     }
 
     /// @inheritdoc IPayouts
-    function activateRoot(bytes32 distribution, BatchCitation calldata statement, BatchCitation[] calldata cited)
+    function activateRoot(bytes32 distribution, BatchReference calldata statement, BatchRun[] calldata cited)
         external
         known(distribution)
     {
@@ -104,12 +105,14 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
         if (block.timestamp < pending.activatableAt) {
             revert ActivationDelayRunning(pending.activatableAt, uint64(block.timestamp));
         }
-        bytes32 digest = keccak256(abi.encode(statement, cited));
+        // A header's digest names its channel, operator and sequence: the same digests are the same batches.
+        bytes32 digest = _citationsDigest(statement.record.headerDigest, CitationList.root(_digestsOf(cited)));
         if (digest != pending.citationsDigest) revert CitationsMismatch(pending.citationsDigest, digest);
         IReferee referee = _terms[distribution].referee;
-        _requireFinal(referee, statement);
+        if (referee.stateOf(statement) != BatchState.Final) revert BatchNotFinal(statement.sequence);
         for (uint256 i = 0; i < cited.length; ++i) {
-            _requireFinal(referee, cited[i]);
+            uint256 count = referee.finalCount(cited[i]);
+            if (count != cited[i].records.length) revert BatchNotFinal(cited[i].firstSequence + uint64(count));
         }
         DistributionAccount storage account = _accounts[distribution];
         uint256 escrow = account.fundedAmount - account.reclaimedAmount;
@@ -191,17 +194,19 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
     }
 
     /// @dev The statement is the named operator's, and was committed with this header.
-    function _checkStatement(DistributionTerms memory terms, BatchHeader calldata header, BatchRecord calldata record)
-        private
-        view
-    {
+    function _checkStatement(
+        DistributionTerms memory terms,
+        BatchHeader calldata header,
+        BatchReference calldata statement
+    ) private view {
         if (header.channel != terms.statementChannel || header.operator != terms.statementOperator) {
             revert StatementForeign(header.channel, header.operator);
         }
-        // Reverts UnknownBatch unless the record is the batch's; whether it is final is asked at activation.
-        terms.referee.isFinal(header.channel, header.operator, header.sequence, record);
         bytes32 digest = terms.referee.headerDigest(header);
-        if (digest != record.headerDigest) revert HeaderMismatch(record.headerDigest, digest);
+        if (digest != statement.record.headerDigest) revert HeaderMismatch(statement.record.headerDigest, digest);
+        // Reverts UnknownBatch unless the record is a batch's, and then it is this header's; whether it is final is asked at
+        // activation.
+        terms.referee.stateOf(statement);
     }
 
     /// @dev The entry is the payout entry of the header's own channel and period, and names this root and total.
@@ -222,24 +227,65 @@ contract Payouts is IPayouts, ReentrancyGuardTransient {
         if (actual != result) revert ResultMismatch(result, actual);
     }
 
-    /// @dev The cited batches are the statement's inputs, all of them, in order, and stand in the Referee.
-    function _checkCited(DistributionTerms memory terms, bytes32 inputs, BatchCitation[] calldata cited) private view {
-        if (cited.length == 0 || cited.length > MAX_CITATIONS) revert CitationCountOutOfRange(cited.length);
-        bytes32[] memory digests = new bytes32[](cited.length);
+    /// @dev The cited batches are of the distribution's channels and stand in the Referee; returns what the statement's
+    /// `inputs` must be.
+    function _checkCited(DistributionTerms memory terms, BatchRun[] calldata cited) private view returns (bytes32) {
+        bytes32[] memory digests = _digestsOf(cited);
         for (uint256 i = 0; i < cited.length; ++i) {
-            BatchCitation calldata batch = cited[i];
-            if (batch.channel != terms.meteringChannel) revert CitationForeign(batch.channel);
-            terms.referee.isFinal(batch.channel, batch.operator, batch.sequence, batch.record);
-            digests[i] = batch.record.headerDigest;
+            bytes32 channel = cited[i].channel;
+            if (!_isIn(channel, terms.meteringChannels) && !_isIn(channel, terms.importChannels)) {
+                revert CitationForeign(channel);
+            }
+            terms.referee.requireCommitted(cited[i]);
         }
-        bytes32 listed = CitationList.root(digests);
-        if (listed != inputs) revert CitationsMismatch(inputs, listed);
+        return CitationList.root(digests);
     }
 
-    function _requireFinal(IReferee referee, BatchCitation calldata batch) private view {
-        if (!referee.isFinal(batch.channel, batch.operator, batch.sequence, batch.record)) {
-            revert BatchNotFinal(batch.sequence);
+    /// @dev The header digests of all runs, one after the other.
+    function _digestsOf(BatchRun[] calldata cited) private pure returns (bytes32[] memory digests) {
+        uint256 count;
+        for (uint256 i = 0; i < cited.length; ++i) {
+            count += cited[i].records.length;
         }
+        if (count == 0 || count > MAX_CITATIONS) revert CitationCountOutOfRange(count);
+        digests = new bytes32[](count);
+        uint256 place;
+        for (uint256 i = 0; i < cited.length; ++i) {
+            for (uint256 j = 0; j < cited[i].records.length; ++j) {
+                digests[place++] = cited[i].records[j].headerDigest;
+            }
+        }
+    }
+
+    function _citationsDigest(bytes32 statement, bytes32 inputs) private pure returns (bytes32) {
+        return keccak256(abi.encodePacked(statement, inputs));
+    }
+
+    /// @dev Each list ascending and short, none of them the statements', none in both.
+    function _areChannelsValid(DistributionTerms calldata terms) private pure returns (bool) {
+        bytes32[] memory metering = terms.meteringChannels;
+        bytes32[] memory imports = terms.importChannels;
+        if (metering.length == 0 || !_isAscending(metering) || !_isAscending(imports)) return false;
+        if (_isIn(terms.statementChannel, metering) || _isIn(terms.statementChannel, imports)) return false;
+        for (uint256 i = 0; i < imports.length; ++i) {
+            if (_isIn(imports[i], metering)) return false;
+        }
+        return true;
+    }
+
+    function _isAscending(bytes32[] memory channels) private pure returns (bool) {
+        if (channels.length > MAX_CHANNELS) return false;
+        for (uint256 i = 1; i < channels.length; ++i) {
+            if (channels[i] <= channels[i - 1]) return false;
+        }
+        return true;
+    }
+
+    function _isIn(bytes32 channel, bytes32[] memory channels) private pure returns (bool) {
+        for (uint256 i = 0; i < channels.length; ++i) {
+            if (channels[i] == channel) return true;
+        }
+        return false;
     }
 
     function _requirePending(bytes32 distribution) private view returns (PendingRoot memory pending) {

@@ -3,28 +3,41 @@ pragma solidity 0.8.37;
 
 import {IEnclaveRegistry} from "./interfaces/IEnclaveRegistry.sol";
 import {IReferee} from "./interfaces/IReferee.sol";
-import {ChannelHead, ChannelHeads, ChannelParameters} from "./types/Channel.sol";
-import {DirectedChallenge} from "./types/DirectedChallenge.sol";
-import {BatchHeader} from "./types/BatchHeader.sol";
-import {OperatorExtra, OperatorHead} from "./types/Operator.sol";
-import {DirectedChallenges} from "./referee/DirectedChallenges.sol";
-import {FraudProofs} from "./referee/FraudProofs.sol";
+import {BatchBook} from "./referee/BatchBook.sol";
+import {ChannelBook} from "./referee/ChannelBook.sol";
+import {ModulePowers} from "./referee/ModulePowers.sol";
 import {RefereeState} from "./referee/RefereeState.sol";
+import {BatchHeader} from "./types/BatchHeader.sol";
+import {BatchMark} from "./types/BatchRecord.sol";
+import {ChannelHead, ChannelHeads, ChannelParameters, ParametersWord} from "./types/Channel.sol";
+import {BatchMarks, ModuleGrant} from "./types/Module.sol";
+import {OperatorHead, OperatorHeads} from "./types/Operator.sol";
 
-/// @title The referee: stakes, commitments, directed challenges, fraud proofs
+/// @title The core: channels, stakes, commits, finality, history, and four powers for the modules that a channel names
 /// @notice No owner, no upgrade, no pause: its registry is fixed, and a channel's manager changes parameters only behind a
 /// timelock. This file holds the views; each part of the behaviour is a file under referee/.
-contract Referee is DirectedChallenges, FraudProofs {
+contract Referee is ChannelBook, BatchBook, ModulePowers {
     constructor(IEnclaveRegistry registry_) RefereeState(registry_) {}
+
+    /// @inheritdoc IReferee
+    function historyOf(bytes32 channel, address operator, uint64 size) external view returns (bytes32) {
+        OperatorBook storage book = _books[channel][operator];
+        uint256 last = OperatorHeads.sequence(book.head);
+        return size <= last && size + 8 > last ? book.history[size % 8] : bytes32(0);
+    }
+
+    /// @inheritdoc IReferee
+    function markOf(bytes32 channel, address operator, uint64 sequence) external view returns (BatchMark memory mark) {
+        uint256 word = _books[channel][operator].marks[sequence];
+        mark.isSlashed = BatchMarks.isSlashed(word);
+        for (uint256 place = 0; place < BatchMarks.HOLDERS; ++place) {
+            mark.heldUntil[place] = uint40(BatchMarks.heldUntil(word, place));
+        }
+    }
 
     /// @inheritdoc IReferee
     function headerDigest(BatchHeader calldata header) external view returns (bytes32) {
         return _digest(header);
-    }
-
-    /// @inheritdoc IReferee
-    function recordDigestOf(bytes32 channel, address operator, uint64 sequence) external view returns (bytes32) {
-        return _records[_batchKey(channel, operator, sequence)];
     }
 
     /// @inheritdoc IReferee
@@ -38,13 +51,23 @@ contract Referee is DirectedChallenges, FraudProofs {
     }
 
     /// @inheritdoc IReferee
-    function parametersOf(bytes32 channel, uint16 version) external view returns (ChannelParameters memory) {
-        return _parameters[channel][version];
+    function modulesOf(bytes32 channel) external view returns (ModuleGrant[] memory) {
+        return _modules[channel];
     }
 
     /// @inheritdoc IReferee
-    function queuedParameters(bytes32 channel) external view returns (uint64, ChannelParameters memory) {
-        return (_queued[channel].appliesAt, _queued[channel].parameters);
+    function parametersOf(bytes32 channel, uint16 version) external view returns (ChannelParameters memory) {
+        return ParametersWord.unpack(_parameters[channel][version]);
+    }
+
+    /// @inheritdoc IReferee
+    function termsOf(bytes32 channel, uint16 version, address module) external view returns (bytes32) {
+        return _terms[channel][version][module];
+    }
+
+    /// @inheritdoc IReferee
+    function queuedParameters(bytes32 channel) external view returns (uint64, bytes32) {
+        return (_queued[channel].appliesAt, _queued[channel].digest);
     }
 
     /// @inheritdoc IReferee
@@ -58,32 +81,18 @@ contract Referee is DirectedChallenges, FraudProofs {
     }
 
     /// @inheritdoc IReferee
-    function operatorExtra(bytes32 channel, address operator) external view returns (OperatorExtra memory) {
-        return _extras[channel][operator];
+    function stakeOf(bytes32 channel, address operator) external view returns (uint256) {
+        uint256 least = ChannelHeads.stakeGwei(_channels[channel]);
+        return OperatorHeads.stakeGwei(_books[channel][operator].head, least) * 1 gwei;
     }
 
     /// @inheritdoc IReferee
-    function challengeOf(bytes32 channel, address operator, uint64 sequence, uint32 entryIndex)
-        external
-        view
-        returns (DirectedChallenge memory)
-    {
-        return _challenges[_batchKey(channel, operator, sequence)][entryIndex];
+    function withdrawableAt(bytes32 channel, address operator) external view returns (uint64) {
+        return _books[channel][operator].withdrawableAt;
     }
 
     /// @inheritdoc IReferee
-    function openChallengesOf(bytes32 channel, address operator, uint64 sequence) external view returns (uint32) {
-        return _openChallenges[_batchKey(channel, operator, sequence)];
-    }
-
-    /// @inheritdoc IReferee
-    function bondFor(bytes32 channel, address operator, uint16 parametersVersion) external view returns (uint256) {
-        uint256 ordinal = uint256(_extras[channel][operator].openChallenges) + 1;
-        return _bondWei(_parameters[channel][parametersVersion], ordinal);
-    }
-
-    /// @inheritdoc IReferee
-    function isConvicted(bytes32 channel, address operator, uint64 sequence) external view returns (bool) {
-        return _convicted[_batchKey(channel, operator, sequence)];
+    function isFined(bytes32 channel, address operator, bytes32 matter) external view returns (bool) {
+        return _books[channel][operator].fined[matter];
     }
 }

@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
-import {BatchCitation, BatchRecord, EntryInclusion} from "../types/BatchRecord.sol";
+import {BatchReference, BatchRun, EntryInclusion} from "../types/BatchRecord.sol";
+import {IBatchErrors} from "./IBatchErrors.sol";
 import {IReferee} from "./IReferee.sol";
 
 /// @notice What a distribution is fixed to when it is created.
@@ -13,8 +14,9 @@ import {IReferee} from "./IReferee.sol";
 /// @param referee where batches are committed
 /// @param statementChannel the open channel of the statements that carry roots
 /// @param statementOperator the operator whose statements count
-/// @param meteringChannel the scheduled channel whose batches a statement must cite
 /// @param activationDelayS least time from posting a root to activating it, seconds, 1 hour to 90 days
+/// @param meteringChannels the channels whose batches a statement cites, 1 to 8, ascending
+/// @param importChannels the channels of imports that it may cite, too, 0 to 8, ascending
 struct DistributionTerms {
     address poster;
     address disabler;
@@ -22,8 +24,9 @@ struct DistributionTerms {
     IReferee referee;
     bytes32 statementChannel;
     address statementOperator;
-    bytes32 meteringChannel;
     uint32 activationDelayS;
+    bytes32[] meteringChannels;
+    bytes32[] importChannels;
 }
 
 /// @notice A distribution's sums, in the token's smallest units. paid <= activeTotal <= funded - reclaimed.
@@ -47,7 +50,7 @@ struct DistributionAccount {
 /// @param total cumulative sum that the root promises, smallest units
 /// @param sequence sequence of the statement batch
 /// @param activatableAt unix seconds; zero if no root waits
-/// @param citationsDigest keccak256(abi.encode(statement BatchCitation, BatchCitation[] cited))
+/// @param citationsDigest keccak256(statement's header digest || its `inputs`): what must be final
 struct PendingRoot {
     bytes32 root;
     uint256 total;
@@ -61,7 +64,7 @@ struct PendingRoot {
 /// after a delay, and only when the statement and everything it cites are final: caught gain is forfeited gain.
 /// A wrong Merkle path reverts with the errors of MerkleRfc9162: PathLengthWrong, RootMismatch.
 /// A payout leaf's payload is 53 bytes: 0x01 || account 20 || cumulative amount 32 (docs/spec/contracts.md).
-interface IPayouts {
+interface IPayouts is IBatchErrors {
     event DistributionCreated(bytes32 indexed distribution, address indexed poster, DistributionTerms terms);
     event DistributionFunded(bytes32 indexed distribution, address indexed funder, uint256 receivedAmount);
     event RootPosted(
@@ -76,8 +79,8 @@ interface IPayouts {
     error DistributionExists(bytes32 distribution);
     /// @notice There is no such distribution.
     error UnknownDistribution(bytes32 distribution);
-    /// @notice An address is zero, the activation delay is out of range, or the metering channel is the statement
-    /// channel.
+    /// @notice An address is zero or no contract, the activation delay is out of range, or the lists of channels are too long,
+    /// not ascending, hold the statement channel or one in both.
     error TermsInvalid();
     /// @notice Only the distribution's poster may do this.
     error NotPoster(address poster, address caller);
@@ -96,12 +99,6 @@ interface IPayouts {
     error StatementForeign(bytes32 channel, address operator);
     /// @notice The statement is not newer than the active one.
     error StatementStale(uint64 activeSequence, uint64 actual);
-    /// @notice The header is not the one that the batch's record names.
-    error HeaderMismatch(bytes32 expected, bytes32 actual);
-    /// @notice Every entry is 118 bytes.
-    error EntryLengthInvalid(uint256 actual);
-    /// @notice The entry's version or kind is not the one that this call is about.
-    error EntryKindMismatch(uint8 expected, uint8 actual);
     /// @notice The entry's job id is not that of the header's channel and period.
     error JobMismatch(bytes32 expected, bytes32 actual);
     /// @notice The entry's result digest is not keccak256(abi.encode(root, total)).
@@ -110,14 +107,8 @@ interface IPayouts {
     error CitationCountOutOfRange(uint256 actual);
     /// @notice The cited headers' digests do not hash to the statement's `inputs`.
     error CitationsMismatch(bytes32 expected, bytes32 actual);
-    /// @notice A cited batch is not of the metering channel.
+    /// @notice A cited batch is of no channel of the distribution.
     error CitationForeign(bytes32 channel);
-    /// @notice There is no such batch, or the record given is not its current preimage.
-    /// @custom:advice bring the record from the BatchCommitted event; after a slash its state is Slashed
-    error UnknownBatch(bytes32 channel, address operator, uint64 sequence);
-    /// @notice The batch is not final yet.
-    /// @custom:advice wait until the challenge window is over and no challenge is open
-    error BatchNotFinal(uint64 sequence);
     /// @notice A new root promises less than the active one.
     error TotalDecreased(uint256 activeTotal, uint256 actual);
     /// @notice The escrow does not cover what the root promises.
@@ -136,23 +127,23 @@ interface IPayouts {
 
     /// @notice Posts the root that a statement entry carries. Caller: the poster. One root waits at a time.
     /// @param header header of the statement batch
-    /// @param record its record
+    /// @param statement its reference
     /// @param entry the statement's payout entry (kind 18) with its inclusion in header.root
-    /// @param cited the metering batches, in the order in which the enclave hashed them into header.inputs
+    /// @param cited the cited batches in runs, in the order in which the enclave hashed them into header.inputs
     function postRoot(
         bytes32 distribution,
         bytes32 root,
         uint256 total,
         BatchHeader calldata header,
-        BatchRecord calldata record,
+        BatchReference calldata statement,
         EntryInclusion calldata entry,
-        BatchCitation[] calldata cited
+        BatchRun[] calldata cited
     ) external;
 
-    /// @notice Makes the waiting root active, after the delay and once every cited batch and the statement are final.
-    /// Anyone.
-    function activateRoot(bytes32 distribution, BatchCitation calldata statement, BatchCitation[] calldata cited)
-        external;
+    /// @notice Makes the waiting root active, after the delay and once the statement and every cited batch are final. Anyone.
+    /// @param statement the statement's batch, with a proof of today
+    /// @param cited the same batches in the same order; runs may be cut otherwise, and have proofs of today
+    function activateRoot(bytes32 distribution, BatchReference calldata statement, BatchRun[] calldata cited) external;
 
     /// @notice Drops the waiting root. Caller: the disabler or the poster.
     function disableRoot(bytes32 distribution) external;

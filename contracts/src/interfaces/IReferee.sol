@@ -2,24 +2,32 @@
 pragma solidity 0.8.37;
 
 import {BatchHeader} from "../types/BatchHeader.sol";
-import {BatchRecord, EntryInclusion} from "../types/BatchRecord.sol";
+import {BatchMark, BatchReference, BatchRun, BatchState} from "../types/BatchRecord.sol";
 import {ChannelHead, ChannelKind, ChannelParameters} from "../types/Channel.sol";
-import {DirectedChallenge, EvidenceOpening, SlashCause} from "../types/DirectedChallenge.sol";
-import {OperatorExtra, OperatorHead, OperatorState} from "../types/Operator.sol";
+import {ModuleGrant} from "../types/Module.sol";
+import {OperatorHead, OperatorState} from "../types/Operator.sol";
+import {IBatchErrors} from "./IBatchErrors.sol";
 import {IEnclaveRegistry} from "./IEnclaveRegistry.sol";
+import {IPurse} from "./IPurse.sol";
 
-/// @title Stakes, commitments, directed challenges and fraud proofs
-/// @notice Amounts are wei of the chain's own coin; times are unix seconds; windows are half-open: [start, start + length).
-/// Whoever acts on a batch brings the preimage of its storage slot (BatchRecord), known from BatchCommitted.
-/// A wrong Merkle path reverts with the errors of MerkleRfc9162: PathLengthWrong, RootMismatch.
-/// Payments are credited to `owed` and pulled with withdrawOwed.
-interface IReferee {
+/// @title The core: channels, stakes, commits, exposure, finality, history
+/// @notice Knows no module by name; a channel names its modules at creation and grants each some of four powers. No owner, no
+/// upgrade, no pause. Amounts are wei of the chain's own coin unless their name says gwei, and always whole gwei; times are
+/// unix seconds; windows are half-open: [start, start + length). Whoever acts on a batch brings its record and its path in the
+/// operator's history (BatchReference), both known from BatchCommitted. What is paid or burned is credited to `owed`.
+interface IReferee is IPurse, IBatchErrors {
     // ---------------------------------------------------------------- channels
 
     event ChannelCreated(
-        bytes32 indexed channel, address indexed manager, ChannelKind kind, bytes32 salt, ChannelParameters parameters
+        bytes32 indexed channel,
+        address indexed manager,
+        ChannelKind kind,
+        bytes32 salt,
+        ChannelParameters parameters,
+        ModuleGrant[] modules,
+        bytes32[] terms
     );
-    event ParametersQueued(bytes32 indexed channel, uint64 appliesAt, ChannelParameters parameters);
+    event ParametersQueued(bytes32 indexed channel, uint64 appliesAt, ChannelParameters parameters, bytes32[] terms);
     event ParametersCancelled(bytes32 indexed channel);
     event ParametersApplied(bytes32 indexed channel, uint16 version);
     event RosterCountSet(bytes32 indexed channel, uint32 count, uint64 fromPeriodStart);
@@ -30,12 +38,23 @@ interface IReferee {
     error UnknownChannel(bytes32 channel);
     /// @notice Only the channel's manager may do this.
     error NotManager(address manager, address caller);
-    /// @notice A parameter outside its range; the name is that of the struct's field.
+    /// @notice A parameter outside its range, or no whole number of gwei; the name is that of the struct's field.
     error ParameterOutOfRange(string name);
+    /// @notice A channel has at most eight modules.
+    error TooManyModules(uint256 actual);
+    /// @notice At most four modules of a channel have the power to hold.
+    error TooManyHolders(uint256 actual);
+    /// @notice A module is a contract, named once, with at least one power and no unknown one.
+    error ModuleInvalid(address module, uint8 powers);
+    /// @notice Every module has one word of terms, in the order of the modules.
+    error TermsCountMismatch(uint256 expected, uint256 actual);
     /// @notice No parameters are queued.
     error NoParametersQueued(bytes32 channel);
     /// @notice The timelock of the queued parameters is still running.
     error TimelockRunning(uint64 appliesAt, uint64 nowS);
+    /// @notice These are not the parameters and terms that were queued.
+    /// @custom:advice take them from the last ParametersQueued event
+    error ParametersMismatch(bytes32 expected, bytes32 actual);
     /// @notice An open channel has no roster.
     error RosterNotApplicable(bytes32 channel);
     /// @notice A roster has 1 to 2^20 members.
@@ -47,20 +66,28 @@ interface IReferee {
 
     /// @notice Creates the channel keccak256(abi.encode(keccak256("wattest/channel/1"), caller, uint8 kind, salt));
     /// the caller is its manager for ever.
-    function createChannel(ChannelKind kind, bytes32 salt, ChannelParameters calldata parameters)
-        external
-        returns (bytes32 channel);
+    /// @param modules the contracts that may act on the channel's batches and operators, and what each may; fixed for ever
+    /// @param terms each module's own parameters, in the same order; the module is asked whether they are right
+    function createChannel(
+        ChannelKind kind,
+        bytes32 salt,
+        ChannelParameters calldata parameters,
+        ModuleGrant[] calldata modules,
+        bytes32[] calldata terms
+    ) external returns (bytes32 channel);
 
-    /// @notice Queues new parameters, replacing any queued before; they can be applied after PARAMETER_TIMELOCK_S.
+    /// @notice Queues new parameters and terms, replacing any queued before; they can be applied after PARAMETER_TIMELOCK_S.
     /// Caller: the manager. epochS cannot change.
-    function queueParameters(bytes32 channel, ChannelParameters calldata parameters) external;
+    function queueParameters(bytes32 channel, ChannelParameters calldata parameters, bytes32[] calldata terms) external;
 
     /// @notice Drops the queued parameters. Caller: the manager.
     function cancelParameters(bytes32 channel) external;
 
     /// @notice Makes the queued parameters current. Caller: anyone, once the timelock is over. Batches committed before
     /// keep theirs.
-    function applyParameters(bytes32 channel) external;
+    /// @param parameters as they were queued, known from ParametersQueued: the chain keeps their digest
+    /// @param terms as they were queued
+    function applyParameters(bytes32 channel, ChannelParameters calldata parameters, bytes32[] calldata terms) external;
 
     /// @notice Sets how many entries a batch has for periods from `fromPeriodStart` on, 1 to 2^20; a period that is over
     /// cannot be changed. A change that has not begun is replaced. Caller: the manager.
@@ -71,9 +98,6 @@ interface IReferee {
     event Deposited(bytes32 indexed channel, address indexed operator, uint256 amountWei, uint256 depositWei);
     event ExitRequested(bytes32 indexed channel, address indexed operator, uint64 withdrawableAt);
     event Withdrawn(bytes32 indexed channel, address indexed operator, address to, uint256 amountWei);
-    event OperatorBanned(bytes32 indexed channel, address indexed operator, SlashCause cause);
-    event PaymentOwed(address indexed account, uint256 amountWei);
-    event PaymentWithdrawn(address indexed account, address to, uint256 amountWei);
 
     /// @notice Only the operator itself may do this; in the referee from an account without code, calling directly.
     error NotOperator(address operator, address caller);
@@ -81,7 +105,10 @@ interface IReferee {
     error WrongOperatorState(OperatorState actual);
     /// @notice A call that must carry value carried none.
     error ZeroValue();
-    /// @notice The deposit would not fit 96 bits.
+    /// @notice Stakes are counted in whole gwei.
+    /// @custom:advice send a multiple of 1,000,000,000 wei
+    error NotWholeGwei(uint256 amountWei);
+    /// @notice The deposit would not fit 56 bits of gwei.
     error DepositTooLarge();
     /// @notice The deposit does not cover the open batches and this one.
     /// @custom:advice deposit the difference, or release final batches first
@@ -91,11 +118,6 @@ interface IReferee {
     /// @notice Batches from firstUnreleased to sequence must be released first.
     /// @custom:advice release the batches first, once they are final
     error BatchesUnreleased(uint64 firstUnreleased, uint64 sequence);
-    /// @notice Nothing is owed to the account.
-    error NothingOwed(address account);
-    /// @notice The receiver refused the payment; what is owed stays owed.
-    /// @custom:advice withdraw to an address that accepts the payment
-    error TransferFailed(address to, uint256 amountWei);
 
     /// @notice Adds the value sent to the caller's deposit in the channel.
     function deposit(bytes32 channel) external payable;
@@ -107,35 +129,21 @@ interface IReferee {
     /// is released.
     function withdraw(bytes32 channel, address payable to) external;
 
-    /// @notice Pays all that the caller is owed to `to`.
-    function withdrawOwed(address payable to) external;
-
     // ----------------------------------------------------------------- batches
 
-    /// @notice A batch was committed. Its header is the first argument of the transaction's input. `stamp` is
-    /// committedAt << 16 | parametersVersion: two words instead of three, on the path of every commit.
+    /// @notice A batch was committed. Its header is the first argument of the transaction's input. `stamp` is the rest of its
+    /// record: committedAt << 80 | parametersVersion << 64 | stakeGwei. These events are enough to build every history again.
     event BatchCommitted(
-        bytes32 indexed channel, address indexed operator, uint64 indexed sequence, bytes32 headerDigest, uint80 stamp
+        bytes32 indexed channel, address indexed operator, uint64 indexed sequence, bytes32 headerDigest, uint144 stamp
     );
     /// @notice Batches up to and with `sequence` no longer count in the operator's exposure.
     event BatchesReleased(bytes32 indexed channel, address indexed operator, uint64 sequence);
-    /// @notice A deposit was slashed: `burnedWei` sent to BURN_ADDRESS, `rewardWei` owed to the catcher. The batch of this
-    /// sequence, if it was committed and not final, is Slashed; at an equivocation there may be none.
-    event Slashed(
-        bytes32 indexed channel,
-        address indexed operator,
-        uint64 indexed sequence,
-        SlashCause cause,
-        address catcher,
-        uint256 burnedWei,
-        uint256 rewardWei
-    );
 
+    /// @notice Batches are released in order: the run does not begin with the first unreleased one, or goes beyond the last.
+    error ReleaseOutOfOrder(uint64 firstUnreleased, uint64 sequence);
     /// @notice The header's sequence does not follow the operator's last batch.
     /// @custom:advice ask the chain for the operator's head
     error SequenceMismatch(uint64 expected, uint64 actual);
-    /// @notice The header does not name the digest of the batch before.
-    error PreviousMismatch(bytes32 expected, bytes32 actual);
     /// @notice A batch has 1 to 2^20 entries.
     error EntryCountOutOfRange(uint32 entryCount);
     /// @notice The batch has not as many entries as the channel's roster.
@@ -150,6 +158,9 @@ interface IReferee {
     error CommitDeadlinePassed(uint64 deadline, uint64 nowS);
     /// @notice The operator's batch before was committed in this period's commit time already.
     error PeriodAlreadyCommitted(uint64 periodEnd);
+    /// @notice The operator's batch before was committed in a block of the same time.
+    /// @custom:advice commit in a later block
+    error CommitTooSoon(uint64 committedAt);
     /// @notice roster and state must be zero in an open channel.
     error OpenChannelFieldSet();
     /// @notice roster and state must not be zero in a scheduled channel.
@@ -161,204 +172,145 @@ interface IReferee {
     /// @notice The signer is not the binding's active key for this workload, or it has expired.
     /// @custom:advice register or renew the enclave key, for this workload
     error EnclaveKeyNotActive(address signer, bytes32 workload);
-    /// @notice There is no such batch, or the record given is not its current preimage.
-    /// @custom:advice bring the record from the BatchCommitted event; after a slash its state is Slashed
-    error UnknownBatch(bytes32 channel, address operator, uint64 sequence);
-    /// @notice The header is not the one that the batch's record names.
-    error HeaderMismatch(bytes32 expected, bytes32 actual);
-    /// @notice The batch was slashed before.
-    error BatchAlreadySlashed(uint64 sequence);
-    /// @notice The batch is final.
-    error BatchAlreadyFinal(uint64 sequence);
-    /// @notice The batch is not final yet.
-    /// @custom:advice wait until the challenge window is over and no challenge is open
-    error BatchNotFinal(uint64 sequence);
 
     /// @notice Commits a batch. Caller: the header's operator, an account without code, in a transaction straight to this
-    /// contract, so that everyone has the header that a challenge needs. The operator has a deposit of at least its open exposure plus this
-    /// batch's.
+    /// contract, so that everyone has the header that a challenge needs. The operator has a deposit of at least its open
+    /// exposure plus this batch's.
     /// @param header the header, signed whole
-    /// @param signature 65 bytes r||s||v by the active enclave key over the header's EIP-712 digest
-    /// @param previous record of the operator's batch before; all zero at sequence 1
-    function commit(BatchHeader calldata header, bytes calldata signature, BatchRecord calldata previous) external;
+    /// @param r first half of the signature by the active enclave key over the header's EIP-712 digest
+    /// @param vs second half, with v - 27 in its top bit (EIP-2098); s is low
+    /// @param peaks roots of the history's whole subtrees before this batch, left to right; none at sequence 1
+    function commit(BatchHeader calldata header, bytes32 r, bytes32 vs, bytes32[] calldata peaks) external;
 
-    /// @notice Drops batches from the operator's exposure, from firstUnreleased on: each must be final or slashed. Anyone.
-    /// @param records the records of consecutive batches
-    function release(bytes32 channel, address operator, BatchRecord[] calldata records) external;
-
-    /// @notice Whether the batch is final: committed, its challenge window over, no challenge open, not slashed. Reverts
-    /// UnknownBatch if `record` is not the batch's.
-    function isFinal(bytes32 channel, address operator, uint64 sequence, BatchRecord calldata record)
-        external
-        view
-        returns (bool);
-
-    // ----------------------------------------------------- directed challenges
-
-    event ChallengeOpened(
-        bytes32 indexed channel,
-        address indexed operator,
-        uint64 indexed sequence,
-        uint32 entryIndex,
-        address challenger,
-        uint32 ordinal,
-        uint64 deadline,
-        uint256 bondWei
-    );
-    event ChallengeAnswered(
-        bytes32 indexed channel,
-        address indexed operator,
-        uint64 indexed sequence,
-        uint32 entryIndex,
-        address answerer,
-        uint256 reimbursedWei,
-        uint256 burnedWei
-    );
-    event ChallengeExpired(
-        bytes32 indexed channel,
-        address indexed operator,
-        uint64 indexed sequence,
-        uint32 entryIndex,
-        address challenger,
-        uint256 bondWei
-    );
-    event ChallengeRefunded(
-        bytes32 indexed channel,
-        address indexed operator,
-        uint64 indexed sequence,
-        uint32 entryIndex,
-        address challenger,
-        uint256 bondWei
-    );
-
-    /// @notice The challenge window of the batch has closed.
-    /// @custom:advice challenge within the window after the commit
-    error ChallengeWindowClosed(uint64 closedAt, uint64 nowS);
-    /// @notice The batch has no entry at this index.
-    error EntryIndexOutOfRange(uint32 entryIndex, uint32 entryCount);
-    /// @notice The entry was challenged before.
-    error ChallengeExists(uint64 sequence, uint32 entryIndex);
-    /// @notice There is no challenge on this entry.
-    error UnknownChallenge(uint64 sequence, uint32 entryIndex);
-    /// @notice The challenge is not open.
-    error ChallengeNotOpen(uint64 sequence, uint32 entryIndex);
-    /// @notice The bond is smaller than the next challenge costs.
-    /// @custom:advice ask bondFor and send at least that
-    error BondTooSmall(uint256 requiredWei, uint256 actualWei);
-    /// @notice The deadline of the challenge has passed.
-    error AnswerWindowClosed(uint64 deadline, uint64 nowS);
-    /// @notice The deadline of the challenge has not passed yet.
-    /// @custom:advice wait until the deadline
-    error AnswerWindowOpen(uint64 deadline, uint64 nowS);
-    /// @notice Every entry is 118 bytes.
-    error EntryLengthInvalid(uint256 actual);
-    /// @notice The batch was not slashed.
-    error BatchNotSlashed(uint64 sequence);
-
-    /// @notice Demands one entry of a batch within the challenge window; once per entry, for ever. The value sent must be
-    /// at least bondFor; what is more is owed back. Anyone.
-    function challenge(BatchHeader calldata header, BatchRecord calldata record, uint32 entryIndex) external payable;
-
-    /// @notice Shows the entry before the deadline: its payload, salt and path. The caller is owed the call's gas at the
-    /// transaction's price, at most answerGasCapWei, from the bond; the rest is burned. Anyone.
-    function answer(BatchHeader calldata header, BatchRecord calldata record, EntryInclusion calldata entry) external;
-
-    /// @notice After the deadline of an unanswered challenge: slashes the batch; the challenger is owed bond and reward.
+    /// @notice Drops batches from the operator's exposure, from the first unreleased one on: each must be final or slashed.
     /// Anyone.
-    function expire(bytes32 channel, address operator, uint64 sequence, BatchRecord calldata record, uint32 entryIndex)
-        external;
+    function release(BatchRun calldata run) external;
 
-    /// @notice Returns the bond of a challenge that was open when its batch was slashed for something else. Anyone.
-    function refund(bytes32 channel, address operator, uint64 sequence, BatchRecord calldata record, uint32 entryIndex)
-        external;
+    // ------------------------------------------------------------------ powers
 
-    // ------------------------------------------------------------ fraud proofs
+    /// @notice A batch was slashed: of the operator's deposit `burnedWei` are burned and `rewardWei` owed to the catcher.
+    event Slashed(
+        bytes32 indexed channel,
+        address indexed operator,
+        uint64 indexed sequence,
+        address module,
+        bytes32 cause,
+        address catcher,
+        uint256 burnedWei,
+        uint256 rewardWei
+    );
+    /// @notice An operator was fined out of what no open batch binds.
+    event Fined(
+        bytes32 indexed channel,
+        address indexed operator,
+        bytes32 indexed matter,
+        address module,
+        bytes32 cause,
+        address catcher,
+        uint256 burnedWei,
+        uint256 rewardWei
+    );
+    event OperatorBanned(bytes32 indexed channel, address indexed operator, address module, bytes32 cause);
+    /// @notice The batch is not final before `until`, as far as this module is concerned; zero: it lets go.
+    event BatchHeld(
+        bytes32 indexed channel, address indexed operator, uint64 indexed sequence, address module, uint64 until
+    );
+    event StakeSet(bytes32 indexed channel, address indexed operator, address module, uint256 stakeWei);
 
-    /// @notice The two headers name different channels, operators or sequences, or are the same header.
-    error NotEquivocation();
-    /// @notice The headers are signed by different keys.
-    error SignersDiffer(address first, address second);
-    /// @notice The enclave key was never registered for this binding.
-    error KeyNeverRegistered(address enclaveKey);
-    /// @notice Equivocation at this sequence was proved before.
-    error AlreadyConvicted(uint64 sequence);
-    /// @notice The entry's version or kind is not the one that this call is about.
-    error EntryKindMismatch(uint8 expected, uint8 actual);
-    /// @notice The opening does not hash to the entry's evidence.
-    error EvidenceMismatch(bytes32 expected, bytes32 actual);
-    /// @notice The evidence is in order: signature valid, s low.
-    error EvidenceValid();
-    /// @notice P256VERIFY (EIP-7951) does not answer at this address, or the call left it too little gas.
-    error PrecompileMissing(address precompile);
+    /// @notice The operator was fined for this matter before.
+    error MatterFined(bytes32 matter);
+    /// @notice The hold would have ended already.
+    error HoldOver(uint64 until, uint64 nowS);
+    /// @notice A stake is a whole number of gwei between once and three times the channel's.
+    error StakeOutOfRange(uint256 leastWei, uint256 mostWei, uint256 actualWei);
 
-    /// @notice Proves that one registered key signed two headers for one sequence: bans the operator and slashes once,
-    /// whether the headers were committed or not, and also when the key has expired since. Anyone.
-    /// @param record the record of the committed batch of that sequence; all zero if there is none
-    function proveEquivocation(
-        BatchHeader calldata first,
-        bytes calldata firstSignature,
-        BatchHeader calldata second,
-        bytes calldata secondSignature,
-        BatchRecord calldata record
+    /// @notice Slashes a batch that is neither final nor slashed: its stake is burned, the reward of its parameters is owed to
+    /// `catcher`, and it leaves the exposure. Caller: a module with the power to convict.
+    /// @param cause what for, as short text, for the events
+    /// @param bans whether the operator is banned, too
+    function convict(BatchReference calldata batch, bytes32 cause, bool bans, address catcher) external;
+
+    /// @notice Takes `amountWei` of an operator's deposit, but at most what a conviction takes under the current parameters,
+    /// and at most what no open batch binds; the catcher gets the share of it that a conviction gives. Once per `matter`,
+    /// whichever module calls first. Caller: a module with the power to fine.
+    /// @param matter what happened, as a digest that no other matter has; modules hash a tag of theirs into it
+    /// @param amountWei rounded down to whole gwei; zero only bans
+    function fine(
+        bytes32 channel,
+        address operator,
+        bytes32 matter,
+        uint256 amountWei,
+        bytes32 cause,
+        bool bans,
+        address catcher
     ) external;
 
-    /// @notice Proves that an entry of kind 1 rests on a meter signature that does not verify (s high, key malformed or
-    /// P256VERIFY fails): bans the operator and slashes the batch. Reveals no reading. Anyone, before the batch is final.
-    function proveInvalidEvidence(
-        BatchHeader calldata header,
-        BatchRecord calldata record,
-        EntryInclusion calldata entry,
-        EvidenceOpening calldata opening
-    ) external;
+    /// @notice Keeps a batch that is neither final nor slashed from being final before `until`, but no longer than MAX_HOLD_S
+    /// after its challenge window. Replaces the module's hold on that batch. Caller: a module with the power to hold.
+    /// @return heldUntil when the hold ends, the bound considered
+    /// @return windowClosesAt when the batch's challenge window closes
+    function hold(BatchReference calldata batch, uint64 until)
+        external
+        returns (uint64 heldUntil, uint64 windowClosesAt);
+
+    /// @notice Ends the module's hold on a batch. Caller: a module with the power to hold.
+    function letGo(bytes32 channel, address operator, uint64 sequence) external;
+
+    /// @notice Sets what the operator's later batches stake. Caller: a module with the power to set stakes.
+    function setStake(bytes32 channel, address operator, uint256 stakeWei) external;
 
     // -------------------------------------------------------------------- views
 
+    /// @notice Where the batch stands now. Reverts UnknownBatch unless the record is in the operator's history.
+    function stateOf(BatchReference calldata batch) external view returns (BatchState);
+
+    /// @notice How many batches of the run are final now, up to the first that is not. Reverts UnknownBatch unless all records
+    /// are in the operator's history.
+    function finalCount(BatchRun calldata run) external view returns (uint256);
+
+    /// @notice Reverts UnknownBatch unless all records of the run are in the operator's history.
+    function requireCommitted(BatchRun calldata run) external view;
+
+    /// @notice What the chain keeps of the operator's history at this size (lib/History.sol); zero if the size is not among the
+    /// last eight.
+    function historyOf(bytes32 channel, address operator, uint64 size) external view returns (bytes32);
+
+    /// @notice Slash and holds of a batch; all zero for most batches and for those that do not exist.
+    function markOf(bytes32 channel, address operator, uint64 sequence) external view returns (BatchMark memory);
+
     /// @notice EIP-712 digest of a header under this contract's domain.
     function headerDigest(BatchHeader calldata header) external view returns (bytes32);
-
-    /// @notice The batch's storage slot: keccak256 of its record's abi encoding; zero if there is none.
-    function recordDigestOf(bytes32 channel, address operator, uint64 sequence) external view returns (bytes32);
 
     function channelHead(bytes32 channel) external view returns (ChannelHead memory);
 
     /// @notice The channel's manager; zero if there is no such channel.
     function managerOf(bytes32 channel) external view returns (address);
 
+    /// @notice The channel's modules in the order of its creation; the place of a holder in BatchMark follows it.
+    function modulesOf(bytes32 channel) external view returns (ModuleGrant[] memory);
+
     /// @notice Parameters of one version, from 1; all zero if there is no such version.
     function parametersOf(bytes32 channel, uint16 version) external view returns (ChannelParameters memory);
 
-    /// @notice The queued parameters and when they can be applied; appliesAt is zero if none are queued.
-    function queuedParameters(bytes32 channel)
-        external
-        view
-        returns (uint64 appliesAt, ChannelParameters memory parameters);
+    /// @notice A module's terms in one version of the parameters; zero if there are none.
+    function termsOf(bytes32 channel, uint16 version, address module) external view returns (bytes32);
+
+    /// @notice When the queued parameters can be applied, zero if none are queued, and keccak256(abi.encode(parameters, terms)).
+    function queuedParameters(bytes32 channel) external view returns (uint64 appliesAt, bytes32 digest);
 
     /// @notice Entries due in a batch for the period that starts then; zero in an open channel.
     function rosterCountAt(bytes32 channel, uint64 periodStart) external view returns (uint32);
 
     function operatorHead(bytes32 channel, address operator) external view returns (OperatorHead memory);
 
-    function operatorExtra(bytes32 channel, address operator) external view returns (OperatorExtra memory);
+    /// @notice What the operator's next batch stakes, wei.
+    function stakeOf(bytes32 channel, address operator) external view returns (uint256);
 
-    function challengeOf(bytes32 channel, address operator, uint64 sequence, uint32 entryIndex)
-        external
-        view
-        returns (DirectedChallenge memory);
+    /// @notice When an exiting or banned operator can withdraw, unix seconds; zero before.
+    function withdrawableAt(bytes32 channel, address operator) external view returns (uint64);
 
-    /// @notice Challenges open now on one batch.
-    function openChallengesOf(bytes32 channel, address operator, uint64 sequence) external view returns (uint32);
-
-    /// @notice Bond of the next challenge on the operator, for a batch under this parameters version.
-    function bondFor(bytes32 channel, address operator, uint16 parametersVersion) external view returns (uint256);
-
-    /// @notice Whether equivocation at this sequence was proved.
-    function isConvicted(bytes32 channel, address operator, uint64 sequence) external view returns (bool);
-
-    /// @notice What the account can withdraw, wei.
-    function owed(address account) external view returns (uint256);
-
-    /// @notice Sum of all burns, wei.
-    function burned() external view returns (uint256);
+    /// @notice Whether the operator was fined for this matter.
+    function isFined(bytes32 channel, address operator, bytes32 matter) external view returns (bool);
 
     /// @notice The registry, fixed at construction.
     function registry() external view returns (IEnclaveRegistry);

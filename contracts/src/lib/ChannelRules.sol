@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IReferee} from "../interfaces/IReferee.sol";
 import {ChannelKind, ChannelParameters} from "../types/Channel.sol";
+import {OperatorHeads} from "../types/Operator.sol";
 
 /// @notice How a channel is named, and which parameters it may have.
 library ChannelRules {
@@ -11,7 +12,6 @@ library ChannelRules {
     uint256 internal constant MIN_EPOCH_S = 60;
     uint256 internal constant MAX_EPOCH_S = 31 days;
     uint256 internal constant MAX_CHALLENGE_WINDOW_S = 90 days;
-    uint256 internal constant MAX_ANSWER_WINDOW_S = 30 days;
     uint256 internal constant MAX_EXIT_DELAY_S = 365 days;
 
     /// @notice The id names its manager, so that an enclave needs no chain to know whose signature counts.
@@ -19,14 +19,8 @@ library ChannelRules {
         return keccak256(abi.encode(ID_TAG, manager, kind, salt));
     }
 
-    /// @notice stakeWei + catcherRewardWei + gasReserveWei: what one open batch binds of a deposit.
-    function exposureWei(ChannelParameters memory parameters) internal pure returns (uint96) {
-        // Three values of 88 bits: their sum is below 2^90.
-        return uint96(parameters.stakeWei) + parameters.catcherRewardWei + parameters.gasReserveWei;
-    }
-
     /// @notice Reverts ParameterOutOfRange with the first field that is out of range.
-    function check(ChannelKind kind, ChannelParameters memory parameters) internal pure {
+    function check(ChannelKind kind, ChannelParameters calldata parameters) internal pure {
         if (kind == ChannelKind.Scheduled) {
             if (parameters.epochS < MIN_EPOCH_S || parameters.epochS > MAX_EPOCH_S) {
                 refuse("epochS");
@@ -42,24 +36,27 @@ library ChannelRules {
         if (parameters.challengeWindowS == 0 || parameters.challengeWindowS > MAX_CHALLENGE_WINDOW_S) {
             refuse("challengeWindowS");
         }
-        if (parameters.answerWindowS == 0 || parameters.answerWindowS > MAX_ANSWER_WINDOW_S) {
-            refuse("answerWindowS");
-        }
         if (parameters.exitDelayS < parameters.challengeWindowS || parameters.exitDelayS > MAX_EXIT_DELAY_S) {
             refuse("exitDelayS");
         }
-        if (parameters.stakeWei == 0) refuse("stakeWei");
+        // An operator's stake is up to three times as much, and has its place in the operator's head.
+        if (parameters.stakeWei == 0 || uint256(parameters.stakeWei) * 3 > OperatorHeads.MAX_STAKE_GWEI * 1 gwei) {
+            refuse("stakeWei");
+        }
+        if (parameters.stakeWei % 1 gwei != 0) refuse("stakeWei");
         // At most a fifth of what is burned: catching oneself must lose money.
-        if (uint256(parameters.catcherRewardWei) * 5 > parameters.stakeWei) {
+        if (uint256(parameters.catcherRewardWei) * 5 > parameters.stakeWei || parameters.catcherRewardWei % 1 gwei != 0)
+        {
             refuse("catcherRewardWei");
         }
-        if (parameters.baseBondWei == 0) refuse("baseBondWei");
-        if (parameters.answerGasCapWei > parameters.baseBondWei) {
-            refuse("answerGasCapWei");
-        }
+        // Half of what a deposit can be: with the reward it fits its place in the channel's head.
+        if (
+            parameters.gasReserveWei > OperatorHeads.MAX_AMOUNT_GWEI / 2 * 1 gwei
+                || parameters.gasReserveWei % 1 gwei != 0
+        ) refuse("gasReserveWei");
     }
 
-    /// @dev One place for the encoding of the error: the contract is near the size limit.
+    /// @dev One place for the encoding of the error.
     function refuse(string memory name) internal pure {
         revert IReferee.ParameterOutOfRange(name);
     }

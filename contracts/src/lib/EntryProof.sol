@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IReferee} from "../interfaces/IReferee.sol";
+import {IBatchErrors} from "../interfaces/IBatchErrors.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
 import {EntryInclusion} from "../types/BatchRecord.sol";
 import {MerkleRfc9162} from "./MerkleRfc9162.sol";
@@ -15,9 +15,9 @@ library EntryProof {
     /// @notice Reverts unless `entry` is the one at its index under the header's root; a wrong path reverts with the errors of
     /// MerkleRfc9162 (PathLengthWrong, RootMismatch).
     function requireIncluded(BatchHeader calldata header, EntryInclusion calldata entry) internal pure {
-        if (entry.payload.length != ENTRY_BYTES) revert IReferee.EntryLengthInvalid(entry.payload.length);
+        if (entry.payload.length != ENTRY_BYTES) revert IBatchErrors.EntryLengthInvalid(entry.payload.length);
         if (entry.index >= header.entryCount) {
-            revert IReferee.EntryIndexOutOfRange(entry.index, header.entryCount);
+            revert IBatchErrors.EntryIndexOutOfRange(entry.index, header.entryCount);
         }
         MerkleRfc9162.verifyInclusion(
             header.root, MerkleRfc9162.leafHash(entry.salt, entry.payload), entry.index, header.entryCount, entry.path

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IReferee} from "../interfaces/IReferee.sol";
-
 /// @notice P-256 ECDSA by the P256VERIFY precompile (EIP-7951), with the low-s rule of the meters on top.
 library P256Verify {
+    /// @notice P256VERIFY (EIP-7951) does not answer at this address, or the call left it too little gas.
+    error PrecompileMissing(address precompile);
+
     /// @notice Where the precompile lives.
     address internal constant PRECOMPILE = address(0x100);
 
@@ -34,7 +35,7 @@ library P256Verify {
     function callPrecompile(bytes32 digest, bytes32 r, bytes32 s, bytes32 x, bytes32 y) private view returns (bool) {
         (bool success, bytes memory output) = PRECOMPILE.staticcall(abi.encode(digest, r, s, x, y));
         // It answers a bad signature with nothing, and fails only for want of gas, which is the caller's to choose.
-        if (!success) revert IReferee.PrecompileMissing(PRECOMPILE);
+        if (!success) revert PrecompileMissing(PRECOMPILE);
         return output.length == 32 && abi.decode(output, (uint256)) == 1;
     }
 }

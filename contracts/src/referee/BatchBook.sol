@@ -4,21 +4,23 @@ pragma solidity 0.8.37;
 import {IReferee} from "../interfaces/IReferee.sol";
 import {ActiveKey} from "../lib/ActiveKey.sol";
 import {ChannelRules} from "../lib/ChannelRules.sol";
+import {History} from "../lib/History.sol";
 import {Secp256k1Signature} from "../lib/Secp256k1Signature.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
-import {BatchRecord, BatchRecordHash, BatchState} from "../types/BatchRecord.sol";
-import {ChannelHeads} from "../types/Channel.sol";
+import {BatchRecordHash, BatchReference, BatchRun, BatchState} from "../types/BatchRecord.sol";
+import {ChannelHeads, ParametersWord} from "../types/Channel.sol";
 import {OperatorHead, OperatorHeads} from "../types/Operator.sol";
-import {ChannelBook} from "./ChannelBook.sol";
+import {RefereeState} from "./RefereeState.sol";
 
 /// @notice Committing batches, and dropping final ones from the exposure.
-/// A commit reads four slots (channel, operator, previous batch, registry's active key) and writes two (operator, batch).
-abstract contract BatchBook is ChannelBook {
+/// A commit reads four slots (channel, operator, the history's last word, registry's active key) and writes two (operator, the
+/// history's next word); after an operator's first eight commits neither is a new one.
+abstract contract BatchBook is RefereeState {
     using ChannelHeads for uint256;
     using OperatorHeads for uint256;
 
     /// @inheritdoc IReferee
-    function commit(BatchHeader calldata header, bytes calldata signature, BatchRecord calldata previous) external {
+    function commit(BatchHeader calldata header, bytes32 r, bytes32 vs, bytes32[] calldata peaks) external {
         // Straight from an account without code: then the header lies in the transaction's own input, for everyone to see.
         // Behind a contract (or a delegated account, EIP-7702) it would lie in a trace, and nobody could challenge.
         // Three conditions as one word, zero when all hold: one jump on the path of every commit.
@@ -30,64 +32,73 @@ abstract contract BatchBook is ChannelBook {
         bytes32 channel = header.channel;
         uint256 channelWord = _channels[channel];
         if (channelWord == 0) revert UnknownChannel(channel);
-        _checkHeader(header, channelWord, previous.committedAt);
-
-        HeadSlot storage slot = _heads[channel][msg.sender];
-        uint256 headWord = slot.word;
+        OperatorBook storage book = _books[channel][msg.sender];
+        uint256 headWord = book.head;
+        _checkHeader(header, channelWord, headWord.committedAt());
         if (!headWord.isCommitting()) revert WrongOperatorState(headWord.state());
-        uint64 sequence = header.sequence;
+
         uint256 last = headWord.sequence();
-        uint256 exposure = channelWord.exposureWei();
         // Unchecked: 32 bits and one.
         unchecked {
-            if (sequence != last + 1) revert SequenceMismatch(uint64(last + 1), sequence);
+            if (header.sequence != last + 1) revert SequenceMismatch(uint64(last + 1), header.sequence);
         }
-        _checkPrevious(channel, header.previous, last, previous);
-        // Unchecked: 88 bits and 96 bits.
-        unchecked {
-            uint256 required = headWord.openExposureWei() + exposure;
-            if (headWord.depositWei() < required || required > OperatorHeads.MAX_EXPOSURE) {
-                revert InsufficientDeposit(required, headWord.depositWei());
-            }
-        }
+        uint256 stake = headWord.stakeGwei(channelWord.stakeGwei());
+        uint256 added = _checkExposure(headWord, stake, channelWord.marginGwei());
 
         bytes32 digest = _digest(header);
-        address signer = Secp256k1Signature.recover(digest, signature);
+        address signer = Secp256k1Signature.recover(digest, r, vs);
         bytes32 workload = header.workload;
         if (!ActiveKey.isSigner(registry, channel, msg.sender, workload, signer)) {
             revert EnclaveKeyNotActive(signer, workload);
         }
 
-        uint256 version = channelWord.parametersVersion();
-        slot.word = headWord.afterCommit(exposure);
-        _records[_batchKey(channel, msg.sender, sequence)] = BatchRecordHash.committed(digest, block.timestamp, version);
-        // A version has 16 bits and seconds since 1970 fit 64: neither reaches into the other.
-        emit BatchCommitted(channel, msg.sender, sequence, digest, uint80(block.timestamp << 16 | version));
-    }
-
-    /// @inheritdoc IReferee
-    function release(bytes32 channel, address operator, BatchRecord[] calldata records) external {
-        OperatorHead memory head = _head(channel, operator);
-        for (uint256 i = 0; i < records.length; ++i) {
-            BatchRecord calldata record = records[i];
-            bytes32 batch = _requireRecord(channel, operator, head.firstUnreleased, record);
-            if (record.state == BatchState.Committed) {
-                if (!_isFinal(channel, batch, record)) revert BatchNotFinal(head.firstUnreleased);
-                head.openExposureWei -= uint88(ChannelRules.exposureWei(_parameters[channel][record.parametersVersion]));
-            }
-            head.firstUnreleased += 1;
+        // Unchecked: seconds since 1970 fit 64 bits, a version 16, a stake 64; 32 bits and one.
+        unchecked {
+            uint256 stamp = BatchRecordHash.stamp(block.timestamp, channelWord.parametersVersion(), stake);
+            _append(book, last, header.previous, digest, BatchRecordHash.leaf(last + 1, digest, stamp), peaks);
+            book.head = headWord.afterCommit(block.timestamp, added);
+            emit BatchCommitted(channel, msg.sender, uint64(last + 1), digest, uint144(stamp));
         }
-        _setHead(channel, operator, head);
-        emit BatchesReleased(channel, operator, uint64(head.firstUnreleased) - 1);
     }
 
     /// @inheritdoc IReferee
-    function isFinal(bytes32 channel, address operator, uint64 sequence, BatchRecord calldata record)
-        external
-        view
-        returns (bool)
-    {
-        return _isFinal(channel, _requireRecord(channel, operator, sequence, record), record);
+    function release(BatchRun calldata run) external {
+        OperatorBook storage book = _requireRun(run);
+        OperatorHead memory head = OperatorHeads.unpack(book.head);
+        uint256 count = run.records.length;
+        uint256 first = uint256(head.sequence) + 1 - head.openBatches;
+        if (run.firstSequence != first || count > head.openBatches) {
+            revert ReleaseOutOfOrder(uint64(first), head.sequence);
+        }
+        for (uint256 i = 0; i < count; ++i) {
+            BatchState state = _stateOf(book, run.channel, first + i, run.records[i]);
+            if (state == BatchState.Committed) revert BatchNotFinal(uint64(first + i));
+            if (state == BatchState.Slashed) continue;
+            uint256 parameters = _parameters[run.channel][run.records[i].parametersVersion];
+            head.exposureGwei -= uint56(run.records[i].stakeGwei + ParametersWord.marginGwei(parameters));
+        }
+        head.openBatches -= uint16(count);
+        book.head = OperatorHeads.pack(head);
+        emit BatchesReleased(run.channel, run.operator, uint64(first + count - 1));
+    }
+
+    /// @inheritdoc IReferee
+    function stateOf(BatchReference calldata batch) external view returns (BatchState) {
+        return _stateOf(_requireBatch(batch), batch.channel, batch.sequence, batch.record);
+    }
+
+    /// @inheritdoc IReferee
+    function finalCount(BatchRun calldata run) external view returns (uint256 count) {
+        OperatorBook storage book = _requireRun(run);
+        for (; count < run.records.length; ++count) {
+            BatchState state = _stateOf(book, run.channel, run.firstSequence + count, run.records[count]);
+            if (state != BatchState.Final) break;
+        }
+    }
+
+    /// @inheritdoc IReferee
+    function requireCommitted(BatchRun calldata run) external view {
+        _requireRun(run);
     }
 
     /// @dev What can be said of a header without its operator's state.
@@ -98,6 +109,8 @@ abstract contract BatchBook is ChannelBook {
         uint256 start = header.periodStart;
         uint256 end = header.periodEnd;
         if (channelWord.isOpen()) {
+            // A proof of a history outlives seven commits: at most one of them comes in a block.
+            if (block.timestamp <= previousCommittedAt) revert CommitTooSoon(uint64(previousCommittedAt));
             if (header.roster | header.state != 0) revert OpenChannelFieldSet();
             if (start > end) revert PeriodInvalid(header.periodStart, header.periodEnd);
             if (block.timestamp < end) revert PeriodNotOver(header.periodEnd, uint64(block.timestamp));
@@ -119,12 +132,36 @@ abstract contract BatchBook is ChannelBook {
         if (count != expected) revert RosterCountMismatch(uint32(expected), header.entryCount);
     }
 
-    /// @dev `previous` is the preimage of the slot before, all zero where there is none, and the header follows its header.
-    function _checkPrevious(bytes32 channel, bytes32 named, uint256 last, BatchRecord calldata previous) private view {
-        if (named != previous.headerDigest) revert PreviousMismatch(previous.headerDigest, named);
-        bytes32 expected = last == 0 ? BatchRecordHash.NONE : _records[_batchKey(channel, msg.sender, last)];
-        if (BatchRecordHash.digestOf(previous) != expected) {
-            revert UnknownBatch(channel, msg.sender, uint64(last));
+    /// @dev The deposit covers the open batches and this one; returns what this one binds, gwei.
+    function _checkExposure(uint256 headWord, uint256 stake, uint256 margin) private pure returns (uint256 added) {
+        // Unchecked: three values of at most 56 bits.
+        unchecked {
+            added = stake + margin;
+            uint256 required = headWord.exposureGwei() + added;
+            // The deposit has 56 bits: what it covers fits the exposure's 56 bits, too.
+            if (headWord.depositGwei() < required) {
+                revert InsufficientDeposit(required * 1 gwei, headWord.depositGwei() * 1 gwei);
+            }
+            if (headWord.openBatches() == OperatorHeads.MAX_OPEN_BATCHES) {
+                uint256 last = headWord.sequence();
+                revert BatchesUnreleased(uint64(last + 1 - OperatorHeads.MAX_OPEN_BATCHES), uint64(last));
+            }
         }
+    }
+
+    /// @dev `previous` and `peaks` are those of the history so far; the leaf joins it.
+    function _append(
+        OperatorBook storage book,
+        uint256 last,
+        bytes32 previous,
+        bytes32 digest,
+        bytes32 leaf,
+        bytes32[] calldata peaks
+    ) private {
+        bytes32 kept = book.history[last % History.RING];
+        bytes32 actual = History.word(last, previous, peaks);
+        // An empty history has no word: nothing comes before the first batch.
+        if (last == 0 ? previous != 0 || peaks.length != 0 : actual != kept) revert HistoryMismatch(kept, actual);
+        book.history[(last + 1) % History.RING] = History.appended(last, digest, leaf, peaks);
     }
 }

@@ -1,41 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IModule} from "../interfaces/IModule.sol";
 import {IReferee} from "../interfaces/IReferee.sol";
 import {ChannelRules} from "../lib/ChannelRules.sol";
-import {ChannelHead, ChannelHeads, ChannelKind, ChannelParameters} from "../types/Channel.sol";
+import {ChannelHead, ChannelHeads, ChannelKind, ChannelParameters, ParametersWord} from "../types/Channel.sol";
+import {BatchMarks, ModuleGrant, ModuleGrants, Powers} from "../types/Module.sol";
 import {RefereeState} from "./RefereeState.sol";
 
-/// @notice Channels: their manager, parameters behind a timelock, and the roster count by period.
+/// @notice Channels: their manager and modules, parameters and terms behind a timelock, and the roster count by period.
 abstract contract ChannelBook is RefereeState {
     /// @notice Time between queueing parameters and applying them: long enough to see them and stop committing.
     uint64 internal constant PARAMETER_TIMELOCK_S = 7 days;
 
+    /// @notice Most modules of a channel: a change of parameters asks and stores each.
+    uint256 internal constant MAX_MODULES = 8;
+
     /// @inheritdoc IReferee
-    function createChannel(ChannelKind kind, bytes32 salt, ChannelParameters calldata parameters)
-        external
-        returns (bytes32 channel)
-    {
+    function createChannel(
+        ChannelKind kind,
+        bytes32 salt,
+        ChannelParameters calldata parameters,
+        ModuleGrant[] calldata modules,
+        bytes32[] calldata terms
+    ) external returns (bytes32 channel) {
         channel = ChannelRules.id(msg.sender, kind, salt);
         if (_managers[channel] != address(0)) revert ChannelExists(channel);
         ChannelRules.check(kind, parameters);
         _managers[channel] = msg.sender;
-        emit ChannelCreated(channel, msg.sender, kind, salt, parameters);
+        _grant(channel, modules);
+        _requireTerms(channel, kind, parameters, terms);
+        emit ChannelCreated(channel, msg.sender, kind, salt, parameters, modules, terms);
         ChannelHead memory head;
         head.kind = kind;
-        _apply(channel, head, parameters);
+        _apply(channel, head, parameters, terms);
     }
 
     /// @inheritdoc IReferee
-    function queueParameters(bytes32 channel, ChannelParameters calldata parameters) external {
+    function queueParameters(bytes32 channel, ChannelParameters calldata parameters, bytes32[] calldata terms)
+        external
+    {
         _requireManager(channel);
         ChannelHead memory head = _channel(channel);
         ChannelRules.check(head.kind, parameters);
         // Periods are multiples of the epoch: another epoch would make them overlap.
         if (parameters.epochS != head.epochS) ChannelRules.refuse("epochS");
+        _requireTerms(channel, head.kind, parameters, terms);
         uint64 appliesAt = uint64(block.timestamp) + PARAMETER_TIMELOCK_S;
-        _queued[channel] = QueuedParameters(appliesAt, parameters);
-        emit ParametersQueued(channel, appliesAt, parameters);
+        _queued[channel] = QueuedParameters(appliesAt, keccak256(abi.encode(parameters, terms)));
+        emit ParametersQueued(channel, appliesAt, parameters, terms);
     }
 
     /// @inheritdoc IReferee
@@ -47,12 +60,16 @@ abstract contract ChannelBook is RefereeState {
     }
 
     /// @inheritdoc IReferee
-    function applyParameters(bytes32 channel) external {
+    function applyParameters(bytes32 channel, ChannelParameters calldata parameters, bytes32[] calldata terms)
+        external
+    {
         QueuedParameters memory queued = _queued[channel];
         if (queued.appliesAt == 0) revert NoParametersQueued(channel);
         if (block.timestamp < queued.appliesAt) revert TimelockRunning(queued.appliesAt, uint64(block.timestamp));
+        bytes32 digest = keccak256(abi.encode(parameters, terms));
+        if (digest != queued.digest) revert ParametersMismatch(queued.digest, digest);
         delete _queued[channel];
-        _apply(channel, _channel(channel), queued.parameters);
+        _apply(channel, _channel(channel), parameters, terms);
     }
 
     /// @inheritdoc IReferee
@@ -79,14 +96,57 @@ abstract contract ChannelBook is RefereeState {
         emit RosterCountSet(channel, count, fromPeriodStart);
     }
 
-    function _apply(bytes32 channel, ChannelHead memory head, ChannelParameters memory parameters) private {
+    function _apply(
+        bytes32 channel,
+        ChannelHead memory head,
+        ChannelParameters calldata parameters,
+        bytes32[] calldata terms
+    ) private {
+        uint256 word = ParametersWord.pack(parameters);
         head.parametersVersion += 1;
         head.epochS = parameters.epochS;
         head.commitDeadlineS = parameters.commitDeadlineS;
-        head.exposureWei = ChannelRules.exposureWei(parameters);
+        // Checked parameters fit.
+        head.stakeGwei = uint56(ParametersWord.stakeGwei(word));
+        head.marginGwei = uint56(ParametersWord.marginGwei(word));
         _channels[channel] = ChannelHeads.pack(head);
-        _parameters[channel][head.parametersVersion] = parameters;
+        _parameters[channel][head.parametersVersion] = word;
+        ModuleGrant[] storage modules = _modules[channel];
+        for (uint256 i = 0; i < terms.length; ++i) {
+            if (terms[i] != 0) _terms[channel][head.parametersVersion][modules[i].module] = terms[i];
+        }
         emit ParametersApplied(channel, head.parametersVersion);
+    }
+
+    /// @dev Once, at the channel's creation. Whoever may hold gets a place of its own in every batch's mark.
+    function _grant(bytes32 channel, ModuleGrant[] calldata modules) private {
+        if (modules.length > MAX_MODULES) revert TooManyModules(modules.length);
+        uint256 holders;
+        for (uint256 i = 0; i < modules.length; ++i) {
+            ModuleGrant calldata given = modules[i];
+            if (
+                given.powers == 0 || given.powers > Powers.ALL || given.module.code.length == 0
+                    || _grants[channel][given.module] != 0
+            ) revert ModuleInvalid(given.module, given.powers);
+            bool holds = ModuleGrants.has(given.powers, Powers.HOLD);
+            _grants[channel][given.module] = ModuleGrants.word(given.powers, holds ? holders++ : 0);
+            _modules[channel].push(given);
+        }
+        if (holders > BatchMarks.HOLDERS) revert TooManyHolders(holders);
+    }
+
+    /// @dev Every module is content with its terms. A view: a module cannot act here.
+    function _requireTerms(
+        bytes32 channel,
+        ChannelKind kind,
+        ChannelParameters calldata parameters,
+        bytes32[] calldata terms
+    ) private view {
+        ModuleGrant[] storage modules = _modules[channel];
+        if (terms.length != modules.length) revert TermsCountMismatch(modules.length, terms.length);
+        for (uint256 i = 0; i < terms.length; ++i) {
+            IModule(modules[i].module).requireTerms(kind, parameters, terms[i]);
+        }
     }
 
     function _requireManager(bytes32 channel) private view {

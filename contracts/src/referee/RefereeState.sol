@@ -1,27 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IEnclaveRegistry} from "../interfaces/IEnclaveRegistry.sol";
 import {IReferee} from "../interfaces/IReferee.sol";
-import {BatchHeader, BatchHeaderHash} from "../types/BatchHeader.sol";
-import {BatchRecord, BatchRecordHash, BatchState} from "../types/BatchRecord.sol";
-import {ChannelHead, ChannelHeads, ChannelParameters} from "../types/Channel.sol";
-import {DirectedChallenge} from "../types/DirectedChallenge.sol";
-import {OperatorExtra, OperatorHead, OperatorHeads} from "../types/Operator.sol";
+import {HeaderDigest} from "../lib/HeaderDigest.sol";
+import {History} from "../lib/History.sol";
+import {Purse} from "../purse/Purse.sol";
+import {BatchHeader} from "../types/BatchHeader.sol";
+import {
+    BatchRecord,
+    BatchRecordHash,
+    BatchReference,
+    BatchRun,
+    BatchState,
+    HistoryProof
+} from "../types/BatchRecord.sol";
+import {ChannelHead, ChannelHeads, ParametersWord} from "../types/Channel.sol";
+import {BatchMarks, ModuleGrant} from "../types/Module.sol";
+import {OperatorHead, OperatorHeads} from "../types/Operator.sol";
 
-/// @notice All storage of the Referee, and the questions that every part of it asks.
-/// Later systems (audits, witnesses, reputation, controller, membership) add their storage in contracts of their own
-/// that name a Referee; a new Referee replaces this one, and channels move to it by choice of their managers.
-abstract contract RefereeState is IReferee, EIP712 {
+/// @notice All storage of the core, and the questions that every part of it asks. What modules need to remember they keep
+/// themselves; a new core replaces this one, and channels move to it by choice of their managers.
+abstract contract RefereeState is IReferee, Purse {
     struct QueuedParameters {
         uint64 appliesAt;
-        ChannelParameters parameters;
+        bytes32 digest;
     }
 
-    /// @dev A word of OperatorHeads; a struct, so that a commit finds its place once.
-    struct HeadSlot {
-        uint256 word;
+    /// @dev All of one operator in one channel, so that a commit finds its place once.
+    struct OperatorBook {
+        /// A word of OperatorHeads.
+        uint256 head;
+        /// Words of History, the one of size n at n % RING.
+        bytes32[8] history;
+        uint40 withdrawableAt;
+        /// Words of BatchMarks; zero for batches to which nothing happened.
+        mapping(uint256 sequence => uint256 mark) marks;
+        mapping(bytes32 matter => bool) fined;
     }
 
     /// @inheritdoc IReferee
@@ -30,24 +45,17 @@ abstract contract RefereeState is IReferee, EIP712 {
     /// @dev Words of ChannelHeads.
     mapping(bytes32 channel => uint256 word) internal _channels;
     mapping(bytes32 channel => address) internal _managers;
-    mapping(bytes32 channel => mapping(uint16 version => ChannelParameters)) internal _parameters;
+    /// @dev Words of ParametersWord.
+    mapping(bytes32 channel => mapping(uint256 version => uint256 word)) internal _parameters;
+    mapping(bytes32 channel => mapping(uint256 version => mapping(address module => bytes32))) internal _terms;
     mapping(bytes32 channel => QueuedParameters) internal _queued;
+    mapping(bytes32 channel => ModuleGrant[]) internal _modules;
+    /// @dev Words of ModuleGrants; zero for whoever is no module of the channel.
+    mapping(bytes32 channel => mapping(address module => uint256 grant)) internal _grants;
 
-    mapping(bytes32 channel => mapping(address operator => HeadSlot)) internal _heads;
-    mapping(bytes32 channel => mapping(address operator => OperatorExtra)) internal _extras;
+    mapping(bytes32 channel => mapping(address operator => OperatorBook)) internal _books;
 
-    /// @dev Keys are batchKey(channel, operator, sequence).
-    mapping(bytes32 batch => bytes32 recordDigest) internal _records;
-    mapping(bytes32 batch => uint32) internal _openChallenges;
-    mapping(bytes32 batch => mapping(uint32 entryIndex => DirectedChallenge)) internal _challenges;
-    mapping(bytes32 batch => bool) internal _convicted;
-
-    /// @inheritdoc IReferee
-    mapping(address account => uint256 amountWei) public owed;
-    /// @inheritdoc IReferee
-    uint256 public burned;
-
-    constructor(IEnclaveRegistry registry_) EIP712("wattest", "1") {
+    constructor(IEnclaveRegistry registry_) {
         registry = registry_;
     }
 
@@ -56,55 +64,72 @@ abstract contract RefereeState is IReferee, EIP712 {
     }
 
     function _head(bytes32 channel, address operator) internal view returns (OperatorHead memory) {
-        return OperatorHeads.unpack(_heads[channel][operator].word);
+        return OperatorHeads.unpack(_books[channel][operator].head);
     }
 
     function _setHead(bytes32 channel, address operator, OperatorHead memory head) internal {
-        _heads[channel][operator].word = OperatorHeads.pack(head);
-    }
-
-    /// @dev keccak256(abi.encode(channel, operator, sequence)).
-    function _batchKey(bytes32 channel, address operator, uint256 sequence) internal pure returns (bytes32 key) {
-        // Assembly: twice on the path of every commit. It writes only beyond the free memory pointer; the mask drops what
-        // the compiler does not promise about the bits above an address.
-        assembly ("memory-safe") {
-            let words := mload(0x40)
-            mstore(words, channel)
-            mstore(add(words, 0x20), shr(96, shl(96, operator)))
-            mstore(add(words, 0x40), sequence)
-            key := keccak256(words, 0x60)
-        }
+        _books[channel][operator].head = OperatorHeads.pack(head);
     }
 
     function _digest(BatchHeader calldata header) internal view returns (bytes32) {
-        return _hashTypedDataV4(BatchHeaderHash.structHash(header));
+        return HeaderDigest.under(header, address(this));
     }
 
-    /// @dev Reverts unless `record` is the current preimage of the batch's slot; returns the slot's key.
-    function _requireRecord(bytes32 channel, address operator, uint64 sequence, BatchRecord calldata record)
+    /// @dev Reverts unless the record is the batch's; returns its operator's book.
+    function _requireBatch(BatchReference calldata batch) internal view returns (OperatorBook storage book) {
+        book = _books[batch.channel][batch.operator];
+        HistoryProof calldata proof = batch.history;
+        _requireHistory(book, proof);
+        uint256 sequence = batch.sequence;
+        if (
+            sequence == 0 || sequence > proof.size
+                || !History.includes(
+                    BatchRecordHash.leaf(sequence, batch.record), sequence - 1, proof.size, proof.peaks, proof.nodes
+                )
+        ) revert UnknownBatch(batch.channel, batch.operator, batch.sequence);
+    }
+
+    /// @dev Reverts unless all records of the run are those of its batches; returns their operator's book.
+    function _requireRun(BatchRun calldata run) internal view returns (OperatorBook storage book) {
+        book = _books[run.channel][run.operator];
+        HistoryProof calldata proof = run.history;
+        _requireHistory(book, proof);
+        uint256 first = run.firstSequence;
+        uint256 count = run.records.length;
+        if (first != 0 && count != 0 && first - 1 + count <= proof.size) {
+            bytes32[] memory leaves = new bytes32[](count);
+            for (uint256 i = 0; i < count; ++i) {
+                leaves[i] = BatchRecordHash.leaf(first + i, run.records[i]);
+            }
+            if (History.includesRun(leaves, first - 1, proof.size, proof.peaks, proof.nodes)) return book;
+        }
+        revert UnknownBatch(run.channel, run.operator, run.firstSequence);
+    }
+
+    /// @dev The state of a batch whose record was checked. Final is a question about the clock, never stored.
+    function _stateOf(OperatorBook storage book, bytes32 channel, uint256 sequence, BatchRecord calldata record)
         internal
         view
-        returns (bytes32 batch)
+        returns (BatchState)
     {
-        batch = _batchKey(channel, operator, sequence);
-        if (_records[batch] != BatchRecordHash.digestOf(record)) revert UnknownBatch(channel, operator, sequence);
+        uint256 mark = book.marks[sequence];
+        if (BatchMarks.isSlashed(mark)) return BatchState.Slashed;
+        if (block.timestamp < _windowClosesAt(channel, record) || BatchMarks.isHeld(mark)) return BatchState.Committed;
+        return BatchState.Final;
     }
 
-    /// @dev The same, and that `header` is the header that was committed.
-    function _requireHeader(BatchHeader calldata header, BatchRecord calldata record)
-        internal
-        view
-        returns (bytes32 batch)
-    {
-        batch = _requireRecord(header.channel, header.operator, header.sequence, record);
-        bytes32 digest = _digest(header);
-        if (digest != record.headerDigest) revert HeaderMismatch(record.headerDigest, digest);
+    function _windowClosesAt(bytes32 channel, BatchRecord calldata record) internal view returns (uint256) {
+        return record.committedAt + ParametersWord.challengeWindowS(_parameters[channel][record.parametersVersion]);
     }
 
-    /// @dev Final is a question about the clock, never a stored state.
-    function _isFinal(bytes32 channel, bytes32 batch, BatchRecord memory record) internal view returns (bool) {
-        if (record.state != BatchState.Committed) return false;
-        uint256 closesAt = uint256(record.committedAt) + _parameters[channel][record.parametersVersion].challengeWindowS;
-        return block.timestamp >= closesAt && _openChallenges[batch] == 0;
+    /// @dev The proof is of one of the last sizes that the chain keeps. A word hashes its size, so that comparing words is
+    /// enough; the head is read to give the reason only.
+    function _requireHistory(OperatorBook storage book, HistoryProof calldata proof) private view {
+        bytes32 kept = book.history[proof.size % History.RING];
+        bytes32 actual = History.word(proof.size, proof.lastHeaderDigest, proof.peaks);
+        if (kept == actual) return;
+        uint256 last = OperatorHeads.sequence(book.head);
+        if (proof.size > last || proof.size + History.RING <= last) revert HistoryStale(proof.size, uint64(last));
+        revert HistoryMismatch(kept, actual);
     }
 }

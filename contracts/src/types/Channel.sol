@@ -7,29 +7,23 @@ enum ChannelKind {
     Scheduled
 }
 
-/// @notice What a batch is judged by. Every batch keeps the version that held when it was committed.
-/// Times are seconds, amounts are wei of the chain's own coin.
+/// @notice What a batch is judged by. Every batch keeps the version that held when it was committed; each module's terms belong
+/// to the version, too. Times are seconds, amounts are wei of the chain's own coin and whole gwei.
 /// @param epochS length of a period, from 60 s to 31 days; fixed for the life of the channel; zero in an open channel
 /// @param commitDeadlineS a commit is due this long after the period's end; less than epochS; zero in an open channel
-/// @param challengeWindowS directed challenges are accepted this long after the commit; then the batch can be final
-/// @param answerWindowS time to answer; the j-th challenge open at once has ceil(j / 4) times as much
+/// @param challengeWindowS this long after the commit the batch is final, unless a module holds it
 /// @param exitDelayS least time from requestExit to withdraw
-/// @param stakeWei S: burned when the batch is slashed
+/// @param stakeWei S: burned when a batch is slashed; a module may set up to three times as much for an operator
 /// @param catcherRewardWei R_catch: paid on top of S, to the catcher; at most S / 5
 /// @param gasReserveWei part of the deposit kept free for answering, per open batch
-/// @param baseBondWei bond of the first challenge that is open; the j-th costs baseBondWei * (7 + j) / 8
-/// @param answerGasCapWei most that an answer is reimbursed from the bond; at most baseBondWei
 struct ChannelParameters {
     uint24 epochS;
     uint24 commitDeadlineS;
     uint32 challengeWindowS;
-    uint32 answerWindowS;
     uint32 exitDelayS;
     uint88 stakeWei;
     uint88 catcherRewardWei;
     uint88 gasReserveWei;
-    uint88 baseBondWei;
-    uint88 answerGasCapWei;
 }
 
 /// @notice What every commit reads of a channel, in one storage slot.
@@ -40,7 +34,8 @@ struct ChannelParameters {
 /// @param nextRosterFrom start of the first period with nextRosterCount, unix seconds; zero before the first setting
 /// @param epochS as in the current parameters
 /// @param commitDeadlineS as in the current parameters
-/// @param exposureWei stakeWei + catcherRewardWei + gasReserveWei of the current parameters
+/// @param stakeGwei stakeWei of the current parameters, gwei
+/// @param marginGwei catcherRewardWei + gasReserveWei of the current parameters, gwei: what a batch binds beyond its stake
 struct ChannelHead {
     ChannelKind kind;
     uint16 parametersVersion;
@@ -49,53 +44,112 @@ struct ChannelHead {
     uint40 nextRosterFrom;
     uint24 epochS;
     uint24 commitDeadlineS;
-    uint96 exposureWei;
+    uint56 stakeGwei;
+    uint56 marginGwei;
 }
 
-/// @notice A ChannelHead as its storage word, least significant field first. Solidity would read and write the slot once for
-/// each field; a commit cannot afford that.
+/// @notice A ChannelHead as its storage word, least significant field first: 2, 16, 21, 21, 40, 22, 22, 56, 56 bits. Solidity
+/// would read and write the slot once for each field; a commit cannot afford that.
 library ChannelHeads {
+    uint256 private constant COUNT_MASK = (1 << 21) - 1;
+    uint256 private constant SPAN_MASK = (1 << 22) - 1;
+
     function isOpen(uint256 word) internal pure returns (bool) {
-        return uint8(word) == uint256(ChannelKind.Open);
+        return word & 3 == uint256(ChannelKind.Open);
     }
 
     function parametersVersion(uint256 word) internal pure returns (uint256) {
-        return uint16(word >> 8);
+        return uint16(word >> 2);
     }
 
     /// @notice Entries due in a batch for the period that starts then; zero in an open channel.
     function rosterCountAt(uint256 word, uint256 periodStart) internal pure returns (uint256) {
-        uint256 from = uint40(word >> 72);
-        return from != 0 && periodStart >= from ? uint24(word >> 48) : uint24(word >> 24);
+        uint256 from = uint40(word >> 60);
+        return (from != 0 && periodStart >= from ? word >> 39 : word >> 18) & COUNT_MASK;
     }
 
     function epochS(uint256 word) internal pure returns (uint256) {
-        return uint24(word >> 112);
+        return word >> 100 & SPAN_MASK;
     }
 
     function commitDeadlineS(uint256 word) internal pure returns (uint256) {
-        return uint24(word >> 136);
+        return word >> 122 & SPAN_MASK;
     }
 
-    function exposureWei(uint256 word) internal pure returns (uint256) {
-        return word >> 160;
+    function stakeGwei(uint256 word) internal pure returns (uint256) {
+        return uint56(word >> 144);
     }
 
+    function marginGwei(uint256 word) internal pure returns (uint256) {
+        return word >> 200;
+    }
+
+    /// @dev The caller keeps kind, counts and spans inside their bits: ChannelRules refuses what is beyond.
     function pack(ChannelHead memory head) internal pure returns (uint256) {
-        return uint256(head.kind) | uint256(head.parametersVersion) << 8 | uint256(head.rosterCount) << 24
-            | uint256(head.nextRosterCount) << 48 | uint256(head.nextRosterFrom) << 72 | uint256(head.epochS) << 112
-            | uint256(head.commitDeadlineS) << 136 | uint256(head.exposureWei) << 160;
+        return uint256(head.kind) | uint256(head.parametersVersion) << 2 | uint256(head.rosterCount) << 18
+            | uint256(head.nextRosterCount) << 39 | uint256(head.nextRosterFrom) << 60 | uint256(head.epochS) << 100
+            | uint256(head.commitDeadlineS) << 122 | uint256(head.stakeGwei) << 144 | uint256(head.marginGwei) << 200;
     }
 
-    /// @dev Casts cut off the fields above: that is their purpose here.
+    /// @dev Casts and masks cut off the fields above: that is their purpose here.
     function unpack(uint256 word) internal pure returns (ChannelHead memory head) {
-        head.kind = ChannelKind(uint8(word));
-        head.parametersVersion = uint16(word >> 8);
-        head.rosterCount = uint24(word >> 24);
-        head.nextRosterCount = uint24(word >> 48);
-        head.nextRosterFrom = uint40(word >> 72);
-        head.epochS = uint24(word >> 112);
-        head.commitDeadlineS = uint24(word >> 136);
-        head.exposureWei = uint96(word >> 160);
+        head.kind = ChannelKind(word & 3);
+        head.parametersVersion = uint16(word >> 2);
+        head.rosterCount = uint24(word >> 18 & COUNT_MASK);
+        head.nextRosterCount = uint24(word >> 39 & COUNT_MASK);
+        head.nextRosterFrom = uint40(word >> 60);
+        head.epochS = uint24(word >> 100 & SPAN_MASK);
+        head.commitDeadlineS = uint24(word >> 122 & SPAN_MASK);
+        head.stakeGwei = uint56(word >> 144);
+        head.marginGwei = uint56(word >> 200);
+    }
+}
+
+/// @notice ChannelParameters as their storage word, least significant field first: 22, 22, 23, 25 bits of seconds, then 52, 52 and
+/// 56 bits of gwei. ChannelRules refuses what does not fit.
+library ParametersWord {
+    uint256 private constant STAKE_MASK = (1 << 52) - 1;
+
+    function challengeWindowS(uint256 word) internal pure returns (uint256) {
+        return word >> 44 & (1 << 23) - 1;
+    }
+
+    function exitDelayS(uint256 word) internal pure returns (uint256) {
+        return word >> 67 & (1 << 25) - 1;
+    }
+
+    function stakeGwei(uint256 word) internal pure returns (uint256) {
+        return word >> 92 & STAKE_MASK;
+    }
+
+    function rewardGwei(uint256 word) internal pure returns (uint256) {
+        return word >> 144 & STAKE_MASK;
+    }
+
+    function reserveGwei(uint256 word) internal pure returns (uint256) {
+        return word >> 196;
+    }
+
+    /// @notice What one open batch binds of a deposit beyond its stake.
+    function marginGwei(uint256 word) internal pure returns (uint256) {
+        return rewardGwei(word) + reserveGwei(word);
+    }
+
+    function pack(ChannelParameters calldata parameters) internal pure returns (uint256) {
+        return uint256(parameters.epochS) | uint256(parameters.commitDeadlineS) << 22
+            | uint256(parameters.challengeWindowS) << 44 | uint256(parameters.exitDelayS) << 67
+            | uint256(parameters.stakeWei) / 1 gwei << 92 | uint256(parameters.catcherRewardWei) / 1 gwei << 144
+            | uint256(parameters.gasReserveWei) / 1 gwei << 196;
+    }
+
+    /// @dev Casts and masks cut off the fields above: that is their purpose here.
+    function unpack(uint256 word) internal pure returns (ChannelParameters memory parameters) {
+        parameters.epochS = uint24(word & (1 << 22) - 1);
+        parameters.commitDeadlineS = uint24(word >> 22 & (1 << 22) - 1);
+        parameters.challengeWindowS = uint32(challengeWindowS(word));
+        parameters.exitDelayS = uint32(exitDelayS(word));
+        parameters.stakeWei = uint88(stakeGwei(word) * 1 gwei);
+        parameters.catcherRewardWei = uint88(rewardGwei(word) * 1 gwei);
+        parameters.gasReserveWei = uint88(reserveGwei(word) * 1 gwei);
     }
 }

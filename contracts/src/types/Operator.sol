@@ -12,74 +12,102 @@ enum OperatorState {
     Banned
 }
 
-/// @notice What a commit reads and writes of its operator, in one storage slot.
+/// @notice What a commit reads and writes of its operator, in one storage slot. Amounts are gwei.
 /// @param state see OperatorState
+/// @param openBatches batches committed and not yet released
 /// @param sequence sequence of the last committed batch, zero before the first
-/// @param firstUnreleased sequence of the oldest batch still counted in openExposureWei; sequence + 1 when there is none
-/// @param openExposureWei sum of (stake + reward + gas reserve) over the batches not yet released or slashed
-/// @param depositWei what the operator has in the channel, wei; never below openExposureWei
+/// @param committedAt when that batch was committed, unix seconds; zero before the first
+/// @param stakeGwei what a module set as the operator's stake; zero: none did, the channel's stake holds
+/// @param exposureGwei sum of (stake + reward + gas reserve) over the batches not yet released or slashed
+/// @param depositGwei what the operator has in the channel; never below exposureGwei
 struct OperatorHead {
     OperatorState state;
+    uint16 openBatches;
     uint32 sequence;
-    uint32 firstUnreleased;
-    uint88 openExposureWei;
-    uint96 depositWei;
+    uint40 committedAt;
+    uint56 stakeGwei;
+    uint56 exposureGwei;
+    uint56 depositGwei;
 }
 
-/// @notice What a commit need not touch.
-/// @param withdrawableAt unix seconds from which an exiting or banned operator can withdraw; zero before
-/// @param openChallenges directed challenges open now over all batches of the operator in the channel
-struct OperatorExtra {
-    uint40 withdrawableAt;
-    uint32 openChallenges;
-}
-
-/// @notice An OperatorHead as its storage word, least significant field first; see ChannelHeads for why.
+/// @notice An OperatorHead as its storage word, least significant field first: 4, 16, 32, 40, 52, 56, 56 bits; see
+/// ChannelHeads for why.
 library OperatorHeads {
-    uint256 private constant EXPOSURE_SHIFT = 72;
-    uint256 internal constant MAX_EXPOSURE = type(uint88).max;
+    uint256 private constant EXPOSURE_SHIFT = 144;
+    uint256 private constant DEPOSIT_SHIFT = 200;
+    uint256 private constant BEFORE_STAKE = (1 << 92) - 1;
+    uint256 private constant STAKE_MASK = (1 << 52) - 1;
+    uint256 internal constant MAX_AMOUNT_GWEI = type(uint56).max;
+    uint256 internal constant MAX_STAKE_GWEI = STAKE_MASK;
+    uint256 internal constant MAX_OPEN_BATCHES = type(uint16).max;
 
     function state(uint256 word) internal pure returns (OperatorState) {
-        return OperatorState(uint8(word));
+        return OperatorState(word & 15);
     }
 
     /// @notice Whether the state is Registered or Active.
     function isCommitting(uint256 word) internal pure returns (bool) {
-        return uint8(word) == uint256(OperatorState.Active) || uint8(word) == uint256(OperatorState.Registered);
+        return word & 15 == uint256(OperatorState.Active) || word & 15 == uint256(OperatorState.Registered);
+    }
+
+    function openBatches(uint256 word) internal pure returns (uint256) {
+        return uint16(word >> 4);
     }
 
     function sequence(uint256 word) internal pure returns (uint256) {
-        return uint32(word >> 8);
+        return uint32(word >> 20);
     }
 
-    function openExposureWei(uint256 word) internal pure returns (uint256) {
-        return uint88(word >> EXPOSURE_SHIFT);
+    function committedAt(uint256 word) internal pure returns (uint256) {
+        return uint40(word >> 52);
     }
 
-    function depositWei(uint256 word) internal pure returns (uint256) {
-        return word >> 160;
+    /// @notice S_i: what a module set, kept between once and three times the channel's stake; the channel's if none did.
+    function stakeGwei(uint256 word, uint256 channelStakeGwei) internal pure returns (uint256 stake) {
+        stake = word >> 92 & STAKE_MASK;
+        if (stake <= channelStakeGwei) return channelStakeGwei;
+        // Unchecked: a channel's stake has 56 bits.
+        unchecked {
+            if (stake > 3 * channelStakeGwei) return 3 * channelStakeGwei;
+        }
     }
 
-    /// @notice The word after one more commit: active, one batch more, its exposure on top. The caller has checked that the
-    /// sum fits MAX_EXPOSURE; the 2^32-nd batch of an operator is refused.
-    function afterCommit(uint256 word, uint256 exposureWei) internal pure returns (uint256) {
+    function exposureGwei(uint256 word) internal pure returns (uint256) {
+        return uint56(word >> EXPOSURE_SHIFT);
+    }
+
+    function depositGwei(uint256 word) internal pure returns (uint256) {
+        return word >> DEPOSIT_SHIFT;
+    }
+
+    /// @notice The word after one more commit at `committedAt_`: active, one batch more, open and in all, its exposure on top.
+    /// The caller has checked that open batches and exposure stay inside their fields; the 2^32-nd batch is refused.
+    function afterCommit(uint256 word, uint256 committedAt_, uint256 addedGwei) internal pure returns (uint256) {
         uint256 next = sequence(word) + 1;
         assert(next <= type(uint32).max);
-        // Everything but state and sequence, then those, then the exposure, which stays inside its field.
-        return (word >> 40 << 40 | next << 8 | uint256(OperatorState.Active)) + (exposureWei << EXPOSURE_SHIFT);
+        // Unchecked: the caller's checks above; seconds of this age fit 40 bits.
+        unchecked {
+            return (word & ~BEFORE_STAKE)
+                + (uint256(OperatorState.Active) | openBatches(word) + 1 << 4 | next << 20 | committedAt_ << 52
+                        | addedGwei << EXPOSURE_SHIFT);
+        }
     }
 
+    /// @dev The caller keeps the stake inside its 52 bits: setStake refuses what is beyond.
     function pack(OperatorHead memory head) internal pure returns (uint256) {
-        return uint256(head.state) | uint256(head.sequence) << 8 | uint256(head.firstUnreleased) << 40
-            | uint256(head.openExposureWei) << 72 | uint256(head.depositWei) << 160;
+        return uint256(head.state) | uint256(head.openBatches) << 4 | uint256(head.sequence) << 20
+            | uint256(head.committedAt) << 52 | uint256(head.stakeGwei) << 92 | uint256(head.exposureGwei)
+            << EXPOSURE_SHIFT | uint256(head.depositGwei) << DEPOSIT_SHIFT;
     }
 
-    /// @dev Casts cut off the fields above: that is their purpose here.
+    /// @dev Casts and masks cut off the fields above: that is their purpose here.
     function unpack(uint256 word) internal pure returns (OperatorHead memory head) {
-        head.state = OperatorState(uint8(word));
-        head.sequence = uint32(word >> 8);
-        head.firstUnreleased = uint32(word >> 40);
-        head.openExposureWei = uint88(word >> 72);
-        head.depositWei = uint96(word >> 160);
+        head.state = OperatorState(word & 15);
+        head.openBatches = uint16(word >> 4);
+        head.sequence = uint32(word >> 20);
+        head.committedAt = uint40(word >> 52);
+        head.stakeGwei = uint56(word >> 92 & STAKE_MASK);
+        head.exposureGwei = uint56(word >> EXPOSURE_SHIFT);
+        head.depositGwei = uint56(word >> DEPOSIT_SHIFT);
     }
 }
