@@ -17,8 +17,9 @@ import click
 from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.chain_deployment import connect, moment, read_hex
+from wattest.apps.actions.evidence_files import read_collateral
+from wattest.apps.terminal import Progress
 from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, parse_policy
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collateral, parse_collateral
 from wattest.attestation.policy_for_chain import channel_policy
 from wattest.chain.signers import open_signer
 from wattest.units import SECONDS_PER_DAY
@@ -31,7 +32,9 @@ def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: s
     """What ``wattest chain collateral publish`` does."""
     _, verifier = connect(address_book, rpc)
     signer = open_signer(key_file)
-    brought = verifier.collateral.publish(signer, read_root(root), _collateral(file))
+    collateral, trusted = read_collateral(file).collateral, read_root(root)
+    with Progress() as progress:
+        brought = verifier.collateral.publish(signer, trusted, collateral, progress.say)
     if as_json:
         click.echo(json.dumps({"brought": [asdict(one) for one in brought]}, sort_keys=True))
         return
@@ -46,7 +49,7 @@ def show(file: Path, *, root: str, address_book: Path, rpc: str, as_json: bool) 
     _, verifier = connect(address_book, rpc)
     stored = {
         kind.name: asdict(value)  # type: ignore[call-overload]
-        for kind, value in verifier.collateral.stored_for(read_root(root), _collateral(file)).items()
+        for kind, value in verifier.collateral.stored_for(read_root(root), read_collateral(file).collateral).items()
     }
     if as_json:
         click.echo(json.dumps(stored, sort_keys=True))
@@ -78,7 +81,7 @@ def set_policy(
         parse_policy(read_bounded(file, MAX_POLICY_BYTES)),
         roots=[read_root(root) for root in roots],
         workloads=wanted or [workload_digest(load_guest_bytes("vee"), EngineConfiguration.for_enclave())],
-        collateral=[_collateral(path) for path in collateral_files],
+        collateral=[read_collateral(path).collateral for path in collateral_files],
         max_registration_s=days * SECONDS_PER_DAY,
     )
     name, referee = read_hex(channel, "--channel"), contracts.referee.address
@@ -122,10 +125,6 @@ def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) ->
             click.echo(f"{field}: {shown}")
     for change in changes:
         click.echo(f"block {change.block_number}: {change.name}")
-
-
-def _collateral(path: Path) -> Collateral:
-    return parse_collateral(read_bounded(path, MAX_COLLATERAL_BYTES))
 
 
 def _shown(field: str, value: object) -> str:
