@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from wattest.chain.rpc import ChainUnreachable, JsonRpc
+from wattest.chain.wire import field_of, parse_data, parse_quantity
 from wattest.crypto.strict_fields import Reader, Refusal
 from wattest.errors import ConfigError, InputError, TransportError
 from wattest.io.files import DiskFailed, write_atomically
@@ -316,12 +317,12 @@ class Anvil:
 
     def checkpoint(self) -> None:
         """Write the chain's whole state to ``state.json``, atomically."""
-        dump = bytes.fromhex(self.rpc.request("anvil_dumpState")[2:])
+        dump = parse_data(self.rpc.request("anvil_dumpState"))
         write_atomically(self.folder / "state.json", gzip.decompress(dump))
 
     def now(self) -> int:
         """The latest block's timestamp, unix seconds: the only clock that windows are measured by."""
-        return int(self.rpc.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+        return parse_quantity(field_of(self.rpc.request("eth_getBlockByNumber", "latest", False), "timestamp"))
 
     def advance_to(self, timestamp_s: int) -> None:
         """Mine one block at exactly ``timestamp_s``, after the latest block's time; the clock runs on from there."""
@@ -476,7 +477,7 @@ class Anvil:
                 actual=genesis["hash"],
                 folder=self.folder,
             )
-        self.rpc.request("evm_setTime", int(latest["timestamp"], 16) + 1)
+        self.rpc.request("evm_setTime", parse_quantity(latest["timestamp"]) + 1)
         self.mine(BLOCKS_ON_TOP)
 
     def _kill(self) -> None:

@@ -73,7 +73,7 @@ class CrashPoints:
         if not text:
             return cls()
         point, _, occurrence = text.partition(":")
-        if occurrence and not occurrence.isdecimal():
+        if occurrence and not (occurrence.isascii() and occurrence.isdecimal()):
             raise UnknownCrashPoint("an occurrence is a number", actual=text)
         return cls(point, int(occurrence or 1))
 
