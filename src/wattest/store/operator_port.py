@@ -108,7 +108,7 @@ class KeyStore(Protocol):
 
 
 class Belonging(Protocol):
-    """Whose data this is: noted once, compared from then on."""
+    """Whose data this is: noted once, compared from then on; until then the newest sealed header names the account."""
 
     def require(self, owner: Owner) -> None:
         """Refuse another's data; changes nothing. Raises ``DataOfAnother``, with everything that differs."""
@@ -123,6 +123,10 @@ class OperatorView(Protocol):
     @property
     def keys(self) -> KeyStore:
         """The enclave keys."""
+
+    @property
+    def belonging(self) -> Belonging:
+        """Whose data this is."""
 
     @property
     def entry_rows(self) -> EntryRows:
@@ -188,10 +192,6 @@ class OperatorStore(OperatorView, Protocol):
     @property
     def journal(self) -> TransactionJournal:
         """Where sent transactions are remembered."""
-
-    @property
-    def belonging(self) -> Belonging:
-        """Whose data this is."""
 
     @property
     def cursors(self) -> Cursors:

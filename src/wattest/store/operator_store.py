@@ -20,7 +20,7 @@ from typing import Any
 from wattest.attestation.evidence import parse_evidence
 from wattest.crypto.hashing import sha256
 from wattest.io.crash_points import CrashPoints
-from wattest.messages.header import BatchHeader
+from wattest.messages.header import BatchHeader, parse_header
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
 from wattest.store.block_filing import Filed, file_anew
@@ -80,7 +80,7 @@ class SqliteOperatorStore:
         self.database = Database(path, MIGRATIONS, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = SqliteCursors(self.database)
-        self.belonging = SqliteBelonging(self.database)
+        self.belonging = SqliteBelonging(self.database, self._sealed_by)
         self.keys = SqliteKeyStore(self.database)
         self.entry_rows = SqliteEntryRows(self.database)
 
@@ -96,6 +96,13 @@ class SqliteOperatorStore:
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+    def _sealed_by(self) -> bytes | None:
+        """Who sealed last, 20 bytes."""
+        rows: list[Any] = self.database.rows(
+            "SELECT header FROM batch WHERE header IS NOT NULL ORDER BY period_end DESC, sequence DESC LIMIT 1"
+        )
+        return parse_header(rows[0][0]).operator if rows else None
 
     # device blocks
 
