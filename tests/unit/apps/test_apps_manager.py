@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 def command(folder: Path, *more: str, **changed: str) -> list[str]:
     options = {
-        "key": str(folder / "manager.key"),
+        "key-file": str(folder / "manager.key"),
         "deployment": str(folder / "deployment.json"),
         "channel": CHANNEL.id.hex(),
         "operator": "0x" + OPERATOR.hex(),
@@ -122,7 +122,7 @@ def test_a_standby_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
         ({"to": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"from": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"policy": "/nowhere"}, 3, "FileUnreadable"),
-        ({"key": "/nowhere"}, 7, "KeyFileMissing"),
+        ({"key-file": "/nowhere"}, 7, "KeyFileMissing"),
     ],
 )
 def test_what_is_not_signed(

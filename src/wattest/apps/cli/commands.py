@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
     "attest": ("attest", "attest", "Appraise DCAP quotes."),
     "enclave": ("enclave", "enclave", "Measure the enclave that this installation would launch."),
-    "chain": ("chain", "chain", "Serve the embedded chain of a demo folder."),
+    "chain": ("chain", "chain", "Make and serve an embedded chain; collateral, policies, revocation on any."),
     "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
     "appraiser": ("appraiser", "appraiser", "Run an appraiser: judge enclaves' evidence, sign verdicts."),
     "manager": ("manager", "manager", "Sign as a channel's manager what enclaves need to trust each other."),

@@ -1,6 +1,6 @@
 """``wattest manager``: sign as a channel's manager what its enclaves must not take from a host.
 
-Decided here: what is asked for. What is done is in ``apps.actions.manager_permit``.
+Decided here: what is asked for. What is done is in ``apps.actions.manager_*``.
 """
 
 from __future__ import annotations
@@ -9,16 +9,25 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import CHANNEL_ID, JSON, PATH, production_switch
+from wattest.apps.cli.options import CHANNEL_ID, FILE, JSON, PATH, production_switch
 
 
 @click.group()
 def manager() -> None:
-    """Sign as a channel's manager."""
+    """Run a channel as its manager: keys, members, what its enclaves must not take from a host."""
+
+
+@manager.command("new-key")
+@FILE
+def new_key(file: Path) -> None:
+    """Make a manager's key in FILE (mode 0600) and print its address."""
+    from wattest.apps.actions.new_key import new_transaction_key
+
+    new_transaction_key(file)
 
 
 @manager.command("permit-hand-over")
-@click.option("--key", "key_file", required=True, type=PATH, help="The manager's key file.")
+@click.option("--key-file", required=True, type=PATH, help="The manager's key file.")
 @click.option("--deployment", required=True, type=PATH, help="The address book.")
 @CHANNEL_ID
 @click.option("--operator", required=True, metavar="ADDRESS", help="Whose state goes over.")
