@@ -113,7 +113,7 @@ def test_no_other_chain_can_be_named(folder: Path, tmp_path: Path, capsys: pytes
             (folder / "served").write_text(other.url)
             capsys.readouterr()
             assert run(["chain", "fund", str(folder), ACCOUNT]) == 7
-            assert "another chain answers" in capsys.readouterr().err
+            assert "this chain has another genesis" in capsys.readouterr().err
         assert ChainClient.connect(other.url).balance(bytes.fromhex(ACCOUNT[2:])) == 0
 
 

@@ -136,5 +136,5 @@ def test_what_is_not_signed(
 
 def test_a_key_that_is_not_the_managers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_key_file(folder / "other.key", b"\x09" * 32)
-    assert run(command(folder, "--json", key=str(folder / "other.key"))) == 4
+    assert run(command(folder, "--json", **{"key-file": str(folder / "other.key")})) == 4
     assert json.loads(capsys.readouterr().err)["error"] == "NotTheManager"

@@ -21,6 +21,7 @@ from wattest.apps.interrupts import SteadyStack
 from wattest.chain import chain_control
 from wattest.chain.anvil import Anvil, ChainFolderInUse
 from wattest.chain.chain_folder import METADATA_FILE, ChainMetadata, NotAChainFolder, served_url
+from wattest.chain.client import ChainClient
 from wattest.chain.rpc import JsonRpc
 from wattest.chain.signers import open_signer
 from wattest.errors import ConfigError
@@ -29,10 +30,6 @@ from wattest.units import SECONDS_PER_DAY
 
 class TimeStandsFixed(ConfigError):
     """A chain whose time people may not move by command."""
-
-
-class ChainOfAnotherFolder(ConfigError):
-    """What answers where the folder's chain should be served is another chain."""
 
 
 def new(folder: Path, *, start: str | None, may_advance: bool, binary: Path | None, as_json: bool) -> None:
@@ -114,23 +111,18 @@ def _foreign(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _at(folder: Path) -> Iterator[JsonRpc]:
-    """The folder's chain: where it is served, or started for as long as this takes, and its state kept."""
+    """The folder's chain: where it is served, or started for as long as this takes, and its state kept.
+
+    Raises: WrongChain, when another one answers where it was served.
+    """
     made = ChainMetadata.read(folder)
     url = served_url(folder)
     if url is None:
         with SteadyStack() as stack:
             yield stack.enter_context(Anvil.open(folder)).rpc
         return
-    rpc = JsonRpc(url, timeout_s=30.0, max_attempts=3)
+    rpc = ChainClient.connect(url, genesis_hash=bytes.fromhex(made.genesis_hash.removeprefix("0x"))).rpc
     try:
-        found = rpc.request("eth_getBlockByNumber", "0x0", False)
-        if not isinstance(found, dict) or found.get("hash") != made.genesis_hash:
-            raise ChainOfAnotherFolder(
-                "another chain answers where this folder's chain should be served",
-                folder=folder,
-                url=url,
-                hint="end the process that serves the folder, and serve it again",
-            )
         yield rpc
     finally:
         rpc.close()
