@@ -21,9 +21,9 @@ from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import ContractAddresses, Contracts, deploy_all
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.signer import Signer
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import EnclaveClient, Identity
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity

@@ -137,7 +137,7 @@ def appraiser_facts(settings: AppraiserFile) -> Facts:
         chains=[("appraiser.deployment", settings.deployment.chain_id)],
         urls=[("chain.rpc_url", settings.chain.rpc_url or "")],
         listeners=[Listener("appraiser.listen", settings.host)],
-        key_files=key_files([("appraiser.key", settings.key_file)]),
+        key_files=key_files(_signer_file("appraiser.key", settings.signer)),
         policies=[("appraiser.policy", says_production(settings.policy))],
         switches=fault_switches(faulty=False),
     )

@@ -27,7 +27,6 @@ from wattest.chain.errors import (
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT, Pipeline
 from wattest.chain.rpc import JsonRpc, RpcFailed
 from wattest.chain.sending import Sending
-from wattest.chain.signer import Signer
 from wattest.chain.transactions import (
     Block,
     Delivery,
@@ -51,6 +50,7 @@ from wattest.chain.wire import (
     refusal_of,
 )
 from wattest.config import ChainConfig
+from wattest.crypto.signer import Signer
 
 __all__ = [
     "AccountUnfunded",

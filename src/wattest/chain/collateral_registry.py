@@ -21,7 +21,7 @@ from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import TrustRoot
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.messages.channel_policy import CollateralKind
 from wattest.twin.dcap_errors import CollateralNotNewer
 

@@ -17,8 +17,8 @@ from wattest.chain.first_light import FirstLightContract
 from wattest.chain.payouts import Payouts
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import Signer
 from wattest.chain.token import DemoToken
+from wattest.crypto.signer import Signer
 from wattest.errors import ConfigError, TransportError
 from wattest.units import SECONDS_PER_DAY
 

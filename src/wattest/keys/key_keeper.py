@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.chain.ports import RefereePort, RegistryPort
-from wattest.chain.signer import Signer
 from wattest.collateral.collateral_outlook import CollateralOutlook
+from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints

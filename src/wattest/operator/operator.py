@@ -22,7 +22,7 @@ from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.ports import ChainPort, RefereePort
 from wattest.chain.referee import ClosedChallenge, OpenedChallenge
 from wattest.chain.shared_settings import SettingsDisagree, channel_differences, require_agreement
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob
 from wattest.enclave.host.job_calls import OpenChannelJob
 from wattest.errors import ConfigError, WattestError

@@ -138,3 +138,10 @@ def test_a_key_that_is_not_the_managers(folder: Path, capsys: pytest.CaptureFixt
     write_key_file(folder / "other.key", b"\x09" * 32)
     assert run(command(folder, "--json", **{"key-file": str(folder / "other.key")})) == 4
     assert json.loads(capsys.readouterr().err)["error"] == "NotTheManager"
+
+
+def test_the_manager_s_signer_may_be_named_by_its_kind(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(command(folder, "--json", key=f"key_file:{folder / 'manager.key'}")) == 0
+    verify(json.loads(capfd.readouterr().out), PermitKind.HAND_OVER)
+    assert run(command(folder, "--json", key=f"no_kind:{folder / 'manager.key'}")) == 7
+    assert json.loads(capfd.readouterr().err)["error"] == "KeyFileMissing"

@@ -263,6 +263,10 @@ COMMANDS = [
         ["--deployment: trust_roots[0]", "--deployment", "policy loose.toml", "--key-file"],
     ),
     (
+        f"chain policy set loose.toml --channel 00 --key-file key_file:open.key {BOOK} https://node.example",
+        ["--deployment: trust_roots[0]", "--deployment", "policy loose.toml", "--key-file"],
+    ),
+    (
         f"chain revoke --channel 00 --operator 00 --key 00 --key-file key {BOOK} http://node.example",
         ["--deployment: trust_roots[0]", "--deployment", "--rpc"],
     ),

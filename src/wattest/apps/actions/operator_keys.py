@@ -30,9 +30,9 @@ from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
-from wattest.chain.signer import Signer
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
+from wattest.crypto.signer import Signer
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, TransportError, VerificationError
 from wattest.keys.key_life import ExpiryWarning
