@@ -25,3 +25,7 @@ class DemoToken:
     def balance_of(self, account: bytes) -> int:
         """Tokens of an account."""
         return int(self.client.call(self.abi, self.address, "balanceOf", account)[0])
+
+    def decimals(self) -> int:
+        """How many decimals the token shows: one of it is 10**decimals of its smallest units."""
+        return int(self.client.call(self.abi, self.address, "decimals")[0])

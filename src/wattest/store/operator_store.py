@@ -29,6 +29,7 @@ from wattest.store.duty import Duty
 from wattest.store.entry_rows import SqliteEntryRows
 from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
 from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
+from wattest.store.settlement_store import SETTLEMENT_TABLE, SqliteSettlementStore
 from wattest.twin.batch import BatchRecord
 
 MIGRATIONS = (
@@ -67,6 +68,7 @@ CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT 
 """,
     KEY_TABLES,
     BELONGING_TABLE,
+    SETTLEMENT_TABLE,
 )
 
 
@@ -83,6 +85,7 @@ class SqliteOperatorStore:
         self.belonging = SqliteBelonging(self.database, self._sealed_by)
         self.keys = SqliteKeyStore(self.database)
         self.entry_rows = SqliteEntryRows(self.database)
+        self.settlements = SqliteSettlementStore(self.database)
 
     @property
     def cache_folder(self) -> Path:
