@@ -235,9 +235,9 @@ class ChainClient:
             )
         return parse_receipt(value)
 
-    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object) -> Receipt:
+    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object, intent: str | None = None) -> Receipt:
         """Deploy a contract; the receipt's ``contract_address`` is where it lies."""
-        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
+        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments), intent=intent))
 
     def send(
         self,

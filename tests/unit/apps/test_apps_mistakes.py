@@ -120,7 +120,7 @@ SAVED = [
 ]
 CHAIN = "chain policy show --channel 00 --deployment {} --rpc {}"
 PERMIT = "manager permit-hand-over --deployment book --channel 00 --operator 00 --policy x"
-PERMIT += " --from 0 --to 0 --platform 0 --key "
+PERMIT += " --from 0 --to 0 --platform 0 --key-file "
 KEYS = [
     Mistake("operator new-key key", "KeyFileExists", 7, ("exists already", "move it away")),
     Mistake("watcher new-key emptykey", "KeyFileExists", 7, ("there and empty", "rm emptykey")),

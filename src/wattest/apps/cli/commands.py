@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "attest": ("attest", "attest", "Appraise DCAP quotes."),
     "enclave": ("enclave", "enclave", "Measure the enclave that this installation would launch."),
     "chain": ("chain", "chain", "Make and serve an embedded chain; collateral, policies, revocation on any."),
+    "deploy": ("deploy", "deploy", "Deploy every contract to any chain, and write the address book."),
     "operator": ("operator", "operator", "Run an operator: ingest, seal, store, commit, answer."),
     "appraiser": ("appraiser", "appraiser", "Run an appraiser: judge enclaves' evidence, sign verdicts."),
     "manager": ("manager", "manager", "Sign as a channel's manager what enclaves need to trust each other."),
