@@ -27,6 +27,8 @@ ONLY_READS = {
     "meter import",
     "meter new-key",
     "appraiser new-key",
+    "manager members list",
+    "manager members remove",
     "manager new-key",
     "operator new-key",
     "watcher new-key",

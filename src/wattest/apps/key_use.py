@@ -18,7 +18,7 @@ from wattest.chain.anvil import DEFAULT_CHAIN_ID
 from wattest.chain.client import AccountUnfunded, ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.chain.file_journal import FileJournal
-from wattest.chain.signers import open_signer
+from wattest.chain.signers import KEY_FILE, signer_name
 from wattest.config import ChainConfig
 from wattest.crypto.signer import Signer
 from wattest.errors import ConfigError
@@ -46,9 +46,14 @@ class KeyUse:
 
 @contextmanager
 def use_key(key_file: Path, genesis_hash: bytes) -> Iterator[KeyUse]:
-    """The key of a file, for one command at a time. Raises: KeyInUse; what opening the key or its journal raises."""
-    signer = open_signer(key_file)
-    journal = key_file.with_name(key_file.name + JOURNAL_SUFFIX)
+    """The key of a file, or a signer as ``KIND:WHERE``, for one command at a time.
+
+    Raises: KeyInUse; what opening the key or its journal raises.
+    """
+    named = signer_name(str(key_file))
+    signer = named.open()
+    beside = named.folder / named.where if named.kind == KEY_FILE else named.folder / f"0x{signer.address.hex()}"
+    journal = beside.with_name(beside.name + JOURNAL_SUFFIX)
     try:
         with exclusive(journal.with_name(journal.name + ".lock")):
             yield KeyUse(signer, FileJournal(journal, genesis_hash))

@@ -116,8 +116,8 @@ def test_a_standby_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("changed", "code", "error"),
     [
-        ({"channel": "00" * 32}, 7, "SettingInvalid"),
-        ({"channel": "00"}, 7, "SettingInvalid"),
+        ({"channel": "00" * 32}, 3, "ChannelUnknown"),
+        ({"channel": "00"}, 3, "ChannelUnknown"),
         ({"operator": "nobody"}, 7, "SettingInvalid"),
         ({"to": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"from": "05" * 32}, 4, "PolicyTooNarrow"),
@@ -141,7 +141,7 @@ def test_a_key_that_is_not_the_managers(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_manager_s_signer_may_be_named_by_its_kind(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(command(folder, "--json", key=f"key_file:{folder / 'manager.key'}")) == 0
+    assert run(command(folder, "--json", **{"key-file": f"key_file:{folder / 'manager.key'}"})) == 0
     verify(json.loads(capfd.readouterr().out), PermitKind.HAND_OVER)
-    assert run(command(folder, "--json", key=f"no_kind:{folder / 'manager.key'}")) == 7
+    assert run(command(folder, "--json", **{"key-file": f"no_kind:{folder / 'manager.key'}"})) == 7
     assert json.loads(capfd.readouterr().err)["error"] == "KeyFileMissing"
