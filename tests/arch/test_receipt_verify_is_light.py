@@ -36,7 +36,7 @@ NOT_ITS_PARTS = {
     *(f"wattest.sealing.{name}" for name in ("checked_columns", "series_columns", "wrapped_keys")),
     *(f"wattest.metering.{name}" for name in ("readers", "imported", "points", "transactions", "verdicts")),
     *(f"wattest.attestation.{name}" for name in ("ear", "ear_token", "ra_tls", "chain_evidence", "policy_for_chain")),
-    *("wattest.receipt.build", "wattest.crypto.hpke"),
+    *("wattest.receipt.build", "wattest.receipt.chain_view", "wattest.crypto.hpke"),
 }
 """Of those rooms what others need: sealing, settling, importing and judging for a chain."""
 STRANGE = {

@@ -9,15 +9,18 @@ Source: docs/spec/receipt.md, sections "Links" and "Times".
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from wattest.messages.evidence_verdict import verify_quorum
 from wattest.messages.header import BatchHeader, recover_header_signer
-from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.receipt import Receipt, RegistrationPart
 from wattest.receipt.registration_evidence import RegistrationEvidence
 from wattest.receipt.statement_links import distribution_of, owed_payout
+
+if TYPE_CHECKING:  # without a chain nobody asks it
+    from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 
 NO_CHAIN = "needs the chain: pass the address of a node with --rpc"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import MutableMapping
 
-COLLECT_AFTER = 50_000
+COLLECT_AFTER = 100_000
 """Containers made and not freed until the collector looks at the young ones; the interpreter's own number is 700."""
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "1")
 
