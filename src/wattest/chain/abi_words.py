@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 WORD = 32
-_LEAF = re.compile(r"(uint|bytes)([1-9]\d{0,2})|address|bool")
+_LEAF = re.compile(r"(uint|bytes)([1-9][0-9]{0,2})|address|bool")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from wattest.chain.errors import (
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT, Pipeline
 from wattest.chain.rpc import JsonRpc, RpcFailed
 from wattest.chain.sending import Sending
-from wattest.chain.signer import Signer
 from wattest.chain.transactions import (
     Block,
     Delivery,
@@ -51,6 +50,7 @@ from wattest.chain.wire import (
     refusal_of,
 )
 from wattest.config import ChainConfig
+from wattest.crypto.signer import Signer
 
 __all__ = [
     "AccountUnfunded",
@@ -235,9 +235,9 @@ class ChainClient:
             )
         return parse_receipt(value)
 
-    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object) -> Receipt:
+    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object, intent: str | None = None) -> Receipt:
         """Deploy a contract; the receipt's ``contract_address`` is where it lies."""
-        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
+        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments), intent=intent))
 
     def send(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.messages.header import BatchHeader
 from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.twin.payouts import DistributionTerms

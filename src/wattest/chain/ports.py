@@ -13,8 +13,8 @@ from typing import Protocol
 
 from wattest.chain.referee import ChannelHead, CommittedBatch, CommittedHeader, RefereeEvent
 from wattest.chain.registry import RegisteredVerdict, Registration
-from wattest.chain.signer import Signer
 from wattest.chain.transactions import Block, Delivery, Receipt, TransactionRequest
+from wattest.crypto.signer import Signer
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader

@@ -16,7 +16,7 @@ from typing import Any
 
 from wattest.chain.abi import UnexpectedContractAnswer, load_abi
 from wattest.chain.client import ChainClient, Log, Receipt, Reorganised, TransactionRequest
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain

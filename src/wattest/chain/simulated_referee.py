@@ -23,9 +23,9 @@ from wattest.chain.referee import (
     SlashedBatch,
 )
 from wattest.chain.registry import UNKNOWN_KEY, RegisteredVerdict, Registration
-from wattest.chain.signer import Signer
 from wattest.chain.simulated import Mined, Noted, SimulatedChain, SimulatedRequest, World
 from wattest.chain.transactions import Block, Receipt
+from wattest.crypto.signer import Signer
 from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation

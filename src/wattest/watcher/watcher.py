@@ -22,9 +22,9 @@ from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, SlashedBatch
-from wattest.chain.signer import Signer
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader, parse_header
