@@ -28,8 +28,10 @@ SHIPPED = (
     "CollateralRegistry",
     "DcapVerifier",
     "DemoToken",
+    "DirectedChallenges",
     "EnclaveRegistry",
     "FirstLight",
+    "FraudProofs",
     "Payouts",
     "Referee",
 )
