@@ -29,8 +29,10 @@ SHIPPED = (
     "CollateralRegistry",
     "DcapVerifier",
     "DemoToken",
+    "DirectedChallenges",
     "EnclaveRegistry",
     "FirstLight",
+    "FraudProofs",
     "Payouts",
     "Referee",
 )

@@ -42,7 +42,7 @@ contract Referee is ChannelBook, BatchBook, ModulePowers {
 
     /// @inheritdoc IReferee
     function channelHead(bytes32 channel) external view returns (ChannelHead memory) {
-        return _channel(channel);
+        return ChannelHeads.unpack(_channels[channel]);
     }
 
     /// @inheritdoc IReferee
@@ -77,7 +77,7 @@ contract Referee is ChannelBook, BatchBook, ModulePowers {
 
     /// @inheritdoc IReferee
     function operatorHead(bytes32 channel, address operator) external view returns (OperatorHead memory) {
-        return _head(channel, operator);
+        return OperatorHeads.unpack(_books[channel][operator].head);
     }
 
     /// @inheritdoc IReferee

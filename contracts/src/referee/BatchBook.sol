@@ -7,9 +7,9 @@ import {ChannelRules} from "../lib/ChannelRules.sol";
 import {History} from "../lib/History.sol";
 import {Secp256k1Signature} from "../lib/Secp256k1Signature.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
-import {BatchRecordHash, BatchReference, BatchRun, BatchState} from "../types/BatchRecord.sol";
+import {BatchRecord, BatchRecordHash, BatchReference, BatchRun, BatchState} from "../types/BatchRecord.sol";
 import {ChannelHeads, ParametersWord} from "../types/Channel.sol";
-import {OperatorHead, OperatorHeads} from "../types/Operator.sol";
+import {OperatorHeads} from "../types/Operator.sol";
 import {RefereeState} from "./RefereeState.sol";
 
 /// @notice Committing batches, and dropping final ones from the exposure.
@@ -64,21 +64,21 @@ abstract contract BatchBook is RefereeState {
     /// @inheritdoc IReferee
     function release(BatchRun calldata run) external {
         OperatorBook storage book = _requireRun(run);
-        OperatorHead memory head = OperatorHeads.unpack(book.head);
+        uint256 head = book.head;
         uint256 count = run.records.length;
-        uint256 first = uint256(head.sequence) + 1 - head.openBatches;
-        if (run.firstSequence != first || count > head.openBatches) {
-            revert ReleaseOutOfOrder(uint64(first), head.sequence);
+        uint256 first = head.firstUnreleased();
+        if (run.firstSequence != first || count > head.openBatches()) {
+            revert ReleaseOutOfOrder(uint64(first), uint64(head.sequence()));
         }
         for (uint256 i = 0; i < count; ++i) {
-            BatchState state = _stateOf(book, run.channel, first + i, run.records[i]);
+            BatchRecord calldata record = run.records[i];
+            BatchState state = _stateOf(book, run.channel, first + i, record);
             if (state == BatchState.Committed) revert BatchNotFinal(uint64(first + i));
             if (state == BatchState.Slashed) continue;
-            uint256 parameters = _parameters[run.channel][run.records[i].parametersVersion];
-            head.exposureGwei -= uint56(run.records[i].stakeGwei + ParametersWord.marginGwei(parameters));
+            uint256 parameters = _parameters[run.channel][record.parametersVersion];
+            head = head.lessExposure(record.stakeGwei + ParametersWord.marginGwei(parameters));
         }
-        head.openBatches -= uint16(count);
-        book.head = OperatorHeads.pack(head);
+        book.head = head.lessOpen(count);
         emit BatchesReleased(run.channel, run.operator, uint64(first + count - 1));
     }
 

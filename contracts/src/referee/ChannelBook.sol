@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IModule} from "../interfaces/IModule.sol";
 import {IReferee} from "../interfaces/IReferee.sol";
 import {ChannelRules} from "../lib/ChannelRules.sol";
-import {ChannelHead, ChannelHeads, ChannelKind, ChannelParameters, ParametersWord} from "../types/Channel.sol";
+import {ChannelHeads, ChannelKind, ChannelParameters, ParametersWord} from "../types/Channel.sol";
 import {BatchMarks, ModuleGrant, ModuleGrants, Powers} from "../types/Module.sol";
 import {RefereeState} from "./RefereeState.sol";
 
 /// @notice Channels: their manager and modules, parameters and terms behind a timelock, and the roster count by period.
 abstract contract ChannelBook is RefereeState {
+    using ChannelHeads for uint256;
+
     /// @notice Time between queueing parameters and applying them: long enough to see them and stop committing.
     uint64 internal constant PARAMETER_TIMELOCK_S = 7 days;
 
@@ -31,9 +34,7 @@ abstract contract ChannelBook is RefereeState {
         _grant(channel, modules);
         _requireTerms(channel, kind, parameters, terms);
         emit ChannelCreated(channel, msg.sender, kind, salt, parameters, modules, terms);
-        ChannelHead memory head;
-        head.kind = kind;
-        _apply(channel, head, parameters, terms);
+        _apply(channel, ChannelHeads.created(kind), parameters, terms);
     }
 
     /// @inheritdoc IReferee
@@ -41,11 +42,12 @@ abstract contract ChannelBook is RefereeState {
         external
     {
         _requireManager(channel);
-        ChannelHead memory head = _channel(channel);
-        ChannelRules.check(head.kind, parameters);
+        uint256 word = _channels[channel];
+        ChannelKind kind = word.isOpen() ? ChannelKind.Open : ChannelKind.Scheduled;
+        ChannelRules.check(kind, parameters);
         // Periods are multiples of the epoch: another epoch would make them overlap.
-        if (parameters.epochS != head.epochS) ChannelRules.refuse("epochS");
-        _requireTerms(channel, head.kind, parameters, terms);
+        if (parameters.epochS != word.epochS()) ChannelRules.refuse("epochS");
+        _requireTerms(channel, kind, parameters, terms);
         uint64 appliesAt = uint64(block.timestamp) + PARAMETER_TIMELOCK_S;
         _queued[channel] = QueuedParameters(appliesAt, keccak256(abi.encode(parameters, terms)));
         emit ParametersQueued(channel, appliesAt, parameters, terms);
@@ -69,53 +71,43 @@ abstract contract ChannelBook is RefereeState {
         bytes32 digest = keccak256(abi.encode(parameters, terms));
         if (digest != queued.digest) revert ParametersMismatch(queued.digest, digest);
         delete _queued[channel];
-        _apply(channel, _channel(channel), parameters, terms);
+        _apply(channel, _channels[channel], parameters, terms);
     }
 
     /// @inheritdoc IReferee
     function setRosterCount(bytes32 channel, uint32 count, uint64 fromPeriodStart) external {
         _requireManager(channel);
-        ChannelHead memory head = _channel(channel);
-        if (head.kind != ChannelKind.Scheduled) revert RosterNotApplicable(channel);
+        uint256 word = _channels[channel];
+        if (word.isOpen()) revert RosterNotApplicable(channel);
         if (count == 0 || count > ChannelRules.MAX_ENTRIES) revert RosterCountOutOfRange(count);
         // A batch of a period is committed after its end: until then no batch can have relied on another count.
+        uint256 epoch = word.epochS();
         if (
-            fromPeriodStart % head.epochS != 0 || fromPeriodStart > type(uint40).max
-                || fromPeriodStart + head.epochS <= block.timestamp
+            fromPeriodStart % epoch != 0 || fromPeriodStart > type(uint40).max
+                || fromPeriodStart + epoch <= block.timestamp
         ) revert RosterPeriodInvalid(fromPeriodStart);
-        if (head.nextRosterFrom != 0 && block.timestamp >= head.nextRosterFrom) {
-            // The last change has begun. The period before it can be committed until the deadline, under the count before.
-            if (block.timestamp < uint256(head.nextRosterFrom) + head.commitDeadlineS) {
-                revert RosterChangePending(head.nextRosterFrom);
-            }
-            head.rosterCount = head.nextRosterCount;
+        // A change that has begun becomes the count before this one. The period before it can be committed until the
+        // deadline, under the count before that.
+        uint256 begun = word.nextRosterFrom();
+        if (begun != 0 && block.timestamp >= begun && block.timestamp < begun + word.commitDeadlineS()) {
+            revert RosterChangePending(uint64(begun));
         }
-        head.nextRosterCount = uint24(count);
-        head.nextRosterFrom = uint40(fromPeriodStart);
-        _channels[channel] = ChannelHeads.pack(head);
+        _channels[channel] = word.withRoster(block.timestamp, count, fromPeriodStart);
         emit RosterCountSet(channel, count, fromPeriodStart);
     }
 
-    function _apply(
-        bytes32 channel,
-        ChannelHead memory head,
-        ChannelParameters calldata parameters,
-        bytes32[] calldata terms
-    ) private {
-        uint256 word = ParametersWord.pack(parameters);
-        head.parametersVersion += 1;
-        head.epochS = parameters.epochS;
-        head.commitDeadlineS = parameters.commitDeadlineS;
-        // Checked parameters fit.
-        head.stakeGwei = uint56(ParametersWord.stakeGwei(word));
-        head.marginGwei = uint56(ParametersWord.marginGwei(word));
-        _channels[channel] = ChannelHeads.pack(head);
-        _parameters[channel][head.parametersVersion] = word;
+    function _apply(bytes32 channel, uint256 word, ChannelParameters calldata parameters, bytes32[] calldata terms)
+        private
+    {
+        uint16 version = SafeCast.toUint16(word.parametersVersion() + 1);
+        uint256 packed = ParametersWord.pack(parameters);
+        _channels[channel] = word.withParameters(version, packed);
+        _parameters[channel][version] = packed;
         ModuleGrant[] storage modules = _modules[channel];
         for (uint256 i = 0; i < terms.length; ++i) {
-            if (terms[i] != 0) _terms[channel][head.parametersVersion][modules[i].module] = terms[i];
+            if (terms[i] != 0) _terms[channel][version][modules[i].module] = terms[i];
         }
-        emit ParametersApplied(channel, head.parametersVersion);
+        emit ParametersApplied(channel, version);
     }
 
     /// @dev Once, at the channel's creation. Whoever may hold gets a place of its own in every batch's mark.

@@ -5,13 +5,14 @@ import {IReferee} from "../interfaces/IReferee.sol";
 import {BatchRecord, BatchReference, BatchState} from "../types/BatchRecord.sol";
 import {ChannelHeads, ParametersWord} from "../types/Channel.sol";
 import {BatchMarks, ModuleGrants, Powers} from "../types/Module.sol";
-import {OperatorHead, OperatorHeads} from "../types/Operator.sol";
+import {OperatorHeads} from "../types/Operator.sol";
 import {StakeBook} from "./StakeBook.sol";
 
 /// @notice The four powers. Modules decide when; what is taken, from whom, and whether the batch can still be taken is decided
 /// here alone.
 abstract contract ModulePowers is StakeBook {
     using BatchMarks for uint256;
+    using OperatorHeads for uint256;
 
     /// @notice Longest time that a batch is held after its challenge window.
     uint256 public constant MAX_HOLD_S = 180 days;
@@ -24,19 +25,22 @@ abstract contract ModulePowers is StakeBook {
 
         BatchRecord calldata record = batch.record;
         uint256 parameters = _parameters[batch.channel][record.parametersVersion];
-        uint256 taken = record.stakeGwei + ParametersWord.rewardGwei(parameters);
-        uint256 burned = uint256(record.stakeGwei) * 1 gwei;
-        uint256 reward = ParametersWord.rewardGwei(parameters) * 1 gwei;
-        OperatorHead memory head = OperatorHeads.unpack(book.head);
+        uint256 reward = ParametersWord.rewardGwei(parameters);
         // The deposit covers it: a commit requires deposit >= exposure, and every conviction takes no more than its batch's
         // share. A batch that is not final is not released.
-        head.depositGwei -= uint56(taken);
-        head.exposureGwei -= uint56(taken + ParametersWord.reserveGwei(parameters));
-        emit Slashed(batch.channel, batch.operator, batch.sequence, msg.sender, cause, catcher, burned, reward);
-        if (bans) _ban(batch.channel, batch.operator, head, cause);
-        book.head = OperatorHeads.pack(head);
-        _owe(catcher, reward);
-        _owe(BURN_ADDRESS, burned);
+        uint256 head = book.head.lessExposure(record.stakeGwei + ParametersWord.marginGwei(parameters));
+        emit Slashed(
+            batch.channel,
+            batch.operator,
+            batch.sequence,
+            msg.sender,
+            cause,
+            catcher,
+            uint256(record.stakeGwei) * 1 gwei,
+            reward * 1 gwei
+        );
+        if (bans) head = _banned(book, batch.channel, batch.operator, head, cause);
+        _take(book, head, record.stakeGwei, reward, catcher);
     }
 
     /// @inheritdoc IReferee
@@ -54,23 +58,19 @@ abstract contract ModulePowers is StakeBook {
         if (book.fined[matter]) revert MatterFined(matter);
         book.fined[matter] = true;
 
-        uint256 word = book.head;
-        OperatorHead memory head = OperatorHeads.unpack(word);
+        uint256 head = book.head;
         uint256 channelWord = _channels[channel];
         uint256 rewardGwei =
             ParametersWord.rewardGwei(_parameters[channel][ChannelHeads.parametersVersion(channelWord)]);
         // Never zero: no channel's stake is.
-        uint256 full = OperatorHeads.stakeGwei(word, ChannelHeads.stakeGwei(channelWord)) + rewardGwei;
+        uint256 full = head.stakeGwei(ChannelHeads.stakeGwei(channelWord)) + rewardGwei;
         // Only from what no open batch binds, so that the deposit never falls below the exposure.
-        uint256 taken = _min(_min(amountWei / 1 gwei, full), head.depositGwei - head.exposureGwei);
+        uint256 taken = _min(_min(amountWei / 1 gwei, full), head.depositGwei() - head.exposureGwei());
         // The reward keeps its share of what there is.
         uint256 reward = taken * rewardGwei / full;
-        head.depositGwei -= uint56(taken);
         emit Fined(channel, operator, matter, msg.sender, cause, catcher, (taken - reward) * 1 gwei, reward * 1 gwei);
-        if (bans) _ban(channel, operator, head, cause);
-        book.head = OperatorHeads.pack(head);
-        _owe(catcher, reward * 1 gwei);
-        _owe(BURN_ADDRESS, (taken - reward) * 1 gwei);
+        if (bans) head = _banned(book, channel, operator, head, cause);
+        _take(book, head, taken - reward, reward, catcher);
     }
 
     /// @inheritdoc IReferee
@@ -109,11 +109,17 @@ abstract contract ModulePowers is StakeBook {
         if (stakeWei < least || stakeWei > 3 * least || stakeWei % 1 gwei != 0) {
             revert StakeOutOfRange(least, 3 * least, stakeWei);
         }
-        OperatorHead memory head = _head(channel, operator);
+        OperatorBook storage book = _books[channel][operator];
         // At most three times a channel's stake, which ChannelRules keeps inside the field.
-        head.stakeGwei = uint56(stakeWei / 1 gwei);
-        _setHead(channel, operator, head);
+        book.head = book.head.withStake(stakeWei / 1 gwei);
         emit StakeSet(channel, operator, msg.sender, stakeWei);
+    }
+
+    /// @dev Burned and owed to the catcher, out of the deposit; gwei. Writes the operator's head.
+    function _take(OperatorBook storage book, uint256 head, uint256 burned, uint256 reward, address catcher) private {
+        book.head = head.lessDeposit(burned + reward);
+        _owe(catcher, reward * 1 gwei);
+        _owe(BURN_ADDRESS, burned * 1 gwei);
     }
 
     function _requirePower(bytes32 channel, uint8 power) private view returns (uint256 grant) {

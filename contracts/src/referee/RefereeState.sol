@@ -15,9 +15,9 @@ import {
     BatchState,
     HistoryProof
 } from "../types/BatchRecord.sol";
-import {ChannelHead, ChannelHeads, ParametersWord} from "../types/Channel.sol";
+import {ParametersWord} from "../types/Channel.sol";
 import {BatchMarks, ModuleGrant} from "../types/Module.sol";
-import {OperatorHead, OperatorHeads} from "../types/Operator.sol";
+import {OperatorHeads} from "../types/Operator.sol";
 
 /// @notice All storage of the core, and the questions that every part of it asks. What modules need to remember they keep
 /// themselves; a new core replaces this one, and channels move to it by choice of their managers.
@@ -57,18 +57,6 @@ abstract contract RefereeState is IReferee, Purse {
 
     constructor(IEnclaveRegistry registry_) {
         registry = registry_;
-    }
-
-    function _channel(bytes32 channel) internal view returns (ChannelHead memory) {
-        return ChannelHeads.unpack(_channels[channel]);
-    }
-
-    function _head(bytes32 channel, address operator) internal view returns (OperatorHead memory) {
-        return OperatorHeads.unpack(_books[channel][operator].head);
-    }
-
-    function _setHead(bytes32 channel, address operator, OperatorHead memory head) internal {
-        _books[channel][operator].head = OperatorHeads.pack(head);
     }
 
     function _digest(BatchHeader calldata header) internal view returns (bytes32) {

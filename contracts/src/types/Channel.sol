@@ -53,6 +53,8 @@ struct ChannelHead {
 library ChannelHeads {
     uint256 private constant COUNT_MASK = (1 << 21) - 1;
     uint256 private constant SPAN_MASK = (1 << 22) - 1;
+    uint256 private constant ROSTER = (1 << 100) - (1 << 18);
+    uint256 private constant ROSTER_AND_KIND = ROSTER | 3;
 
     function isOpen(uint256 word) internal pure returns (bool) {
         return word & 3 == uint256(ChannelKind.Open);
@@ -84,11 +86,26 @@ library ChannelHeads {
         return word >> 200;
     }
 
-    /// @dev The caller keeps kind, counts and spans inside their bits: ChannelRules refuses what is beyond.
-    function pack(ChannelHead memory head) internal pure returns (uint256) {
-        return uint256(head.kind) | uint256(head.parametersVersion) << 2 | uint256(head.rosterCount) << 18
-            | uint256(head.nextRosterCount) << 39 | uint256(head.nextRosterFrom) << 60 | uint256(head.epochS) << 100
-            | uint256(head.commitDeadlineS) << 122 | uint256(head.stakeGwei) << 144 | uint256(head.marginGwei) << 200;
+    function nextRosterFrom(uint256 word) internal pure returns (uint256) {
+        return uint40(word >> 60);
+    }
+
+    /// @notice The word of a channel without parameters.
+    function created(ChannelKind kind) internal pure returns (uint256) {
+        return uint256(kind);
+    }
+
+    /// @notice The word with another version of the parameters, a word of ParametersWord. The caller keeps the version inside
+    /// its 16 bits.
+    function withParameters(uint256 word, uint256 version, uint256 parameters) internal pure returns (uint256) {
+        uint256 spans = parameters & (1 << 44) - 1;
+        return word & ROSTER_AND_KIND | version << 2 | spans << 100 | ParametersWord.stakeGwei(parameters) << 144
+            | ParametersWord.marginGwei(parameters) << 200;
+    }
+
+    /// @notice The word with `count` entries due from `from` on; until then as many as now at `before`.
+    function withRoster(uint256 word, uint256 before, uint256 count, uint256 from) internal pure returns (uint256) {
+        return word & ~ROSTER | rosterCountAt(word, before) << 18 | count << 39 | from << 60;
     }
 
     /// @dev Casts and masks cut off the fields above: that is their purpose here.

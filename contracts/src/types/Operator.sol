@@ -33,6 +33,7 @@ struct OperatorHead {
 /// @notice An OperatorHead as its storage word, least significant field first: 4, 16, 32, 40, 52, 56, 56 bits; see
 /// ChannelHeads for why.
 library OperatorHeads {
+    uint256 private constant STAKE_SHIFT = 92;
     uint256 private constant EXPOSURE_SHIFT = 144;
     uint256 private constant DEPOSIT_SHIFT = 200;
     uint256 private constant BEFORE_STAKE = (1 << 92) - 1;
@@ -64,7 +65,7 @@ library OperatorHeads {
 
     /// @notice S_i: what a module set, kept between once and three times the channel's stake; the channel's if none did.
     function stakeGwei(uint256 word, uint256 channelStakeGwei) internal pure returns (uint256 stake) {
-        stake = word >> 92 & STAKE_MASK;
+        stake = word >> STAKE_SHIFT & STAKE_MASK;
         if (stake <= channelStakeGwei) return channelStakeGwei;
         // Unchecked: a channel's stake has 56 bits.
         unchecked {
@@ -93,11 +94,52 @@ library OperatorHeads {
         }
     }
 
-    /// @dev The caller keeps the stake inside its 52 bits: setStake refuses what is beyond.
-    function pack(OperatorHead memory head) internal pure returns (uint256) {
-        return uint256(head.state) | uint256(head.openBatches) << 4 | uint256(head.sequence) << 20
-            | uint256(head.committedAt) << 52 | uint256(head.stakeGwei) << 92 | uint256(head.exposureGwei)
-            << EXPOSURE_SHIFT | uint256(head.depositGwei) << DEPOSIT_SHIFT;
+    function withState(uint256 word, OperatorState state_) internal pure returns (uint256) {
+        return word >> 4 << 4 | uint256(state_);
+    }
+
+    /// @notice The caller keeps the stake inside its 52 bits.
+    function withStake(uint256 word, uint256 stakeGwei_) internal pure returns (uint256) {
+        return word & ~(STAKE_MASK << STAKE_SHIFT) | stakeGwei_ << STAKE_SHIFT;
+    }
+
+    /// @notice The caller keeps the deposit inside its 56 bits.
+    function withDeposit(uint256 word, uint256 depositGwei_) internal pure returns (uint256) {
+        return word & (1 << DEPOSIT_SHIFT) - 1 | depositGwei_ << DEPOSIT_SHIFT;
+    }
+
+    /// @notice The word with less exposure: reverts if there is not that much.
+    function lessExposure(uint256 word, uint256 gwei_) internal pure returns (uint256) {
+        assert(gwei_ <= exposureGwei(word));
+        // Unchecked: the field holds as much.
+        unchecked {
+            return word - (gwei_ << EXPOSURE_SHIFT);
+        }
+    }
+
+    /// @notice The word with less deposit: reverts if there is not that much.
+    function lessDeposit(uint256 word, uint256 gwei_) internal pure returns (uint256) {
+        assert(gwei_ <= depositGwei(word));
+        // Unchecked: the field holds as much.
+        unchecked {
+            return word - (gwei_ << DEPOSIT_SHIFT);
+        }
+    }
+
+    /// @notice The word with fewer open batches; the caller has checked that there are as many.
+    function lessOpen(uint256 word, uint256 count) internal pure returns (uint256) {
+        // Unchecked: the caller's check.
+        unchecked {
+            return word - (count << 4);
+        }
+    }
+
+    /// @notice Sequence of the first batch that is not released; sequence + 1 if all are.
+    function firstUnreleased(uint256 word) internal pure returns (uint256) {
+        // Unchecked: there are no more open batches than batches.
+        unchecked {
+            return sequence(word) + 1 - openBatches(word);
+        }
     }
 
     /// @dev Casts and masks cut off the fields above: that is their purpose here.
@@ -106,7 +148,7 @@ library OperatorHeads {
         head.openBatches = uint16(word >> 4);
         head.sequence = uint32(word >> 20);
         head.committedAt = uint40(word >> 52);
-        head.stakeGwei = uint56(word >> 92 & STAKE_MASK);
+        head.stakeGwei = uint56(word >> STAKE_SHIFT & STAKE_MASK);
         head.exposureGwei = uint56(word >> EXPOSURE_SHIFT);
         head.depositGwei = uint56(word >> DEPOSIT_SHIFT);
     }

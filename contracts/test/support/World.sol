@@ -3,12 +3,17 @@ pragma solidity 0.8.37;
 
 import {AppraiserQuorum} from "../../src/AppraiserQuorum.sol";
 import {EnclaveRegistry} from "../../src/EnclaveRegistry.sol";
+import {DirectedChallenges} from "../../src/DirectedChallenges.sol";
+import {FraudProofs} from "../../src/FraudProofs.sol";
 import {Referee} from "../../src/Referee.sol";
 import {BatchHeader} from "../../src/types/BatchHeader.sol";
-import {BatchRecord, BatchState, EntryInclusion} from "../../src/types/BatchRecord.sol";
+import {BatchRecord, BatchReference, BatchRun, BatchState, EntryInclusion} from "../../src/types/BatchRecord.sol";
 import {ChannelKind, ChannelParameters} from "../../src/types/Channel.sol";
-import {EvidenceOpening} from "../../src/types/DirectedChallenge.sol";
+import {ChallengeTerms, ChallengeTermsWord, DirectedChallenge} from "../../src/types/DirectedChallenge.sol";
+import {EvidenceOpening} from "../../src/types/EvidenceOpening.sol";
+import {ModuleGrant, Powers} from "../../src/types/Module.sol";
 import {EvidenceVerdict} from "../../src/types/EvidenceVerdict.sol";
+import {HistoryTree} from "./HistoryTree.sol";
 import {Tree} from "./Tree.sol";
 import {vm} from "./Vm.sol";
 
@@ -39,8 +44,12 @@ abstract contract World {
     AppraiserQuorum internal quorum;
     EnclaveRegistry internal registry;
     Referee internal referee;
+    DirectedChallenges internal challenges;
+    FraudProofs internal fraud;
     bytes32 internal channel;
     uint256[] internal appraisers;
+    /// @dev What BatchCommitted said, in order: what everyone builds the histories from.
+    mapping(bytes32 channel => mapping(address operator => BatchRecord[])) internal committed;
 
     function setUp() public virtual {
         vm.warp(DAY_0);
@@ -53,8 +62,10 @@ abstract contract World {
         quorum = new AppraiserQuorum(addresses, 2);
         registry = new EnclaveRegistry(quorum, 30 days);
         referee = new Referee(registry);
+        challenges = new DirectedChallenges(referee);
+        fraud = new FraudProofs(referee);
         vm.prank(manager);
-        channel = referee.createChannel(ChannelKind.Scheduled, "community", parameters());
+        channel = referee.createChannel(ChannelKind.Scheduled, "community", parameters(), modules(), terms());
         vm.prank(manager);
         referee.setRosterCount(channel, METERS, DAY_0);
         enrol(operator, ENCLAVE, channel, WORKLOAD);
@@ -66,18 +77,38 @@ abstract contract World {
             epochS: uint24(EPOCH),
             commitDeadlineS: 2 hours,
             challengeWindowS: 7 days,
-            answerWindowS: 24 hours,
             exitDelayS: 21 days,
             stakeWei: 1 ether,
             catcherRewardWei: 0.2 ether,
-            gasReserveWei: 0.05 ether,
-            baseBondWei: 0.02 ether,
-            answerGasCapWei: 0.01 ether
+            gasReserveWei: 0.05 ether
         });
+    }
+
+    function challengeTerms() internal pure returns (ChallengeTerms memory) {
+        return ChallengeTerms({
+            answerWindowS: 24 hours, baseBondWei: 0.02 ether, answerGasCapWei: 0.01 ether, maxGasPriceWei: 200 gwei
+        });
+    }
+
+    function modules() internal view returns (ModuleGrant[] memory grants) {
+        grants = new ModuleGrant[](2);
+        grants[0] = ModuleGrant(address(challenges), Powers.CONVICT | Powers.HOLD);
+        grants[1] = ModuleGrant(address(fraud), Powers.CONVICT | Powers.FINE);
+    }
+
+    /// @dev Of both modules; fraud proofs have none.
+    function terms() internal pure returns (bytes32[] memory words) {
+        return termsWith(challengeTerms());
+    }
+
+    function termsWith(ChallengeTerms memory given) internal pure returns (bytes32[] memory words) {
+        words = new bytes32[](2);
+        words[0] = ChallengeTermsWord.pack(given);
     }
 
     /// @dev What one batch binds of the deposit under parameters().
     uint256 internal constant EXPOSURE = 1.25 ether;
+    uint256 internal constant EXPOSURE_GWEI = EXPOSURE / 1 gwei;
 
     function openParameters() internal pure returns (ChannelParameters memory open) {
         open = parameters();
@@ -213,25 +244,95 @@ abstract contract World {
     }
 
     /// @dev Commits at the end of the batch's period, and fills in its record.
-    function commitBatch(Sealed memory batch, Sealed memory before) internal {
+    function commitBatch(Sealed memory batch) internal {
         if (vm.getBlockTimestamp() < batch.header.periodEnd) vm.warp(batch.header.periodEnd);
-        vm.prank(batch.header.operator, batch.header.operator);
-        referee.commit(batch.header, batch.signature, before.record);
+        sendCommit(batch);
         recordCommit(batch);
     }
 
-    function recordCommit(Sealed memory batch) internal view {
+    /// @dev As the operator, straight.
+    function sendCommit(Sealed memory batch) internal {
+        bytes32[] memory peaks = peaksOf(batch.header.channel, batch.header.operator);
+        (bytes32 r, bytes32 vs) = compact(batch.signature);
+        vm.prank(batch.header.operator, batch.header.operator);
+        referee.commit(batch.header, r, vs, peaks);
+    }
+
+    function commitInput(Sealed memory batch) internal view returns (bytes memory) {
+        (bytes32 r, bytes32 vs) = compact(batch.signature);
+        return
+            abi.encodeCall(referee.commit, (batch.header, r, vs, peaksOf(batch.header.channel, batch.header.operator)));
+    }
+
+    /// @dev EIP-2098 of 65 bytes r||s||v.
+    function compact(bytes memory signed) internal pure returns (bytes32 r, bytes32 vs) {
+        uint8 v;
+        assembly ("memory-safe") {
+            r := mload(add(signed, 0x20))
+            vs := mload(add(signed, 0x40))
+            v := byte(0, mload(add(signed, 0x60)))
+        }
+        vs |= bytes32(uint256(v - 27) << 255);
+    }
+
+    function recordCommit(Sealed memory batch) internal {
+        bytes32 in_ = batch.header.channel;
         batch.record = BatchRecord({
             headerDigest: batch.record.headerDigest,
             committedAt: uint64(vm.getBlockTimestamp()),
-            parametersVersion: referee.channelHead(batch.header.channel).parametersVersion,
-            state: BatchState.Committed
+            parametersVersion: referee.channelHead(in_).parametersVersion,
+            stakeGwei: uint64(referee.stakeOf(in_, batch.header.operator) / 1 gwei)
         });
+        committed[in_][batch.header.operator].push(batch.record);
+    }
+
+    function peaksOf(bytes32 in_, address account) internal view returns (bytes32[] memory) {
+        return HistoryTree.peaks(HistoryTree.leaves(committed[in_][account]));
+    }
+
+    /// @dev The batch with its proof of now.
+    function refer(Sealed memory batch) internal view returns (BatchReference memory) {
+        BatchRecord[] memory records = committed[batch.header.channel][batch.header.operator];
+        return BatchReference({
+            channel: batch.header.channel,
+            operator: batch.header.operator,
+            sequence: batch.header.sequence,
+            record: batch.record,
+            history: HistoryTree.proof(records, batch.header.sequence - 1, 1)
+        });
+    }
+
+    function runOf(bytes32 in_, address account, uint64 first, uint256 count)
+        internal
+        view
+        returns (BatchRun memory run)
+    {
+        BatchRecord[] memory records = committed[in_][account];
+        run.channel = in_;
+        run.operator = account;
+        run.firstSequence = first;
+        run.records = new BatchRecord[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            run.records[i] = records[first - 1 + i];
+        }
+        run.history = HistoryTree.proof(records, first - 1, count);
+    }
+
+    function stateOf(Sealed memory batch) internal view returns (BatchState) {
+        return referee.stateOf(refer(batch));
+    }
+
+    function isFinal(Sealed memory batch) internal view returns (bool) {
+        return stateOf(batch) == BatchState.Final;
+    }
+
+    function isSlashed(Sealed memory batch) internal view returns (bool) {
+        return referee.markOf(batch.header.channel, batch.header.operator, batch.header.sequence).isSlashed;
     }
 
     function commitDay(uint64 day, Sealed memory before) internal returns (Sealed memory batch) {
         batch = sealDay(day, before);
-        commitBatch(batch, before);
+        commitBatch(batch);
     }
 
     function none() internal pure returns (Sealed memory) {}
@@ -248,19 +349,23 @@ abstract contract World {
     // ------------------------------------------------------------- challenges
 
     function bond(Sealed memory batch) internal view returns (uint256) {
-        return referee.bondFor(batch.header.channel, batch.header.operator, batch.record.parametersVersion);
+        return challenges.bondFor(batch.header.channel, batch.header.operator, batch.record.parametersVersion);
+    }
+
+    function challengeOf(Sealed memory batch, uint32 index) internal view returns (DirectedChallenge memory) {
+        return challenges.challengeOf(batch.record.headerDigest, index);
     }
 
     function challengeEntry(Sealed memory batch, uint32 index) internal returns (uint256 paid) {
         paid = bond(batch);
+        BatchReference memory referred = refer(batch);
         vm.prank(catcher);
-        referee.challenge{value: paid}(batch.header, batch.record, index);
+        challenges.challenge{value: paid}(batch.header, referred, index);
     }
 
     function expireEntry(Sealed memory batch, uint32 index) internal {
-        vm.warp(referee.challengeOf(channel, batch.header.operator, batch.header.sequence, index).deadline);
-        referee.expire(batch.header.channel, batch.header.operator, batch.header.sequence, batch.record, index);
-        batch.record.state = BatchState.Slashed;
+        vm.warp(challengeOf(batch, index).deadline);
+        challenges.expire(refer(batch), index);
     }
 
     function between(uint256 value, uint256 low, uint256 high) internal pure returns (uint256) {
@@ -268,7 +373,7 @@ abstract contract World {
     }
 
     function depositOf(address account) internal view returns (uint256) {
-        return referee.operatorHead(channel, account).depositWei;
+        return uint256(referee.operatorHead(channel, account).depositGwei) * 1 gwei;
     }
 
     /// @dev EIP-2028: 16 for a byte that is not zero, 4 for one that is.

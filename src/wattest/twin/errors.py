@@ -9,6 +9,140 @@ from __future__ import annotations
 
 from wattest.twin.reverted import Reverted, reverts_in
 
+# IBatchErrors
+
+
+class UnknownBatch(Reverted):
+    """The record is not that of a batch with this sequence in the operator's history."""
+
+    arguments = ("channel", "operator", "sequence")
+    advice = "bring the record from the batch's BatchCommitted event, and its path in the history of that size"
+
+
+class HistoryStale(Reverted):
+    """The chain keeps the last eight sizes of an operator's history; the one named is older, or not reached yet."""
+
+    arguments = ("size", "sequence")
+    advice = "make the proof again, against the operator's last batch"
+
+
+class HistoryMismatch(Reverted):
+    """Size, last header and peaks do not hash to what the chain keeps of the operator's history."""
+
+    arguments = ("expected", "actual")
+    advice = "take the last header's digest and the peaks from the BatchCommitted events"
+
+
+class HeaderMismatch(Reverted):
+    """The header is not the one that the batch's record names."""
+
+    arguments = ("expected", "actual")
+
+
+class BatchAlreadySlashed(Reverted):
+    """The batch was slashed before."""
+
+    arguments = ("sequence",)
+
+
+class BatchAlreadyFinal(Reverted):
+    """The batch is final."""
+
+    arguments = ("sequence",)
+
+
+class BatchNotFinal(Reverted):
+    """The batch is not final yet."""
+
+    arguments = ("sequence",)
+    advice = "wait until the challenge window is over and no module holds the batch"
+
+
+class PowerNotGranted(Reverted):
+    """The channel does not grant this power (1 convict, 2 fine, 4 hold, 8 set stake) to the module."""
+
+    arguments = ("channel", "module", "power")
+    advice = "a channel names its modules when it is created; use one that names this module"
+
+
+class EntryLengthInvalid(Reverted):
+    """Every entry is 118 bytes."""
+
+    arguments = ("actual",)
+
+
+class EntryIndexOutOfRange(Reverted):
+    """The batch has no entry at this index."""
+
+    arguments = ("entry_index", "entry_count")
+
+
+class EntryKindMismatch(Reverted):
+    """The entry's version or kind is not the one that this call is about."""
+
+    arguments = ("expected", "actual")
+
+
+# IDirectedChallenges
+
+
+class TermOutOfRange(Reverted):
+    """A term outside its range; the name is that of ChallengeTerms' field."""
+
+    arguments = ("name",)
+
+
+class ChallengeWindowClosed(Reverted):
+    """The challenge window of the batch has closed."""
+
+    arguments = ("closed_at", "now_s")
+    advice = "challenge within the window after the commit"
+
+
+class ChallengeExists(Reverted):
+    """The entry was challenged before."""
+
+    arguments = ("sequence", "entry_index")
+
+
+class UnknownChallenge(Reverted):
+    """There is no challenge on this entry."""
+
+    arguments = ("sequence", "entry_index")
+
+
+class ChallengeNotOpen(Reverted):
+    """The challenge is not open."""
+
+    arguments = ("sequence", "entry_index")
+
+
+class BondTooSmall(Reverted):
+    """The bond is smaller than the next challenge costs."""
+
+    arguments = ("required_wei", "actual_wei")
+    advice = "ask bondFor and send at least that"
+
+
+class AnswerWindowClosed(Reverted):
+    """The deadline of the challenge has passed."""
+
+    arguments = ("deadline", "now_s")
+
+
+class AnswerWindowOpen(Reverted):
+    """The deadline of the challenge has not passed yet."""
+
+    arguments = ("deadline", "now_s")
+    advice = "wait until the deadline"
+
+
+class ChallengeStillDue(Reverted):
+    """The batch was neither slashed nor did it become final: the challenge is to be answered or expired."""
+
+    arguments = ("sequence", "entry_index")
+
+
 # IEnclaveRegistry
 
 
@@ -110,6 +244,43 @@ class AppraiserSetInvalid(Reverted):
     """An empty, oversized or unordered set of appraisers, or a threshold outside it."""
 
 
+# IFraudProofs
+
+
+class TermsNotZero(Reverted):
+    """These terms must be zero: the module has none."""
+
+
+class NotEquivocation(Reverted):
+    """The two headers name different channels, operators or sequences, or are the same header."""
+
+
+class SignersDiffer(Reverted):
+    """The headers are signed by different keys."""
+
+    arguments = ("first", "second")
+
+
+class AlreadyConvicted(Reverted):
+    """Equivocation at this sequence was proved before."""
+
+    arguments = ("sequence",)
+
+
+class InvalidSignature(Reverted):
+    """Not 65 bytes r||s||v with v 27 or 28 and s low, or no key can be recovered."""
+
+
+class EvidenceMismatch(Reverted):
+    """The opening does not hash to the entry's evidence."""
+
+    arguments = ("expected", "actual")
+
+
+class EvidenceValid(Reverted):
+    """The evidence is in order: signature valid, s low."""
+
+
 # IPayouts
 
 
@@ -126,7 +297,9 @@ class UnknownDistribution(Reverted):
 
 
 class TermsInvalid(Reverted):
-    """An address is zero, the activation delay is out of range, or the metering channel is the statement channel."""
+    """An address is zero or no contract, the activation delay is out of range, or the lists of channels are too long,
+    not ascending, hold the statement channel or one in both.
+    """
 
 
 class NotPoster(Reverted):
@@ -176,24 +349,6 @@ class StatementStale(Reverted):
     arguments = ("active_sequence", "actual")
 
 
-class HeaderMismatch(Reverted):
-    """The header is not the one that the batch's record names."""
-
-    arguments = ("expected", "actual")
-
-
-class EntryLengthInvalid(Reverted):
-    """Every entry is 118 bytes."""
-
-    arguments = ("actual",)
-
-
-class EntryKindMismatch(Reverted):
-    """The entry's version or kind is not the one that this call is about."""
-
-    arguments = ("expected", "actual")
-
-
 class JobMismatch(Reverted):
     """The entry's job id is not that of the header's channel and period."""
 
@@ -219,23 +374,9 @@ class CitationsMismatch(Reverted):
 
 
 class CitationForeign(Reverted):
-    """A cited batch is not of the metering channel."""
+    """A cited batch is of no channel of the distribution."""
 
     arguments = ("channel",)
-
-
-class UnknownBatch(Reverted):
-    """There is no such batch, or the record given is not its current preimage."""
-
-    arguments = ("channel", "operator", "sequence")
-    advice = "bring the record from the BatchCommitted event; after a slash its state is Slashed"
-
-
-class BatchNotFinal(Reverted):
-    """The batch is not final yet."""
-
-    arguments = ("sequence",)
-    advice = "wait until the challenge window is over and no challenge is open"
 
 
 class TotalDecreased(Reverted):
@@ -263,6 +404,22 @@ class TotalExceeded(Reverted):
     arguments = ("total", "actual")
 
 
+# IPurse
+
+
+class NothingOwed(Reverted):
+    """Nothing is owed to the account."""
+
+    arguments = ("account",)
+
+
+class TransferFailed(Reverted):
+    """The receiver refused the payment; what is owed stays owed."""
+
+    arguments = ("to", "amount_wei")
+    advice = "withdraw to an address that accepts the payment"
+
+
 # IReferee
 
 
@@ -285,9 +442,33 @@ class NotManager(Reverted):
 
 
 class ParameterOutOfRange(Reverted):
-    """A parameter outside its range; the name is that of the struct's field."""
+    """A parameter outside its range, or no whole number of gwei; the name is that of the struct's field."""
 
     arguments = ("name",)
+
+
+class TooManyModules(Reverted):
+    """A channel has at most eight modules."""
+
+    arguments = ("actual",)
+
+
+class TooManyHolders(Reverted):
+    """At most four modules of a channel have the power to hold."""
+
+    arguments = ("actual",)
+
+
+class ModuleInvalid(Reverted):
+    """A module is a contract, named once, with at least one power and no unknown one."""
+
+    arguments = ("module", "powers")
+
+
+class TermsCountMismatch(Reverted):
+    """Every module has one word of terms, in the order of the modules."""
+
+    arguments = ("expected", "actual")
 
 
 class NoParametersQueued(Reverted):
@@ -300,6 +481,13 @@ class TimelockRunning(Reverted):
     """The timelock of the queued parameters is still running."""
 
     arguments = ("applies_at", "now_s")
+
+
+class ParametersMismatch(Reverted):
+    """These are not the parameters and terms that were queued."""
+
+    arguments = ("expected", "actual")
+    advice = "take them from the last ParametersQueued event"
 
 
 class RosterNotApplicable(Reverted):
@@ -336,8 +524,15 @@ class ZeroValue(Reverted):
     """A call that must carry value carried none."""
 
 
+class NotWholeGwei(Reverted):
+    """Stakes are counted in whole gwei."""
+
+    arguments = ("amount_wei",)
+    advice = "send a multiple of 1,000,000,000 wei"
+
+
 class DepositTooLarge(Reverted):
-    """The deposit would not fit 96 bits."""
+    """The deposit would not fit 56 bits of gwei."""
 
 
 class InsufficientDeposit(Reverted):
@@ -360,17 +555,10 @@ class BatchesUnreleased(Reverted):
     advice = "release the batches first, once they are final"
 
 
-class NothingOwed(Reverted):
-    """Nothing is owed to the account."""
+class ReleaseOutOfOrder(Reverted):
+    """Batches are released in order: the run does not begin with the first unreleased one, or goes beyond the last."""
 
-    arguments = ("account",)
-
-
-class TransferFailed(Reverted):
-    """The receiver refused the payment; what is owed stays owed."""
-
-    arguments = ("to", "amount_wei")
-    advice = "withdraw to an address that accepts the payment"
+    arguments = ("first_unreleased", "sequence")
 
 
 class SequenceMismatch(Reverted):
@@ -378,12 +566,6 @@ class SequenceMismatch(Reverted):
 
     arguments = ("expected", "actual")
     advice = "ask the chain for the operator's head"
-
-
-class PreviousMismatch(Reverted):
-    """The header does not name the digest of the batch before."""
-
-    arguments = ("expected", "actual")
 
 
 class EntryCountOutOfRange(Reverted):
@@ -424,6 +606,13 @@ class PeriodAlreadyCommitted(Reverted):
     arguments = ("period_end",)
 
 
+class CommitTooSoon(Reverted):
+    """The operator's batch before was committed in a block of the same time."""
+
+    arguments = ("committed_at",)
+    advice = "commit in a later block"
+
+
 class OpenChannelFieldSet(Reverted):
     """roster and state must be zero in an open channel."""
 
@@ -436,10 +625,6 @@ class ReservedFieldSet(Reverted):
     """witnesses and zkRoot must be zero in this version."""
 
 
-class InvalidSignature(Reverted):
-    """Not 65 bytes r||s||v with v 27 or 28 and s low, or no key can be recovered."""
-
-
 class EnclaveKeyNotActive(Reverted):
     """The signer is not the binding's active key for this workload, or it has expired."""
 
@@ -447,99 +632,25 @@ class EnclaveKeyNotActive(Reverted):
     advice = "register or renew the enclave key, for this workload"
 
 
-class BatchAlreadySlashed(Reverted):
-    """The batch was slashed before."""
+class MatterFined(Reverted):
+    """The operator was fined for this matter before."""
 
-    arguments = ("sequence",)
-
-
-class BatchAlreadyFinal(Reverted):
-    """The batch is final."""
-
-    arguments = ("sequence",)
+    arguments = ("matter",)
 
 
-class ChallengeWindowClosed(Reverted):
-    """The challenge window of the batch has closed."""
+class HoldOver(Reverted):
+    """The hold would have ended already."""
 
-    arguments = ("closed_at", "now_s")
-    advice = "challenge within the window after the commit"
-
-
-class EntryIndexOutOfRange(Reverted):
-    """The batch has no entry at this index."""
-
-    arguments = ("entry_index", "entry_count")
+    arguments = ("until", "now_s")
 
 
-class ChallengeExists(Reverted):
-    """The entry was challenged before."""
+class StakeOutOfRange(Reverted):
+    """A stake is a whole number of gwei between once and three times the channel's."""
 
-    arguments = ("sequence", "entry_index")
-
-
-class UnknownChallenge(Reverted):
-    """There is no challenge on this entry."""
-
-    arguments = ("sequence", "entry_index")
+    arguments = ("least_wei", "most_wei", "actual_wei")
 
 
-class ChallengeNotOpen(Reverted):
-    """The challenge is not open."""
-
-    arguments = ("sequence", "entry_index")
-
-
-class BondTooSmall(Reverted):
-    """The bond is smaller than the next challenge costs."""
-
-    arguments = ("required_wei", "actual_wei")
-    advice = "ask bondFor and send at least that"
-
-
-class AnswerWindowClosed(Reverted):
-    """The deadline of the challenge has passed."""
-
-    arguments = ("deadline", "now_s")
-
-
-class AnswerWindowOpen(Reverted):
-    """The deadline of the challenge has not passed yet."""
-
-    arguments = ("deadline", "now_s")
-    advice = "wait until the deadline"
-
-
-class BatchNotSlashed(Reverted):
-    """The batch was not slashed."""
-
-    arguments = ("sequence",)
-
-
-class NotEquivocation(Reverted):
-    """The two headers name different channels, operators or sequences, or are the same header."""
-
-
-class SignersDiffer(Reverted):
-    """The headers are signed by different keys."""
-
-    arguments = ("first", "second")
-
-
-class AlreadyConvicted(Reverted):
-    """Equivocation at this sequence was proved before."""
-
-    arguments = ("sequence",)
-
-
-class EvidenceMismatch(Reverted):
-    """The opening does not hash to the entry's evidence."""
-
-    arguments = ("expected", "actual")
-
-
-class EvidenceValid(Reverted):
-    """The evidence is in order: signature valid, s low."""
+# P256Verify
 
 
 class PrecompileMissing(Reverted):

@@ -9,7 +9,8 @@ Source: contracts/src/Payouts.sol; docs/spec/settlement.md "Payouts".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from wattest.crypto.hashing import keccak256
 from wattest.merkle import InclusionProof, verify_inclusion
@@ -58,13 +59,17 @@ from wattest.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")
 STATEMENT_KIND = 18
 MAX_CITATIONS = 400
+MAX_CHANNELS = 8
 MIN_ACTIVATION_DELAY_S = SECONDS_PER_HOUR
 MAX_ACTIVATION_DELAY_S = 90 * SECONDS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionTerms:
-    """What a distribution is fixed to; addresses 20 bytes, channels 32."""
+    """What a distribution is fixed to; addresses 20 bytes, channels 32.
+
+    ``metering_channels`` (1 to 8) and ``import_channels`` (0 to 8) are what a statement may cite, ascending.
+    """
 
     poster: bytes
     disabler: bytes
@@ -72,14 +77,21 @@ class DistributionTerms:
     referee: bytes
     statement_channel: bytes
     statement_operator: bytes
-    metering_channel: bytes
     activation_delay_s: int
+    metering_channels: tuple[bytes, ...]
+    import_channels: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        for item in fields(self)[:-1]:
-            length = WORD if item.name.endswith("channel") else ADDRESS_BYTES
-            require_bytes(item.name, getattr(self, item.name), length)
+        for name in ("poster", "disabler", "token", "referee", "statement_operator"):
+            require_bytes(name, getattr(self, name), ADDRESS_BYTES)
+        for channel in (self.statement_channel, *self.metering_channels, *self.import_channels):
+            require_bytes("channel", channel, WORD)
         require_uint("activation_delay_s", self.activation_delay_s, 32)
+
+    @property
+    def cited_channels(self) -> tuple[bytes, ...]:
+        """Every channel that a statement may cite."""
+        return self.metering_channels + self.import_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,7 @@ def apply_create_distribution(state: PayoutsState, call: Call, salt: bytes, term
         raise DistributionExists(distribution)
     if (
         ZERO_ADDRESS in (terms.poster, terms.disabler, terms.token, terms.referee, terms.statement_operator)
-        or terms.metering_channel == terms.statement_channel
+        or not _are_channels_valid(terms)
         or not MIN_ACTIVATION_DELAY_S <= terms.activation_delay_s <= MAX_ACTIVATION_DELAY_S
     ):
         raise TermsInvalid
@@ -186,7 +198,7 @@ def apply_post_root(
     if not 0 < len(cited) <= MAX_CITATIONS:
         raise CitationCountOutOfRange(len(cited))
     for batch in cited:
-        if batch.channel != terms.metering_channel:
+        if batch.channel not in terms.cited_channels:
             raise CitationForeign(batch.channel)
         batch_is_final(referee, batch.channel, batch.operator, batch.sequence, batch.record, call.now)
     listed = citations_root([batch.record.header_digest for batch in cited])
@@ -320,6 +332,18 @@ def _citation_words(batch: BatchCitation) -> bytes:
         + uint_word(batch.sequence)
         + record.header_digest
         + b"".join(uint_word(number) for number in numbers)
+    )
+
+
+def _are_channels_valid(terms: DistributionTerms) -> bool:
+    """Each list ascending and short, none of them the statements', none in both."""
+    lists = terms.metering_channels, terms.import_channels
+    return (
+        bool(terms.metering_channels)
+        and all(len(channels) <= MAX_CHANNELS for channels in lists)
+        and all(before < after for channels in lists for before, after in pairwise(channels))
+        and terms.statement_channel not in terms.cited_channels
+        and not set(terms.metering_channels) & set(terms.import_channels)
     )
 
 
