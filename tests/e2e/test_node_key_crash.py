@@ -22,7 +22,7 @@ from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS

@@ -199,13 +199,19 @@ class ChainClient:
             for (function, _), answer in zip(calls, answers, strict=True)
         ]
 
-    def logs(self, address: bytes, topics: Sequence[bytes | None], from_block: int, to_block: int) -> list[Log]:
-        """Logs of one contract in a closed range of blocks, in chain order, asked for in pieces of 5,000 blocks."""
+    def logs(
+        self, address: bytes | Sequence[bytes], topics: Sequence[bytes | None], from_block: int, to_block: int
+    ) -> list[Log]:
+        """Logs of one or of several contracts in a closed range of blocks, in chain order.
+
+        Asked for in pieces of 5,000 blocks.
+        """
         found: list[Log] = []
+        where = hex_data(address) if isinstance(address, bytes) else [hex_data(one) for one in address]
         shown = [None if topic is None else hex_data(topic) for topic in topics]
         for start in range(from_block, to_block + 1, LOG_RANGE_BLOCKS):
             end = min(start + LOG_RANGE_BLOCKS - 1, to_block)
-            query = {"address": hex_data(address), "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
+            query = {"address": where, "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
             found += [parse_log(item) for item in items_of(self.rpc.request("eth_getLogs", query))]
         return sorted(found, key=lambda log: (log.block_number, log.log_index))
 

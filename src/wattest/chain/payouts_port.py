@@ -13,7 +13,7 @@ from wattest.chain.payouts import DistributionAccount, PendingRoot
 from wattest.chain.transactions import Receipt
 from wattest.crypto.signer import Signer
 from wattest.messages.header import BatchHeader
-from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchCitation, EntryInclusion
 from wattest.twin.payouts import DistributionTerms
 
 
@@ -37,12 +37,12 @@ class PayoutsPort(Protocol):
         root: bytes,
         total: int,
         header: BatchHeader,
-        record: BatchRecord,
+        statement: BatchCitation,
         entry: EntryInclusion,
         cited: Sequence[BatchCitation],
         intent: str | None = None,
     ) -> Receipt:
-        """Post the root that a statement entry carries."""
+        """Post the root that a statement entry carries; ``cited`` in the order of the header's ``inputs``."""
 
     def activate_root(
         self,

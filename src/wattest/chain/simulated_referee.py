@@ -12,11 +12,11 @@ from typing import Any
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import Reorganised
-from wattest.chain.referee import (
-    ChannelHead,
+from wattest.chain.referee import CommittedHeader
+from wattest.chain.referee_core import ChannelHead
+from wattest.chain.referee_events import (
     ClosedChallenge,
     CommittedBatch,
-    CommittedHeader,
     OpenedChallenge,
     Place,
     RefereeEvent,

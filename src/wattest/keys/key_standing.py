@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from wattest.chain.ports import RefereePort, RegistryPort
-from wattest.chain.referee import ChannelHead
+from wattest.chain.referee_core import ChannelHead
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import ProtocolError
 from wattest.keys.key_life import KeySettings

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.ports import ChainPort, RefereePort
-from wattest.chain.referee import ClosedChallenge, OpenedChallenge
+from wattest.chain.referee_events import ClosedChallenge, OpenedChallenge
 from wattest.chain.shared_settings import SettingsDisagree, channel_differences, require_agreement
 from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob

@@ -21,7 +21,8 @@ from typing import Any
 from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.ports import RefereePort, RegistryPort
-from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, SlashedBatch
+from wattest.chain.referee import CommittedHeader
+from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, Place, SlashedBatch
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.crypto.signer import Signer
