@@ -106,14 +106,14 @@ class Referee(RefereeCore):
 
     def owed(self, account: bytes) -> int:
         """Wei that the account can withdraw, from the referee and from the module of directed challenges."""
-        return int(self._one("owed", account)) + self.challenges.owed(account)
+        return self.owed_here(account) + self.challenges.owed_here(account)
 
     def withdraw_owed(self, signer: Signer, to: bytes) -> list[Receipt]:
         """Take what each of them owes the signer; raises ``NothingOwed`` where none does."""
         receipts = []
-        if self.challenges.owed(signer.address):
+        if self.challenges.owed_here(signer.address):
             receipts.append(self.challenges.withdraw_owed(signer, to))
-        if not receipts or self._one("owed", signer.address):
+        if not receipts or self.owed_here(signer.address):
             receipts.append(self._send(signer, "withdrawOwed", to))
         return receipts
 

@@ -199,7 +199,7 @@ class Settler:
                 pending.activatable_at,
             )
         batch = self._store.batch(settlement.statement_channel, settlement.sequence)
-        if batch.header is None or batch.record is None:
+        if batch.header is None:
             return SettlementWait(settlement, "the statement's batch is not on chain")
         entries, salts = self._store.entries(batch.channel, batch.sequence)
         receipt = self._payouts.post_root(
@@ -208,7 +208,7 @@ class Settler:
             root=owed.root,
             total=owed.total,
             header=batch.header,
-            record=batch.record,
+            statement=statement_citation(settlement, self._store),
             entry=entry_inclusion(entries, salts, owed.entry),
             cited=citations(settlement, self._store),
             intent=f"post-root:{settlement.distribution.hex()}:{settlement.sequence}",

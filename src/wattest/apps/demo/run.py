@@ -24,7 +24,7 @@ from wattest.apps.demo.result import Cheat, DemoResult, HouseholdBill, Outcome, 
 from wattest.apps.demo.settling import TARIFF, Settlement, Settling, household_bills, new_salt, quarter_hours
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.watching import WatcherProcess
-from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
+from wattest.apps.embedded import CHALLENGE_TERMS, OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.chain.referee_events import SlashedBatch
 from wattest.messages.channel import ChannelIdentity, ChannelKind
@@ -100,7 +100,9 @@ class Demo:
             channels = (metering, statements, imports, cheated)
             for channel in channels:
                 parameters = PARAMETERS if channel.kind is ChannelKind.SCHEDULED else OPEN_PARAMETERS
-                contracts.referee.create_channel(manager.signer, channel.kind, channel.salt, parameters)
+                contracts.referee.create_standard_channel(
+                    manager.signer, channel.kind, channel.salt, parameters, CHALLENGE_TERMS
+                )
             community = self._community(deployment, metering, range(options.households), watcher)
             rows = range(options.households, options.households + CHEATED_HOUSEHOLDS)
             neighbours = self._community(deployment, cheated, rows, watcher)
@@ -171,6 +173,8 @@ class Demo:
             genesis_hash=deployment.client.block(0).hash,
             deployed_at_block=addresses.deployed_at_block,
             referee=addresses.referee,
+            challenges=addresses.challenges,
+            fraud_proofs=addresses.fraud_proofs,
             registry=addresses.registry,
             verifier=addresses.verifier,
             payouts=addresses.payouts,
