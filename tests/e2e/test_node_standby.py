@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from machines import shared_machine
 from node_community import (
     EPOCH_S,
     FIRST_PERIOD,
@@ -31,7 +32,6 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.keys.key_standing import sealing_workload
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
@@ -51,7 +51,7 @@ class Hosts:
         self.community = community = build_community(folder, deposit_ether=60)
         stack.callback(destroy, community)
         community.process.stop()
-        self.other = SimulatedPlatform.create(folder / "platform-b", GENESIS_S)
+        self.other = shared_machine(folder / "platform-b", GENESIS_S, "b")
         roots = [parse_root(one.root_certificate) for one in (community.platform, self.other)]
         client = community.client()
         self.registry = EnclaveRegistry(client, community.contracts.registry)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from machines import shared_machine
 from memory_bundles import MemoryBundles
 from memory_inbox import MemoryInbox
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Household, seed
@@ -21,7 +22,6 @@ from wattest.chain.simulated_referee import SimulatedReferee, SimulatedRegistry
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
@@ -67,7 +67,7 @@ class Stage:
         )
         keys = MemberKeys(signed, [by_key[member.public_key].meter_key for member in members])
         duty = Duty(self.channel, EPOCH_S, FIRST_PERIOD, (keys,))
-        platform = SimulatedPlatform.create(folder / "platform", GENESIS_S)
+        platform = shared_machine(folder / "platform", GENESIS_S)
         process = stack.enter_context(EnclaveProcess(platform, folder / "enclave"))
         nonce = registry.recent_nonce()
         binding = KeyBinding(self.chain.chain_id, self.referee.address, self.channel.id, OPERATOR.address, nonce.hash)

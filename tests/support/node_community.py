@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machines import shared_machine
 from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
@@ -256,7 +257,7 @@ def _build(
         channel,
         referee.domain,
     )
-    platform = SimulatedPlatform.create(folder / "platform", GENESIS_S)
+    platform = shared_machine(folder / "platform", GENESIS_S)
     process = EnclaveProcess(platform, folder / "enclave")
     enclave = process.start()
     try:
