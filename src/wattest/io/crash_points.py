@@ -46,7 +46,7 @@ KEY_CRASH_POINTS = (
 )
 SETTLING_CRASH_POINTS = (
     "settlement.planned",
-    "settlement.sealed",  # the statement is stored with its payouts, not committed
+    "settlement.sealed",  # in the change that keeps the statement's header and payouts: all of it is gone again
     "root.mined",  # on chain, not noted
     "activation.mined",
     "settlement.noted",  # a step is in the store
