@@ -263,6 +263,10 @@ def test_an_upgrade_to_the_next_program(node: Node, next_program: Path) -> None:
     key, before = node.active(), node.commits()
     node.allow(hand_over_table(node.community, node.folder, to_measurement=bytes.fromhex(new), giver="127.0.0.1:9"))
     assert node.command("upgrade", *policy, program=next_program).returncode == 0
+    waits = node.step()
+    assert (waits.returncode, "UpgradeNotInstalled" in waits.stderr) == (5, True), waits.stderr
+    assert (node.active(), node.commits()) == (key, before)
+    assert any("the old program runs still" in warning for warning in node.status()["warnings"])
     alone = node.command("run", "--once", program=next_program)
     assert (alone.returncode, "GiverNotReachable" in alone.stderr) == (6, True), alone.stderr
     with node.giving(bytes.fromhex(new)) as giver:

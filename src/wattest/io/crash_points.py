@@ -51,6 +51,11 @@ SETTLING_CRASH_POINTS = (
     "activation.mined",
     "settlement.noted",  # a step is in the store
 )
+ABANDON_CRASH_POINTS = (
+    "abandon.marked",  # inside the one change on disk: nothing of it is kept
+    "abandon.noted",  # the change is kept, what was set aside is not back yet
+    "abandon.returned",
+)
 WATCHER_CRASH_POINTS = (
     "commit.noted",
     "batch.judged",
@@ -68,7 +73,8 @@ class CrashPoints:
     """Does nothing, or kills this process the n-th time that one point is reached."""
 
     def __init__(self, point: str | None = None, occurrence: int = 1) -> None:
-        known = {*OPERATOR_CRASH_POINTS, *KEY_CRASH_POINTS, *SETTLING_CRASH_POINTS, *WATCHER_CRASH_POINTS}
+        nodes = (OPERATOR_CRASH_POINTS, KEY_CRASH_POINTS, SETTLING_CRASH_POINTS, WATCHER_CRASH_POINTS)
+        known = {*ABANDON_CRASH_POINTS, *(one for points in nodes for one in points)}
         if point is not None and point not in known:
             raise UnknownCrashPoint("no such fault point", actual=point, hint="see wattest.io.crash_points")
         self._point = point

@@ -62,7 +62,10 @@ def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
 @click.option("--sequence", type=click.IntRange(1, 2**32 - 1), help="The batch; the newest when not given.")
 @click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
 @JSON
-def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_confirmed: bool, as_json: bool) -> None:
+@FAULTS
+def abandon(
+    config_path: Path, *, channel: str | None, sequence: int | None, is_confirmed: bool, as_json: bool, faulty: bool
+) -> None:
     """Give up a sealed batch that can never be committed, so that a new enclave key goes on.
 
     Run it with the operator stopped. It is refused while the batch may be committed. The header stays on record for
@@ -71,13 +74,14 @@ def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_
     from wattest.apps.actions import operator_abandon
     from wattest.apps.production_files import open_operator_file
 
-    settings, _ = open_operator_file(config_path)
+    settings, _ = open_operator_file(config_path, faulty=faulty)
     operator_abandon.abandon(
         settings,
         channel=channel,
         sequence=sequence,
         is_confirmed=is_confirmed,
         as_json=as_json,
+        faulty=faulty,
     )
 
 
