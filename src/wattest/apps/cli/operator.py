@@ -250,15 +250,16 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
 
 @operator.command()
 @_CONFIG
+@click.option("--until-head", type=click.IntRange(1), metavar="N", help="First wait until batch N is committed.")
 @JSON
-def status(config_path: Path, *, as_json: bool) -> None:
+def status(config_path: Path, *, until_head: int | None, as_json: bool) -> None:
     """Show keys and their expiry, the head, batches on the way, the next deadline, and what to worry about.
 
     It reads the operator's database, running or not, and asks the chain; it changes nothing.
     """
     from wattest.apps.actions import operator_keys
 
-    operator_keys.status(config_path, as_json=as_json)
+    operator_keys.status(config_path, until_head=until_head, as_json=as_json)
 
 
 @operator.command("give-state")
