@@ -24,7 +24,12 @@ def keep_machines_in(folder: Path) -> None:
 
 
 def shared_machine(folder: Path, created_at: int, name: str = "a") -> SimulatedPlatform:
-    """The session's machine of this name and time (unix seconds), opened in ``folder``; other names are others."""
+    """The session's machine of this name and time (unix seconds), opened in ``folder``; other names are others.
+
+    Outside a session, in a benchmark, it is a machine of its own.
+    """
+    if not _HOME:
+        return SimulatedPlatform.create(folder, created_at)
     (home,) = _HOME
     kept = home / f"{name}-{created_at}"
     with (home / "lock").open("ab") as lock:
