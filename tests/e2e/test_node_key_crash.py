@@ -274,7 +274,10 @@ def test_an_upgrade_to_the_next_program(node: Node, next_program: Path) -> None:
         assert (giver.wait(HANG_S), giver.stdout is not None) == (0, True)
     node.hand_in(backwards=1)
     lines += node.stepped(next_program)
-    assert {"event": "key active", "key": f"0x{node.active().hex()}", "cause": "upgrade"} in lines
+    channel = node.community.channel.id.hex()
+    assert {
+        "event": "key active", "channel": channel, "key": f"0x{node.active().hex()}", "cause": "upgrade",
+    } in lines  # fmt: skip
     status = node.status()
     assert (status["key"]["measurement"], status["head_sequence"]) == (new, before + 1)
     assert node.commits() == before + 1

@@ -36,7 +36,7 @@ from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
 from wattest.operator.ingest import keep_block, keep_blocks, take_in
 from wattest.operator.open_batches import OpenBatches
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.settling.settler import Settler
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty, OpenDuty
@@ -253,7 +253,7 @@ class Operator:
         ):
             self.store.mark(channel, sequence, _S.FINAL)
             self._faults.reach("batch.final")
-            report.finalised.append(sequence)
+            report.note(BatchChange.FINAL, channel, sequence)
 
     # periods of scheduled channels
 
@@ -340,7 +340,7 @@ class Operator:
                     continue
                 sealed.append(batch.channel)
                 if batch.state is not _S.SEALED:
-                    report.sealed.append(batch.sequence)
+                    report.note(BatchChange.SEALED, batch.channel, batch.sequence)
             try:
                 self._store(group, sealed)
             except WattestError as error:  # they stay sealed: the next step stores them

@@ -53,19 +53,16 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             refused = orders.take(parts)
             report = node.step()
             desk.offer(parts.keeper, client.now)
-            for sequence in report.sealed:
-                print_line({"event": "sealed", "sequence": sequence})
-            for kind, receipts in (("committed", report.committed), ("answered", report.answered)):
-                for receipt in receipts:
-                    print_line({"event": kind, "transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used})
-            for sequence in report.finalised:
-                print_line({"event": "final", "sequence": sequence})
-            for sequence in report.missed:
-                print_line({"event": "missed", "sequence": sequence})
+            for happened in report.batches:
+                print_line(happened.shown())
             for line in settling_lines(report.settling):
                 print_line(line)
             for change in report.keys:
-                shown = {"event": f"key {change.change}", "key": "0x" + change.enclave_key.hex()}
+                shown = {
+                    "event": f"key {change.change}",
+                    "channel": change.channel.hex(),
+                    "key": "0x" + change.enclave_key.hex(),
+                }
                 print_line(shown if change.cause is None else shown | {"cause": change.cause})
             warnings: list[Warned] = [*report.warnings, *report.collateral, *report.lags]
             for warning in warnings:
