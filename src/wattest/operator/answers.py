@@ -14,7 +14,7 @@ from wattest.crypto.signer import Signer
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.store.batch_tree import BatchTrees
 from wattest.store.operator_port import OperatorStore
 from wattest.twin.challenge import ChallengeState
@@ -66,7 +66,7 @@ class Answers:
                 continue
             self._faults.reach("answer.mined")
             self._store.save_challenge(*demand, 0, ChallengeState.ANSWERED.name.lower())
-            report.answered.append(outcome)
+            report.note(BatchChange.ANSWERED, demand[0], demand[1], outcome)
         report.errors += failures
 
     def _request(self, channel: bytes, sequence: int, position: int) -> TransactionRequest | None:

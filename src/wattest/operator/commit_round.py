@@ -20,7 +20,7 @@ from wattest.crypto.signer import Signer
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.operator_port import OperatorStore
 from wattest.store.refusals import SecondHeader
@@ -163,12 +163,12 @@ class CommitRound:
                 self._faults.reach("commit.mined")
                 committed = next(e for e in self._referee.events_of(outcome) if isinstance(e, CommittedBatch))
                 self._note(committed, outcome.gas_used)
-                report.committed.append(outcome)
+                report.note(BatchChange.COMMITTED, batch.channel, batch.sequence, outcome)
             case refusals.SequenceMismatch():
                 self._adopt(batch)
             case refusals.CommitDeadlinePassed() | refusals.PeriodAlreadyCommitted():
                 self._store.mark(batch.channel, batch.sequence, _S.MISSED)
-                report.missed.append(batch.sequence)
+                report.note(BatchChange.MISSED, batch.channel, batch.sequence)
                 raise outcome
             case refusals.PeriodInvalid() | refusals.RosterCountMismatch() | refusals.WrongOperatorState():
                 outcome.hint = outcome.hint or "if it can never be committed, give it up: wattest operator abandon"

@@ -36,7 +36,7 @@ from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
 from wattest.operator.ingest import keep_block, keep_blocks, take_in
 from wattest.operator.open_batches import OpenBatches
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.settling.settler import Settler
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty, OpenDuty
@@ -240,6 +240,7 @@ class Operator:
             except WattestError as error:
                 report.errors.append(error)
 
+<<<<<<< HEAD
     def _recheck_one(self, batch: StoredBatch, stands: BatchState, report: StepReport) -> None:
         match stands:
             case BatchState.SLASHED:
@@ -252,6 +253,20 @@ class Operator:
                 report.finalised.append(batch.sequence)
             case BatchState.COMMITTED:
                 pass
+=======
+    def _recheck_one(self, batch: StoredBatch, slot: bytes, report: StepReport, now: int) -> None:
+        channel, sequence, record = batch.channel, batch.sequence, _record_of(batch)
+        if slot == record.slashed().digest:
+            self.store.mark(channel, sequence, _S.SLASHED)
+        elif slot != record.digest:  # a reorganisation dropped it: the same transaction goes out again
+            self.store.mark(channel, sequence, _S.COMMITTING)
+        elif now >= record.committed_at + self._parameters_of(channel, record).challenge_window_s and (
+            self.referee.is_final(channel, self.address, sequence, record)
+        ):
+            self.store.mark(channel, sequence, _S.FINAL)
+            self._faults.reach("batch.final")
+            report.note(BatchChange.FINAL, channel, sequence)
+>>>>>>> main
 
     # periods of scheduled channels
 
@@ -338,7 +353,7 @@ class Operator:
                     continue
                 sealed.append(batch.channel)
                 if batch.state is not _S.SEALED:
-                    report.sealed.append(batch.sequence)
+                    report.note(BatchChange.SEALED, batch.channel, batch.sequence)
             try:
                 self._store(group, sealed)
             except WattestError as error:  # they stay sealed: the next step stores them

@@ -78,10 +78,20 @@ _S = StoredState
 
 
 class SqliteOperatorStore:
-    """The operator's database; open it once to write (``read_only`` False), as often as needed to read."""
+    """The operator's database; open it once to write (``read_only`` False), as often as needed to read.
 
-    def __init__(self, path: Path, *, read_only: bool = False, faults: CrashPoints | None = None) -> None:
-        self.database = Database(path, MIGRATIONS, committed=COMMITTED, read_only=read_only)
+    ``database`` opens it: a file's, unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        faults: CrashPoints | None = None,
+        database: type[Database] = Database,
+    ) -> None:
+        self.database = database(path, MIGRATIONS, committed=COMMITTED, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = SqliteCursors(self.database)
         self.belonging = SqliteBelonging(self.database, self._sealed_by)
