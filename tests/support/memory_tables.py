@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wattest.io.crash_points import CrashPoints
 from wattest.store.back_ends import Tables
-from wattest.store.database import Database, DatabaseInUse
+from wattest.store.database import CommittedTable, Database, DatabaseInUse
 from wattest.store.operator_store import SqliteOperatorStore
 
 
@@ -33,8 +33,11 @@ _OPEN: dict[Path, _Shared] = {}
 class MemoryDatabase(Database):
     """The same calls as for a file; closed, it stays until the process ends, as a file would."""
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], *, committed: CommittedTable | None = None, read_only: bool = False
+    ) -> None:
         self.path = path
+        self._committed = committed
         self._lock = None
         self._shared = _OPEN.setdefault(path, _Shared())
         self._holds = not read_only

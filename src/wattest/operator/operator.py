@@ -240,7 +240,6 @@ class Operator:
             except WattestError as error:
                 report.errors.append(error)
 
-<<<<<<< HEAD
     def _recheck_one(self, batch: StoredBatch, stands: BatchState, report: StepReport) -> None:
         match stands:
             case BatchState.SLASHED:
@@ -250,23 +249,9 @@ class Operator:
             case BatchState.FINAL:
                 self.store.mark(batch.channel, batch.sequence, _S.FINAL)
                 self._faults.reach("batch.final")
-                report.finalised.append(batch.sequence)
+                report.note(BatchChange.FINAL, batch.channel, batch.sequence)
             case BatchState.COMMITTED:
                 pass
-=======
-    def _recheck_one(self, batch: StoredBatch, slot: bytes, report: StepReport, now: int) -> None:
-        channel, sequence, record = batch.channel, batch.sequence, _record_of(batch)
-        if slot == record.slashed().digest:
-            self.store.mark(channel, sequence, _S.SLASHED)
-        elif slot != record.digest:  # a reorganisation dropped it: the same transaction goes out again
-            self.store.mark(channel, sequence, _S.COMMITTING)
-        elif now >= record.committed_at + self._parameters_of(channel, record).challenge_window_s and (
-            self.referee.is_final(channel, self.address, sequence, record)
-        ):
-            self.store.mark(channel, sequence, _S.FINAL)
-            self._faults.reach("batch.final")
-            report.note(BatchChange.FINAL, channel, sequence)
->>>>>>> main
 
     # periods of scheduled channels
 
