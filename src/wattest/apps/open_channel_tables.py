@@ -43,5 +43,6 @@ def read_open_channels(
 def _metering(deployment: Deployment, channel: bytes, duties: Sequence[Duty]) -> bytes | None:
     """The channel that is settled into this one, where this operator serves it."""
     served = {duty.channel.id for duty in duties}
-    settled = (one.metering_channel for one in deployment.distributions if one.statement_channel == channel)
+    feeding = (one.metering_channels for one in deployment.distributions if one.statement_channel == channel)
+    settled = (metered for channels in feeding for metered in channels)
     return next((one for one in settled if one in served), None)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -22,16 +23,18 @@ from wattest.apps.key_use import KeyUse, require_money, use_signer
 from wattest.apps.operator_file import OperatorFile
 from wattest.apps.production_files import open_operator_file
 from wattest.chain.deploy import Contracts
-from wattest.chain.referee import ChannelHead
+from wattest.chain.referee_core import ChannelHead
 from wattest.chain.referee_once import RefereeOnce
 from wattest.errors import ProtocolError
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.channel_name import find_channel
 from wattest.operator.commit_round import CommitRound
 from wattest.store.batch_state import StoredState
+from wattest.twin.batch import BatchState
 from wattest.twin.operator import OperatorHead, OperatorState
 
 _CAN_DEPOSIT = frozenset({OperatorState.NONE, OperatorState.REGISTERED, OperatorState.ACTIVE})
+_ENDED = {BatchState.FINAL: StoredState.FINAL, BatchState.SLASHED: StoredState.SLASHED}
 _HAS_LEFT = frozenset({OperatorState.EXITING, OperatorState.WITHDRAWN})
 
 
@@ -111,11 +114,12 @@ def deposit(config_path: Path, *, channel: str | None, ether: str, as_json: bool
                 if own.state is not OperatorState.WITHDRAWN
                 else "operate under another key: wattest operator new-key FILE",
             )
-        if wanted < head.exposure_wei:
+        exposure_wei = head.exposure_of(own)
+        if wanted < exposure_wei:
             raise DepositTooSmall(
                 "so little covers no batch",
                 channel=desk.channel,
-                expected=f"at least {show_ether(head.exposure_wei)} ether: what one batch binds until it is final",
+                expected=f"at least {show_ether(exposure_wei)} ether: what one batch binds until it is final",
                 actual=f"{show_ether(wanted)} ether",
                 hint="batches of a challenge window are open at once: seven days take eight times that",
             )
@@ -125,7 +129,7 @@ def deposit(config_path: Path, *, channel: str | None, ether: str, as_json: bool
             desk.once.deposit(desk.channel, added, own.deposit_wei)
         _, own = desk.heads()
         verb = f"added {show_ether(added)} ether" if added else "nothing to add"
-        batches = own.deposit_wei // head.exposure_wei
+        batches = own.deposit_wei // exposure_wei
         text = f"{verb}: {show_ether(own.deposit_wei)} ether in the channel, which cover {batches} open batches"
         desk.say(text, as_json=as_json, added_wei=added, covers_batches=batches)
 
@@ -137,15 +141,15 @@ def release(config_path: Path, *, channel: str | None, as_json: bool) -> None:
         _, own = desk.heads()
         store = desk.settings.data.write()
         try:
+            found = store.batches(desk.channel, from_sequence=own.first_unreleased, limit=own.open_batches)
+            unreleased = list(takewhile(lambda batch: batch.record is not None, found))
+            states = referee.states_of([batch.citation(desk.address) for batch in unreleased])
             final = 0
-            for sequence in range(own.first_unreleased, own.sequence + 1):
-                batch = store.find_batch(desk.channel, sequence)
-                if batch is None or batch.record is None:
+            for batch, state in zip(unreleased, states, strict=True):
+                if state not in _ENDED:
                     break
                 if batch.state is StoredState.COMMITTED:
-                    if not referee.is_final(desk.channel, desk.address, sequence, batch.record):
-                        break
-                    store.mark(desk.channel, sequence, StoredState.FINAL)
+                    store.mark(desk.channel, batch.sequence, _ENDED[state])
                 final += 1
             if not final:
                 waiting = own.sequence - own.first_unreleased + 1 if own.sequence else 0
@@ -156,9 +160,11 @@ def release(config_path: Path, *, channel: str | None, as_json: bool) -> None:
                     hint="a batch is final once its challenge window is over: `wattest operator status` says when",
                 )
             commits = CommitRound(store, referee, desk.key.signer, CrashPoints())
-            _, failures = commits.release({desk.channel: own}, 1)
-            for error in failures.values():
-                raise error
+            while own.first_unreleased < unreleased[0].sequence + final:  # so many as fit a transaction at a time
+                _, failures = commits.release({desk.channel: own}, 1)
+                for error in failures.values():
+                    raise error
+                _, own = desk.heads()
             desk.key.done(*(one for one in desk.key.journal.intents(desk.address) if one.startswith("release:")))
         finally:
             store.close()
@@ -181,7 +187,7 @@ def leave(config_path: Path, *, channel: str | None, is_confirmed: bool, as_json
             if not is_confirmed:
                 click.confirm("Leave for good? This key can never commit in the channel again.", abort=True, err=True)
             desk.once.request_exit(desk.channel)
-        at = desk.contracts.referee.operator_extra(desk.channel, desk.address).withdrawable_at
+        at = desk.contracts.referee.withdrawable_at(desk.channel, desk.address)
         when = moment(at) if at else "when its batches are final"
         desk.say(f"left; the deposit can be withdrawn from {when}", as_json=as_json, withdrawable_at=at or None)
 
@@ -195,7 +201,7 @@ def withdraw(config_path: Path, *, channel: str | None, to: str | None, owed: bo
         if owed:
             amount = before
             if before:
-                desk.once.withdraw_owed(receiver, before)
+                desk.once.withdraw_owed(receiver)
         else:
             amount = own.deposit_wei
             if own.state is not OperatorState.WITHDRAWN:
@@ -213,10 +219,7 @@ def _require_withdrawable(desk: _Desk, own: OperatorHead) -> None:
             actual=own.state.name.lower(),
             hint="leave first: wattest operator exit",
         )
-    at, now = (
-        desk.contracts.referee.operator_extra(desk.channel, desk.address).withdrawable_at,
-        desk.contracts.client.now(),
-    )
+    at, now = desk.contracts.referee.withdrawable_at(desk.channel, desk.address), desk.contracts.client.now()
     if own.first_unreleased <= own.sequence:
         raise WithdrawalTooEarly(
             "batches bind the deposit until they are final and released",
