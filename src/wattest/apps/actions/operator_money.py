@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import count, takewhile
 from pathlib import Path
 
 import click
@@ -142,7 +142,8 @@ def release(config_path: Path, *, channel: str | None, as_json: bool) -> None:
         store = desk.settings.data.write()
         try:
             found = store.batches(desk.channel, from_sequence=own.first_unreleased, limit=own.open_batches)
-            unreleased = list(takewhile(lambda batch: batch.record is not None, found))
+            places = count(own.first_unreleased)
+            unreleased = list(takewhile(lambda one: one.record is not None and one.sequence == next(places), found))
             states = referee.states_of([batch.citation(desk.address) for batch in unreleased])
             final = 0
             for batch, state in zip(unreleased, states, strict=True):
