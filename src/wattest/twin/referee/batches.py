@@ -50,6 +50,7 @@ from wattest.twin.referee.state import (
     require_run,
 )
 from wattest.twin.registry import RegistryState, active_key
+from wattest.twin.signature_words import signature_of_words
 
 
 def apply_commit(
@@ -57,10 +58,11 @@ def apply_commit(
     call: Call,
     registry: RegistryState,
     header: BatchHeader,
-    signature: bytes,
+    r: bytes,
+    vs: bytes,
     peaks: Sequence[bytes],
 ) -> RefereeState:
-    """Commit a batch under a 65-byte signature; ``peaks`` are those of the history before it.
+    """Commit a batch under a signature in two words; ``peaks`` are those of the history before it.
 
     The new record is ``committed_record(state, call, header)`` of the state before.
 
@@ -79,7 +81,7 @@ def apply_commit(
     record = committed_record(state, call, header)
     exposure = _require_exposure(head, record.stake_gwei + channel.parameters.margin_gwei)
 
-    signer = recover_signer(record.header_digest, signature)
+    signer = recover_signer(record.header_digest, signature_of_words(r, vs))
     key, expires_at = active_key(registry, state.referee, header.channel, call.caller, header.workload)
     if key != signer or call.now >= expires_at:
         raise EnclaveKeyNotActive(signer, header.workload)
