@@ -14,7 +14,8 @@ from protocol_scenarios import DAY, FORGED_ENTRY, PARAMETERS, SIGNED_ENTRY, Batc
 from referee_worlds import ENCLAVE, OPERATOR, START_S, WATCHER, RefereeWorld, register
 
 from wattest.chain.many_sent import outcomes
-from wattest.chain.referee import CommittedBatch, CommittedHeader, RefereeEvent
+from wattest.chain.referee import CommittedHeader
+from wattest.chain.referee_events import CommittedBatch, RefereeEvent
 from wattest.errors import WattestError
 from wattest.messages.header import sign_header
 from wattest.twin.batch import EMPTY_RECORD, BatchRecord, EntryInclusion

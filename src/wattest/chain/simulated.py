@@ -17,6 +17,7 @@ from wattest.chain.transactions import Block, Delivery, Receipt, TransactionRequ
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, WattestError
 from wattest.messages.eip712 import Domain
+from wattest.twin.payouts import PayoutsState
 from wattest.twin.referee.state import Call, RefereeState
 from wattest.twin.registry import AppraiserQuorum, RegistryState
 
@@ -31,10 +32,11 @@ class RequestOfAnotherChain(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What both contracts store."""
+    """What the contracts store."""
 
     referee: RefereeState
     registry: RegistryState
+    payouts: PayoutsState = field(default_factory=PayoutsState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,20 @@ from typing import Any
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import Reorganised
-from wattest.chain.referee import (
-    ChannelHead,
+from wattest.chain.referee import CommittedHeader
+from wattest.chain.referee_core import ChannelHead
+from wattest.chain.referee_events import (
     ClosedChallenge,
     CommittedBatch,
-    CommittedHeader,
     OpenedChallenge,
     Place,
     RefereeEvent,
     SlashedBatch,
 )
 from wattest.chain.registry import UNKNOWN_KEY, RegisteredVerdict, Registration
-from wattest.chain.signer import Signer
 from wattest.chain.simulated import Mined, Noted, SimulatedChain, SimulatedRequest, World
 from wattest.chain.transactions import Block, Receipt
+from wattest.crypto.signer import Signer
 from wattest.messages.channel import ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation
