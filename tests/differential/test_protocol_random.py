@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from protocol_chain import ChainExecutor
-from protocol_scenarios import DAY, PARAMETERS, Player, TwinExecutor
+from protocol_scenarios import DAY, PARAMETERS, TERMS, Player
+from protocol_twin import TwinExecutor, conserves_value
 
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from protocol_chain import ChainExecutor
-from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, Player, TwinExecutor, address_of
+from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, TERMS, Player, address_of
+from protocol_twin import TwinExecutor
 
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from protocol_chain import ChainExecutor
-from protocol_scenarios import DAY, PARAMETERS, Player, TwinExecutor, address_of, bytes_of, key_of
+from protocol_scenarios import DAY, PARAMETERS, Player, address_of, bytes_of, key_of
+from protocol_twin import TwinExecutor
 
 from wattest.chain.abi import load_abi
 from wattest.chain.anvil import Anvil

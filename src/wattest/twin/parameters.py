@@ -8,10 +8,12 @@ Source: contracts/src/types/Channel.sol, lib/ChannelRules.sol; docs/spec/referee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from wattest.crypto.hashing import keccak256
 from wattest.messages.channel import ChannelKind
-from wattest.messages.fields import require_uint, uint_word
+from wattest.messages.fields import WORD, require_uint, uint_word
 from wattest.twin.errors import ParameterOutOfRange
 from wattest.twin.gwei import WEI_PER_GWEI, is_whole_gwei
 from wattest.twin.operator import MAX_AMOUNT_GWEI, MAX_STAKE_GWEI, MAX_STAKE_TIMES
@@ -76,6 +78,13 @@ class ChannelParameters:
 
 
 PARAMETER_FIELDS = tuple(field.name for field in fields(ChannelParameters))
+
+
+def queued_digest(parameters: ChannelParameters, terms: Sequence[bytes]) -> bytes:
+    """keccak256(abi.encode(parameters, terms)): what the chain keeps of a queued version; terms are 32 bytes each."""
+    words = parameters.to_bytes()
+    offset = uint_word(len(words) + WORD)
+    return keccak256(words + offset + uint_word(len(terms)) + b"".join(terms))
 
 
 def require_in_range(kind: ChannelKind, parameters: ChannelParameters) -> None:
