@@ -10,6 +10,7 @@ other; the node tries each commit before it is sent, so that a refusal costs not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from wattest.chain.client import Receipt, TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
@@ -136,14 +137,26 @@ class CommitRound:
         made = self._referee.commit_requests(self._signer, list(commits.values()), gas=None)
         requests, refused = _sorted_out(dict(zip(commits, made, strict=True)))
         failures |= refused
+        met = self._conclude_all(requests, ready, report)
+        # The node tries against its last block, whose time may still be that of the batch before: the next has another.
+        soon = {at: requests[at] for at, error in met.items() if isinstance(error, refusals.CommitTooSoon)}
+        again = {at: replace(request, tried_at="pending") for at, request in soon.items()}
+        met = {at: error for at, error in met.items() if at not in soon} | self._conclude_all(again, ready, report)
+        for channel, error in met.items():
+            (short if isinstance(error, refusals.InsufficientDeposit) else failures)[channel] = error
+        return short
+
+    def _conclude_all(
+        self, requests: Mapping[bytes, TransactionRequest], ready: Mapping[bytes, StoredBatch], report: StepReport
+    ) -> Failures:
+        """Send these and note what becomes of them; what kept the others from the chain."""
+        met: Failures = {}
         for channel, outcome in outcomes(self._referee.client, requests, in_flight=self._in_flight):
             try:
                 self._conclude(ready[channel], outcome, report)
-            except refusals.InsufficientDeposit as error:
-                short[channel] = error
             except WattestError as error:
-                failures[channel] = error
-        return short
+                met[channel] = error
+        return met
 
     def _committable(self, batches: Sequence[StoredBatch], failures: Failures) -> list[StoredBatch]:
         """Without those whose key could expire before the commit is mined."""

@@ -136,7 +136,7 @@ class Demo:
             done()
 
         refusal = self._meter(deployment, honest, community, cheater, watcher)
-        import_count, imported = self._import(honest, imports, community, watcher)
+        import_count, imported = self._import(deployment, honest, imports, community, watcher)
         settlement = self._settle(settling, watcher, honest)
         self._await_punishment_begun(cheater, watcher)
         self._finish_windows(deployment, honest, cheater, watcher)
@@ -219,7 +219,12 @@ class Demo:
         return refusal
 
     def _import(
-        self, honest: OperatorSite, channel: ChannelIdentity, community: Community, watcher: WatcherProcess
+        self,
+        deployment: EmbeddedDeployment,
+        honest: OperatorSite,
+        channel: ChannelIdentity,
+        community: Community,
+        watcher: WatcherProcess,
     ) -> tuple[int, int]:
         """Seal meter files as batches of their own periods: how many batches, how many records."""
         start, end = self._readings.period(0)[0], self._readings.period(self._options.days - 1)[1]
@@ -227,6 +232,7 @@ class Demo:
         with self._stage("imported meter files", len(files)) as done:
             for file in files:
                 job = file.job(channel.id, honest.operator.chain_head(channel.id), community.watcher_reader_keys)
+                _advance_past(deployment, deployment.client.now())  # blocks of one second take one commit of a channel
                 stored, _ = honest.operator.seal(job)
                 self._require_clean(watcher.await_verdict(channel.id, honest.account.address, stored.sequence))
                 done()
