@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.errors import WattestError
 from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelKind, channel_id
 from wattest.messages.eip712 import Domain

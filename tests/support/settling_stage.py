@@ -16,7 +16,8 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.simulated import SimulatedChain
 from wattest.chain.simulated_payouts import SimulatedPayouts
-from wattest.chain.simulated_referee import SimulatedReferee, SimulatedRegistry
+from wattest.chain.simulated_referee import SimulatedReferee
+from wattest.chain.simulated_registry import SimulatedRegistry
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.simulator_platform import SimulatorPlatform

@@ -17,7 +17,7 @@ from wattest.crypto.signer import Signer
 from wattest.merkle import InclusionProof
 from wattest.messages.header import BatchHeader
 from wattest.twin import payouts as rules
-from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchCitation, BatchReference, BatchRun, EntryInclusion
 from wattest.twin.errors import UnknownDistribution
 from wattest.twin.payouts import Distribution, DistributionTerms, PayoutsState
 from wattest.twin.referee.state import Call, RefereeState
@@ -53,7 +53,7 @@ class SimulatedPayouts:
         root: bytes,
         total: int,
         header: BatchHeader,
-        record: BatchRecord,
+        statement: BatchCitation,
         entry: EntryInclusion,
         cited: Sequence[BatchCitation],
         intent: str | None = None,
@@ -62,7 +62,7 @@ class SimulatedPayouts:
         return self._send(
             signer,
             lambda s, call, referee: rules.apply_post_root(
-                s, call, referee, distribution, root, total, header, record, entry, cited
+                s, call, referee, distribution, root, total, header, self._shown(statement), entry, self._runs(cited)
             ),
             intent=intent,
         )
@@ -79,7 +79,9 @@ class SimulatedPayouts:
         """Make the waiting root active."""
         return self._send(
             signer,
-            lambda s, call, referee: rules.apply_activate_root(s, call, referee, distribution, statement, cited),
+            lambda s, call, referee: rules.apply_activate_root(
+                s, call, referee, distribution, self._shown(statement), self._runs(cited)
+            ),
             intent=intent,
         )
 
@@ -124,12 +126,19 @@ class SimulatedPayouts:
         pending = self._known(distribution).pending
         if pending is None:
             return PendingRoot(bytes(32), 0, 0, 0, bytes(32))
-        digest = rules.citations_digest(pending.citations)
-        return PendingRoot(pending.root, pending.total, pending.sequence, pending.activatable_at, digest)
+        return PendingRoot(
+            pending.root, pending.total, pending.sequence, pending.activatable_at, pending.citations_digest
+        )
 
     def paid_to(self, distribution: bytes, account: bytes) -> int:
         """Cumulative amount paid to an account."""
         return self._known(distribution).paid_to.get(account, 0)
+
+    def _shown(self, batch: BatchCitation) -> BatchReference:
+        return self.client.histories.reference(batch)
+
+    def _runs(self, batches: Sequence[BatchCitation]) -> list[BatchRun]:
+        return self.client.histories.runs(batches)
 
     def _known(self, distribution: bytes) -> Distribution:
         known = self.client.world.payouts.distributions.get(distribution)
