@@ -226,11 +226,11 @@ def test_a_missed_deadline_leaves_the_period_out(rig: Rig) -> None:
 
 def test_a_sealed_batch_past_its_deadline_stops_the_channel(rig: Rig) -> None:
     rig.due(0)
-    rig.operator.referee.commit_request = lambda *_, **__: (_ for _ in ()).throw(  # type: ignore[method-assign,assignment]
+    rig.operator.referee.commit_requests = lambda *_, **__: (_ for _ in ()).throw(  # type: ignore[method-assign,assignment]
         ChainUnreachable("down", retryable=True)
     )
     rig.operator.step()
-    del rig.operator.referee.commit_request  # type: ignore[attr-defined]
+    del rig.operator.referee.commit_requests  # type: ignore[attr-defined]
     rig.community.anvil.advance_to(FIRST_PERIOD + EPOCH_S + COMMIT_DEADLINE_S + 1)
     codes = {error.code for error in rig.operator.step().errors}
     assert "CommitDeadlinePassed" in codes

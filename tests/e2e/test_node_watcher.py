@@ -30,7 +30,7 @@ from wattest.store.bundle_store import BundleFolder
 from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings, Withheld
-from wattest.twin.challenge import SlashCause
+from wattest.twin.cause import SlashCause
 from wattest.watcher.watch_log import WatchLog
 from wattest.watcher.watcher import Watcher
 
@@ -141,7 +141,7 @@ def test_withheld_entry_expires(stage: Stage) -> None:
     (slash,) = stage.slashes()
     assert (slash.cause, slash.catcher) == (SlashCause.EXPIRED_CHALLENGE, watcher.signer.address)
     assert slash.burned_wei == ETHER
-    assert watcher.withdraw() is not None
+    assert watcher.withdraw()
     assert watcher.step().sent == []
 
 

@@ -35,7 +35,8 @@ from wattest.store.back_ends import OPERATOR_STORES, DataPlace
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings
-from wattest.twin.challenge import ChallengeState, SlashCause
+from wattest.twin.cause import SlashCause
+from wattest.twin.challenge import ChallengeState
 from wattest.twin.registry import AppraiserQuorum
 from wattest.watcher.watch_log import WatchLog
 from wattest.watcher.watcher import Watcher
@@ -140,7 +141,7 @@ def test_honest_days_are_clean_final_and_released(tmp_path: Path, stack: ExitSta
     stage.chain.advance_to(FIRST_PERIOD + 10 * EPOCH_S)
     final = stage.operator.step()
     assert [final.finalised, [stage.state(1), stage.state(2)]] == [[1, 2], [StoredState.FINAL, StoredState.FINAL]]
-    assert stage.watcher.withdraw() is None
+    assert stage.watcher.withdraw() == []
 
 
 def test_a_dropped_commit_goes_out_again(tmp_path: Path, stack: ExitStack) -> None:
@@ -186,5 +187,5 @@ def test_what_stays_withheld_costs_the_deposit(tmp_path: Path, stack: ExitStack)
     assert (slashed.cause, slashed.catcher) == (SlashCause.EXPIRED_CHALLENGE, WATCHER.address)
     stage.operator.step()
     assert stage.state(1) is StoredState.SLASHED
-    assert stage.watcher.withdraw() is not None
+    assert stage.watcher.withdraw()
     assert stage.referee.owed(WATCHER.address) == 0
