@@ -34,7 +34,6 @@ from wattest.errors import TransportError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.header import BatchHeader, sign_header
 from wattest.store.database import JOURNAL_TABLE, Database, SqliteJournal
-from wattest.twin.batch import EMPTY_RECORD, BatchRecord
 
 ACCOUNTS = 8
 IN_FLIGHT = DEFAULT_IN_FLIGHT
@@ -59,7 +58,6 @@ class Commit:
     lane: Operator
     header: BatchHeader
     signature: bytes
-    previous: BatchRecord
 
 
 class Lanes:
@@ -92,7 +90,7 @@ class Lanes:
         for number, lane in enumerate(self.lanes):
             header = self.world.header(lane, (now - 900, now), octets("root", number, self.rounds))
             signature = sign_header(lane.enclave, header, self.world.domain)
-            commits.append(Commit(lane, header, signature, lane.records[-1] if lane.records else EMPTY_RECORD))
+            commits.append(Commit(lane, header, signature))
         return commits
 
     def settle(self, commits: Sequence[Commit]) -> None:
@@ -122,7 +120,7 @@ class Lanes:
         nonces: dict[bytes, int] = {}
         raws = []
         for commit in commits:
-            request = referee.commit_request(commit.lane.signer, commit.header, commit.signature, commit.previous)
+            request = referee.commit_request(commit.lane.signer, commit.header, commit.signature)
             sender = request.signer.address
             nonces.setdefault(sender, nonce_of(client, sender))
             assert request.gas is not None
@@ -171,7 +169,7 @@ def through_pipeline(lanes: Lanes, commits: Sequence[Commit]) -> None:
     referee = lanes.world.contracts.referee
     requests = (
         referee.commit_request(
-            commit.lane.signer, commit.header, commit.signature, commit.previous,
+            commit.lane.signer, commit.header, commit.signature,
             intent=f"commit:{commit.header.channel.hex()}:{commit.header.sequence}",
         )
         for commit in commits
@@ -185,7 +183,7 @@ def one_by_one(lanes: Lanes, commits: Sequence[Commit]) -> None:
     referee = lanes.world.contracts.referee
     for commit in commits:
         intent = f"commit:{commit.header.channel.hex()}:{commit.header.sequence}"
-        receipt = referee.commit(commit.lane.signer, commit.header, commit.signature, commit.previous, intent=intent)
+        receipt = referee.commit(commit.lane.signer, commit.header, commit.signature, intent=intent)
         (_,) = referee.events_of(receipt)
 
 
