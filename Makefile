@@ -7,6 +7,7 @@ STAMPS := .make
 export PATH := $(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 
 NATIVE_SOURCES := $(shell find native -path native/target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print) native/Cargo.lock
+PYTHON_SOURCES := $(shell find src/wattest -name '*.py')
 FORGE := $(CURDIR)/tools/forge
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
@@ -75,9 +76,9 @@ format: setup-dev ## Let the formatters decide layout
 	cargo fmt --all --manifest-path guests/Cargo.toml
 	cd contracts && $(FORGE) fmt
 
-setup: $(STAMPS)/run-python $(STAMPS)/run-node $(STAMPS)/native ## Set up what running needs
+setup: $(STAMPS)/run-python $(STAMPS)/run-node $(STAMPS)/native $(STAMPS)/bytecode ## Set up what running needs
 
-setup-dev: $(STAMPS)/dev-python $(STAMPS)/dev-node $(STAMPS)/native ## Set up what developing needs
+setup-dev: $(STAMPS)/dev-python $(STAMPS)/dev-node $(STAMPS)/native $(STAMPS)/bytecode ## Set up what developing needs
 
 prerequisites: ## Check the tools this machine must have
 	@tools/prerequisites.sh $(PYTHON)
@@ -116,6 +117,12 @@ $(STAMPS)/native: $(NATIVE_SOURCES) pyproject.toml | $(STAMPS)/venv
 	@test -e $(STAMPS)/run-python || $(MAKE) --no-print-directory $(STAMPS)/run-python
 	@echo "building the native core"
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# pip compiles what it installs, but not an editable checkout: where Python may not write beside its sources (or
+# PYTHONDONTWRITEBYTECODE is set) every command would compile all its modules again, for a tenth of a second.
+$(STAMPS)/bytecode: $(PYTHON_SOURCES) | $(STAMPS)/native
+	@$(BIN)/python -m compileall -q src/wattest
 	@touch $@
 
 aarch64: setup-dev ## Fetch an emulated aarch64 Python with the engine, for tests/cross (Debian's packages)

@@ -24,7 +24,8 @@ ABOUT = (
     "The receipt of one household over three days and their statement, made by the real measured program: every link,"
     " from the meter's signature to the payout, the guests run again. The chain answers from memory here, so that the"
     " figure is what verification itself takes; processor seconds of one core. The command line runs without a chain,"
-    " as a process of its own, on the wall; what it does beside verifying is starting Python and loading libraries."
+    " as a process of its own, on the wall; what it does beside verifying is starting Python and loading libraries,"
+    " from compiled bytecode."
 )
 DAYS = 3
 

@@ -13,7 +13,9 @@ import numpy as np
 from measure import REPOSITORY, Figure, Report, Scale, cpu_seconds, exhaust, rates, run_alone, scaled
 
 from wattest.metering.records import make_device_records
-from wattest.settlement import AllocationKey, Tariff, settle_bytes
+from wattest.settlement.allocation import AllocationKey
+from wattest.settlement.settle_twin import settle_bytes
+from wattest.settlement.tariff import Tariff
 from wattest.workload.engine import EngineConfiguration, Guest
 from wattest.workload.guests import load_guest_bytes
 from wattest.workload.settle import HouseholdInput, StatementInput, encode_statement_input

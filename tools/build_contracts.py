@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from whole_group import run_whole_group
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
@@ -47,7 +48,7 @@ def build() -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="wattest-contracts-") as scratch:
         out, cache = Path(scratch) / "out", Path(scratch) / "cache"
         command = [FORGE, "build", "--force", "--skip", "test", "script", "--out", out, "--cache-path", cache]
-        ran = subprocess.run(command, cwd=CONTRACTS, capture_output=True, text=True, check=False)
+        ran = run_whole_group(command, cwd=CONTRACTS)
         if ran.returncode != 0:
             raise SystemExit(f"forge build failed:\n{ran.stdout}{ran.stderr}")
         return {name: artifact(out / f"{name}.sol" / f"{name}.json") for name in SHIPPED}

@@ -10,9 +10,14 @@ import hashlib
 import json
 from pathlib import Path
 
-from wattest.settlement import AllocationKey, Payout, PayoutTree, Tariff, parse_bill, settle_bytes
+from wattest.settlement.allocation import AllocationKey
+from wattest.settlement.bill import parse_bill
+from wattest.settlement.payout import PayoutTree
+from wattest.settlement.settle_twin import settle_bytes
+from wattest.settlement.tariff import Tariff
 from wattest.workload.settle import (
     HouseholdInput,
+    Payout,
     StatementInput,
     encode_statement_input,
     parse_statement_output,

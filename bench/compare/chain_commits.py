@@ -24,7 +24,7 @@ from compare.rows import Energy, Row
 from wattest.chain.client import ChainClient
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.rpc import RpcFailed
 from wattest.chain.sending import PRIORITY_FEE_WEI
 from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction

@@ -85,9 +85,14 @@ def _without_secrets(value: object) -> object:
     return value
 
 
+_ADDRESS_BYTES = 20
+"""What has so many bytes is an address, and is shown as one."""
+
+
 def _json_ready(value: object) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value).hex()
+        shown = bytes(value).hex()
+        return f"0x{shown}" if len(value) == _ADDRESS_BYTES else shown
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):

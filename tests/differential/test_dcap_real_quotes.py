@@ -18,7 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from eth_hash.auto import keccak
-from waiting import HANG_S
+from waiting import finished
 
 ROOT = Path(__file__).resolve().parents[2]
 FORGE = next(iter((ROOT / "node_modules" / "@foundry-rs").glob("forge-*/bin/forge")), None)
@@ -87,9 +87,7 @@ def judge(parts: dict[str, bytes]) -> subprocess.CompletedProcess[str]:
     # Figures are written on purpose only: they are not the same for every sample.
     environment.setdefault("FOUNDRY_GAS_SNAPSHOT_EMIT", "false")
     command = [str(FORGE), "test", "--match-path", "test/{Dcap,CollateralRegistry}*.t.sol", "--match-test", "test_Real"]
-    return subprocess.run(
-        command, cwd=ROOT / "contracts", env=environment, capture_output=True, text=True, check=False, timeout=HANG_S
-    )
+    return finished(command, cwd=ROOT / "contracts", env=environment)
 
 
 @pytest.mark.skipif(not DATA, reason="WATTEST_TEST_DATA names no folder of samples")

@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wattest.settlement import (
-    AllocationKey,
-    AllocationKind,
-    LineKind,
-    Tariff,
-    parse_allocation_key,
-    parse_bill,
-    parse_tariff,
-    settle,
-    settle_bytes,
-    verify_bill,
-)
+from wattest.settlement.allocation import AllocationKey, AllocationKind, parse_allocation_key
+from wattest.settlement.bill import LineKind, parse_bill, verify_bill
+from wattest.settlement.settle_twin import settle, settle_bytes
+from wattest.settlement.tariff import Tariff, parse_tariff
 from wattest.workload.engine import EngineConfiguration
 from wattest.workload.failures import JobDeclined
 from wattest.workload.guests import load_guest

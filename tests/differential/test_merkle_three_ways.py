@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any
 
 import merkle_reference as reference
 import pytest
-from waiting import HANG_S
+from waiting import finished
 
 from wattest.merkle import (
     InclusionProof,
@@ -83,14 +82,10 @@ def ask_forge(folder: Path) -> None:
     """Runs the vector tests of the contract over the files in ``folder``."""
     if FORGE is None or shutil.which("node") is None:
         pytest.skip("forge is not installed: run npm ci")
-    run = subprocess.run(
+    run = finished(
         [FORGE, "test", "--match-path", "test/MerkleRfc9162.t.sol", "--match-test", "test_VectorsOf", "--json"],
         cwd=ROOT / "contracts",
         env=os.environ | {"WATTEST_MERKLE_VECTORS": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     results = next(iter(json.loads(run.stdout.splitlines()[-1]).values()))["test_results"]

@@ -18,11 +18,11 @@ from wattest.chain.anvil import (
     Anvil,
     AnvilMissing,
     ChainFolderInUse,
-    NotAChainFolder,
     PortTaken,
-    TimeRunsForward,
     find_anvil,
 )
+from wattest.chain.chain_control import TimeRunsForward
+from wattest.chain.chain_folder import NotAChainFolder
 from wattest.chain.client import ChainClient
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import ChainUnreachable

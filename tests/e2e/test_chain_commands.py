@@ -31,6 +31,7 @@ class Desk:
     world: QuoteWorld
     folder: Path
     capsys: pytest.CaptureFixture[str]
+    told: str = ""
 
     def file(self, name: str, content: bytes) -> str:
         (self.folder / name).write_bytes(content)
@@ -42,7 +43,8 @@ class Desk:
         where = ("--deployment", str(self.folder / book), "--rpc", self.world.anvil.url)
         code = run(["chain", *words, *key, *where, "--json"])
         out, err = self.capsys.readouterr()
-        return code, json.loads(out) if out else None, json.loads(err) if err else {}
+        self.told, brace, complaint = err.partition("{")  # progress, then at most an error
+        return code, json.loads(out) if out else None, json.loads(brace + complaint) if brace else {}
 
     def done(self, *words: str, who: str = "") -> Any:
         code, value, complaint = self.ask(*words, who=who)
@@ -107,7 +109,11 @@ def test_collateral_and_a_policy_that_waits(desk: Desk) -> None:
     brought = desk.done("collateral", "publish", file, *desk.root, who="stranger")["brought"]
     assert {one["part"] for one in brought} >= {"root", "authority", "TCB signer", "TCB info", "QE identity"}
     assert desk.done("collateral", "publish", file, *desk.root, who="stranger") == {"brought": []}
+    assert desk.told.splitlines() == [
+        "root", "root revocation list", "authority", "revocation list", "TCB signer", "TCB info", "QE identity"
+    ]  # fmt: skip
     there = desk.done("collateral", "show", file, *desk.root)
+    assert desk.told == ""
     assert there["TcbSigner"]["not_after"] > world.client.now()
     assert there["QeIdentity"]["evaluation_number"] == 20
     assert there["Root"]["is_revoked"] is False

@@ -172,6 +172,13 @@ def test_killed_children_end_by_themselves(tmp_path: Path) -> None:
     while any(is_alive(*child) for child in children):
         time.sleep(LOOK_AGAIN_S)
     assert not (run.work / OUT).exists()
+    (left,) = (run.work / OUT.parent).glob(".out.*.partial")
+    again = subprocess.run(
+        [*COMMAND, *DEMO, "--json"], cwd=run.work, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"removed {left.resolve()}" in again.stderr
+    assert not left.exists()
 
 
 def is_alive(process_id: str, start: str) -> bool:

@@ -23,7 +23,7 @@ from node_community import (
 from waiting import HANG_S
 
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import ClosedChallenge, CommittedBatch, OpenedChallenge
+from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, OpenedChallenge
 from wattest.io.crash_points import FAULT_VARIABLE, OPERATOR_CRASH_POINTS
 from wattest.store.batch_state import StoredState
 from wattest.store.bundle_store import BundleFolder

@@ -14,7 +14,7 @@ from node_channels import Fleet, add_channels, add_open_channel
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, seed
 
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import ClosedChallenge
+from wattest.chain.referee_events import ClosedChallenge
 from wattest.enclave.host.client import ImportItem, ImportJob
 from wattest.errors import TransportError
 from wattest.operator.operator import LONGEST_PREPARATION_S

@@ -22,7 +22,7 @@ from wattest.appraiser.appraiser import Appraiser
 from wattest.appraiser.appraiser_service import AppraiserServer
 from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.io.crash_points import FAULT_VARIABLE, KEY_CRASH_POINTS
@@ -255,6 +255,7 @@ def test_an_upgrade_to_the_next_program(node: Node, next_program: Path) -> None:
     planned = node.command("upgrade", "--dry-run", "--json", *policy, program=next_program)
     assert planned.returncode == 0, planned.stderr
     plan = json.loads(planned.stdout)
+    assert "measuring the installed program" in planned.stderr.splitlines()
     new = measurement_of(next_program)
     assert (plan["new_measurement"], plan["old_measurement"]) == (new, node.status()["key"]["measurement"])
     assert (plan["policy_wants_new"], plan["in_flight"]) == (True, [])

@@ -20,7 +20,7 @@ from node_community import (
 )
 
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.rpc import ChainUnreachable
 from wattest.chain.view import RpcChainView
 from wattest.metering.device_block import DeviceSignatureInvalid, MalformedDeviceBlock

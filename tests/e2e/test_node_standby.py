@@ -169,7 +169,9 @@ def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
     first = hosts.active_key()
 
     def is_told() -> bool:
-        (shown,) = json.loads(hosts.run("status", hosts.primary, "--json").stdout)["channels"]
+        status = json.loads(hosts.run("status", hosts.primary, "--json").stdout)
+        assert (status["production"], status["unsafe"][0]["place"]) == (False, "enclave.kind")
+        (shown,) = status["channels"]
         return (shown["standby"]["sequence"], shown["behind"], shown["head_sequence"]) == (1, 0, 1)
 
     until(is_told, "the standby's answer, noted by the primary")
@@ -218,7 +220,8 @@ def test_a_silent_primary_is_followed_without_being_asked(hosts: Hosts) -> None:
     """A hung standby delays no commit; one that is current takes over once the primary is late."""
     hung = socket.create_server(("127.0.0.1", hosts.port))  # accepts by backlog, and never says a word
     primary = hosts.start("run", hosts.primary)
-    line_of(primary.stderr)
+    assert "serves at" in line_of(primary.stderr)
+    assert line_of(primary.stderr).startswith("not for production: simulated platform")
     hosts.community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
     assert [json.loads(line_of(primary.stdout))["event"] for _ in range(2)] == ["sealed", "committed"]
     stream, _ = hung.accept()  # the replication is under way

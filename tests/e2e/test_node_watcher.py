@@ -17,7 +17,7 @@ from node_forger import Forger
 
 from wattest.chain.abi import ContractAbi
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import SlashedBatch
+from wattest.chain.referee_events import SlashedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey

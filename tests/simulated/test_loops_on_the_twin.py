@@ -15,9 +15,10 @@ from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_
 from wattest.attestation.roots import parse_root
 from wattest.chain import anvil
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import ClosedChallenge, SlashedBatch
+from wattest.chain.referee_events import ClosedChallenge, SlashedBatch
 from wattest.chain.simulated import SimulatedChain
-from wattest.chain.simulated_referee import SimulatedReferee, SimulatedRegistry
+from wattest.chain.simulated_referee import SimulatedReferee
+from wattest.chain.simulated_registry import SimulatedRegistry
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from protocol_chain import ChainExecutor
-from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, Player, TwinExecutor, address_of
+from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, TERMS, Player, address_of
+from protocol_twin import TwinExecutor
 
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain
@@ -26,13 +27,13 @@ def a_hundred_challenges(player: Player) -> None:
         player.play([{"do": "commit", "label": str(number)}])
     spent = 0
     for ordinal in range(1, BATCHES * ENTRY_COUNT + 1):
-        bond = PARAMETERS.base_bond_wei * (7 + ordinal) // 8
+        bond = TERMS.base_bond_wei * (7 + ordinal) // 8
         batch, index = divmod(ordinal - 1, ENTRY_COUNT)
         step = {"do": "challenge", "batch": str(batch), "index": index}
         player.play([{**step, "value": bond - 1, "refused": "BondTooSmall"}, {**step, "value": bond}])
         spent += bond
     twin = player.executor.twin
-    opened = list(twin.state.challenges.values())
+    opened = list(twin.challenges.challenges.values())
     assert [challenge.ordinal for challenge in opened] == list(range(1, 101))
     # Four answers a day are enough for every deadline, whatever the number of challenges.
     first = player.now
@@ -41,13 +42,13 @@ def a_hundred_challenges(player: Player) -> None:
         batch, index = divmod(position, ENTRY_COUNT)
         at = first + position // 4 * DAY + position % 4 + 1 - player.executor.start
         player.play([{"do": "answer", "batch": str(batch), "index": index, "at": at}])
-    assert all(challenge.state is ChallengeState.ANSWERED for challenge in twin.state.challenges.values())
-    assert twin.state.owed.get(address_of("challenger"), 0) == 0
-    reimbursed = 100 * PARAMETERS.answer_gas_cap_wei
-    assert twin.state.owed[address_of("operator")] == reimbursed
-    assert twin.state.burned_wei == spent - reimbursed
+    assert all(challenge.state is ChallengeState.ANSWERED for challenge in twin.challenges.challenges.values())
+    assert twin.challenges.purse.of(address_of("challenger")) == 0
+    reimbursed = 100 * TERMS.answer_gas_cap_wei
+    assert twin.challenges.purse.of(address_of("operator")) == reimbursed
+    assert twin.challenges.purse.burned_wei == spent - reimbursed
     # Linear up to the last: the hundredth costs 13 times the first, and the first is still cheap for a household.
-    assert spent == sum(PARAMETERS.base_bond_wei * (7 + j) // 8 for j in range(1, 101))
+    assert spent == sum(TERMS.base_bond_wei * (7 + j) // 8 for j in range(1, 101))
 
 
 def catching_oneself(player: Player) -> None:
@@ -60,8 +61,9 @@ def catching_oneself(player: Player) -> None:
         {"do": "expire", "batch": "one", "index": 0, "at": 3 * DAY},
     ])  # fmt: skip
     after = twin.state.head_of(player.channel, address_of("operator")).deposit_wei
-    paid_back = twin.state.owed[address_of("operator")] - PARAMETERS.base_bond_wei
-    assert before - after - paid_back == PARAMETERS.stake_wei == twin.state.burned_wei
+    paid_back = twin.state.purse.of(address_of("operator"))
+    assert twin.challenges.purse.of(address_of("operator")) == TERMS.base_bond_wei
+    assert before - after - paid_back == PARAMETERS.stake_wei == twin.state.purse.burned_wei
     assert paid_back * 5 <= PARAMETERS.stake_wei
 
 
@@ -85,6 +87,38 @@ def silence_costs_what_forgery_costs(player: Player) -> None:
     assert start - silent - deposit() == silent == PARAMETERS.stake_wei + PARAMETERS.catcher_reward_wei
 
 
+def a_manager_who_is_the_operator_s_friend(player: Player) -> None:
+    """Bonds cannot be made a price that only the operator's side can pay, nor answers a way to take them."""
+    ether = 10**18
+    player.play([
+        {"do": "create_channel", "parameters": {"stake_wei": 5 * 10**9, "catcher_reward_wei": 10**9},
+         "terms": {"base_bond_wei": 9 * ether, "answer_gas_cap_wei": 9 * ether}, "refused": "TermOutOfRange"},
+        {"do": "create_channel", "terms": {"base_bond_wei": 9 * ether, "answer_gas_cap_wei": 9 * ether,
+                                           "max_gas_price_wei": 10**13}, "refused": "TermOutOfRange"},
+        {"do": "create_channel", "terms": {"answer_gas_cap_wei": 10**15, "max_gas_price_wei": 10**9},
+         "refused": "TermOutOfRange"},
+    ])  # fmt: skip
+
+
+def a_stake_that_was_raised_stays_with_its_batch(player: Player) -> None:
+    """What a module sets holds for later batches; each batch loses what it staked."""
+    player.play([
+        {"do": "world", "value": 10 * PARAMETERS.exposure_wei},
+        {"do": "commit", "label": "once", "period": 0, "at": DAY + 1},
+        {"do": "set_stake", "stake": 3 * PARAMETERS.stake_wei},
+        {"do": "commit", "label": "thrice", "period": 1, "at": 2 * DAY + 1},
+        {"do": "set_stake", "stake": PARAMETERS.stake_wei},
+    ])  # fmt: skip
+    twin = player.executor.twin
+    taken = []
+    for label in ("once", "thrice"):
+        before = twin.state.purse.burned_wei
+        player.play([{"do": "convict", "batch": label}])
+        taken.append(twin.state.purse.burned_wei - before)
+    assert taken == [PARAMETERS.stake_wei, 3 * PARAMETERS.stake_wei]
+    assert twin.state.head_of(player.channel, address_of("operator")).exposure_gwei == 0
+
+
 def replay_in_another_channel(player: Player) -> None:
     """A key registered for one channel signs nothing in another, and is not convicted there."""
     player.play([{"do": "world"}])
@@ -105,6 +139,8 @@ ATTACKS: list[Callable[[Player], None]] = [
     a_hundred_challenges,
     catching_oneself,
     silence_costs_what_forgery_costs,
+    a_manager_who_is_the_operator_s_friend,
+    a_stake_that_was_raised_stays_with_its_batch,
     replay_in_another_channel,
 ]
 

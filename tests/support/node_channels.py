@@ -16,7 +16,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.many_sent import IN_FLIGHT
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.rpc import JsonRpc
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey

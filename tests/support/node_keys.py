@@ -18,7 +18,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.registry import EnclaveRegistry
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook

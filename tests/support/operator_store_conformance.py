@@ -14,13 +14,27 @@ from pathlib import Path
 import pytest
 
 from wattest.chain.transactions import SentTransaction
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
+from wattest.messages.member_list import Member, MemberList, SignedMemberList
+from wattest.messages.settlement_terms import SignedTerms
 from wattest.store.back_ends import OPERATOR_STORES
 from wattest.store.batch_state import NEXT_STATES, StoredState
 from wattest.store.belonging import DataOfAnother, Owner
-from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
+from wattest.store.enclave_key import REGISTERED, VOID, Cause, EnclaveKey, KeyState
 from wattest.store.operator_port import OperatorStore, OperatorView
-from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState, WrongKeyState
+from wattest.store.refusals import (
+    BlockConflict,
+    SecondHeader,
+    SettledAlready,
+    UnknownSettlement,
+    UnknownStoredBatch,
+    WrongBatchState,
+    WrongKeyState,
+    WrongSettlementState,
+)
+from wattest.store.settlement import NEXT_SETTLEMENT_STATES, SettledPayouts, Settlement, SettlementState
 from wattest.twin.batch import BatchRecord, BatchState
 
 C, D, ZERO = b"\xc1" * 32, b"\xd1" * 32, bytes(32)
@@ -313,6 +327,92 @@ def shows_readers_what_is_kept(maker: TablesMaker, folder: Path) -> None:
             view.close()
 
 
+def settlement(sequence: int = 1, *, days: tuple[int, int] = (0, 2), tariff: bytes = b"t" * 50) -> Settlement:
+    """One of a statement channel; everything of it but its parameters is what its neighbours have."""
+    identity = ChannelIdentity(b"\x0b" * 20, ChannelKind.SCHEDULED, b"s" * 32)
+    members = MemberList(identity.id, 0, (Member(b"k" * 64, b"c" * 32, b"r" * 32),))
+    return Settlement(
+        D, sequence, DIGEST, C, days[0] * 900, days[1] * 900, (days[0] + 1, days[1]), "Europe/Vienna", b"d" * 32,
+        SignedMemberList(members, identity, bytes(65)), (b"p" * 20,), tariff, b"a", SignedTerms(0, 9, bytes(65)), b"",
+    )  # fmt: skip
+
+
+def keeps_settlements_step_by_step(maker: TablesMaker, folder: Path) -> None:
+    payouts = SettledPayouts(1, b"\x01" * 32, 2**100, b"l" * 52, b"s" * 16)
+    with maker.opened(folder) as store:
+        kept = store.settlements
+        assert kept.add(settlement()) == settlement()
+        assert kept.add(settlement(7)) == settlement()  # the very same work, whatever its place would be
+        for other in (settlement(2, days=(1, 3)), settlement(2, tariff=b"u" * 50), settlement(1, days=(2, 3))):
+            with pytest.raises(SettledAlready):
+                kept.add(other)
+        assert kept.all() == kept.all(D) == [settlement()]
+        assert kept.all(C) == []
+        kept.save_sealed(settlement(), (0, -1), (b"b" * 353,), payouts)
+        sealed = replace(
+            settlement(), state=SettlementState.SEALED, member_of=(0, -1), bills=(b"b" * 353,), payouts=payouts
+        )
+        assert kept.one(D, 1) == sealed
+        kept.save_sealed(settlement(), (), (), replace(payouts, total=1))  # again, it changes nothing
+        assert kept.one(D, 1) == sealed
+        with pytest.raises(WrongSettlementState):
+            kept.drop(sealed)
+        with pytest.raises(WrongSettlementState):
+            kept.mark(sealed, SettlementState.ACTIVATED)
+        kept.mark(sealed, SettlementState.COMMITTED)
+        kept.mark(sealed, SettlementState.COMMITTED)
+        kept.add(settlement(2, days=(2, 3)))
+        assert [one.sequence for one in kept.all(D)] == [1, 2]
+        kept.drop(settlement(2, days=(2, 3)))
+        with pytest.raises(UnknownSettlement):
+            kept.one(D, 2)
+    with maker.opened(folder) as store:
+        assert store.settlements.all() == [replace(sealed, state=SettlementState.COMMITTED)]
+
+
+def makes_only_a_settlement_s_moves(maker: TablesMaker, folder: Path) -> None:
+    payouts = SettledPayouts(0, ZERO, 0, b"", b"")
+    for number, (before, after) in enumerate(itertools.product(SettlementState, SettlementState)):
+        with maker.opened(folder / str(number)) as store:
+            kept, one = store.settlements, store.settlements.add(settlement())
+            for step in _way_to(before):
+                if step is SettlementState.SEALED:
+                    kept.save_sealed(one, (), (), payouts)
+                else:
+                    kept.mark(one, step)
+            allowed = after in NEXT_SETTLEMENT_STATES[before] or after is before
+            with contextlib.nullcontext() if allowed else pytest.raises(WrongSettlementState):
+                kept.mark(one, after)
+            assert kept.one(D, 1).state is (after if allowed else before)
+
+
+def _way_to(state: SettlementState) -> list[SettlementState]:
+    """The shortest way from the first state."""
+    ways: dict[SettlementState, list[SettlementState]] = {SettlementState.PLANNED: []}
+    while state not in ways:
+        for before, way in list(ways.items()):
+            for after in NEXT_SETTLEMENT_STATES[before]:
+                ways.setdefault(after, [*way, after])
+    return ways[state]
+
+
+def tells_every_registration(maker: TablesMaker, folder: Path) -> None:
+    with maker.opened(folder) as store:
+        key = EnclaveKey(C, 0, b"\x01" * 20, _K.CREATED, Cause.FIRST, (0, ZERO), 0)
+        store.keys.add(key)
+        verdict = EvidenceVerdict(
+            b"\x01" * 20, b"\x02" * 20, C, b"\x03" * 20, ZERO, ZERO, ZERO, 1, 2, 3, ZERO, ZERO, ZERO, ZERO
+        )
+        made = []
+        for state in (REGISTERED, VOID, REGISTERED):
+            prepared = store.keys.prepare(key, verdict, b"proof", b"evidence", b"endorsements")
+            store.keys.conclude(prepared, state)
+            made.append(replace(prepared, state=state))
+        assert store.keys.registrations(C) == [made[0], made[2]]
+        assert store.keys.registered(C) == made[2]
+        assert store.keys.registrations(D) == []
+
+
 def outlives_a_kill(maker: TablesMaker, folder: Path) -> None:
     """What was kept is there after a kill, and nothing of a transaction that was open."""
     if maker.kind is None:
@@ -345,6 +445,9 @@ CHECKS: list[Callable[[TablesMaker, Path], None]] = [
     switches_keys_at_once,
     frees_the_sequence_of_an_abandoned_batch,
     shows_readers_what_is_kept,
+    keeps_settlements_step_by_step,
+    makes_only_a_settlement_s_moves,
+    tells_every_registration,
     outlives_a_kill,
 ]
 TABLES_MAKERS = {

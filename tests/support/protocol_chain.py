@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocol_scenarios import ACCOUNTS, APPRAISERS, THRESHOLD, WORKLOAD, TwinExecutor, address_of, observed
+from protocol_scenarios import APPRAISERS, GAS_PRICE_WEI, IDLE_MODULES, THRESHOLD, address_of, bytes_of
+from protocol_twin import TwinExecutor, conserves_value, observed
 from waiting import until
 
 from wattest.chain.abi import ContractReverted, load_abi
 from wattest.chain.anvil import Anvil
 from wattest.messages.eip712 import Domain
 
-GAS_PRICE = 10**10
+CONTRACTS = ("AppraiserQuorum", "EnclaveRegistry", "Referee", "DirectedChallenges", "FraudProofs")
+CALLED = {
+    **dict.fromkeys(("register", "revoke", "revokeWithEvidence"), "EnclaveRegistry"),
+    **dict.fromkeys(("challenge", "answer", "expire", "refund"), "DirectedChallenges"),
+    **dict.fromkeys(("proveEquivocation", "proveInvalidEvidence"), "FraudProofs"),
+}
+SAYS_NOTHING = "0x00"
+"""Code that stops: a contract, and content with any terms."""
 
 
 class ChainExecutor:
@@ -20,15 +28,28 @@ class ChainExecutor:
     def __init__(self, chain: Anvil) -> None:
         self.chain = chain
         self.unlocked: set[str] = set()
-        self.abis = {name: load_abi(name) for name in ("AppraiserQuorum", "EnclaveRegistry", "Referee")}
+        self.abis = {name: load_abi(name) for name in CONTRACTS}
         appraisers = sorted(address_of(f"appraiser {n}") for n in range(APPRAISERS))
         quorum = self.deploy("AppraiserQuorum", appraisers, THRESHOLD)
-        self.registry_address = self.deploy("EnclaveRegistry", quorum, 30 * 86_400)
-        self.referee_address = self.deploy("Referee", self.registry_address)
+        registry = self.deploy("EnclaveRegistry", quorum, 30 * 86_400)
+        self.referee_address = self.deploy("Referee", registry)
+        self.addresses = {
+            "EnclaveRegistry": registry,
+            "Referee": self.referee_address,
+            "DirectedChallenges": self.deploy("DirectedChallenges", self.referee_address),
+            "FraudProofs": self.deploy("FraudProofs", self.referee_address),
+        }
+        self.modules = {
+            "challenges": self.addresses["DirectedChallenges"],
+            "fraud proofs": self.addresses["FraudProofs"],
+            **{name: bytes_of("module " + name, 20) for name in ("auditor", *IDLE_MODULES)},
+        }
+        for name in ("auditor", *IDLE_MODULES):
+            self.chain.rpc.request("anvil_setCode", "0x" + self.modules[name].hex(), SAYS_NOTHING)
         self.domain = Domain(chain.chain_id, self.referee_address)
-        self.registry_domain = Domain(chain.chain_id, self.registry_address)
+        self.registry_domain = Domain(chain.chain_id, registry)
         self.start = (chain.now() // 86_400 + 1) * 86_400
-        self.twin = TwinExecutor(self.domain, self.registry_domain, self.start)
+        self.twin = TwinExecutor(self.domain, self.registry_domain, self.start, self.modules)
 
     def recent_block(self) -> tuple[int, bytes]:
         block = self.chain.rpc.request("eth_getBlockByNumber", "latest", False)
@@ -37,59 +58,57 @@ class ChainExecutor:
         return number, block_hash
 
     def run(self, call: str, caller: bytes, now: int, value: int, arguments: tuple[Any, ...]) -> str | None:
-        of_twin = self.twin.run(call, caller, now, value, arguments)
-        in_registry = call in ("register", "revoke", "revokeWithEvidence")
-        name = "EnclaveRegistry" if in_registry else "Referee"
-        target = self.registry_address if in_registry else self.referee_address
+        name = CALLED.get(call, "Referee")
         sent = arguments[:1] if call == "revoke" else arguments
+        if call in ("withdrawOwed", "withdrawBurned"):
+            name, sent = ("Referee" if sent[0] == "referee" else "DirectedChallenges"), sent[1:]
         if call == "proveInvalidEvidence":
             opening = sent[3]
             words = (opening.signature[:32], opening.signature[32:], opening.public_key[:32], opening.public_key[32:])
             sent = (*sent[:3], (opening.message_digest, *words))
         data = self.abis[name].encode_call(call, *sent)
-        output = self.send(caller, now, value, target, data)
-        of_chain = None if output is None else self.name_of(output)
+        receipt = self._transact(caller, now, value, self.addresses[name], data)
+        of_chain = None if receipt["status"] == "0x1" else self.name_of(self._output(receipt))
+        if call == "answer" and of_chain is None:
+            self.twin.gas_cost_wei = self._reimbursed(receipt)
+        of_twin = self.twin.run(call, caller, now, value, arguments)
         assert of_chain == of_twin, f"{call}: the contract says {of_chain}, the twin {of_twin}"
+        conserves_value(self.twin)
         self._compare()
         return of_twin
 
     def name_of(self, output: bytes) -> str:
-        """The custom error's name; the registry's callee, the quorum, reverts with errors of its own ABI."""
+        """The custom error's name; a callee reverts with errors of its own ABI."""
         errors = [abi.error_from(output) for abi in self.abis.values()]
         names = [str(e.fields["reason"]) if isinstance(e, ContractReverted) else e.code for e in errors]
         return next((name for name in names if not name.startswith("0x")), names[0])
 
+    def _reimbursed(self, receipt: dict[str, Any]) -> int:
+        """What the answer was paid back, which is never more than it cost: only the chain knows its gas."""
+        abi = self.abis["DirectedChallenges"]
+        decoded = [
+            abi.decode_log([bytes.fromhex(topic[2:]) for topic in log["topics"]], bytes.fromhex(log["data"][2:]))
+            for log in receipt["logs"]
+        ]
+        (answered,) = [event for event in decoded if event is not None and event.name == "ChallengeAnswered"]
+        paid = int(answered.arguments["reimbursedWei"])
+        assert 0 < paid <= int(receipt["gasUsed"], 16) * GAS_PRICE_WEI
+        return paid
+
     def _compare(self) -> None:
         for channel in self.twin.state.channels:
-            wanted = observed(self.twin.state, self.twin.registry, channel)
-            asked: list[tuple[str, str, tuple[Any, ...]]] = [("burned", "burned", ())]
-            for account in ACCOUNTS:
-                address = address_of(account)
-                asked += [
-                    (f"head {account}", "operatorHead", (channel, address)),
-                    (f"extra {account}", "operatorExtra", (channel, address)),
-                    (f"owed {account}", "owed", (address,)),
-                    (f"key {account}", "activeKey", (self.referee_address, channel, address, WORKLOAD)),
-                ]
+            wanted = observed(self.twin, channel)
             calls = []
-            for _, function, arguments in asked:
-                registry = function == "activeKey"
-                abi = self.abis["EnclaveRegistry" if registry else "Referee"]
-                to = self.registry_address if registry else self.referee_address
-                data = "0x" + abi.encode_call(function, *arguments).hex()
-                calls.append(("eth_call", [{"to": "0x" + to.hex(), "data": data}, "latest"]))
-            calls.append(("eth_getBalance", ["0x" + self.referee_address.hex(), "latest"]))
-            answers = self.chain.rpc.batch(calls)
-            assert int(answers[-1], 16) == wanted["held"]
-            for (label, function, _), answer in zip(asked, answers, strict=False):
-                abi = self.abis["EnclaveRegistry" if function == "activeKey" else "Referee"]
-                values = abi.decode_result(function, bytes.fromhex(answer[2:]))
-                found = values[0] if len(values) == 1 else values
-                assert found == wanted[label], label
-        for (channel, operator, sequence), digest in self.twin.state.batches.items():
-            data = self.abis["Referee"].encode_call("recordDigestOf", channel, operator, sequence)
-            request = {"to": "0x" + self.referee_address.hex(), "data": "0x" + data.hex()}
-            assert self.chain.rpc.request("eth_call", request, "latest") == "0x" + digest.hex()
+            for name, function, arguments in wanted:
+                data = "0x" + self.abis[name].encode_call(function, *arguments).hex()
+                calls.append(("eth_call", [{"to": "0x" + self.addresses[name].hex(), "data": data}, "latest"]))
+            for question, answer in zip(wanted, self.chain.rpc.batch(calls), strict=True):
+                name, function, _ = question
+                values = self.abis[name].decode_result(function, bytes.fromhex(answer[2:]))
+                assert (values[0] if len(values) == 1 else values) == wanted[question], question
+        for name, held in (("Referee", self.twin.state), ("DirectedChallenges", self.twin.challenges)):
+            balance = self.chain.rpc.request("eth_getBalance", "0x" + self.addresses[name].hex(), "latest")
+            assert int(balance, 16) == held.held_wei, name
 
     def deploy(self, name: str, *arguments: Any) -> bytes:
         deployer = address_of("deployer")
@@ -99,9 +118,11 @@ class ChainExecutor:
         return bytes.fromhex(receipt["contractAddress"][2:])
 
     def send(self, caller: bytes, now: int, value: int, target: bytes, data: bytes) -> bytes | None:
+        """What the call reverted with, None if it did not."""
         receipt = self._transact(caller, now, value, target, data)
-        if receipt["status"] == "0x1":
-            return None
+        return None if receipt["status"] == "0x1" else self._output(receipt)
+
+    def _output(self, receipt: dict[str, Any]) -> bytes:
         trace = self.chain.rpc.request("debug_traceTransaction", receipt["transactionHash"], {"tracer": "callTracer"})
         return bytes.fromhex(trace.get("output", "0x")[2:])
 
@@ -112,7 +133,7 @@ class ChainExecutor:
             "value": hex(value),
             "data": "0x" + data.hex(),
             "gas": hex(12_000_000),
-            "gasPrice": hex(GAS_PRICE),
+            "gasPrice": hex(GAS_PRICE_WEI),
         }
         if target is not None:
             transaction["to"] = "0x" + target.hex()

@@ -7,64 +7,44 @@ None. Two executors exist: the pure twin, and the contracts on an anvil chain.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.errors import WattestError
 from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelKind, channel_id
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation, sign_verdict
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.twin.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion
-from wattest.twin.challenge import EvidenceOpening
+from wattest.twin.batch import NO_BATCH, BatchRecord, BatchReference, BatchRun, EntryInclusion
+from wattest.twin.challenge import ChallengeTerms, EvidenceOpening
+from wattest.twin.history import History
+from wattest.twin.history_proof import HistoryProof
+from wattest.twin.modules import ALL_POWERS, CHALLENGE_POWERS, FRAUD_PROOF_POWERS, ModuleGrant
 from wattest.twin.parameters import ChannelParameters
-from wattest.twin.referee import (
-    Call,
-    RefereeState,
-    apply_answer,
-    apply_apply_parameters,
-    apply_cancel_parameters,
-    apply_challenge,
-    apply_commit,
-    apply_create_channel,
-    apply_deposit,
-    apply_equivocation,
-    apply_expire,
-    apply_invalid_evidence,
-    apply_queue_parameters,
-    apply_refund,
-    apply_release,
-    apply_request_exit,
-    apply_set_roster_count,
-    apply_withdraw,
-    apply_withdraw_owed,
-)
-from wattest.twin.registry import (
-    AppraiserQuorum,
-    RegistryState,
-    active_key,
-    apply_register,
-    apply_revoke,
-    apply_revoke_with_evidence,
-)
+from wattest.twin.referee import RefereeState
+from wattest.twin.signature_words import signature_words
 
 DAY = 86_400
 PARAMETERS = ChannelParameters(
     epoch_s=DAY,
     commit_deadline_s=7_200,
     challenge_window_s=7 * DAY,
-    answer_window_s=DAY,
     exit_delay_s=21 * DAY,
     stake_wei=10**18,
     catcher_reward_wei=2 * 10**17,
     gas_reserve_wei=10**16,
-    base_bond_wei=10**15,
-    answer_gas_cap_wei=5 * 10**14,
 )
+GAS_PRICE_WEI = 10**11
+TERMS = ChallengeTerms(
+    answer_window_s=DAY, base_bond_wei=10**15, answer_gas_cap_wei=5 * 10**14, max_gas_price_wei=GAS_PRICE_WEI
+)
+MODULES = {"challenges": CHALLENGE_POWERS, "fraud proofs": FRAUD_PROOF_POWERS, "auditor": ALL_POWERS}
+"""What a channel names unless a step says otherwise; the auditor is nobody's module: whatever the story needs."""
+IDLE_MODULES = ("second auditor", "third auditor", "fourth auditor", "fifth auditor")
+"""Contracts that a channel can name, too."""
+HALF_SECP256K1_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 ENTRY_COUNT = 5
 SIGNED_ENTRY, FORGED_ENTRY, HIGH_S_ENTRY, UNSIGNED_ENTRY = 0, 1, 2, 3
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -127,33 +107,39 @@ class Batch:
     salts: list[bytes]
 
 
+class TwinState(Protocol):
+    """What a player looks up in the twin."""
+
+    state: RefereeState
+
+
 class Executor(Protocol):
     """Carries out one call at a time."""
 
     domain: Domain
     registry_domain: Domain
     start: int
+    modules: dict[str, bytes]
 
     def recent_block(self) -> tuple[int, bytes]: ...
 
     @property
-    def twin(self) -> TwinExecutor: ...
+    def twin(self) -> TwinState: ...
 
     def run(self, call: str, caller: bytes, now: int, value: int, arguments: tuple[Any, ...]) -> str | None: ...
 
 
 class Player:
-    """One scenario's memory: labels, records, heads, the clock."""
+    """One scenario's memory: labels, histories, the clock."""
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self.now = executor.start
         self.batches: dict[str, Batch] = {}
-        self.records: dict[str, BatchRecord] = {}
-        self.heads: dict[tuple[bytes, bytes], tuple[int, bytes, BatchRecord]] = {}
+        self.histories: dict[tuple[bytes, bytes], History] = {}
         self.kind = ChannelKind.SCHEDULED
         self.channel = b""
-        self.versions = 1
+        self.queued: tuple[ChannelParameters, tuple[bytes, ...]] | None = None
 
     def play(self, steps: list[dict[str, Any]]) -> None:
         for number, step in enumerate(steps):
@@ -165,11 +151,23 @@ class Player:
         wanted = self.executor.start + step["at"] if "at" in step else 0
         assert wanted == 0 or wanted > self.now, f"the scenario's time goes back at {step}"
         self.now = wanted or self.now + 1
-        caller = address_of(step.get("by", by))
-        refused = self.executor.run(call, caller, self.now, step.get("value", value), arguments)
-        if refused is None:
-            self._sync()
-        return refused
+        return self.executor.run(call, self._account(step.get("by", by)), self.now, step.get("value", value), arguments)
+
+    def _account(self, name: str) -> bytes:
+        return self.executor.modules.get(name) or address_of(name)
+
+    def history(self, channel: bytes, operator: bytes) -> History:
+        return self.histories.setdefault((channel, operator), History(channel, operator))
+
+    @property
+    def committed(self) -> list[str]:
+        """Labels of the batches that the chain holds."""
+        return [label for label, batch in self.batches.items() if self._stands(batch.header)]
+
+    def _stands(self, header: BatchHeader) -> bool:
+        history = self.history(header.channel, header.operator)
+        at, digest = header.sequence, header.digest(self.executor.domain)
+        return 0 < at <= history.size and history.record(at).header_digest == digest
 
     # ------------------------------------------------------------------ set-up
 
@@ -192,18 +190,33 @@ class Player:
         salt = bytes_of(step.get("salt", "salt"))
         if not self.channel:
             self.channel = channel_id(address_of("manager"), self.kind, salt)
-        return self.run("createChannel", step, self.kind, salt, self.parameters(step), by="manager")
+        named = step.get("modules", list(MODULES.items()))
+        modules = [ModuleGrant(self._account(name), powers) for name, powers in named]
+        arguments = (self.kind, salt, self.parameters(step), modules, self.terms(step, [name for name, _ in named]))
+        return self.run("createChannel", step, *arguments, by="manager")
+
+    def terms(self, step: dict[str, Any], named: list[str] | None = None) -> tuple[bytes, ...]:
+        """One word for each module: ``terms`` changes those of challenges, ``words`` gives all."""
+        if "words" in step:
+            return tuple(bytes.fromhex(word) for word in step["words"])
+        own = replace(TERMS, **step.get("terms", {})).word
+        return tuple(own if name == "challenges" else bytes(32) for name in (MODULES if named is None else named))
 
     def do_queue_parameters(self, step: dict[str, Any]) -> str | None:
-        return self.run("queueParameters", step, self._channel(step), self.parameters(step), by="manager")
+        version = self.parameters(step), self.terms(step)
+        refused = self.run("queueParameters", step, self._channel(step), *version, by="manager")
+        if refused is None:
+            self.queued = version
+        return refused
 
     def do_cancel_parameters(self, step: dict[str, Any]) -> str | None:
         return self.run("cancelParameters", step, self._channel(step), by="manager")
 
     def do_apply_parameters(self, step: dict[str, Any]) -> str | None:
-        refused = self.run("applyParameters", step, self._channel(step), by="manager")
-        self.versions += refused is None
-        return refused
+        brought = self.queued or (self.parameters(step), self.terms(step))
+        if "parameters" in step or "terms" in step:
+            brought = self.parameters(step), self.terms(step)
+        return self.run("applyParameters", step, self._channel(step), *brought, by="manager")
 
     def do_roster(self, step: dict[str, Any]) -> str | None:
         start = self.executor.start + step["period"] * DAY + step.get("shift", 0)
@@ -219,7 +232,10 @@ class Player:
         return self.run("withdraw", step, self._channel(step), address_of("somewhere"))
 
     def do_withdraw_owed(self, step: dict[str, Any]) -> str | None:
-        return self.run("withdrawOwed", step, address_of("somewhere"))
+        return self.run("withdrawOwed", step, step.get("of", "referee"), address_of("somewhere"))
+
+    def do_withdraw_burned(self, step: dict[str, Any]) -> str | None:
+        return self.run("withdrawBurned", step, step.get("of", "referee"), by="anyone")
 
     def _channel(self, step: dict[str, Any]) -> bytes:
         return bytes_of("no channel") if step.get("channel") == "unknown" else self.channel
@@ -276,7 +292,7 @@ class Player:
 
     def make(self, step: dict[str, Any]) -> Batch:
         label, operator = step["label"], address_of(step.get("by", "operator"))
-        sequence, previous, _ = self.heads.get((self.channel, operator), (0, bytes(32), EMPTY_RECORD))
+        history = self.history(self.channel, operator)
         start = self.executor.start + step.get("period", 0) * DAY
         scheduled = self.kind is ChannelKind.SCHEDULED
         period = (start, start + DAY) if scheduled else (start - DAY, start)
@@ -284,8 +300,8 @@ class Player:
         header = BatchHeader(
             channel=self._channel(step),
             operator=operator,
-            sequence=step.get("sequence", sequence + 1),
-            previous=previous,
+            sequence=step.get("sequence", history.size + 1),
+            previous=history.last_header_digest(),
             period_start=period[0] + step.get("shift_start", 0),
             period_end=period[1] + step.get("shift_end", 0),
             root=tree.root,
@@ -305,10 +321,6 @@ class Player:
                 signature = signature[:64]
             case "v":
                 signature = signature[:64] + bytes([signature[64] - 27])
-            case "high s":
-                order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-                s = order - int.from_bytes(signature[32:64], "big")
-                signature = signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
             case "other chain":
                 elsewhere = Domain(1, self.executor.domain.verifying_contract)
                 signature = sign_header(key_of("enclave"), header, elsewhere)
@@ -318,20 +330,40 @@ class Player:
 
     def do_commit(self, step: dict[str, Any]) -> str | None:
         batch = self.make(step)
-        head = self.heads.get((self.channel, batch.header.operator), (0, bytes(32), EMPTY_RECORD))
-        previous = head[2]
-        if "previous_record" in step:
-            previous = EMPTY_RECORD if step["previous_record"] == "empty" else self.records[step["previous_record"]]
+        header = batch.header
+        history = self.history(header.channel, header.operator)
+        r, vs = signature_words(batch.signature)
+        match step.get("words"):
+            case "high s":
+                vs = (HALF_SECP256K1_ORDER + 1).to_bytes(32, "big")
+            case "no r":
+                r = bytes(32)
+            case "other parity":
+                vs = bytes([vs[0] ^ 0x80]) + vs[1:]
         if step.get("sent_by"):
             step = {**step, "by": step["sent_by"]}
-        refused = self.run("commit", step, batch.header, batch.signature, previous)
+        refused = self.run("commit", step, header, r, vs, self._peaks(history, step))
         if refused is None:
-            digest = batch.header.digest(self.executor.domain)
-            record = BatchRecord(digest, self.now, self.versions, BatchState.COMMITTED)
-            self.records[step["label"]] = record
-            self.heads[self.channel, batch.header.operator] = (batch.header.sequence, digest, record)
+            channel = self.executor.twin.state.channels[header.channel]
+            stake = self.executor.twin.state.head_of(header.channel, header.operator).next_stake_gwei(
+                channel.parameters.stake_gwei
+            )
+            history.append(BatchRecord(header.digest(self.executor.domain), self.now, channel.version, stake))
         self.batches[step["label"]] = batch
         return refused
+
+    def _peaks(self, history: History, step: dict[str, Any]) -> tuple[bytes, ...]:
+        peaks = history.peaks(max(0, history.size + step.get("peaks_of", 0)))
+        match step.get("peaks"):
+            case "none":
+                return ()
+            case "one more":
+                return (*peaks, bytes_of("peak"))
+            case "changed":
+                return (bytes_of("peak"), *peaks[1:])
+            case "reversed":
+                return peaks[::-1]
+        return peaks
 
     def do_sign(self, step: dict[str, Any]) -> str | None:
         """A header that is signed and never committed."""
@@ -339,40 +371,83 @@ class Player:
         return None
 
     def do_release(self, step: dict[str, Any]) -> str | None:
-        records = [self._record(label, step) for label in step["batches"]]
-        operator = address_of(step.get("operator", "operator"))
-        return self.run("release", step, self.channel, operator, records, by="anyone")
+        return self.run("release", step, self.run_of(step["batches"], step), by="anyone")
 
-    def _record(self, label: str, step: dict[str, Any]) -> BatchRecord:
-        record = self.records[label]
+    def run_of(self, labels: list[str], step: dict[str, Any]) -> BatchRun:
+        """These batches, which follow one another, with the proof that the step asks for."""
+        header = self.batches[labels[0]].header
+        history = self.history(header.channel, header.operator)
+        run = history.run(header.sequence, len(labels), size=step.get("size"))
+        records = tuple(self._changed(record, step) for record in run.records)
+        run = replace(run, records=records, history=self._spoiled(run.history, step))
+        return replace(run, records=()) if step.get("run") == "empty" else run
+
+    def reference(self, label: str, step: dict[str, Any]) -> BatchReference:
+        """The batch that has this label; of one that was never committed, the place alone."""
+        header = self.batches[label].header
+        history = self.history(header.channel, header.operator)
+        if not self._stands(header):
+            return replace(NO_BATCH, channel=header.channel, operator=header.operator, sequence=header.sequence)
+        found = history.reference(header.sequence, size=step.get("size"))
+        found = replace(found, record=self._changed(found.record, step), history=self._spoiled(found.history, step))
+        return replace(found, sequence=step.get("as_sequence", found.sequence))
+
+    def _changed(self, record: BatchRecord, step: dict[str, Any]) -> BatchRecord:
         match step.get("record"):
-            case "before the slash":
-                return replace(record, state=BatchState.COMMITTED)
-            case "slashed":
-                return replace(record, state=BatchState.SLASHED)
             case "another time":
                 return replace(record, committed_at=record.committed_at + 1)
+            case "another version":
+                return replace(record, parameters_version=record.parameters_version + 1)
+            case "another stake":
+                return replace(record, stake_gwei=record.stake_gwei - 1)
         return record
 
-    def _sync(self) -> None:
-        """Learn from the twin which records are slashed by now."""
-        twin = self.executor.twin
-        for label, record in self.records.items():
-            header = self.batches[label].header
-            key = (header.channel, header.operator, header.sequence)
-            if record.state is BatchState.COMMITTED and twin.state.batches[key] == record.slashed().digest:
-                self.records[label] = record.slashed()
-                sequence, digest, _ = self.heads[key[:2]]
-                if sequence == header.sequence:
-                    self.heads[key[:2]] = (sequence, digest, record.slashed())
+    def _spoiled(self, proof: HistoryProof, step: dict[str, Any]) -> HistoryProof:
+        match step.get("proof"):
+            case "one node more":
+                return replace(proof, nodes=(*proof.nodes, bytes_of("node")))
+            case "one node less":
+                return replace(proof, nodes=proof.nodes[:-1])
+            case "another node":
+                return replace(proof, nodes=(bytes_of("node"), *proof.nodes[1:]))
+            case "another peak":
+                return replace(proof, peaks=(bytes_of("peak"), *proof.peaks[1:]))
+            case "another last header":
+                return replace(proof, last_header_digest=bytes_of("header"))
+            case "a size to come":
+                return replace(proof, size=proof.size + 1)
+            case "no size":
+                return replace(proof, size=0)
+        return proof
+
+    # ----------------------------------------------------------------- powers
+
+    def do_convict(self, step: dict[str, Any]) -> str | None:
+        arguments = (self.reference(step["batch"], step), bytes_of("cause"), step.get("bans", False))
+        return self.run("convict", step, *arguments, address_of("watcher"), by="auditor")
+
+    def do_fine(self, step: dict[str, Any]) -> str | None:
+        operator, matter = address_of(step.get("operator", "operator")), bytes_of(step["matter"])
+        arguments = (self._channel(step), operator, matter, step["amount"], bytes_of("cause"), step.get("bans", False))
+        return self.run("fine", step, *arguments, address_of("watcher"), by="auditor")
+
+    def do_hold(self, step: dict[str, Any]) -> str | None:
+        until = self.executor.start + step["until"]
+        return self.run("hold", step, self.reference(step["batch"], step), until, by="auditor")
+
+    def do_let_go(self, step: dict[str, Any]) -> str | None:
+        header = self.batches[step["batch"]].header
+        return self.run("letGo", step, header.channel, header.operator, header.sequence, by="auditor")
+
+    def do_set_stake(self, step: dict[str, Any]) -> str | None:
+        operator = address_of(step.get("operator", "operator"))
+        return self.run("setStake", step, self._channel(step), operator, step["stake"], by="auditor")
 
     # -------------------------------------------------- challenges and proofs
 
     def do_challenge(self, step: dict[str, Any]) -> str | None:
-        header = self._header(step)
-        record = self._record(step["batch"], step)
-        bond = PARAMETERS.base_bond_wei
-        return self.run("challenge", step, header, record, step["index"], by="challenger", value=bond)
+        arguments = (self._header(step), self.reference(step["batch"], step), step["index"])
+        return self.run("challenge", step, *arguments, by="challenger", value=TERMS.base_bond_wei)
 
     def _header(self, step: dict[str, Any]) -> BatchHeader:
         header = self.batches[step["batch"]].header
@@ -397,108 +472,21 @@ class Player:
         return entry
 
     def do_answer(self, step: dict[str, Any]) -> str | None:
-        arguments = (self._header(step), self._record(step["batch"], step), self._entry(step))
-        return self.run("answer", step, *arguments)
-
-    def _challenge_key(self, step: dict[str, Any]) -> tuple[bytes, bytes, int, BatchRecord, int]:
-        header = self.batches[step["batch"]].header
-        record = self._record(step["batch"], step)
-        return header.channel, header.operator, header.sequence, record, step["index"]
+        return self.run("answer", step, self._header(step), self._entry(step))
 
     def do_expire(self, step: dict[str, Any]) -> str | None:
-        return self.run("expire", step, *self._challenge_key(step), by="anyone")
+        return self.run("expire", step, self.reference(step["batch"], step), step["index"], by="anyone")
 
     def do_refund(self, step: dict[str, Any]) -> str | None:
-        return self.run("refund", step, *self._challenge_key(step), by="anyone")
+        return self.run("refund", step, self.reference(step["batch"], step), step["index"], by="anyone")
 
     def do_equivocate(self, step: dict[str, Any]) -> str | None:
         first, second = self.batches[step["first"]], self.batches[step["second"]]
-        label = step.get("batch")
-        record = EMPTY_RECORD if label is None else self._record(label, step)
-        arguments = (first.header, first.signature, second.header, second.signature, record)
+        batch = self.reference(step["batch"], step) if step.get("batch") else NO_BATCH
+        arguments = (first.header, first.signature, second.header, second.signature, batch)
         return self.run("proveEquivocation", step, *arguments, by="watcher")
 
     def do_invalid_evidence(self, step: dict[str, Any]) -> str | None:
         opening = openings()[step.get("opening", step["index"])]
-        arguments = (self._header(step), self._record(step["batch"], step), self._entry(step), opening)
+        arguments = (self._header(step), self.reference(step["batch"], step), self._entry(step), opening)
         return self.run("proveInvalidEvidence", step, *arguments, by="watcher")
-
-
-class TwinExecutor:
-    """The pure twin."""
-
-    def __init__(self, domain: Domain, registry_domain: Domain, start: int) -> None:
-        self.domain, self.registry_domain, self.start = domain, registry_domain, start
-        appraisers = tuple(sorted(address_of(f"appraiser {n}") for n in range(APPRAISERS)))
-        self.state = RefereeState(domain)
-        self.registry = RegistryState(registry_domain, AppraiserQuorum(appraisers, THRESHOLD))
-        self.blocks: Mapping[int, bytes] = {7: bytes_of("block 7")}
-
-    @property
-    def twin(self) -> TwinExecutor:
-        return self
-
-    def recent_block(self) -> tuple[int, bytes]:
-        return max(self.blocks.items())
-
-    def run(self, call: str, caller: bytes, now: int, value: int, arguments: tuple[Any, ...]) -> str | None:
-        try:
-            self._apply(call, Call(caller, now, value), arguments)
-        except WattestError as error:
-            return error.code
-        return None
-
-    def _apply(self, call: str, by: Call, arguments: tuple[Any, ...]) -> None:
-        match call:
-            case "register":
-                self.registry = apply_register(self.registry, by.caller, by.now, self.blocks, *arguments)
-            case "revoke":
-                self.registry = apply_revoke(self.registry, by.caller, *arguments)
-            case "revokeWithEvidence":
-                self.registry = apply_revoke_with_evidence(self.registry, *arguments)
-            case "commit":
-                self.state = apply_commit(self.state, by, self.registry, *arguments)
-            case "proveEquivocation":
-                self.state = apply_equivocation(self.state, by, self.registry, *arguments)
-            case "answer":
-                # The scenario's gas price makes every answer cost more than the cap.
-                self.state = apply_answer(self.state, by, *arguments, gas_cost_wei=10**18)
-            case "withdraw":
-                self.state = apply_withdraw(self.state, by, arguments[0])
-            case "withdrawOwed":
-                self.state = apply_withdraw_owed(self.state, by)
-            case _:
-                self.state = _PLAIN[call](self.state, by, *arguments)
-
-
-_PLAIN: dict[str, Any] = {
-    "createChannel": apply_create_channel,
-    "queueParameters": apply_queue_parameters,
-    "cancelParameters": apply_cancel_parameters,
-    "applyParameters": apply_apply_parameters,
-    "setRosterCount": apply_set_roster_count,
-    "deposit": apply_deposit,
-    "requestExit": apply_request_exit,
-    "release": apply_release,
-    "challenge": apply_challenge,
-    "expire": apply_expire,
-    "refund": apply_refund,
-    "proveInvalidEvidence": apply_invalid_evidence,
-}
-
-ACCOUNTS = ("operator", "second operator", "challenger", "watcher", "anyone", "manager")
-
-
-def observed(state: RefereeState, registry: RegistryState, channel: bytes) -> dict[str, Any]:
-    """What both sides can be asked after a step, in plain values."""
-    shown: dict[str, Any] = {"burned": state.burned_wei, "held": state.held_wei}
-    for name in ACCOUNTS:
-        address = address_of(name)
-        head, extra = state.head_of(channel, address), state.extra_of(channel, address)
-        shown[f"head {name}"] = (
-            int(head.state), head.sequence, head.first_unreleased, head.open_exposure_wei, head.deposit_wei
-        )  # fmt: skip
-        shown[f"extra {name}"] = (extra.withdrawable_at, extra.open_challenges)
-        shown[f"owed {name}"] = state.owed.get(address, 0)
-        shown[f"key {name}"] = active_key(registry, state.referee, channel, address, WORKLOAD)
-    return shown

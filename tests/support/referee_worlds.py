@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, WORKLOAD, Batch, bytes_of, entries, key_of
+from protocol_scenarios import DAY, ENTRY_COUNT, PARAMETERS, TERMS, WORKLOAD, Batch, bytes_of, entries, key_of
 
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
@@ -17,7 +17,8 @@ from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
 from wattest.chain.simulated import SimulatedChain
-from wattest.chain.simulated_referee import SimulatedReferee, SimulatedRegistry
+from wattest.chain.simulated_referee import SimulatedReferee
+from wattest.chain.simulated_registry import SimulatedRegistry
 from wattest.chain.transactions import Receipt
 from wattest.config import ChainConfig
 from wattest.messages.channel import ChannelIdentity, ChannelKind
@@ -57,7 +58,7 @@ def _opened(
     referee: Referee | SimulatedReferee, registry: RegistryPort, advance_to: Callable[[int], None]
 ) -> RefereeWorld:
     channel = ChannelIdentity(MANAGER.address, ChannelKind.SCHEDULED, bytes_of("salt"))
-    referee.create_channel(MANAGER, channel.kind, channel.salt, PARAMETERS)
+    referee.create_standard_channel(MANAGER, channel.kind, channel.salt, PARAMETERS, TERMS)
     referee.set_roster_count(MANAGER, channel.id, ENTRY_COUNT, START_S)
     referee.deposit(OPERATOR, channel.id, 20 * ETHER)
     world = RefereeWorld(referee, registry, channel, advance_to)
@@ -85,7 +86,8 @@ def on_a_chain(folder: Path) -> Iterator[RefereeWorld]:
             anvil.fund(signer.address, 1_000 * ETHER)
         client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=0))
         at = deploy_all(client, MANAGER, appraisers=[APPRAISER.address], threshold=1)
-        yield _opened(Referee(client, at.referee), EnclaveRegistry(client, at.registry), anvil.advance_to)
+        referee = Referee(client, at.referee, at.challenges, at.fraud_proofs)
+        yield _opened(referee, EnclaveRegistry(client, at.registry), anvil.advance_to)
 
 
 @contextmanager

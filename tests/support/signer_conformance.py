@@ -15,14 +15,23 @@ from eth_account import Account
 
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
-from wattest.chain.signer import Signer
 from wattest.chain.signers import KEY_FILE, signer_name
 from wattest.crypto.errors import BufferRefused
 from wattest.crypto.hashing import keccak256
 from wattest.crypto.secp256k1 import ORDER, recover_address
-from wattest.errors import WattestError
+from wattest.crypto.signer import Signer
+from wattest.errors import VerificationError, WattestError
 from wattest.io.files import KeyFileExposed, KeyFileInvalid, KeyFileMissing, write_key_file
+from wattest.messages.channel import ChannelIdentity, ChannelKind
+from wattest.messages.eip712 import Domain
+from wattest.messages.evidence_verdict import EvidenceVerdict, sign_verdict, verify_quorum
+from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit, verify_permit
+from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy, verify_peer_policy
 
+VERDICT = EvidenceVerdict(
+    *(b"\x01" * 20, b"\x02" * 20, bytes(32), b"\x03" * 20, bytes(32), bytes(32), bytes(32)),
+    *(10, 20, 5, bytes(32), bytes(32), bytes(32), bytes(32)),
+)
 SECRET = bytes(range(1, 33))
 DIGESTS = [keccak256(bytes([number])) for number in range(64)] + [bytes(32), b"\xff" * 32]
 
@@ -72,6 +81,27 @@ def binds_the_chain_s_number(maker: SignerMaker, folder: Path) -> None:
     moved = raws[1][: -len(r_s_of_one)] + r_s_of_one
     assert len(r_s_of_one) == 67
     assert bytes.fromhex(Account.recover_transaction(moved)[2:]) != signer.address
+
+
+def signs_what_managers_and_appraisers_say(maker: SignerMaker, folder: Path) -> None:
+    """The messages' own readers take the signature, for this domain and no other."""
+    signer, word = maker.signer(folder), bytes(range(32))
+    here, elsewhere = Domain(31_337, b"\x01" * 20), Domain(1, b"\x01" * 20)
+    channel = ChannelIdentity(signer.address, ChannelKind.SCHEDULED, word)
+    permit = HandOverPermit(channel.id, b"\x02" * 20, PermitKind.STANDBY, word, word, word, 1_000)
+    policy = PeerPolicy.over(channel.id, b"policy", [], 1_000)
+    verdict = replace(VERDICT, channel=channel.id)
+    signed, said = sign_permit(signer, permit, here), sign_peer_policy(signer, policy, here)
+    given = sign_verdict(signer, verdict, here)
+    checks = (
+        lambda domain: verify_permit(signed, channel, permit.operator, permit.kind, domain, 0),
+        lambda domain: verify_peer_policy(policy, said, channel, domain, 0),
+        lambda domain: verify_quorum(verdict, [given], domain, {signer.address}, 1),
+    )
+    for check in checks:
+        check(here)
+        with pytest.raises(VerificationError):
+            check(elsewhere)
 
 
 def gives_valid_signatures_each_time(maker: SignerMaker, folder: Path) -> None:
@@ -129,6 +159,7 @@ CHECKS: list[Callable[[SignerMaker, Path], None]] = [
     recovers_to_its_address,
     has_its_s_in_the_lower_half,
     binds_the_chain_s_number,
+    signs_what_managers_and_appraisers_say,
     gives_valid_signatures_each_time,
     is_the_same_account_when_opened_again,
     refuses_what_is_no_digest,

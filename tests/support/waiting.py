@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from whole_group import run_whole_group
+
 HANG_S = 900.0
 """Half of pytest's own timeout, so that the wait that hung is named."""
 POLL_S = 0.01
@@ -47,5 +49,5 @@ def until_gone(*pids: int) -> None:
 
 
 def finished(command: Sequence[str | Path], **settings: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, whatever its exit status; its output is text."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S, **settings)
+    """Run a command to its end, whatever its exit status; its output is text; if it hangs, all of it is killed."""
+    return run_whole_group(command, timeout=HANG_S, **settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wattest.chain.anvil import ChainMetadata, NotAChainFolder
+from wattest.chain.chain_folder import ChainMetadata, NotAChainFolder
 from wattest.enclave.simulator.platform import PlatformFileMalformed, SimulatedPlatform
 from wattest.errors import InputError
 from wattest.metering.device_block import MalformedDeviceBlock, parse_device_block

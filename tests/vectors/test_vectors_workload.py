@@ -11,7 +11,9 @@ import pytest
 import wasmtime
 
 from wattest.merkle import MerkleTree
-from wattest.settlement import parse_bill, payout_result_digest, settle_bytes
+from wattest.settlement.bill import parse_bill
+from wattest.settlement.payout import payout_result_digest
+from wattest.settlement.settle_twin import settle_bytes
 from wattest.workload import engine
 from wattest.workload.engine import EngineConfiguration, Guest, Limits, workload_digest
 from wattest.workload.failures import GuestFailure

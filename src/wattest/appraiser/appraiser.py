@@ -18,7 +18,7 @@ from wattest.attestation.endorsements import parse_endorsements
 from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.result import AppraisalResult, EvidenceRefused
 from wattest.attestation.roots import TrustRoot
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.signer import Signer
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, sign_verdict
 from wattest.messages.report_data import KeyBinding, report_data
@@ -52,7 +52,7 @@ class Appraiser:
     gets the warnings that come with evidence that is accepted: collateral about to end, a clock that is behind.
     """
 
-    key: Secp256k1PrivateKey
+    key: Signer
     policy: bytes
     roots: Sequence[TrustRoot]
     workloads: frozenset[bytes]

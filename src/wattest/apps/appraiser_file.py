@@ -13,11 +13,12 @@ from wattest.apps.settings_reader import (
     read_chain,
     read_deployment,
     read_listen,
-    read_path,
     read_policy_file,
     read_production,
     read_settings,
+    read_text,
 )
+from wattest.chain.signers import SignerName, signer_name
 from wattest.config import ChainConfig
 from wattest.receipt.deployment import Deployment
 from wattest.units import SECONDS_PER_DAY
@@ -30,7 +31,7 @@ class AppraiserFile:
     production: bool | None
     chain: ChainConfig
     deployment: Deployment
-    key_file: Path
+    signer: SignerName
     policy: bytes
     host: str
     port: int
@@ -46,7 +47,7 @@ def read_appraiser_file(path: Path) -> AppraiserFile:
         production=read_production(top),
         chain=chain,
         deployment=read_deployment(appraiser["deployment"], folder),
-        key_file=read_path(appraiser["key"], folder),
+        signer=signer_name(read_text(appraiser["key"]), folder),
         policy=read_policy_file(appraiser["policy"], folder),
         host=host,
         port=port,

@@ -131,10 +131,17 @@ def _octets(setting: Field, size: int) -> bytes:
     return setting.hex(size, any_case=True, prefixed=True)
 
 
-def _meter_keys(path: Path, count: int) -> list[bytes]:
-    """One key a line, 64 hex digits, in the order of the member list; the file is as secret as a key file."""
+def require_closed(path: Path) -> None:
+    """Refuse a file of meter keys that others than its owner may read: it is as secret as a key file.
+
+    Raises: KeyFileExposed.
+    """
     if path.exists() and path.stat().st_mode & 0o077:
-        read_key_file(path)  # says that others may read it
+        read_key_file(path)  # says so
+
+
+def _meter_keys(path: Path, count: int) -> list[bytes]:
+    """One key a line, 64 hex digits, in the order of the member list."""
     lines = read_file(path, MAX_METER_KEYS_BYTES).splitlines()
     if len(lines) != count:
         raise SettingInvalid("one meter key a member", place=str(path), expected=count, actual=len(lines))

@@ -15,14 +15,15 @@ from types import TracebackType
 from typing import Self
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
+from wattest.apps.amounts import WEI_PER_ETHER
 from wattest.attestation.roots import TrustRoot, parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import ContractAddresses, Contracts, deploy_all
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.signer import Signer
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import EnclaveClient, Identity
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
@@ -31,7 +32,6 @@ from wattest.messages.report_data import KeyBinding
 from wattest.twin.parameters import ChannelParameters
 from wattest.units import SECONDS_PER_DAY
 
-WEI_PER_ETHER = 10**18
 APPRAISERS = 3
 THRESHOLD = 2
 DEMO_TOKEN_SUPPLY = 10**9
@@ -194,12 +194,3 @@ class EmbeddedDeployment:
         verdict, signatures = collect_verdict(appraisers, request, contracts.registry.domain, now)
         receipt = contracts.registry.register(operator.signer, verdict, signatures)
         return RegisteredEnclave(identity, verdict, tuple(signatures), endorsements, policy, receipt.gas_used)
-
-
-def measurement_policy(measurement: bytes) -> bytes:
-    """A development appraisal policy that names one measurement and nothing else, TOML."""
-    return (
-        "# Development policy: exactly this program, on a platform that is up to date.\n"
-        'version = 1\n\n[[enclave]]\nname = "wattest"\n'
-        f'mr_enclave = "{measurement.hex()}"\n'
-    ).encode()

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from wattest.apps.appraiser_file import AppraiserFile, read_appraiser_file
+from wattest.apps.channel_tables import require_closed
 from wattest.apps.operator_file import OperatorFile, read_operator_file
 from wattest.apps.production import (
     Facts,
@@ -69,7 +70,10 @@ def stand(said: bool | None, place: str, facts: Facts) -> Standing:
 def open_operator_file(path: Path, *, faulty: bool = False) -> tuple[OperatorFile, Standing]:
     """An operator's file and how it stands; ``faulty``: faults may be armed. Raises: as ``stand`` and its reader."""
     settings = read_operator_file(path)
-    return settings, stand(settings.production, f"{path}: production", operator_facts(settings, faulty=faulty))
+    standing = stand(settings.production, f"{path}: production", operator_facts(settings, faulty=faulty))
+    for _, key_file in settings.meter_key_files:
+        require_closed(key_file)  # in production it was named among the others
+    return settings, standing
 
 
 def open_watcher_file(path: Path, *, faulty: bool = False) -> tuple[WatcherFile, Standing]:
@@ -133,7 +137,7 @@ def appraiser_facts(settings: AppraiserFile) -> Facts:
         chains=[("appraiser.deployment", settings.deployment.chain_id)],
         urls=[("chain.rpc_url", settings.chain.rpc_url or "")],
         listeners=[Listener("appraiser.listen", settings.host)],
-        key_files=key_files([("appraiser.key", settings.key_file)]),
+        key_files=key_files(_signer_file("appraiser.key", settings.signer)),
         policies=[("appraiser.policy", says_production(settings.policy))],
         switches=fault_switches(faulty=False),
     )

@@ -15,6 +15,7 @@ from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.production import Facts, Listener
 from wattest.apps.production_files import Standing, fault_switches, key_files, says_production, stand
+from wattest.chain.signers import KEY_FILE, signer_name
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, parse_deployment
 
 MAX_POLICY_BYTES = 256 * 1024
@@ -40,6 +41,17 @@ Reader = Callable[[_Found, Any, Mapping[str, Any]], None]
 
 def _url(option: str) -> Reader:
     return lambda found, value, _: found.urls.append((option, value))
+
+
+def _signer(option: str) -> Reader:
+    """A file that holds a signer's key; of another kind of signer there is no file to judge."""
+
+    def read(found: _Found, value: Any, _: Mapping[str, Any]) -> None:
+        named = signer_name(str(value))
+        if named.kind == KEY_FILE:
+            found.key_files.extend(key_files([(option, named.folder / named.where)]))
+
+    return read
 
 
 def _key(option: str) -> Reader:
@@ -74,7 +86,7 @@ READERS: dict[str, Reader] = {
     "url": _url("--url"),
     "root_crl_url": _url("--root-crl-url"),
     "host": _listen,
-    "key_file": _key("--key-file"),
+    "key_file": _signer("--key-file"),
     "sign_key": _key("--sign-key"),
     "tls_key": _key("--tls-key"),
     "root": _root,

@@ -12,7 +12,7 @@ from wattest.apps.operator_file import OperatorFile
 from wattest.apps.watcher_file import WatcherFile
 from wattest.chain.client import ChainClient
 from wattest.chain.deploy import Contracts
-from wattest.chain.referee import ChannelHead
+from wattest.chain.referee_core import ChannelHead
 from wattest.chain.shared_settings import (
     Difference,
     appraiser_differences,

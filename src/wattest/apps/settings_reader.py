@@ -129,6 +129,6 @@ def read_peer(field: Field | None, example: str) -> tuple[str, int] | None:
 def parse_address(text: str, place: str, example: str) -> tuple[str, int]:
     """A host and a port; raises ``SettingInvalid`` that names the place."""
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or len(port) > 5 or int(port) > 65_535:
         raise SettingInvalid("not an address and port", place=place, actual=text, hint=f"one such as {example}")
     return host, int(port)

@@ -26,6 +26,10 @@ from wattest.errors import ConfigError, ProtocolError, TransportError
 _CALLEES = {
     "EnclaveRegistry": ("AppraiserQuorum", "DcapVerifier", "CollateralRegistry"),
     "DcapVerifier": ("CollateralRegistry",),
+    "DirectedChallenges": ("Referee",),
+    "FraudProofs": ("Referee",),
+    "Payouts": ("Referee",),
+    "Referee": ("DirectedChallenges", "FraudProofs"),
 }
 _ERROR_STRING = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256)

@@ -1,7 +1,7 @@
 """ABI values that are whole words: encoded and decoded here, without the library for the rest.
 
-Decided here: types of a fixed number of 32-byte words (``uintN``, ``address``, ``bool``, ``bytesN``, tuples of these)
-and values that fit them exactly. Everything else, odd values and malformed words included, is not judged here: then
+Decided here: types of a fixed number of 32-byte words (``uintN``, ``address``, ``bool``, ``bytesN``, tuples and arrays
+of a fixed length of these) and values that fit them exactly. Everything else, odd values and malformed words included, is not judged here: then
 the answer is None, and the library decides and complains. So both say the same of everything; what is saved is the
 library's import, which takes longer than checking a receipt, and most of its time for each call.
 
@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 WORD = 32
-_LEAF = re.compile(r"(uint|bytes)([1-9]\d{0,2})|address|bool")
+_LEAF = re.compile(r"(uint|bytes)([1-9][0-9]{0,2})|address|bool")
+_ARRAY = re.compile(r"(.+)\[([1-9][0-9]{0,2})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,11 @@ def _take(plan: _Plan, words: Iterator[bytes]) -> tuple[Any, ...] | None:
 def _plan(types: tuple[str, ...]) -> _Plan | None:
     parts: list[_Leaf | _Plan] = []
     for kind in types:
-        part = _plan(tuple(_split(kind[1:-1]))) if kind.startswith("(") and kind.endswith(")") else _leaf(kind)
+        array = _ARRAY.fullmatch(kind)
+        if array is not None:  # so many of one type after the other are what a tuple of them is
+            part = _plan((array[1],) * int(array[2]))
+        else:
+            part = _plan(tuple(_split(kind[1:-1]))) if kind.startswith("(") and kind.endswith(")") else _leaf(kind)
         if part is None or part == ():
             return None
         parts.append(part)

@@ -4,10 +4,9 @@ Decided here: where anvil is found, how it is started, checkpointed, stopped and
 that only this chain's time may be moved. Development and demonstrations only: it listens on the loopback interface,
 has no unlocked accounts, and money appears by ``fund``. Keys are not its matter: every transaction comes signed.
 
-The folder holds ``chain.json`` (chain id, genesis, how it was made), ``state.json`` (the whole state, replaced
-atomically) and ``lock``. Anvil dumps beside it, now and then and on its way out; such a dump takes the place of
-``state.json`` once it is seen to be whole and newer, so that a process killed in the middle of a dump costs half a
-minute and not the chain.
+The folder (``chain_folder``) holds ``state.json``, the whole state, replaced atomically. Anvil dumps beside it, now and
+then and on its way out; such a dump takes the place of ``state.json`` once it is seen to be whole and newer, so that a
+process killed in the middle of a dump costs half a minute and not the chain.
 Invariants: chain time never runs backwards, also across a restart; the process ends when the one that started it ends,
 however that ends; a second process never opens the same folder; the block before the latest has the hash that contracts
 see, so that it can be a nonce.
@@ -25,19 +24,26 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from wattest.chain import chain_control
+from wattest.chain.chain_folder import (
+    LOCK_FILE,
+    METADATA_FILE,
+    METADATA_FORMAT,
+    ChainMetadata,
+    NotAChainFolder,
+    forget_served,
+    write_served,
+)
 from wattest.chain.rpc import ChainUnreachable, JsonRpc
-from wattest.crypto.strict_fields import Reader, Refusal
-from wattest.errors import ConfigError, InputError, TransportError
+from wattest.chain.wire import parse_data, parse_quantity
+from wattest.errors import ConfigError, TransportError
 from wattest.io.files import DiskFailed, write_atomically
-from wattest.units import U64_MAX
 
 DEFAULT_CHAIN_ID = 31_337
-METADATA_FORMAT = "wattest/embedded-chain/1"
 HARDFORK = "osaka"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -45,7 +51,6 @@ STATE_INTERVAL_S = 30
 BLOCKS_ON_TOP = 2
 """Mined over a loaded state, whose blocks' hashes contracts do not see: anvil makes up what BLOCKHASH gives."""
 DUMP_FILE = "anvil-dump.json"
-_MAX_METADATA_BYTES = 4096
 
 # The child asks the kernel for a signal at its parent's death, then makes sure that the parent had not died before.
 END_WITH_PARENT = """
@@ -70,64 +75,8 @@ class ChainFolderInUse(ConfigError):
     """Another process serves this folder's chain, or the folder holds a chain where a new one was asked for."""
 
 
-class NotAChainFolder(InputError):
-    """The folder holds no embedded chain, or one of an unknown format."""
-
-
 class ChainStartFailed(TransportError):
     """Anvil ended or stayed silent while starting."""
-
-
-class TimeRunsForward(InputError):
-    """The chain was asked to move to a time before its latest block."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChainMetadata:
-    """What ``chain.json`` records: enough to serve the same chain again and to recognise it."""
-
-    format: str
-    chain_id: int
-    genesis_timestamp_s: int
-    genesis_hash: str
-    hardfork: str
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read and check the metadata of ``folder``; raises ``NotAChainFolder``."""
-        path = folder / "chain.json"
-        hint = "give the chain folder of a demo, for example OUT/chain"
-        try:
-            with path.open("rb") as file:
-                raw = file.read(_MAX_METADATA_BYTES + 1)
-        except OSError as error:
-            raise NotAChainFolder("no embedded chain in this folder", folder=folder, hint=hint) from error
-
-        def refuse(refusal: Refusal) -> NotAChainFolder:
-            at = f", {refusal.where}" if refusal.where else ""
-            return NotAChainFolder(f"chain.json{at}: {refusal.message}", folder=folder, hint=hint, **refusal.details)
-
-        reader = Reader(refuse, shows_text=True)
-        value = reader.json(raw, _MAX_METADATA_BYTES).fields()
-        if (said := value["format"].text(_MAX_METADATA_BYTES)) != METADATA_FORMAT:
-            raise NotAChainFolder(
-                "chain.json is not of a known format",
-                folder=folder,
-                expected=METADATA_FORMAT,
-                actual=said[:64],
-                hint=f"{hint}; one of another version: run the demo again, or the wattest that made it",
-            )
-        metadata = cls(
-            said,
-            value["chain_id"].integer(0, U64_MAX),
-            value["genesis_timestamp_s"].integer(0, U64_MAX),
-            value["genesis_hash"].text(_MAX_METADATA_BYTES),
-            value["hardfork"].text(_MAX_METADATA_BYTES),
-        )
-        value.close()
-        if not (folder / "state.json").is_file():  # anvil would start an empty chain in its place
-            raise NotAChainFolder("the chain's state.json is missing", folder=folder, hint=hint)
-        return metadata
 
 
 def find_anvil(configured: Path | None = None) -> Path:
@@ -183,8 +132,10 @@ class Anvil:
         port: int | None,
         binary: Path | None,
         block_time_s: int | None,
+        may_advance: bool,
     ) -> None:
         self.folder = folder
+        self.may_advance = may_advance
         self.chain_id = chain_id
         self.genesis_timestamp_s = genesis_timestamp_s
         self._metadata = metadata
@@ -206,13 +157,16 @@ class Anvil:
         port: int | None = None,
         binary: Path | None = None,
         block_time_s: int | None = None,
+        may_advance: bool = False,
     ) -> Self:
         """Prepare a new chain in ``folder``, which must hold none; ``port`` None picks a free one.
+
+        ``may_advance`` is kept in the folder: people may move this chain's time by command.
 
         ``block_time_s`` makes empty blocks too, so that the chain's clock runs without transactions and what is mined
         gets blocks on top of it; with None only transactions make blocks, and whoever wants others mines them.
         """
-        if (folder / "chain.json").exists():
+        if (folder / METADATA_FILE).exists():
             raise ChainFolderInUse("the folder holds a chain already", folder=folder, hint="choose an empty folder")
         return cls(
             folder,
@@ -222,6 +176,7 @@ class Anvil:
             port=port,
             binary=binary,
             block_time_s=block_time_s,
+            may_advance=may_advance,
         )
 
     @classmethod
@@ -241,6 +196,7 @@ class Anvil:
             port=port,
             binary=binary,
             block_time_s=block_time_s,
+            may_advance=metadata.may_advance,
         )
 
     @property
@@ -282,6 +238,7 @@ class Anvil:
             self._spawn(binary)
             self._wait_until_up()
             self._recognise()
+            write_served(self.folder, self.url)
         except BaseException:
             self._kill()
             self._release_folder()
@@ -316,29 +273,24 @@ class Anvil:
 
     def checkpoint(self) -> None:
         """Write the chain's whole state to ``state.json``, atomically."""
-        dump = bytes.fromhex(self.rpc.request("anvil_dumpState")[2:])
+        dump = parse_data(self.rpc.request("anvil_dumpState"))
         write_atomically(self.folder / "state.json", gzip.decompress(dump))
 
     def now(self) -> int:
         """The latest block's timestamp, unix seconds: the only clock that windows are measured by."""
-        return int(self.rpc.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+        return chain_control.now(self.rpc)
 
     def advance_to(self, timestamp_s: int) -> None:
         """Mine one block at exactly ``timestamp_s``, after the latest block's time; the clock runs on from there."""
-        latest = self.now()
-        if not latest < timestamp_s <= U64_MAX:
-            raise TimeRunsForward("a chain's time only moves forward", expected=f"after {latest}", actual=timestamp_s)
-        self.rpc.batch([("evm_setNextBlockTimestamp", [timestamp_s]), ("evm_mine", [])])
+        chain_control.advance_to(self.rpc, timestamp_s)
 
     def mine(self, blocks: int = 1) -> None:
         """Mine empty blocks, at most 10,000."""
-        if not 1 <= blocks <= 10_000:
-            raise InputError("a number of blocks between 1 and 10000 is needed", actual=blocks)
-        self.rpc.batch([("evm_mine", [])] * blocks)
+        chain_control.mine(self.rpc, blocks)
 
     def fund(self, address: bytes, wei: int) -> None:
         """Set the balance of ``address`` (20 bytes); money from nothing, on the embedded chain only."""
-        self.rpc.request("anvil_setBalance", "0x" + address.hex(), hex(wei))
+        chain_control.set_balance(self.rpc, address, wei)
 
     def __enter__(self) -> Self:
         """Start the chain."""
@@ -351,7 +303,7 @@ class Anvil:
         self.stop()
 
     def _acquire_folder(self) -> None:
-        lock = (self.folder / "lock").open("ab")
+        lock = (self.folder / LOCK_FILE).open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -373,6 +325,7 @@ class Anvil:
 
     def _release_folder(self) -> None:
         if self._lock is not None:
+            forget_served(self.folder)
             self._lock.close()
             self._lock = None
 
@@ -463,11 +416,10 @@ class Anvil:
         )
         if self._metadata is None:
             self._metadata = ChainMetadata(
-                METADATA_FORMAT, self.chain_id, self.genesis_timestamp_s, genesis["hash"], HARDFORK
+                METADATA_FORMAT, self.chain_id, self.genesis_timestamp_s, genesis["hash"], HARDFORK, self.may_advance
             )
             self.checkpoint()
-            text = json.dumps(asdict(self._metadata), indent=2, sort_keys=True) + "\n"
-            write_atomically(self.folder / "chain.json", text.encode())
+            write_atomically(self.folder / METADATA_FILE, self._metadata.to_bytes())
             return
         if genesis["hash"] != self._metadata.genesis_hash:
             raise NotAChainFolder(
@@ -476,7 +428,7 @@ class Anvil:
                 actual=genesis["hash"],
                 folder=self.folder,
             )
-        self.rpc.request("evm_setTime", int(latest["timestamp"], 16) + 1)
+        self.rpc.request("evm_setTime", parse_quantity(latest["timestamp"]) + 1)
         self.mine(BLOCKS_ON_TOP)
 
     def _kill(self) -> None:

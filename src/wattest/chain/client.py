@@ -27,7 +27,6 @@ from wattest.chain.errors import (
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT, Pipeline
 from wattest.chain.rpc import JsonRpc, RpcFailed
 from wattest.chain.sending import Sending
-from wattest.chain.signer import Signer
 from wattest.chain.transactions import (
     Block,
     Delivery,
@@ -51,6 +50,7 @@ from wattest.chain.wire import (
     refusal_of,
 )
 from wattest.config import ChainConfig
+from wattest.crypto.signer import Signer
 
 __all__ = [
     "AccountUnfunded",
@@ -199,13 +199,19 @@ class ChainClient:
             for (function, _), answer in zip(calls, answers, strict=True)
         ]
 
-    def logs(self, address: bytes, topics: Sequence[bytes | None], from_block: int, to_block: int) -> list[Log]:
-        """Logs of one contract in a closed range of blocks, in chain order, asked for in pieces of 5,000 blocks."""
+    def logs(
+        self, address: bytes | Sequence[bytes], topics: Sequence[bytes | None], from_block: int, to_block: int
+    ) -> list[Log]:
+        """Logs of one or of several contracts in a closed range of blocks, in chain order.
+
+        Asked for in pieces of 5,000 blocks.
+        """
         found: list[Log] = []
+        where = hex_data(address) if isinstance(address, bytes) else [hex_data(one) for one in address]
         shown = [None if topic is None else hex_data(topic) for topic in topics]
         for start in range(from_block, to_block + 1, LOG_RANGE_BLOCKS):
             end = min(start + LOG_RANGE_BLOCKS - 1, to_block)
-            query = {"address": hex_data(address), "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
+            query = {"address": where, "topics": shown, "fromBlock": hex(start), "toBlock": hex(end)}
             found += [parse_log(item) for item in items_of(self.rpc.request("eth_getLogs", query))]
         return sorted(found, key=lambda log: (log.block_number, log.log_index))
 
@@ -235,9 +241,9 @@ class ChainClient:
             )
         return parse_receipt(value)
 
-    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object) -> Receipt:
+    def deploy(self, signer: Signer, abi: ContractAbi, *arguments: object, intent: str | None = None) -> Receipt:
         """Deploy a contract; the receipt's ``contract_address`` is where it lies."""
-        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments)))
+        return self.deliver(TransactionRequest(signer, abi, None, abi.encode_deployment(*arguments), intent=intent))
 
     def send(
         self,

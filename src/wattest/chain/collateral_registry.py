@@ -21,7 +21,7 @@ from wattest.attestation.formats.tcb_info import parse_tcb_info
 from wattest.attestation.roots import TrustRoot
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.messages.channel_policy import CollateralKind
 from wattest.twin.dcap_errors import CollateralNotNewer
 
@@ -75,10 +75,13 @@ class CollateralRegistry:
         self.address = address
         self.abi = load_abi("CollateralRegistry")
 
-    def publish(self, signer: Signer, root: TrustRoot, collateral: Collateral) -> list[Brought]:
+    def publish(
+        self, signer: Signer, root: TrustRoot, collateral: Collateral, say: Callable[[str], None] = lambda _: None
+    ) -> list[Brought]:
         """Bring what the contract does not have yet; parts that are not newer are passed over.
 
-        Certificates go first, then revocation lists, then what signers say. Raises: CollateralMalformed; the contract's
+        Certificates go first, then revocation lists, then what signers say; ``say`` is told of each part as its turn
+        comes, brought or not. Raises: CollateralMalformed; the contract's
         errors (``twin.dcap_errors``).
         """
         parts = _parts(root, collateral)
@@ -86,6 +89,7 @@ class CollateralRegistry:
         brought: list[Brought] = []
 
         def bring(part: str, function: str, *arguments: object) -> None:
+            say(part)
             try:
                 receipt = self._send(signer, function, *arguments)
             except CollateralNotNewer:

@@ -14,7 +14,7 @@ from wattest.attestation.chain_evidence import ChainEvidence
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
 from wattest.chain.collateral_registry import CollateralRegistry
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.messages.channel_policy import AllowedStatus, ChannelPolicy, EnclaveReference, PolicyHead, TcbStatus
 
 

@@ -7,7 +7,7 @@ itself. Not decided here: the address book's file format
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,8 +17,8 @@ from wattest.chain.first_light import FirstLightContract
 from wattest.chain.payouts import Payouts
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
-from wattest.chain.signer import Signer
 from wattest.chain.token import DemoToken
+from wattest.crypto.signer import Signer
 from wattest.errors import ConfigError, TransportError
 from wattest.units import SECONDS_PER_DAY
 
@@ -87,6 +87,85 @@ class ContractAddresses:
     collateral: bytes = bytes(20)
 
 
+@dataclass(frozen=True, slots=True)
+class DeploymentStep:
+    """One contract: its artefact, which address of the deployment it becomes, and what its constructor gets.
+
+    ``arguments`` is given the addresses of the steps before, by the names of ``ContractAddresses``.
+    """
+
+    contract: str
+    name: str
+    arguments: Callable[[Mapping[str, bytes]], tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentPlan:
+    """What a deployment is made of, in the order of its transactions.
+
+    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict; without appraisers the verifier is
+    a DcapVerifier over a CollateralRegistry of its own, and quotes speak for themselves. ``demo_token_supply`` is in
+    cents, all of it the deployer's; zero deploys no token.
+    """
+
+    appraisers: tuple[bytes, ...] = ()
+    threshold: int = 0
+    max_registration_s: int = DEFAULT_REGISTRATION_S
+    demo_token_supply: int = 0
+
+    @property
+    def steps(self) -> tuple[DeploymentStep, ...]:
+        """Every contract of the deployment: the one list of them."""
+        if self.appraisers or self.threshold:
+            judges = [
+                DeploymentStep("AppraiserQuorum", "verifier", lambda _: (sorted(self.appraisers), self.threshold))
+            ]
+        else:
+            judges = [
+                DeploymentStep("CollateralRegistry", "collateral", lambda _: ()),
+                DeploymentStep("DcapVerifier", "verifier", lambda at: (at["collateral"],)),
+            ]
+        token = [DeploymentStep("DemoToken", "token", lambda _: (self.demo_token_supply,))]
+        return (
+            *judges,
+            DeploymentStep("EnclaveRegistry", "registry", lambda at: (at["verifier"], self.max_registration_s)),
+            DeploymentStep("Referee", "referee", lambda at: (at["registry"],)),
+            DeploymentStep("Payouts", "payouts", lambda _: ()),
+            DeploymentStep("FirstLight", "first_light", lambda at: (at["registry"],)),
+            *(token if self.demo_token_supply else []),
+        )
+
+
+def deploy_planned(
+    client: ChainClient,
+    signer: Signer,
+    plan: DeploymentPlan,
+    *,
+    first_block: int,
+    intents: str | None = None,
+    tell: Callable[[str, int, int], None] = lambda _, __, ___: None,
+) -> ContractAddresses:
+    """Deploy every contract of the plan with one signer; ``first_block`` is a block before any of it.
+
+    With ``intents``, a name of this deployment among all of the signer's, each contract is deployed once however often
+    this is called, as long as the client's journal remembers. ``tell`` gets a contract, how many are there, and of how
+    many. Raises the contracts' own errors for a quorum or a registration length that they refuse.
+    """
+    addresses: dict[str, bytes] = {}
+    gas: dict[str, int] = {}
+    for done, step in enumerate(plan.steps):
+        tell(step.contract, done, len(plan.steps))
+        intent = None if intents is None else f"{intents}:{step.contract}"
+        receipt = client.deploy(signer, load_abi(step.contract), *step.arguments(addresses), intent=intent)
+        if receipt.contract_address is None:
+            raise TransportError(
+                "the node reported no address for a deployment", retryable=False, contract=step.contract
+            )
+        addresses[step.name], gas[step.contract] = receipt.contract_address, receipt.gas_used
+    none = dict.fromkeys(("collateral", "token"), bytes(20))
+    return ContractAddresses(**(none | addresses), deployed_at_block=first_block, gas_used=gas)
+
+
 def deploy_all(
     client: ChainClient,
     signer: Signer,
@@ -96,35 +175,9 @@ def deploy_all(
     max_registration_s: int = DEFAULT_REGISTRATION_S,
     demo_token_supply: int = 0,
 ) -> ContractAddresses:
-    """Deploy verifier, registry, referee, payouts and first light (and the demo token) with one signer.
-
-    ``appraisers`` are 20-byte addresses, ``threshold`` of which must sign a verdict; without appraisers the verifier is
-    a DcapVerifier over a CollateralRegistry of its own, and quotes speak for themselves. ``demo_token_supply`` is in
-    cents, all of it the signer's; zero deploys no token. Raises the contracts' own errors for a quorum or a
-    registration length that they refuse.
-    """
-    gas: dict[str, int] = {}
-    first_block = client.block().number
-
-    def deploy(name: str, *arguments: object) -> bytes:
-        receipt = client.deploy(signer, load_abi(name), *arguments)
-        if receipt.contract_address is None:
-            raise TransportError("the node reported no address for a deployment", retryable=False, contract=name)
-        gas[name] = receipt.gas_used
-        return receipt.contract_address
-
-    collateral = bytes(20)
-    if appraisers or threshold:
-        verifier = deploy("AppraiserQuorum", sorted(appraisers), threshold)
-    else:
-        collateral = deploy("CollateralRegistry")
-        verifier = deploy("DcapVerifier", collateral)
-    registry = deploy("EnclaveRegistry", verifier, max_registration_s)
-    referee = deploy("Referee", registry)
-    payouts = deploy("Payouts")
-    first_light = deploy("FirstLight", registry)
-    token = deploy("DemoToken", demo_token_supply) if demo_token_supply else bytes(20)
-    return ContractAddresses(verifier, registry, referee, payouts, first_light, token, first_block, gas, collateral)
+    """``deploy_planned`` of a plan with these values, for whoever never has to go on with it."""
+    plan = DeploymentPlan(tuple(appraisers), threshold, max_registration_s, demo_token_supply)
+    return deploy_planned(client, signer, plan, first_block=client.block().number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 
 
 class FirstLightContract:

@@ -1,6 +1,7 @@
 """The Payouts contract with protocol types: escrow, roots with a delay, claims.
 
-Decided here: how its functions map to protocol values; tuples stand for structs where the fields are only passed on.
+Decided here: how its functions map to protocol values, how citations are cut into runs, and that their proofs are made
+when a call is.
 Not decided here: what a payout list is (``settlement.payout``), when a root may become active (the contract).
 
 Source: contracts/src/interfaces/IPayouts.sol.
@@ -10,14 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from wattest.chain.abi import load_abi
-from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import Signer
+from wattest.chain.contract_face import ContractFace
+from wattest.chain.histories import Histories, with_fresh_proofs
+from wattest.chain.transactions import Receipt
+from wattest.crypto.signer import Signer
 from wattest.messages.header import BatchHeader
-from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchCitation, EntryInclusion
 from wattest.twin.payouts import DistributionTerms
+
+if TYPE_CHECKING:
+    from wattest.chain.client import ChainClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,14 @@ class PendingRoot:
     citations_digest: bytes
 
 
-class Payouts:
-    """The payouts contract at one address of one chain."""
+class Payouts(ContractFace):
+    """The payouts contract at one address of one chain; ``histories`` are of the referee that its batches are in."""
 
-    def __init__(self, client: ChainClient, address: bytes) -> None:
-        self.client = client
-        self.address = address
-        self.abi = load_abi("Payouts")
+    contract = "Payouts"
+
+    def __init__(self, client: ChainClient, address: bytes, histories: Histories) -> None:
+        super().__init__(client, address)
+        self._histories = histories
 
     def create_distribution(
         self, signer: Signer, salt: bytes, terms: DistributionTerms, *, intent: str | None = None
@@ -69,15 +75,18 @@ class Payouts:
         root: bytes,
         total: int,
         header: BatchHeader,
-        record: BatchRecord,
+        statement: BatchCitation,
         entry: EntryInclusion,
         cited: Sequence[BatchCitation],
         intent: str | None = None,
     ) -> Receipt:
         """Post the root that a statement entry carries; ``cited`` in the order of the header's ``inputs``."""
-        return self._send(
-            signer, "postRoot", distribution, root, total, header, record, entry, list(cited), intent=intent
-        )
+        return with_fresh_proofs(
+            lambda: self._send(
+                signer, "postRoot", distribution, root, total, header, *self._proved(statement, cited, entry),
+                intent=intent,
+            )
+        )  # fmt: skip
 
     def activate_root(
         self,
@@ -89,7 +98,9 @@ class Payouts:
         intent: str | None = None,
     ) -> Receipt:
         """Make the waiting root active once its delay is over and everything behind it is final."""
-        return self._send(signer, "activateRoot", distribution, statement, list(cited), intent=intent)
+        return with_fresh_proofs(
+            lambda: self._send(signer, "activateRoot", distribution, *self._proved(statement, cited), intent=intent)
+        )
 
     def disable_root(self, signer: Signer, distribution: bytes) -> Receipt:
         """Drop the waiting root."""
@@ -142,8 +153,25 @@ class Payouts:
         """Cumulative amount paid to an account."""
         return int(self._one("paidTo", distribution, account))
 
-    def _one(self, function: str, *arguments: object) -> Any:
-        return self.client.call(self.abi, self.address, function, *arguments)[0]
+    def _proved(
+        self, statement: BatchCitation, cited: Sequence[BatchCitation], *between: EntryInclusion
+    ) -> tuple[object, ...]:
+        """The statement's batch, what stands between, and the cited batches as runs, all with proofs of this moment."""
+        known = self._histories.follow_all((batch.channel, batch.operator) for batch in (statement, *cited))
+        runs = [known[run[0].channel, run[0].operator].run(run) for run in runs_of(cited)]
+        return known[statement.channel, statement.operator].reference(statement), *between, runs
 
-    def _send(self, signer: Signer, function: str, *arguments: object, intent: str | None = None) -> Receipt:
-        return self.client.send(signer, self.abi, self.address, function, *arguments, intent=intent)
+
+def runs_of(cited: Sequence[BatchCitation]) -> list[tuple[BatchCitation, ...]]:
+    """Citations cut where another channel, another operator, or no next sequence follows."""
+    runs: list[list[BatchCitation]] = []
+    for batch in cited:
+        last = runs[-1][-1] if runs else None
+        follows = last is not None and (batch.channel, batch.operator, batch.sequence) == (
+            last.channel, last.operator, last.sequence + 1,
+        )  # fmt: skip
+        if follows:
+            runs[-1].append(batch)
+        else:
+            runs.append([batch])
+    return [tuple(run) for run in runs]

@@ -1,9 +1,10 @@
 """The ports of what the loops ask of a chain: the chain itself, the referee, and the registry of enclave keys.
 
-Decided here: what operator, keys and watcher may ask. Not decided here: the rules (``twin`` has them), how transactions
-survive (``sending``). Two back ends: the contracts on a chain (``referee``, ``registry``), and their twin in memory
-(``simulated``, ``simulated_referee``); both pass ``tests/support/referee_conformance.py``. A refused call raises the
-error of ``twin.errors`` that has the contract's name for it, in both.
+Decided here: what operator, keys and watcher may ask, and that nobody who asks knows an operator's history: a batch is
+named with its record, and whoever answers finds or makes the proof. Not decided here: the rules (``twin`` has them),
+how transactions survive (``sending``). Two back ends: the contracts on a chain (``referee``, ``registry``), and their
+twin in memory (``simulated``, ``simulated_referee``); both pass ``tests/support/referee_conformance.py``. A refused
+call raises the error of ``twin.errors`` that has the contract's name for it, in both.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from wattest.chain.referee import ChannelHead, CommittedBatch, CommittedHeader, RefereeEvent
+from wattest.chain.referee import CommittedHeader, ReleasedRun, SignedCommit
+from wattest.chain.referee_core import ChannelHead
+from wattest.chain.referee_events import CommittedBatch, RefereeEvent
 from wattest.chain.registry import RegisteredVerdict, Registration
-from wattest.chain.signer import Signer
 from wattest.chain.transactions import Block, Delivery, Receipt, TransactionRequest
+from wattest.crypto.signer import Signer
+from wattest.errors import WattestError
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
-from wattest.twin.batch import BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchCitation, BatchState, EntryInclusion
 from wattest.twin.challenge import DirectedChallenge, EvidenceOpening
 from wattest.twin.operator import OperatorHead
 from wattest.twin.parameters import ChannelParameters
@@ -83,55 +87,38 @@ class RefereePort(Protocol):
     def heads_of(self, channels: Sequence[bytes], operator: bytes) -> dict[bytes, tuple[ChannelHead, OperatorHead]]:
         """``channel_head`` and ``operator_head`` of many channels."""
 
-    def record_digest(self, channel: bytes, operator: bytes, sequence: int) -> bytes:
-        """The batch's storage slot, zero when there is none."""
+    def state_of(self, batch: BatchCitation) -> BatchState:
+        """Where a batch stands now; NONE where the chain does not hold this record at this sequence."""
 
-    def record_digests(self, batches: Sequence[tuple[bytes, int]], operator: bytes) -> list[bytes]:
-        """``record_digest`` of many batches, given as (channel, sequence)."""
-
-    def is_final(self, channel: bytes, operator: bytes, sequence: int, record: BatchRecord) -> bool:
-        """Whether the batch is final now; raises ``UnknownBatch`` when the record is not the batch's."""
+    def states_of(self, batches: Sequence[BatchCitation]) -> list[BatchState]:
+        """``state_of`` many batches; raises ``Reorganised`` while a node's log and state do not agree."""
 
     def committed_batch(self, channel: bytes, operator: bytes, sequence: int) -> CommittedBatch | None:
         """The commit of one sequence as the log tells it, None when there is none."""
-
-    def current_record(self, batch: CommittedBatch) -> BatchRecord:
-        """The batch's record as it stands now; raises ``Reorganised`` when the chain no longer holds it."""
 
     def committed_header(self, batch: CommittedBatch) -> CommittedHeader:
         """The header and signature that a commit carried; raises ``UnexpectedContractAnswer`` where it is hidden."""
 
     def commit_request(
-        self,
-        signer: Signer,
-        header: BatchHeader,
-        signature: bytes,
-        previous: BatchRecord,
-        *,
-        intent: str | None = None,
-        gas: int | None = ...,
+        self, signer: Signer, header: BatchHeader, signature: bytes, *, intent: str | None = None, gas: int | None = ...
     ) -> TransactionRequest:
-        """A commit; ``previous`` is the record of the batch before. With ``gas`` None a refusal costs nothing."""
+        """A commit, after the last batch of its operator; with ``gas`` None a refusal costs nothing."""
+
+    def commit_requests(
+        self, signer: Signer, commits: Sequence[SignedCommit], *, gas: int | None = None
+    ) -> list[TransactionRequest | WattestError]:
+        """Commits of many channels; what keeps one of them alone stands in its place."""
 
     def release_request(
-        self,
-        signer: Signer,
-        channel: bytes,
-        operator: bytes,
-        records: Sequence[BatchRecord],
-        *,
-        intent: str | None = None,
+        self, signer: Signer, batches: Sequence[BatchCitation], *, intent: str | None = None
     ) -> TransactionRequest:
-        """Drop final or slashed batches from the operator's exposure."""
+        """Drop consecutive batches, final or slashed, from their operator's exposure."""
+
+    def release_requests(self, signer: Signer, runs: Sequence[ReleasedRun]) -> list[TransactionRequest | WattestError]:
+        """The same for many channels; what keeps one of them alone stands in its place."""
 
     def answer_request(
-        self,
-        signer: Signer,
-        header: BatchHeader,
-        record: BatchRecord,
-        entry: EntryInclusion,
-        *,
-        intent: str | None = None,
+        self, signer: Signer, header: BatchHeader, entry: EntryInclusion, *, intent: str | None = None
     ) -> TransactionRequest:
         """Show a demanded entry."""
 
@@ -142,7 +129,7 @@ class RefereePort(Protocol):
         self,
         signer: Signer,
         header: BatchHeader,
-        record: BatchRecord,
+        batch: BatchCitation,
         entry_index: int,
         bond_wei: int,
         *,
@@ -150,31 +137,31 @@ class RefereePort(Protocol):
     ) -> Receipt:
         """Demand one entry of a batch."""
 
-    def expire(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
+    def expire(self, signer: Signer, batch: BatchCitation, entry_index: int, *, intent: str | None = None) -> Receipt:
         """Slash a batch for a challenge that was not answered in time."""
 
-    def refund(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
-        """Return the bond of a challenge whose batch was slashed for something else."""
+    def refund(self, signer: Signer, batch: BatchCitation, entry_index: int, *, intent: str | None = None) -> Receipt:
+        """Return the bond of a challenge whose batch was slashed for something else, or became final."""
 
-    def challenge_of(self, channel: bytes, operator: bytes, sequence: int, entry_index: int) -> DirectedChallenge:
-        """A challenge as stored; state NONE when there is none."""
+    def challenge_of(self, header_digest: bytes, entry_index: int) -> DirectedChallenge:
+        """A challenge as stored, by the digest of the batch's header; state NONE when there is none."""
 
     def prove_equivocation(
         self,
         signer: Signer,
         first: CommittedHeader,
         second: CommittedHeader,
-        record: BatchRecord,
+        batch: BatchCitation | None,
         *,
         intent: str | None = None,
     ) -> Receipt:
-        """Show two headers of one key for one sequence; ``record`` is that of the committed one, or empty."""
+        """Show two headers of one key for one sequence; ``batch`` is the committed one, None where there is none."""
 
     def prove_invalid_evidence(
         self,
         signer: Signer,
         header: BatchHeader,
-        record: BatchRecord,
+        batch: BatchCitation,
         entry: EntryInclusion,
         opening: EvidenceOpening,
         *,
@@ -186,10 +173,10 @@ class RefereePort(Protocol):
         """Whether equivocation at this sequence was proved."""
 
     def owed(self, account: bytes) -> int:
-        """What the account can withdraw."""
+        """What the account can withdraw from the referee and its modules."""
 
-    def withdraw_owed(self, signer: Signer, to: bytes) -> Receipt:
-        """Take what the referee owes the signer."""
+    def withdraw_owed(self, signer: Signer, to: bytes) -> list[Receipt]:
+        """Take what the referee and its modules owe the signer; raises ``NothingOwed`` where none does."""
 
     def events(self, from_block: int, to_block: int, channel: bytes | None = None) -> list[RefereeEvent]:
         """What happened to batches in a closed range of blocks, in order."""

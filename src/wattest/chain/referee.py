@@ -1,107 +1,46 @@
-"""The Referee contract with protocol types: channels, deposits, commits, challenges, fraud proofs, and its log.
+"""The referee and its two modules with protocol types: commits, finality, challenges, fraud proofs, and their log.
 
-Decided here: how each function and event maps to protocol values. Not decided here: the rules (``twin.referee`` is
-their twin), when to act (``operator``). Invariant: a header is believed to be the one that was committed only when its
-digest is the one in the log.
+Decided here: how calls about batches map to protocol values, that their proofs are made here, and when a proof that
+grew old is made again. Not decided here: the rules (``twin.referee`` is their twin), when to act (``operator``,
+``watcher``), what is set up (``referee_core``). Invariants: a header is believed to be the one that was committed only
+when its digest is the one in the log; a batch is told to stand only where the word that the chain keeps of its
+operator's history says so; time is read before marks, so that nothing is told final that a hold came before.
 
 Source: contracts/src/interfaces/IReferee.sol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
-from wattest.chain.abi import UnexpectedContractAnswer, load_abi
-from wattest.chain.client import ChainClient, Log, Receipt, Reorganised, TransactionRequest
-from wattest.chain.signer import Signer
-from wattest.errors import InputError
+from wattest.chain.abi import UnexpectedContractAnswer
+from wattest.chain.challenges import DirectedChallenges
+from wattest.chain.errors import Reorganised
+from wattest.chain.fraud_proofs import FraudProofs
+from wattest.chain.histories import Histories, with_fresh_proofs
+from wattest.chain.referee_core import ChannelHead, RefereeCore
+from wattest.chain.referee_events import CommittedBatch, RefereeEvent, committed_batch, core_event
+from wattest.chain.transactions import Log, Receipt, TransactionRequest
+from wattest.crypto.signer import Signer
+from wattest.errors import InputError, WattestError
 from wattest.messages.channel import ChannelKind
-from wattest.messages.eip712 import Domain
 from wattest.messages.header import HEADER_BYTES, BatchHeader, parse_header
-from wattest.twin.batch import BatchRecord, BatchState, EntryInclusion
-from wattest.twin.challenge import ChallengeState, DirectedChallenge, EvidenceOpening, SlashCause
-from wattest.twin.operator import OperatorExtra, OperatorHead, OperatorState
+from wattest.twin import errors as refusals
+from wattest.twin.batch import BatchCitation, BatchMark, BatchReference, BatchState, EntryInclusion, state_at
+from wattest.twin.challenge import ChallengeTerms, DirectedChallenge, EvidenceOpening
+from wattest.twin.modules import CHALLENGE_POWERS, FRAUD_PROOF_POWERS, ModuleGrant
 from wattest.twin.parameters import ChannelParameters
+
+if TYPE_CHECKING:
+    from wattest.chain.client import ChainClient
 
 SIGNATURE_BYTES = 65
 COMMIT_GAS_LIMIT = 100_000
 """A commit takes less than 75,000 (docs/figures.md), whatever it holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where on the chain something happened: block number and hash, transaction hash, index of the log."""
-
-    block_number: int
-    block_hash: bytes
-    transaction_hash: bytes
-    log_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedBatch:
-    """A ``BatchCommitted`` log."""
-
-    channel: bytes
-    operator: bytes
-    sequence: int
-    header_digest: bytes
-    committed_at: int
-    parameters_version: int
-    place: Place
-
-    @property
-    def record(self) -> BatchRecord:
-        """The record whose hash the contract stored at the commit."""
-        return BatchRecord(self.header_digest, self.committed_at, self.parameters_version, BatchState.COMMITTED)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedChallenge:
-    """A ``ChallengeOpened`` log; ``deadline`` in unix seconds, ``bond_wei`` what the challenger paid."""
-
-    channel: bytes
-    operator: bytes
-    sequence: int
-    entry_index: int
-    challenger: bytes
-    ordinal: int
-    deadline: int
-    bond_wei: int
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedChallenge:
-    """A challenge's end: answered, expired or refunded; ``account`` is who answered or challenged."""
-
-    channel: bytes
-    operator: bytes
-    sequence: int
-    entry_index: int
-    state: ChallengeState
-    account: bytes
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class SlashedBatch:
-    """A ``Slashed`` log: what was burned and what the catcher is owed, wei."""
-
-    channel: bytes
-    operator: bytes
-    sequence: int
-    cause: SlashCause
-    catcher: bytes
-    burned_wei: int
-    reward_wei: int
-    place: Place
-
-
-RefereeEvent = CommittedBatch | OpenedChallenge | ClosedChallenge | SlashedBatch
+_EVENTS = ("BatchCommitted", "Slashed", "Fined")
+_V_BIT = 1 << 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,169 +52,159 @@ class CommittedHeader:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelHead:
-    """The channel's slot: kind, version of the parameters in force (zero: no such channel), roster counts, exposure."""
+class SignedCommit:
+    """A header to be committed, with the enclave's 65-byte signature r||s||v, and the intent of its transaction."""
 
-    kind: ChannelKind
-    parameters_version: int
-    roster_count: int
-    next_roster_count: int
-    next_roster_from: int
-    epoch_s: int
-    commit_deadline_s: int
-    exposure_wei: int
-
-    def roster_count_at(self, period_start: int) -> int:
-        """Entries due in a batch for the period that starts then; zero in an open channel."""
-        if self.next_roster_from and period_start >= self.next_roster_from:
-            return self.next_roster_count
-        return self.roster_count
+    header: BatchHeader
+    signature: bytes
+    intent: str | None = None
 
 
-class Referee:
-    """The referee at one address of one chain."""
+@dataclass(frozen=True, slots=True)
+class ReleasedRun:
+    """Consecutive batches, at least one, to be dropped from their operator's exposure."""
 
-    def __init__(self, client: ChainClient, address: bytes, *, deployed_at_block: int = 0) -> None:
-        self.client = client
-        self.address = address
+    batches: tuple[BatchCitation, ...]
+    intent: str | None = None
+
+
+class Referee(RefereeCore):
+    """The referee at one address of one chain, with the modules that come with it."""
+
+    def __init__(
+        self,
+        client: ChainClient,
+        address: bytes,
+        challenges: bytes,
+        fraud_proofs: bytes,
+        *,
+        deployed_at_block: int = 0,
+    ) -> None:
+        super().__init__(client, address)
         self.deployed_at_block = deployed_at_block
-        self.abi = load_abi("Referee")
+        self.challenges = DirectedChallenges(client, challenges)
+        self.fraud_proofs = FraudProofs(client, fraud_proofs)
+        self.histories = Histories(client, self.abi, address, deployed_at_block)
+        self._topics = frozenset(self.abi.event_topic(name) for name in _EVENTS)
+        self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
 
-    @cached_property
-    def domain(self) -> Domain:
-        """The EIP-712 domain that headers are signed for."""
-        return Domain(self.client.chain_id, self.address)
+    @property
+    def standard_modules(self) -> tuple[ModuleGrant, ...]:
+        """What a channel grants to the modules that come with the referee."""
+        return (
+            ModuleGrant(self.challenges.address, CHALLENGE_POWERS),
+            ModuleGrant(self.fraud_proofs.address, FRAUD_PROOF_POWERS),
+        )
 
-    # channels
+    def create_standard_channel(
+        self, signer: Signer, kind: ChannelKind, salt: bytes, parameters: ChannelParameters, terms: ChallengeTerms
+    ) -> Receipt:
+        """Create a channel with the modules that come with the referee."""
+        return self.create_channel(signer, kind, salt, parameters, self.standard_modules, standard_terms(terms))
 
-    def create_channel(self, signer: Signer, kind: ChannelKind, salt: bytes, parameters: ChannelParameters) -> Receipt:
-        """Create the channel whose manager is the signer; its id is ``messages.channel.channel_id``."""
-        return self._send(signer, "createChannel", kind, salt, parameters)
-
-    def queue_parameters(self, signer: Signer, channel: bytes, parameters: ChannelParameters) -> Receipt:
-        """Queue new parameters behind the timelock."""
-        return self._send(signer, "queueParameters", channel, parameters)
-
-    def apply_parameters(self, signer: Signer, channel: bytes) -> Receipt:
-        """Make queued parameters current once the timelock is over."""
-        return self._send(signer, "applyParameters", channel)
-
-    def set_roster_count(self, signer: Signer, channel: bytes, count: int, from_period_start: int) -> Receipt:
-        """Set how many entries batches have from a period on."""
-        return self._send(signer, "setRosterCount", channel, count, from_period_start)
-
-    def manager_of(self, channel: bytes) -> bytes:
-        """The manager's address, zero when there is no such channel."""
-        return self._one("managerOf", channel)  # type: ignore[no-any-return]
-
-    def channel_head(self, channel: bytes) -> ChannelHead:
-        """The channel's current values."""
-        return _channel_head(self._one("channelHead", channel))
-
-    def parameters_of(self, channel: bytes, version: int) -> ChannelParameters:
-        """One version of a channel's parameters, from 1."""
-        return ChannelParameters(*self._one("parametersOf", channel, version))
-
-    def roster_count_at(self, channel: bytes, period_start: int) -> int:
-        """Entries due in a batch for the period that starts then; zero in an open channel."""
-        return int(self._one("rosterCountAt", channel, period_start))
-
-    # operators
-
-    def deposit(self, signer: Signer, channel: bytes, amount_wei: int) -> Receipt:
-        """Add to the signer's deposit."""
-        return self._send(signer, "deposit", channel, value_wei=amount_wei)
-
-    def request_exit(self, signer: Signer, channel: bytes) -> Receipt:
-        """End committing; the deposit stays slashable until it is withdrawn."""
-        return self._send(signer, "requestExit", channel)
-
-    def withdraw(self, signer: Signer, channel: bytes, to: bytes) -> Receipt:
-        """Take the deposit back after the exit delay."""
-        return self._send(signer, "withdraw", channel, to)
-
-    def withdraw_owed(self, signer: Signer, to: bytes) -> Receipt:
-        """Take what the contract owes the signer."""
-        return self._send(signer, "withdrawOwed", to)
-
-    def operator_head(self, channel: bytes, operator: bytes) -> OperatorHead:
-        """State, last sequence, exposure and deposit of an operator."""
-        return _operator_head(self._one("operatorHead", channel, operator))
-
-    def heads_of(self, channels: Sequence[bytes], operator: bytes) -> dict[bytes, tuple[ChannelHead, OperatorHead]]:
-        """``channel_head`` and ``operator_head`` of many channels, in one round trip for each fifty."""
-        calls = [(one, of) for at in channels for one, of in (("channelHead", (at,)), ("operatorHead", (at, operator)))]
-        answers = [value for (value,) in self.client.call_many(self.abi, self.address, calls)]
-        heads = zip(map(_channel_head, answers[::2]), map(_operator_head, answers[1::2]), strict=True)
-        return dict(zip(channels, heads, strict=True))
-
-    def record_digests(self, batches: Sequence[tuple[bytes, int]], operator: bytes) -> list[bytes]:
-        """``record_digest`` of many batches, given as (channel, sequence), in one round trip for each hundred."""
-        calls = [("recordDigestOf", (channel, operator, sequence)) for channel, sequence in batches]
-        return [value for (value,) in self.client.call_many(self.abi, self.address, calls)]
-
-    def operator_extra(self, channel: bytes, operator: bytes) -> OperatorExtra:
-        """Earliest withdrawal and number of open challenges."""
-        return OperatorExtra(*self._one("operatorExtra", channel, operator))
+    # what is owed
 
     def owed(self, account: bytes) -> int:
-        """Wei that the account can withdraw."""
-        return int(self._one("owed", account))
+        """Wei that the account can withdraw, from the referee and from the module of directed challenges."""
+        return int(self._one("owed", account)) + self.challenges.owed(account)
 
-    def burned(self) -> int:
-        """Sum of all burns, wei."""
-        return int(self._one("burned"))
+    def withdraw_owed(self, signer: Signer, to: bytes) -> list[Receipt]:
+        """Take what each of them owes the signer; raises ``NothingOwed`` where none does."""
+        receipts = []
+        if self.challenges.owed(signer.address):
+            receipts.append(self.challenges.withdraw_owed(signer, to))
+        if not receipts or self._one("owed", signer.address):
+            receipts.append(self._send(signer, "withdrawOwed", to))
+        return receipts
 
     # batches
 
-    def commit(
-        self,
-        signer: Signer,
-        header: BatchHeader,
-        signature: bytes,
-        previous: BatchRecord,
-        *,
-        intent: str | None = None,
-    ) -> Receipt:
-        """Commit a batch; ``previous`` is the record of the operator's batch before, ``EMPTY_RECORD`` at sequence 1."""
-        return self._send(signer, "commit", header, signature, previous, intent=intent)
+    def commit(self, signer: Signer, header: BatchHeader, signature: bytes, *, intent: str | None = None) -> Receipt:
+        """Commit a batch; raises what the contract refuses."""
+        return self.client.deliver(self.commit_request(signer, header, signature, intent=intent))
 
     def commit_request(
         self,
         signer: Signer,
         header: BatchHeader,
         signature: bytes,
-        previous: BatchRecord,
         *,
         intent: str | None = None,
         gas: int | None = COMMIT_GAS_LIMIT,
     ) -> TransactionRequest:
-        """The same as a request for ``ChainClient.send_many``: commits of many channels in flight at once.
+        """One of ``commit_requests``, or what failed."""
+        (request,) = self.commit_requests(signer, [SignedCommit(header, signature, intent)], gas=gas)
+        return _made(request)
 
-        With a stated gas limit nothing is asked of the node before; with ``gas`` None it tries first, and a refusal is
-        free. Commits of *one* channel follow one another: each needs the record of the one before, with its time.
+    def commit_requests(
+        self, signer: Signer, commits: Sequence[SignedCommit], *, gas: int | None = None
+    ) -> list[TransactionRequest | WattestError]:
+        """Commits of many channels as requests for ``ChainClient.send_many``, in flight at once.
+
+        What keeps one of them alone stands in its place. With a stated gas limit nothing is asked of the node before
+        they are sent; with ``gas`` None it tries first, and a refusal is free. Commits of *one* channel follow one
+        another: each needs the peaks of the history before, with the time of the batch before.
         """
-        return self._request(signer, "commit", header, signature, previous, intent=intent, gas=gas)
+        keys = [(one.header.channel, one.header.operator) for one in commits]
+        found = self.histories.follow(keys)
+        requests: list[TransactionRequest | WattestError] = []
+        for key, one in zip(keys, commits, strict=True):
+            known = found[key]
+            if isinstance(known, Reorganised):
+                requests.append(known)
+                continue
+            peaks = list(known.history.peaks(min(max(one.header.sequence - 1, 0), known.size)))
+            try:
+                signature = compact_signature(one.signature)
+            except refusals.InvalidSignature as error:
+                requests.append(error)
+                continue
+            arguments = (one.header, *signature, peaks)
+            requests.append(self._request(signer, "commit", *arguments, intent=one.intent, gas=gas))
+        return requests
 
     def release_request(
-        self,
-        signer: Signer,
-        channel: bytes,
-        operator: bytes,
-        records: Sequence[BatchRecord],
-        *,
-        intent: str | None = None,
+        self, signer: Signer, batches: Sequence[BatchCitation], *, intent: str | None = None
     ) -> TransactionRequest:
-        """Drop final or slashed batches from the operator's exposure; for ``ChainClient.deliver`` or ``send_many``."""
-        return self._request(signer, "release", channel, operator, list(records), intent=intent)
+        """One of ``release_requests``, or what failed."""
+        (request,) = self.release_requests(signer, [ReleasedRun(tuple(batches), intent)])
+        return _made(request)
 
-    def is_final(self, channel: bytes, operator: bytes, sequence: int, record: BatchRecord) -> bool:
-        """Whether the batch is final now; raises ``UnknownBatch`` when the record is not the batch's."""
-        return bool(self._one("isFinal", channel, operator, sequence, record))
+    def release_requests(self, signer: Signer, runs: Sequence[ReleasedRun]) -> list[TransactionRequest | WattestError]:
+        """Drop final or slashed batches from their operators' exposure; what keeps one alone stands in its place."""
+        keys = [(run.batches[0].channel, run.batches[0].operator) for run in runs]
+        found = self.histories.follow(keys)
+        requests: list[TransactionRequest | WattestError] = []
+        for key, run in zip(keys, runs, strict=True):
+            known = found[key]
+            try:
+                if isinstance(known, Reorganised):
+                    raise known
+                requests.append(self._request(signer, "release", known.run(run.batches), intent=run.intent))
+            except Reorganised as error:
+                requests.append(error)
+        return requests
 
-    def record_digest(self, channel: bytes, operator: bytes, sequence: int) -> bytes:
-        """The batch's storage slot, zero when there is none."""
-        return self._one("recordDigestOf", channel, operator, sequence)  # type: ignore[no-any-return]
+    def state_of(self, batch: BatchCitation) -> BatchState:
+        """Where a batch stands now; NONE where the chain does not hold this record."""
+        return self.states_of([batch])[0]
+
+    def states_of(self, batches: Sequence[BatchCitation]) -> list[BatchState]:
+        """``state_of`` many batches, in few round trips."""
+        if not batches:
+            return []
+        now = self.client.now()
+        found = self.histories.follow_all((batch.channel, batch.operator) for batch in batches)
+        stands = [found[batch.channel, batch.operator].has(batch) for batch in batches]
+        there = [batch for batch, is_there in zip(batches, stands, strict=True) if is_there]
+        marks = iter(self._marks_of(there))
+        parameters = self._parameters_of(there)
+        return [
+            state_at(batch.record, parameters[batch.channel, batch.record.parameters_version], next(marks), now)
+            if is_there
+            else BatchState.NONE
+            for batch, is_there in zip(batches, stands, strict=True)
+        ]
 
     def header_digest(self, header: BatchHeader) -> bytes:
         """The contract's own EIP-712 digest of a header."""
@@ -286,24 +215,15 @@ class Referee:
         topics = [self.abi.event_topic("BatchCommitted"), channel, bytes(12) + operator, sequence.to_bytes(32, "big")]
         head = self.client.block().number
         logs = self.client.logs(self.address, topics, self.deployed_at_block, head)
-        found = [event for log in logs if isinstance(event := self._event(log), CommittedBatch)]
+        decoded = ((log, self.abi.decode_log(log.topics, log.data)) for log in logs)
+        found = [committed_batch(event, log) for log, event in decoded if event is not None]
         return found[-1] if found else None
-
-    def current_record(self, batch: CommittedBatch) -> BatchRecord:
-        """The batch's record as it stands now: as committed, or slashed; raises ``Reorganised`` when it is neither."""
-        stored = self.record_digest(batch.channel, batch.operator, batch.sequence)
-        for record in (batch.record, batch.record.slashed()):
-            if record.digest == stored:
-                return record
-        raise Reorganised(
-            "the chain no longer holds this batch", retryable=True, channel=batch.channel, sequence=batch.sequence
-        )
 
     def committed_header(self, batch: CommittedBatch) -> CommittedHeader:
         """The header and signature that a commit transaction carried, checked against the log's digest.
 
-        Read as the contract reads them, not as strictly as an answer: bytes that the contract does not look at, such as
-        the signature's padding, are the committing operator's to choose, and must not hide a header.
+        Read as the contract reads them, not as strictly as an answer: bytes that the contract does not look at are the
+        committing operator's to choose, and must not hide a header.
         """
         data = self.client.transaction_input(batch.place.transaction_hash)
         header, signature = _carried(self.abi.arguments_of("commit", data))
@@ -321,54 +241,41 @@ class Referee:
 
     def bond_for(self, channel: bytes, operator: bytes, parameters_version: int) -> int:
         """The bond of the next challenge on an operator, wei."""
-        return int(self._one("bondFor", channel, operator, parameters_version))
+        return self.challenges.bond_for(channel, operator, parameters_version)
 
     def challenge(
         self,
         signer: Signer,
         header: BatchHeader,
-        record: BatchRecord,
+        batch: BatchCitation,
         entry_index: int,
         bond_wei: int,
         *,
         intent: str | None = None,
     ) -> Receipt:
         """Demand one entry of a batch."""
-        return self._send(signer, "challenge", header, record, entry_index, value_wei=bond_wei, intent=intent)
+        return self._proving(
+            batch,
+            lambda proved: self.challenges.challenge(signer, header, proved, entry_index, bond_wei, intent=intent),
+        )
 
     def answer_request(
-        self,
-        signer: Signer,
-        header: BatchHeader,
-        record: BatchRecord,
-        entry: EntryInclusion,
-        *,
-        intent: str | None = None,
+        self, signer: Signer, header: BatchHeader, entry: EntryInclusion, *, intent: str | None = None
     ) -> TransactionRequest:
         """Show a demanded entry; for ``ChainClient.deliver`` or ``send_many``."""
-        return self._request(signer, "answer", header, record, entry, intent=intent)
+        return self.challenges.answer_request(signer, header, entry, intent=intent)
 
-    def expire(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
+    def expire(self, signer: Signer, batch: BatchCitation, entry_index: int, *, intent: str | None = None) -> Receipt:
         """Slash a batch for a challenge that was not answered in time."""
-        return self._send(
-            signer, "expire", batch.channel, batch.operator, batch.sequence, batch.record, entry_index, intent=intent
-        )
+        return self._proving(batch, lambda proved: self.challenges.expire(signer, proved, entry_index, intent=intent))
 
-    def refund(self, signer: Signer, batch: CommittedBatch, entry_index: int, *, intent: str | None = None) -> Receipt:
-        """Return the bond of a challenge whose batch was slashed for something else."""
-        record = batch.record.slashed()
-        return self._send(
-            signer, "refund", batch.channel, batch.operator, batch.sequence, record, entry_index, intent=intent
-        )
+    def refund(self, signer: Signer, batch: BatchCitation, entry_index: int, *, intent: str | None = None) -> Receipt:
+        """Return the bond of a challenge whose batch was slashed for something else, or became final."""
+        return self._proving(batch, lambda proved: self.challenges.refund(signer, proved, entry_index, intent=intent))
 
-    def challenge_of(self, channel: bytes, operator: bytes, sequence: int, entry_index: int) -> DirectedChallenge:
-        """A challenge as stored; state NONE when there is none."""
-        challenger, deadline, ordinal, state = self._one("challengeOf", channel, operator, sequence, entry_index)
-        return DirectedChallenge(challenger, deadline, ordinal, ChallengeState(state))
-
-    def open_challenges_of(self, channel: bytes, operator: bytes, sequence: int) -> int:
-        """Challenges open now on one batch."""
-        return int(self._one("openChallengesOf", channel, operator, sequence))
+    def challenge_of(self, header_digest: bytes, entry_index: int) -> DirectedChallenge:
+        """A challenge as stored, by the digest of the batch's header; state NONE when there is none."""
+        return self.challenges.challenge_of(header_digest, entry_index)
 
     # fraud proofs
 
@@ -377,124 +284,126 @@ class Referee:
         signer: Signer,
         first: CommittedHeader,
         second: CommittedHeader,
-        record: BatchRecord,
+        batch: BatchCitation | None,
         *,
         intent: str | None = None,
     ) -> Receipt:
-        """Show two headers of one key for one sequence; ``record`` is that of the committed one, or empty."""
-        shown = (first.header, first.signature, second.header, second.signature)
-        return self._send(signer, "proveEquivocation", *shown, record, intent=intent)
+        """Show two headers of one key for one sequence; ``batch`` is the committed one, None where there is none."""
+
+        def send(proved: BatchReference | None) -> Receipt:
+            shown = ((first.header, first.signature), (second.header, second.signature))
+            return self.fraud_proofs.prove_equivocation(signer, *shown, proved, intent=intent)
+
+        return send(None) if batch is None else self._proving(batch, send)
 
     def prove_invalid_evidence(
         self,
         signer: Signer,
         header: BatchHeader,
-        record: BatchRecord,
+        batch: BatchCitation,
         entry: EntryInclusion,
         opening: EvidenceOpening,
         *,
         intent: str | None = None,
     ) -> Receipt:
         """Show that an entry's meter signature does not verify."""
-        words = (
-            opening.message_digest,
-            opening.signature[:32],
-            opening.signature[32:],
-            opening.public_key[:32],
-            opening.public_key[32:],
+        return self._proving(
+            batch,
+            lambda proved: self.fraud_proofs.prove_invalid_evidence(
+                signer, header, proved, entry, opening, intent=intent
+            ),
         )
-        return self._send(signer, "proveInvalidEvidence", header, record, entry, words, intent=intent)
 
     def is_convicted(self, channel: bytes, operator: bytes, sequence: int) -> bool:
         """Whether equivocation at this sequence was proved."""
-        return bool(self._one("isConvicted", channel, operator, sequence))
+        return self.fraud_proofs.is_convicted(channel, operator, sequence)
 
     # the log
 
     def events(self, from_block: int, to_block: int, channel: bytes | None = None) -> list[RefereeEvent]:
-        """What happened to batches in a closed range of blocks, in order."""
-        logs = self.client.logs(self.address, [None, channel] if channel is not None else [], from_block, to_block)
-        return [event for log in logs if (event := self._event(log)) is not None]
+        """What happened to batches and for them in a closed range of blocks, in order."""
+        topics = [None, channel] if channel is not None else []
+        where = [self.address, self.challenges.address]
+        return self._events(self.client.logs(where, topics, from_block, to_block))
 
     def events_of(self, receipt: Receipt) -> list[RefereeEvent]:
         """What one transaction made happen to batches."""
-        own = (log for log in receipt.logs if log.address == self.address)
-        return [event for log in own if (event := self._event(log)) is not None]
+        return self._events(receipt.logs)
+
+    def _events(self, logs: Iterable[Log]) -> list[RefereeEvent]:
+        return [event for log in logs if (event := self._event(log)) is not None]
 
     def _event(self, log: Log) -> RefereeEvent | None:
-        event = self.abi.decode_log(log.topics, log.data)
-        if event is None or "sequence" not in event.arguments:
+        if log.address == self.challenges.address:
+            return self.challenges.event(log)
+        if log.address != self.address or not log.topics or log.topics[0] not in self._topics:
             return None
-        at = Place(log.block_number, log.block_hash, log.transaction_hash, log.log_index)
-        value = event.arguments
-        batch = (value["channel"], value["operator"], value["sequence"])
-        match event.name:
-            case "BatchCommitted":
-                committed_at, version = divmod(value["stamp"], 1 << 16)
-                return CommittedBatch(*batch, value["headerDigest"], committed_at, version, at)
-            case "ChallengeOpened":
-                return OpenedChallenge(
-                    *batch,
-                    value["entryIndex"],
-                    value["challenger"],
-                    value["ordinal"],
-                    value["deadline"],
-                    value["bondWei"],
-                    at,
-                )
-            case "ChallengeAnswered":
-                return ClosedChallenge(*batch, value["entryIndex"], ChallengeState.ANSWERED, value["answerer"], at)
-            case "ChallengeExpired":
-                return ClosedChallenge(*batch, value["entryIndex"], ChallengeState.EXPIRED, value["challenger"], at)
-            case "ChallengeRefunded":
-                return ClosedChallenge(*batch, value["entryIndex"], ChallengeState.REFUNDED, value["challenger"], at)
-            case "Slashed":
-                return SlashedBatch(
-                    *batch, SlashCause(value["cause"]), value["catcher"], value["burnedWei"], value["rewardWei"], at
-                )
-        return None
+        decoded = self.abi.decode_log(log.topics, log.data)
+        return None if decoded is None else core_event(decoded, log)
 
-    def _one(self, function: str, *arguments: object) -> Any:
-        return self.client.call(self.abi, self.address, function, *arguments)[0]
+    def _proving(self, batch: BatchCitation, send: Callable[[BatchReference], Receipt]) -> Receipt:
+        """Send with a proof of this moment."""
+        return with_fresh_proofs(lambda: send(self.histories.of(batch.channel, batch.operator).reference(batch)))
 
-    def _send(self, signer: Signer, function: str, *arguments: object, **options: Any) -> Receipt:
-        return self.client.deliver(self._request(signer, function, *arguments, **options))
+    def _marks_of(self, batches: Sequence[BatchCitation]) -> list[BatchMark]:
+        calls = [("markOf", (batch.channel, batch.operator, batch.sequence)) for batch in batches]
+        answers = self.client.call_many(self.abi, self.address, calls) if calls else []
+        return [BatchMark(is_slashed, tuple(held_until)) for ((is_slashed, held_until),) in answers]
 
-    def _request(
-        self,
-        signer: Signer,
-        function: str,
-        *arguments: object,
-        value_wei: int = 0,
-        intent: str | None = None,
-        gas: int | None = None,
-    ) -> TransactionRequest:
-        return self.client.request(
-            signer, self.abi, self.address, function, *arguments, value_wei=value_wei, intent=intent, gas=gas
-        )
+    def _parameters_of(self, batches: Iterable[BatchCitation]) -> dict[tuple[bytes, int], ChannelParameters]:
+        """The versions of parameters that these batches are judged by; a version never changes."""
+        wanted = dict.fromkeys((batch.channel, batch.record.parameters_version) for batch in batches)
+        missing = [key for key in wanted if key not in self._parameters]
+        if missing:
+            answers = self.client.call_many(self.abi, self.address, [("parametersOf", key) for key in missing])
+            for key, (values,) in zip(missing, answers, strict=True):
+                self._parameters[key] = ChannelParameters(*values)
+        return self._parameters
 
 
-def _channel_head(values: Sequence[Any]) -> ChannelHead:
-    return ChannelHead(ChannelKind(values[0]), *values[1:])
+def standard_terms(terms: ChallengeTerms) -> tuple[bytes, ...]:
+    """The words of terms for ``Referee.standard_modules``: fraud proofs have none."""
+    return terms.word, bytes(32)
 
 
-def _operator_head(values: Sequence[Any]) -> OperatorHead:
-    return OperatorHead(OperatorState(values[0]), *values[1:])
+def compact_signature(signature: bytes) -> tuple[bytes, bytes]:
+    """A 65-byte signature r||s||v as EIP-2098's two words; raises ``InvalidSignature`` for what they cannot say."""
+    if len(signature) != SIGNATURE_BYTES or signature[64] not in {27, 28} or signature[32] & 0x80:
+        raise refusals.InvalidSignature
+    parity = (signature[64] - 27) * _V_BIT
+    return signature[:32], (int.from_bytes(signature[32:64], "big") | parity).to_bytes(32, "big")
+
+
+def _made(request: TransactionRequest | WattestError) -> TransactionRequest:
+    if isinstance(request, WattestError):
+        raise request
+    return request
 
 
 def _carried(arguments: bytes) -> tuple[BatchHeader, bytes]:
-    """Header and signature out of ``commit``'s arguments: fifteen words, and one that says where the signature is."""
+    """Header and signature out of ``commit``'s arguments: fifteen words, and two of the signature (EIP-2098)."""
     try:
         header = parse_header(arguments[:HEADER_BYTES])
     except InputError as error:
         raise UnexpectedContractAnswer(
             f"the transaction carries no header: {error.message}", retryable=False, function="commit"
         ) from error
-    at = int.from_bytes(arguments[HEADER_BYTES : HEADER_BYTES + 32], "big")
-    length = int.from_bytes(arguments[at : at + 32], "big")
-    signature = arguments[at + 32 : at + 32 + SIGNATURE_BYTES]
-    if length != SIGNATURE_BYTES or len(signature) != SIGNATURE_BYTES:
+    words = arguments[HEADER_BYTES : HEADER_BYTES + 64]
+    if len(words) != 64:
         raise UnexpectedContractAnswer(
-            "the transaction carries no signature", retryable=False, expected=SIGNATURE_BYTES, actual=len(signature)
+            "the transaction carries no signature", retryable=False, expected=64, actual=len(words)
         )
-    return header, signature
+    parity, s = divmod(int.from_bytes(words[32:], "big"), _V_BIT)
+    return header, words[:32] + s.to_bytes(32, "big") + bytes([27 + parity])
+
+
+__all__ = [
+    "COMMIT_GAS_LIMIT",
+    "ChannelHead",
+    "CommittedHeader",
+    "Referee",
+    "ReleasedRun",
+    "SignedCommit",
+    "compact_signature",
+    "standard_terms",
+]

@@ -15,8 +15,8 @@ from typing import Any
 
 from wattest.chain.abi import AbiEvent, UnexpectedContractAnswer, load_abi
 from wattest.chain.client import Block, ChainClient, Log, Receipt, Reorganised
-from wattest.chain.signer import Signer
 from wattest.crypto.hashing import keccak256
+from wattest.crypto.signer import Signer
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import EvidenceVerdict, Revocation
 from wattest.twin.registry import Binding

@@ -20,9 +20,9 @@ from wattest.chain.abi import ContractAbi
 from wattest.chain.errors import TransactionFailed, TransactionPending, WrongChain
 from wattest.chain.rpc import JsonRpc, RpcFailed
 from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
-from wattest.chain.signer import Signer
 from wattest.chain.transactions import Delivery, SentTransaction, TransactionJournal, TransactionRequest
 from wattest.chain.wire import field_of, hex_data, is_known_already, parse_data, parse_quantity, refusal_of
+from wattest.crypto.signer import Signer
 
 TRANSACTION_GAS_LIMIT = 1 << 24  # EIP-7825
 PRIORITY_FEE_WEI = 1_000_000_000

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wattest.chain.abi import load_abi
-from wattest.chain.referee import ChannelHead
+from wattest.chain.referee_core import ChannelHead
 from wattest.errors import ConfigError, InputError, VerificationError
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.eip712 import Domain

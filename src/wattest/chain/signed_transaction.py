@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wattest.chain.signer import Signer
 from wattest.crypto.hashing import keccak256
+from wattest.crypto.signer import Signer
 
 TRANSACTION_TYPE = b"\x02"
 _EMPTY_LIST = b"\xc0"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattest.chain.local_signer import LocalSigner
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 
 KEY_FILE = "key_file"
 

@@ -9,19 +9,25 @@ trace; what a dropped block did is undone, log and all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from wattest.chain.client import Reorganised
+from wattest.chain.simulated_histories import Records, SimulatedHistories
 from wattest.chain.transactions import Block, Delivery, Receipt, TransactionRequest
 from wattest.crypto.hashing import sha256
 from wattest.errors import ConfigError, WattestError
 from wattest.messages.eip712 import Domain
+from wattest.twin.batch import BatchCitation
+from wattest.twin.directed_challenges import ChallengesState, challenge_terms_rule
+from wattest.twin.fraud_proofs import FraudProofsState, fraud_proofs_terms_rule
+from wattest.twin.payouts import PayoutsState
 from wattest.twin.referee.state import Call, RefereeState
 from wattest.twin.registry import AppraiserQuorum, RegistryState
 
 CHAIN_ID = 31_337
 REFEREE, REGISTRY = b"\xfe" * 20, b"\xfa" * 20
+CHALLENGES, FRAUD_PROOFS = b"\xfc" * 20, b"\xfd" * 20
 REMEMBERED_BLOCKS = 256
 
 
@@ -31,10 +37,20 @@ class RequestOfAnotherChain(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What both contracts store."""
+    """What the contracts store, and beside it the records that make up the histories."""
 
     referee: RefereeState
     registry: RegistryState
+    challenges: ChallengesState = field(default_factory=lambda: ChallengesState(CHALLENGES))
+    fraud_proofs: FraudProofsState = field(default_factory=lambda: FraudProofsState(FRAUD_PROOFS))
+    payouts: PayoutsState = field(default_factory=PayoutsState)
+    records: Records = field(default_factory=dict)
+
+    def committed(self, referee: RefereeState, batch: BatchCitation) -> World:
+        """The world after a commit."""
+        key = (batch.channel, batch.operator)
+        records = {**self.records, key: (*self.records.get(key, ()), batch.record)}
+        return replace(self, referee=referee, records=records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,10 @@ class SimulatedChain:
 
     def __init__(self, genesis_s: int, quorum: AppraiserQuorum, *, chain_id: int = CHAIN_ID) -> None:
         self.chain_id = chain_id
-        world = World(RefereeState(Domain(chain_id, REFEREE)), RegistryState(Domain(chain_id, REGISTRY), quorum))
+        deployed = {CHALLENGES: challenge_terms_rule, FRAUD_PROOFS: fraud_proofs_terms_rule}
+        core = RefereeState(Domain(chain_id, REFEREE), deployed)
+        world = World(core, RegistryState(Domain(chain_id, REGISTRY), quorum))
+        self.histories = SimulatedHistories(lambda: self.world.records)
         genesis = Block(0, sha256(b"wattest simulated chain"), bytes(32), genesis_s)
         self._entries = [_Entry(genesis, world, ())]
         self._forks = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wattest.chain.abi import load_abi
 from wattest.chain.client import ChainClient, Receipt
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 
 
 class DemoToken:
@@ -25,3 +25,7 @@ class DemoToken:
     def balance_of(self, account: bytes) -> int:
         """Tokens of an account."""
         return int(self.client.call(self.abi, self.address, "balanceOf", account)[0])
+
+    def decimals(self) -> int:
+        """How many decimals the token shows: one of it is 10**decimals of its smallest units."""
+        return int(self.client.call(self.abi, self.address, "decimals")[0])

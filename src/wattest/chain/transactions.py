@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from wattest.chain.abi import ContractAbi
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,16 @@ Source: execution-apis, base types (QUANTITY, DATA).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from wattest.chain.abi import ContractAbi
 from wattest.chain.errors import AccountUnfunded
 from wattest.chain.rpc import MalformedRpcResponse, RpcFailed
 from wattest.chain.transactions import Block, Log, Receipt
+
+_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
 
 def hex_data(data: bytes) -> str:
@@ -22,21 +26,19 @@ def hex_data(data: bytes) -> str:
 
 
 def parse_data(text: object) -> bytes:
-    """Bytes from ``0x`` and hex digits."""
+    """Bytes from ``0x`` and two hex digits for each."""
     if not isinstance(text, str) or not text.startswith("0x"):
         raise MalformedRpcResponse("the node answered no hex string", retryable=False, actual=str(text)[:80])
-    try:
-        return bytes.fromhex(text[2:])
-    except ValueError as error:
-        raise MalformedRpcResponse("the node answered malformed hex", retryable=False, actual=text[:80]) from error
+    if _DATA.fullmatch(text) is None:
+        raise MalformedRpcResponse("the node answered malformed hex", retryable=False, actual=text[:80])
+    return bytes.fromhex(text[2:])
 
 
 def parse_quantity(text: object) -> int:
-    """A number from ``0x`` and hex digits."""
-    try:
-        return int(str(text), 16)
-    except ValueError as error:
-        raise MalformedRpcResponse("the node answered no number", retryable=False, actual=str(text)[:80]) from error
+    """A number from ``0x`` and 1 to 64 hex digits; zeros in front, which some nodes write, mean nothing."""
+    if not isinstance(text, str) or _QUANTITY.fullmatch(text) is None:
+        raise MalformedRpcResponse("the node answered no number", retryable=False, actual=str(text)[:80])
+    return int(text, 16)
 
 
 def field_of(value: object, name: str) -> Any:

@@ -275,7 +275,7 @@ def _chain(answer: HttpAnswer, item: Item) -> str:
 
 def _retry_after(answer: HttpAnswer) -> float | None:
     text = answer.field("retry-after")
-    return float(text) if text is not None and text.isdecimal() and len(text) < 7 else None
+    return float(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 7 else None
 
 
 def _tls(authorities: bytes | None) -> ssl.SSLContext | None:

@@ -44,6 +44,13 @@ KEY_CRASH_POINTS = (
     "revocation.mined",
     "key.revoked",
 )
+SETTLING_CRASH_POINTS = (
+    "settlement.planned",
+    "settlement.sealed",  # the statement is stored with its payouts, not committed
+    "root.mined",  # on chain, not noted
+    "activation.mined",
+    "settlement.noted",  # a step is in the store
+)
 WATCHER_CRASH_POINTS = (
     "commit.noted",
     "batch.judged",
@@ -61,7 +68,8 @@ class CrashPoints:
     """Does nothing, or kills this process the n-th time that one point is reached."""
 
     def __init__(self, point: str | None = None, occurrence: int = 1) -> None:
-        if point is not None and point not in {*OPERATOR_CRASH_POINTS, *KEY_CRASH_POINTS, *WATCHER_CRASH_POINTS}:
+        known = {*OPERATOR_CRASH_POINTS, *KEY_CRASH_POINTS, *SETTLING_CRASH_POINTS, *WATCHER_CRASH_POINTS}
+        if point is not None and point not in known:
             raise UnknownCrashPoint("no such fault point", actual=point, hint="see wattest.io.crash_points")
         self._point = point
         self._left = occurrence
@@ -73,7 +81,7 @@ class CrashPoints:
         if not text:
             return cls()
         point, _, occurrence = text.partition(":")
-        if occurrence and not occurrence.isdecimal():
+        if occurrence and not (occurrence.isascii() and occurrence.isdecimal()):
             raise UnknownCrashPoint("an occurrence is a number", actual=text)
         return cls(point, int(occurrence or 1))
 

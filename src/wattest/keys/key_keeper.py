@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.chain.ports import RefereePort, RegistryPort
-from wattest.chain.signer import Signer
 from wattest.collateral.collateral_outlook import CollateralOutlook
+from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
@@ -28,6 +28,7 @@ from wattest.keys.carry_over import AWAITING, CarryOver
 from wattest.keys.commit_outlook import RELEASED, held_orders, is_dead
 from wattest.keys.enclave_slots import EnclaveSlots
 from wattest.keys.key_life import ExpiryWarning, KeySettings, halvings, urgency_of
+from wattest.keys.key_place import first_slot, free_slot
 from wattest.keys.key_report import KeyChange, KeyReport, OperatorStopped
 from wattest.keys.key_standing import (
     EnclaveKeyExpiring,
@@ -35,14 +36,14 @@ from wattest.keys.key_standing import (
     fetch_standing,
     held_back,
     registered_workload,
-    sealing_workload,
+    workload_of,
 )
 from wattest.keys.orders import OrderBox, RegistrarMissing, nobody_judges
 from wattest.keys.registrar import Registrar
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
 from wattest.store.batch_state import StoredBatch, StoredState
-from wattest.store.duty import Duty
+from wattest.store.duty import Duty, OpenDuty, OpenUse
 from wattest.store.enclave_key import REGISTERED, VOID, Cause, EnclaveKey, KeyState, PreparedRegistration
 from wattest.store.operator_port import OperatorStore
 from wattest.twin import errors as refusals
@@ -50,6 +51,7 @@ from wattest.twin.registry import Binding
 
 _S, _K = StoredState, KeyState
 _UNSIGNED = frozenset({_S.COLLECTED, _S.SEALING})
+_NEVER = 2**63
 
 
 class EnclaveKeyReplaced(ProtocolError):
@@ -97,6 +99,7 @@ class KeyKeeper:
         orders: OrderBox | None = None,
         carry_over: CarryOver | None = None,
         outlook: CollateralOutlook | None = None,
+        open_duties: Sequence[OpenDuty] = (),
         faults: CrashPoints | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -112,6 +115,7 @@ class KeyKeeper:
         self._orders = orders
         self._carry_over = carry_over
         self._outlook = outlook
+        self._open = {duty.channel.id: duty for duty in open_duties}
         self._faults = faults or CrashPoints()
         self._clock = clock
         self._retries: dict[bytes, _Retry] = {}
@@ -126,6 +130,10 @@ class KeyKeeper:
             raise OperatorStopped("no enclave key is active", channel=channel, hint="see why: wattest operator status")
         return self._slots.client(active.slot)
 
+    def keeps(self, channel: bytes) -> bool:
+        """Whether the channel's key is this keeper's."""
+        return channel in self._open or bool(self._keys.keys(channel))
+
     def is_switching(self, channel: bytes) -> bool:
         """Whether a successor's registration may be under way, or is mined: nothing new is sealed until it is used."""
         created = self._keys.key_in(channel, _K.CREATED)
@@ -135,7 +143,7 @@ class KeyKeeper:
         """The channels of those whose commit could be mined after its key expired, and the refusal for each."""
         return held_back(self._registry, self._referee, self.settings, self._signer.address, batches, now)
 
-    def tend(self, duty: Duty, head: Callable[[bytes], ChainHead], report: KeyReport, now: int) -> None:
+    def tend(self, duty: Duty | OpenDuty, head: Callable[[bytes], ChainHead], report: KeyReport, now: int) -> None:
         """Do what the channel's keys need now; what fails and can be tried again is in the report.
 
         Raises: WattestError for what keeps the channel from going on.
@@ -181,7 +189,8 @@ class KeyKeeper:
         """The active key; one that was registered before this program kept keys is taken over from the chain."""
         if self._keys.keys(channel):
             return self._keys.key_in(channel, _K.ACTIVE)
-        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, sealing_workload())
+        workload = workload_of(self._use_of(channel))
+        address, _ = self._registry.active_key(self._referee.address, channel, self._signer.address, workload)
         if not any(address):
             return None
         made_at = self._registry.registration_of(self._bound(channel), address).issued_at
@@ -195,6 +204,8 @@ class KeyKeeper:
             return self._keys.ordered(channel) or created.cause
         if active is None and not self._keys.keys(channel):
             return Cause.FIRST
+        if channel in self._open:  # what it sealed last is in its enclave alone: another key could not go on from there
+            return None
         if active is not None:
             last = self._store.last_batch(channel)
             if last is not None and last.state is _S.MISSED and self.settings.goes_on_after_miss:
@@ -219,10 +230,13 @@ class KeyKeeper:
         return is_dead(self._store, self._referee, self._registry, last, self._signer.address)
 
     def _deadline_of(self, batch: StoredBatch) -> int:
+        if batch.channel in self._open:
+            return _NEVER
         return batch.period_end + self._referee.channel_head(batch.channel).commit_deadline_s
 
     def _standing(self, key: EnclaveKey) -> Standing:
-        workload, operator = registered_workload(self._keys, key.channel), self._signer.address
+        workload = registered_workload(self._keys, key.channel, self._use_of(key.channel))
+        operator = self._signer.address
         return fetch_standing(self._registry, self._referee.address, key.channel, operator, workload, key.address)
 
     def _require_own(self, channel: bytes, active: EnclaveKey, standing: Standing) -> None:
@@ -260,9 +274,9 @@ class KeyKeeper:
         self._switch(created, report, now)
 
     def _create(self, channel: ChannelIdentity, cause: Cause, head: ChainHead, now: int) -> EnclaveKey:
-        known = self._keys.keys(channel.id)
-        slot = max((key.slot for key in known), default=-1 if cause is Cause.FIRST else 0) + 1
-        if slot:
+        is_first = cause is Cause.FIRST
+        slot = first_slot(self._keys, self._open.get(channel.id)) if is_first else free_slot(self._keys)
+        if not is_first:
             self._slots.discard(slot)  # what a crash between making a key and noting it left behind
         nonce = self._registry.recent_nonce()
         enclave, binding = self._slots.client(slot), self._binding(channel, nonce.hash)
@@ -278,6 +292,14 @@ class KeyKeeper:
         self._keys.add(key)
         self._faults.reach("key.noted")
         return key
+
+    def _enclave_workload(self, enclave: EnclaveClient, channel: bytes) -> bytes:
+        said = enclave.describe()
+        return said.settle_workload if self._use_of(channel) is OpenUse.STATEMENTS else said.vee_workload
+
+    def _use_of(self, channel: bytes) -> OpenUse | None:
+        duty = self._open.get(channel)
+        return None if duty is None else duty.use
 
     def _is_overtaken(self, created: EnclaveKey, cause: Cause, head: ChainHead) -> bool:
         """Whether the key before it went on meanwhile: a successor that starts behind the head can seal nothing.
@@ -414,7 +436,7 @@ class KeyKeeper:
             identity.evidence,
             self._endorsements(now),
             nonce.number,
-            enclave.describe().vee_workload,
+            self._enclave_workload(enclave, channel.id),
         )
         proven = self._registrar.prove(request, now)
         self._faults.reach("registration.proven")

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from wattest.chain.ports import RefereePort, RegistryPort
+from wattest.chain.referee_core import ChannelHead
 from wattest.crypto.secp256k1 import recover_address
 from wattest.errors import ProtocolError
 from wattest.keys.key_life import KeySettings
 from wattest.store.batch_state import StoredBatch
+from wattest.store.duty import OpenUse
 from wattest.store.operator_port import KeyStore
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
@@ -42,10 +44,21 @@ def sealing_workload() -> bytes:
     return workload_digest(load_guest_bytes("vee"), EngineConfiguration.for_enclave())
 
 
-def registered_workload(keys: KeyStore, channel: bytes) -> bytes:
+@cache
+def settling_workload() -> bytes:
+    """The workload digest of this program's ``settle``, 32 bytes: what headers of statements carry."""
+    return workload_digest(load_guest_bytes("settle"), EngineConfiguration.for_enclave())
+
+
+def workload_of(use: OpenUse | None) -> bytes:
+    """What this program's headers carry in a channel of this use; None for a scheduled one."""
+    return settling_workload() if use is OpenUse.STATEMENTS else sealing_workload()
+
+
+def registered_workload(keys: KeyStore, channel: bytes, use: OpenUse | None = None) -> bytes:
     """The workload that the channel's newest registration was for; this program's before the first."""
     known = keys.registered(channel)
-    return sealing_workload() if known is None else known.verdict.workload
+    return workload_of(use) if known is None else known.verdict.workload
 
 
 def fetch_standing(
@@ -57,6 +70,11 @@ def fetch_standing(
     return Standing(
         active, known.issued_at, expires_at if active == enclave_key else 0, known.is_known, known.revoked_at != 0
     )
+
+
+def _is_timely(batch: StoredBatch, head: ChannelHead, now: int) -> bool:
+    """Whether the chain still takes the batch for its time; an open channel (no epoch) has no deadline."""
+    return not head.epoch_s or now < batch.period_end + head.commit_deadline_s
 
 
 def held_back(
@@ -72,7 +90,7 @@ def held_back(
     Past a batch's deadline the contract has the word. Raises ``TransportError`` when the chain does not answer.
     """
     heads = referee.heads_of([batch.channel for batch in batches], operator)
-    timely = [one for one in batches if now < one.period_end + heads[one.channel][0].commit_deadline_s]
+    timely = [one for one in batches if _is_timely(one, heads[one.channel][0], now)]
     headers = [batch.header for batch in timely]
     keys = registry.active_keys(
         referee.address, operator, [(header.channel, header.workload) for header in headers if header is not None]

@@ -15,8 +15,8 @@ from wattest.attestation.evidence import parse_evidence
 from wattest.attestation.result import measurement_id
 from wattest.attestation.roots import parse_root
 from wattest.chain.dcap_verifier import DcapVerifier, PolicyInForce
-from wattest.chain.signer import Signer
 from wattest.collateral.chain_collateral import stored_life
+from wattest.crypto.signer import Signer
 from wattest.keys.registrar import Proven
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.twin.dcap_errors import PolicyMissing

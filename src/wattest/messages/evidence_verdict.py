@@ -12,7 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 from wattest.crypto.hashing import keccak256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import VerificationError
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
 from wattest.messages.fields import (
@@ -131,9 +132,9 @@ def parse_verdict(data: bytes) -> EvidenceVerdict:
     return EvidenceVerdict(**values)  # type: ignore[arg-type]
 
 
-def sign_verdict(private_key: Secp256k1PrivateKey, verdict: EvidenceVerdict | Revocation, domain: Domain) -> bytes:
+def sign_verdict(signer: Signer, verdict: EvidenceVerdict | Revocation, domain: Domain) -> bytes:
     """Sign as an appraiser for the registry's domain: 65 bytes r||s||v."""
-    return private_key.sign_digest(verdict.digest(domain))
+    return signer.sign_digest(verdict.digest(domain))
 
 
 def verify_quorum(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from wattest.crypto.hashing import keccak256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError, VerificationError
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
@@ -99,9 +100,9 @@ def parse_permit_kind(number: int) -> PermitKind:
         raise PermitInvalid("unknown kind of permit", expected=[1, 2], actual=number) from error
 
 
-def sign_permit(private_key: Secp256k1PrivateKey, permit: HandOverPermit, domain: Domain) -> SignedPermit:
-    """Sign as the channel's manager; deterministic (RFC 6979)."""
-    return SignedPermit(permit, private_key.sign_digest(permit.digest(domain)))
+def sign_permit(signer: Signer, permit: HandOverPermit, domain: Domain) -> SignedPermit:
+    """Sign as the channel's manager."""
+    return SignedPermit(permit, signer.sign_digest(permit.digest(domain)))
 
 
 def verify_permit(

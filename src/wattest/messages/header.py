@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from wattest.crypto.hashing import keccak256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
 from wattest.messages.fields import (
     ADDRESS_BYTES,
@@ -105,9 +106,9 @@ def parse_header(data: bytes) -> BatchHeader:
     return BatchHeader(**values)  # type: ignore[arg-type]
 
 
-def sign_header(private_key: Secp256k1PrivateKey, header: BatchHeader, domain: Domain) -> bytes:
+def sign_header(signer: Signer, header: BatchHeader, domain: Domain) -> bytes:
     """Sign the header's digest: 65 bytes r||s||v, s low, v 27 or 28."""
-    return private_key.sign_digest(header.digest(domain))
+    return signer.sign_digest(header.digest(domain))
 
 
 def recover_header_signer(header: BatchHeader, signature: bytes, domain: Domain) -> bytes:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from wattest.crypto.hashing import keccak256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError, VerificationError
 from wattest.messages.channel import ChannelIdentity, parse_channel_kind
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
@@ -149,13 +150,13 @@ class SignedMemberList:
 
 
 def sign_member_list(
-    private_key: Secp256k1PrivateKey, member_list: MemberList, identity: ChannelIdentity, domain: Domain
+    signer: Signer, member_list: MemberList, identity: ChannelIdentity, domain: Domain
 ) -> SignedMemberList:
     """Sign as the manager.
 
     Raises: MemberListUnsigned when the key is not the manager's or the identity is of another channel.
     """
-    signed = SignedMemberList(member_list, identity, private_key.sign_digest(member_list.digest(domain)))
+    signed = SignedMemberList(member_list, identity, signer.sign_digest(member_list.digest(domain)))
     verify_member_list(signed, domain)
     return signed
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wattest.crypto.hashing import keccak256, sha256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import VerificationError
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
@@ -58,9 +59,9 @@ class PeerPolicy:
         return typed_data_digest(domain, self.struct_hash)
 
 
-def sign_peer_policy(private_key: Secp256k1PrivateKey, policy: PeerPolicy, domain: Domain) -> bytes:
-    """Sign as the channel's manager; 65 bytes, deterministic (RFC 6979)."""
-    return private_key.sign_digest(policy.digest(domain))
+def sign_peer_policy(signer: Signer, policy: PeerPolicy, domain: Domain) -> bytes:
+    """Sign as the channel's manager; 65 bytes."""
+    return signer.sign_digest(policy.digest(domain))
 
 
 def verify_peer_policy(

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wattest.crypto.hashing import keccak256, sha256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError, VerificationError
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
@@ -120,9 +121,9 @@ class SignedTerms:
         require_bytes("terms signature", self.signature, SIGNATURE_BYTES)
 
 
-def sign_terms(private_key: Secp256k1PrivateKey, terms: SettlementTerms, domain: Domain) -> SignedTerms:
-    """Sign as the statement channel's manager; deterministic (RFC 6979)."""
-    return SignedTerms(terms.valid_from, terms.valid_until, private_key.sign_digest(terms.digest(domain)))
+def sign_terms(signer: Signer, terms: SettlementTerms, domain: Domain) -> SignedTerms:
+    """Sign as the statement channel's manager."""
+    return SignedTerms(terms.valid_from, terms.valid_until, signer.sign_digest(terms.digest(domain)))
 
 
 def verify_terms(

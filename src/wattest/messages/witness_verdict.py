@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from wattest.crypto.hashing import keccak256
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey, recover_address
+from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError
 from wattest.messages.eip712 import Domain, type_hash, typed_data_digest
 from wattest.messages.fields import WORD, require_bytes, require_uint, uint_word
@@ -66,9 +67,9 @@ def entries_digest(entries: Sequence[int]) -> bytes:
     return keccak256(b"".join(index.to_bytes(4, "big") for index in entries))
 
 
-def sign_witness_verdict(private_key: Secp256k1PrivateKey, verdict: WitnessVerdict, domain: Domain) -> bytes:
-    """Sign with the witness enclave's key of the channel; 65 bytes, deterministic (RFC 6979)."""
-    return private_key.sign_digest(verdict.digest(domain))
+def sign_witness_verdict(signer: Signer, verdict: WitnessVerdict, domain: Domain) -> bytes:
+    """Sign with the witness enclave's key of the channel; 65 bytes."""
+    return signer.sign_digest(verdict.digest(domain))
 
 
 def recover_witness(verdict: WitnessVerdict, signature: bytes, domain: Domain) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from wattest.chain.client import TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.ports import RefereePort
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from wattest.chain.client import Receipt, TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.ports import RefereePort
-from wattest.chain.referee import CommittedBatch
-from wattest.chain.signer import Signer
+from wattest.chain.referee_events import CommittedBatch
+from wattest.crypto.signer import Signer
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from wattest.chain.ports import RefereePort
-from wattest.chain.referee import ChannelHead
+from wattest.chain.referee_core import ChannelHead
 from wattest.chain.shared_settings import require_agreement, roster_differences
 from wattest.enclave.host.client import EnclaveClient
 from wattest.keys.key_keeper import KeyKeeper

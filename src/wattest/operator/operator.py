@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 from wattest.chain.many_sent import IN_FLIGHT
 from wattest.chain.ports import ChainPort, RefereePort
-from wattest.chain.referee import ClosedChallenge, OpenedChallenge
+from wattest.chain.referee_events import ClosedChallenge, OpenedChallenge
 from wattest.chain.shared_settings import SettingsDisagree, channel_differences, require_agreement
-from wattest.chain.signer import Signer
+from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import ChainHead, EnclaveClient, SealedBatch, SealJob
 from wattest.enclave.host.job_calls import OpenChannelJob
 from wattest.errors import ConfigError, WattestError
@@ -35,9 +35,11 @@ from wattest.operator.answers import OPEN, Answers
 from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
 from wattest.operator.ingest import keep_block, keep_blocks, take_in
+from wattest.operator.open_batches import OpenBatches
 from wattest.operator.step_report import StepReport
+from wattest.settling.settler import Settler
 from wattest.store.batch_state import StoredBatch, StoredState
-from wattest.store.duty import Duty
+from wattest.store.duty import Duty, OpenDuty
 from wattest.store.event_log import EventFollower
 from wattest.store.operator_port import OperatorStore
 from wattest.store.ports import BlockInbox, BundleGroup, BundleStore
@@ -81,6 +83,8 @@ class Operator:
         enclave: Callable[[], EnclaveClient],
         *,
         duties: Sequence[Duty] = (),
+        open_duties: Sequence[OpenDuty] = (),
+        settler: Settler | None = None,
         settings: OperatorSettings | None = None,
         faults: CrashPoints | None = None,
         keys: KeyKeeper | None = None,
@@ -94,6 +98,8 @@ class Operator:
         self.referee = referee
         self.signer = signer
         self.duties = list(duties)
+        self.open_duties = list(open_duties)
+        self.settler = settler
         self.settings = settings or OperatorSettings()
         self.keys = keys
         self.standby = standby
@@ -110,6 +116,7 @@ class Operator:
         self._due = Due(
             store, referee, self._commits, self._enclave_of, keys=keys, collect_grace_s=self.settings.collect_grace_s
         )
+        self._open = OpenBatches(store, bundles, self._faults, keep=self._keep, store=self._store)
         bundles.remove_unfinished()
         self._follower = EventFollower(referee, store.cursors, "referee")
         for duty in self.duties:
@@ -156,6 +163,10 @@ class Operator:
         self._recheck(report, time_s)
         self._answers.run(report, time_s)  # before any commit: that one waits must not keep an answer from going out
         tended = [duty for duty in self._agreed(report) if self._tend(duty, report, time_s)]
+        for open_duty in self.open_duties:
+            self._tend_key(open_duty, report, time_s)
+        if self.settler is not None:
+            self.settler.seal(self, report.settling)
         held = self._advance_all(tended, report, time_of)
         for duty in tended:
             if duty.channel.id not in held:
@@ -163,26 +174,34 @@ class Operator:
                     self._replicate(duty.channel.id, report, time_s)
                 except WattestError as error:
                     report.errors.append(error)
+        if self.settler is not None:
+            self.settler.follow(report.settling, time_s)
+        report.errors += report.settling.errors
         self._release(report)
         return report
 
     def seal(self, job: OpenChannelJob) -> tuple[StoredBatch, SealedBatch]:
         """Seal, store and commit a job of an open channel; submit the identical job again after a crash."""
         channel, sequence = job.channel, job.head.sequence + 1
-        self.store.collect(channel, sequence, (job.period_start, job.period_end))
-        self._faults.reach("batch.collected")
-        self.store.mark_if_before_sealed(channel, sequence)
-        enclave = self._enclave()
-        sealed = enclave.seal(job)
-        self._faults.reach("enclave.released")
-        with self.bundles.group(self._faults) as group:
-            self._keep(sealed, b"", group)
-            self._store(group, [channel])
+        found: list[SealedBatch] = []
+        self.seal_open(job, found.append)
         batch = self.store.batch(channel, sequence)
         if batch.state in {_S.STORED, _S.COMMITTING}:
             for failure in self._commits.run([batch], StepReport()).values():
                 raise failure
-        return self.store.batch(channel, sequence), sealed
+        return self.store.batch(channel, sequence), found[0]
+
+    def seal_open(self, job: OpenChannelJob, keep: Callable[[SealedBatch], None]) -> None:
+        """Seal and store a job of an open channel, to be committed next, ``keep`` in the change that keeps its header.
+
+        A job that is refused before anything was signed leaves nothing behind.
+        """
+        self._open.seal(job, self.enclave_of(job.channel), keep)
+
+    def enclave_of(self, channel: bytes) -> EnclaveClient:
+        """The enclave that seals for a channel; raises ``OperatorStopped`` when its key is not active."""
+        kept = self.keys is not None and self.keys.keeps(channel)
+        return self._enclave_of(channel) if kept else self._enclave()
 
     def chain_head(self, channel: bytes) -> ChainHead:
         """The operator's head on chain, as the enclave asks for it."""
@@ -260,6 +279,9 @@ class Operator:
         kept, refused = take_in(self.inbox, self.store, duty, self._faults)
         report.ingested += kept
         report.errors += refused
+        return self._tend_key(duty, report, now)
+
+    def _tend_key(self, duty: Duty | OpenDuty, report: StepReport, now: int) -> bool:
         try:
             if self.keys is not None:
                 self.keys.tend(duty, self.chain_head, report, now)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from wattest.chain.client import Receipt
 from wattest.keys.key_report import KeyReport
 from wattest.keys.standby import ReplicaLag
+from wattest.settling.settler import SettlingReport
 
 
 @dataclass(slots=True)
@@ -27,11 +28,13 @@ class StepReport(KeyReport):
     finalised: list[int] = field(default_factory=list)
     missed: list[int] = field(default_factory=list)
     lags: list[ReplicaLag] = field(default_factory=list)
+    settling: SettlingReport = field(default_factory=SettlingReport)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing was done."""
-        return not (self.ingested or self.sealed or self.committed or self.answered or self.finalised or self.keys)
+        done = self.ingested or self.sealed or self.committed or self.answered or self.finalised or self.keys
+        return not (done or self.settling.steps)
 
     def raise_first(self) -> None:
         """Raise the first error, if there is one."""

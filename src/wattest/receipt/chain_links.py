@@ -9,16 +9,18 @@ Source: docs/spec/receipt.md, sections "Links" and "Times".
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from wattest.messages.evidence_verdict import verify_quorum
 from wattest.messages.header import BatchHeader, recover_header_signer
-from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import LinkBroken, LinkUnchecked, require
 from wattest.receipt.receipt import Receipt, RegistrationPart
 from wattest.receipt.registration_evidence import RegistrationEvidence
 from wattest.receipt.statement_links import distribution_of, owed_payout
-from wattest.twin.batch import BatchState
+
+if TYPE_CHECKING:  # without a chain nobody asks it
+    from wattest.receipt.chain_view import ChainView, CommittedBatchView, RegistrationView
 
 NO_CHAIN = "needs the chain: pass the address of a node with --rpc"
 
@@ -96,6 +98,8 @@ def check_registration(receipt: Receipt, deployment: Deployment, view: ChainView
 def check_commitment(receipt: Receipt, deployment: Deployment, view: ChainView | None) -> str:
     """The referee holds each header, and none was slashed."""
     chain = _required(view)
+    from wattest.twin.batch import BatchState  # without a chain nobody asks, and the twin stays out of the process
+
     last = 0
     for name, header, _ in headers_of(receipt):
         found = _committed(chain, name, header)

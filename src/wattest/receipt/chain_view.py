@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from wattest.twin.batch import BatchState
+if TYPE_CHECKING:
+    from wattest.twin.batch import BatchState
 
 
 @dataclass(frozen=True, slots=True)

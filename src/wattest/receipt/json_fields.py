@@ -26,14 +26,20 @@ JSON_FIELDS = Reader(_refuse)
 
 
 class AnotherKindOfFile(InputError):
-    """A file that is good for something else: the receipt and the address book swapped, or collateral."""
+    """A file that is good for something else, such as the receipt and the address book swapped."""
 
 
+COLLATERAL = "collateral"
 _KINDS = {
     "an address book": frozenset({"genesis_hash", "referee", "registry", "channels"}),
     "a receipt": frozenset({"meter_key", "first_blocks", "days", "statement"}),
-    "collateral": frozenset({"tcb_info", "qe_identity"}),
+    COLLATERAL: frozenset({"tcb_info", "qe_identity"}),
 }
+
+
+def kind_of(value: object) -> str | None:
+    """What kind of file a JSON value is, by the fields that it has; None where it is none of them."""
+    return next((kind for kind, names in _KINDS.items() if isinstance(value, dict) and names <= value.keys()), None)
 
 
 def refuse_other_kind(value: object, wanted: str) -> None:
@@ -41,17 +47,18 @@ def refuse_other_kind(value: object, wanted: str) -> None:
 
     Raises: AnotherKindOfFile.
     """
-    for kind, names in _KINDS.items():
-        if kind != wanted and isinstance(value, dict) and names <= value.keys():
-            are_swapped = {kind, wanted} == {"an address book", "a receipt"}
-            raise AnotherKindOfFile(
-                f"this is {kind}, where {wanted} is wanted" + (": the two are swapped" if are_swapped else ""),
-                expected=wanted,
-                actual=kind,
-                hint="give the receipt as FILE and the address book (deployment.json) behind --deployment"
-                if are_swapped
-                else f"name {wanted}",
-            )
+    kind = kind_of(value)
+    if kind is None or kind == wanted:
+        return
+    are_swapped = {kind, wanted} == {"an address book", "a receipt"}
+    raise AnotherKindOfFile(
+        f"this is {kind}, where {wanted} is wanted" + (": the two are swapped" if are_swapped else ""),
+        expected=wanted,
+        actual=kind,
+        hint="give the receipt as FILE and the address book (deployment.json) behind --deployment"
+        if are_swapped
+        else f"name {wanted}",
+    )
 
 
 def told_version(value: object) -> int | None:

@@ -8,6 +8,7 @@ Source: docs/spec/receipt.md, section "Links".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from wattest.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_VERIFICATION, ConfigError
 from wattest.receipt.chain_links import (
@@ -18,13 +19,15 @@ from wattest.receipt.chain_links import (
     check_payout_root,
     check_registration,
 )
-from wattest.receipt.chain_view import ChainView, RememberedChainView
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import Link, LinkStatus, judge, require
 from wattest.receipt.metering_links import check_batch, check_meter_signature, check_records, check_series
 from wattest.receipt.receipt import Receipt
 from wattest.receipt.registration_evidence import RegistrationEvidence
 from wattest.receipt.statement_links import check_bill, check_payout, check_statement
+
+if TYPE_CHECKING:
+    from wattest.receipt.chain_view import ChainView
 
 
 class ChainMismatch(ConfigError):
@@ -45,6 +48,8 @@ class ReceiptVerifier:
         """
         if chain_view is not None:
             _require_chain(deployment, chain_view)
+            from wattest.receipt.chain_view import RememberedChainView  # without a chain there is none to remember
+
             chain_view = RememberedChainView(chain_view)
         self._deployment = deployment
         self._view = chain_view

@@ -1,12 +1,15 @@
 """Whose data a node's folder holds: one account of one referee on one chain, noted once.
 
 Decided here: that a database serves the account and the contracts that it began with, and what is said to any other.
-Not decided here: which account and contracts those are (a configuration says so). A database of a version before this
-table is asked for the account by what it sent, and noted then.
+Not decided here: which account and contracts those are (a configuration says so). Another operator's key would show its
+standing beside this one's batches, and send what the contract refuses. A database in which nothing is noted yet (of a
+version before this table, or whose node never got as far) is asked for the account by what it sealed, then by what it
+sent; one that did neither is anybody's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,10 +38,11 @@ class Owner:
 
 
 class SqliteBelonging:
-    """The table of one database."""
+    """The table of one database; ``sealed_by`` gives the account whose batches lie beside it, if any do."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sealed_by: Callable[[], bytes | None] = lambda: None) -> None:
         self._database = database
+        self._sealed_by = sealed_by
 
     def require(self, owner: Owner) -> None:
         """Refuse another's data; changes nothing.
@@ -70,5 +74,8 @@ class SqliteBelonging:
         rows: list[Any] = self._database.rows("SELECT name, value FROM belonging")
         if rows:
             return {name: value for name, value in rows if name in _REMEDIES}
+        account = self._sealed_by()
+        if account is not None:
+            return {"account": account}
         senders: list[Any] = self._database.rows("SELECT DISTINCT sender FROM sent_transaction LIMIT 2")
         return {"account": senders[0][0]} if len(senders) == 1 else {}

@@ -8,11 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 
 from wattest.errors import VerificationError
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.member_list import SignedMemberList
+
+
+class OpenUse(Enum):
+    """What an operator's batches in an open channel hold."""
+
+    STATEMENTS = "statements"
+    IMPORTS = "imports"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDuty:
+    """One open channel that an operator serves; ``beside`` is the metering channel that its enclave serves, too."""
+
+    channel: ChannelIdentity
+    use: OpenUse
+    beside: bytes | None = None
 
 
 class ForeignMeter(VerificationError):

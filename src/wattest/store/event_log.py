@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from wattest.chain.client import Block
 from wattest.chain.ports import RefereePort
-from wattest.chain.referee import RefereeEvent
+from wattest.chain.referee_events import RefereeEvent
 from wattest.store.ports import Cursors
 
 REWIND_BLOCKS = 256

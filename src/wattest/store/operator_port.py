@@ -24,6 +24,7 @@ from wattest.store.block_filing import Filed
 from wattest.store.duty import Duty
 from wattest.store.enclave_key import AbandonedBatch, Cause, EnclaveKey, KeyState, PreparedRegistration
 from wattest.store.ports import Cursors
+from wattest.store.settlement import SettledPayouts, Settlement, SettlementState
 from wattest.twin.batch import BatchRecord
 
 
@@ -78,6 +79,9 @@ class KeyStore(Protocol):
     def registered(self, channel: bytes) -> PreparedRegistration | None:
         """The newest registration that was mined."""
 
+    def registrations(self, channel: bytes) -> list[PreparedRegistration]:
+        """Every registration that was mined, oldest first."""
+
     def conclude(self, registration: PreparedRegistration, state: str) -> None:
         """Note that a prepared registration was mined, or can never be."""
 
@@ -107,8 +111,35 @@ class KeyStore(Protocol):
         """Drop a batch for which nothing was signed and whose deadline is over."""
 
 
+class SettlementStore(Protocol):
+    """An operator's settlements, one for each billing period that was begun."""
+
+    def add(self, settlement: Settlement) -> Settlement:
+        """Begin a settlement; the very same one again is the one that is there.
+
+        Raises: SettledAlready where another one has a part of the period, or the sequence.
+        """
+
+    def drop(self, settlement: Settlement) -> None:
+        """Forget one for which nothing was signed. Raises ``WrongSettlementState`` for any other."""
+
+    def save_sealed(
+        self, settlement: Settlement, member_of: tuple[int, ...], bills: tuple[bytes, ...], payouts: SettledPayouts
+    ) -> None:
+        """Keep what the enclave gave; kept before, it changes nothing."""
+
+    def mark(self, settlement: Settlement, state: SettlementState) -> None:
+        """Move a settlement to its next state; the state it is in is no move. Raises ``WrongSettlementState``."""
+
+    def one(self, statement_channel: bytes, sequence: int) -> Settlement:
+        """A settlement; raises ``UnknownSettlement``."""
+
+    def all(self, statement_channel: bytes | None = None) -> list[Settlement]:
+        """Every settlement, or those of one statement channel, ascending by sequence."""
+
+
 class Belonging(Protocol):
-    """Whose data this is: noted once, compared from then on."""
+    """Whose data this is: noted once, compared from then on; until then the newest sealed header names the account."""
 
     def require(self, owner: Owner) -> None:
         """Refuse another's data; changes nothing. Raises ``DataOfAnother``, with everything that differs."""
@@ -125,8 +156,16 @@ class OperatorView(Protocol):
         """The enclave keys."""
 
     @property
+    def belonging(self) -> Belonging:
+        """Whose data this is."""
+
+    @property
     def entry_rows(self) -> EntryRows:
         """The entries, one by one or in runs."""
+
+    @property
+    def settlements(self) -> SettlementStore:
+        """The settlements."""
 
     def find_batch(self, channel: bytes, sequence: int) -> StoredBatch | None:
         """A batch, or None."""
@@ -188,10 +227,6 @@ class OperatorStore(OperatorView, Protocol):
     @property
     def journal(self) -> TransactionJournal:
         """Where sent transactions are remembered."""
-
-    @property
-    def belonging(self) -> Belonging:
-        """Whose data this is."""
 
     @property
     def cursors(self) -> Cursors:

@@ -20,7 +20,7 @@ from typing import Any
 from wattest.attestation.evidence import parse_evidence
 from wattest.crypto.hashing import sha256
 from wattest.io.crash_points import CrashPoints
-from wattest.messages.header import BatchHeader
+from wattest.messages.header import BatchHeader, parse_header
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
 from wattest.store.block_filing import Filed, file_anew
@@ -29,6 +29,7 @@ from wattest.store.duty import Duty
 from wattest.store.entry_rows import SqliteEntryRows
 from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
 from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
+from wattest.store.settlement_store import SETTLEMENT_TABLE, SqliteSettlementStore
 from wattest.twin.batch import BatchRecord
 
 MIGRATIONS = (
@@ -67,6 +68,7 @@ CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT 
 """,
     KEY_TABLES,
     BELONGING_TABLE,
+    SETTLEMENT_TABLE,
 )
 
 
@@ -80,9 +82,10 @@ class SqliteOperatorStore:
         self.database = Database(path, MIGRATIONS, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = SqliteCursors(self.database)
-        self.belonging = SqliteBelonging(self.database)
+        self.belonging = SqliteBelonging(self.database, self._sealed_by)
         self.keys = SqliteKeyStore(self.database)
         self.entry_rows = SqliteEntryRows(self.database)
+        self.settlements = SqliteSettlementStore(self.database)
 
     @property
     def cache_folder(self) -> Path:
@@ -96,6 +99,13 @@ class SqliteOperatorStore:
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+    def _sealed_by(self) -> bytes | None:
+        """Who sealed last, 20 bytes."""
+        rows: list[Any] = self.database.rows(
+            "SELECT header FROM batch WHERE header IS NOT NULL ORDER BY period_end DESC, sequence DESC LIMIT 1"
+        )
+        return parse_header(rows[0][0]).operator if rows else None
 
     # device blocks
 

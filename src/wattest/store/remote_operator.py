@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ MAX_BUNDLE_BYTES = 2 * 1024**3
 MAX_BLOCK_BYTES = 64 * 1024 * 1024 + 16
 FIRST_BACKOFF_S = 0.1
 _KEYS_PER_PAGE = 10_000
+_POSITION = re.compile(r"0|[1-9][0-9]{0,7}")
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -117,7 +119,7 @@ class OperatorRemote:
             value = self._get_fields(f"{_batch(channel, sequence)}/keys/{reader.hex()}?from={first}")
             keys = value["keys"].fields()
             for position in keys.names(_KEYS_PER_PAGE):
-                if not position.isdecimal() or len(position) > 8 or int(position) >= entry_count:
+                if _POSITION.fullmatch(position) is None or int(position) >= entry_count:
                     raise MalformedAnswer("a wrapped key has the position of an entry", actual=position[:16])
                 wrapped = keys[position]
                 found[int(position)] = wrapped.hex(WRAPPED_BYTES) if isinstance(wrapped.value, str) else b""

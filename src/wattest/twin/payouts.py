@@ -9,7 +9,8 @@ Source: contracts/src/Payouts.sol; docs/spec/settlement.md "Payouts".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from wattest.crypto.hashing import keccak256
 from wattest.merkle import InclusionProof, verify_inclusion
@@ -21,11 +22,11 @@ from wattest.messages.fields import (
     address_word,
     require_bytes,
     require_uint,
-    uint_word,
 )
 from wattest.messages.header import BatchHeader
 from wattest.sealing.statement_block import citations_root, payout_job_id, payout_leaf, payout_result
-from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchReference, BatchRun, BatchState, EntryInclusion
+from wattest.twin.entry_proof import require_entry
 from wattest.twin.errors import (
     ActivationDelayRunning,
     BatchNotFinal,
@@ -50,21 +51,32 @@ from wattest.twin.errors import (
     TotalExceeded,
     UnknownDistribution,
 )
-from wattest.twin.referee import Call, RefereeState, batch_is_final
-from wattest.twin.referee.challenges import require_entry
-from wattest.twin.referee.state import put, require_header
+from wattest.twin.referee.state import (
+    Call,
+    RefereeState,
+    final_count,
+    put,
+    require_batch,
+    require_header,
+    require_run,
+    state_of,
+)
 from wattest.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 DISTRIBUTION_TAG = keccak256(b"wattest/distribution/1")
 STATEMENT_KIND = 18
 MAX_CITATIONS = 400
+MAX_CHANNELS = 8
 MIN_ACTIVATION_DELAY_S = SECONDS_PER_HOUR
 MAX_ACTIVATION_DELAY_S = 90 * SECONDS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
 class DistributionTerms:
-    """What a distribution is fixed to; addresses 20 bytes, channels 32."""
+    """What a distribution is fixed to; addresses 20 bytes, channels 32.
+
+    ``metering_channels`` (1 to 8) and ``import_channels`` (0 to 8) are what a statement may cite, ascending.
+    """
 
     poster: bytes
     disabler: bytes
@@ -72,25 +84,32 @@ class DistributionTerms:
     referee: bytes
     statement_channel: bytes
     statement_operator: bytes
-    metering_channel: bytes
     activation_delay_s: int
+    metering_channels: tuple[bytes, ...]
+    import_channels: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        for item in fields(self)[:-1]:
-            length = WORD if item.name.endswith("channel") else ADDRESS_BYTES
-            require_bytes(item.name, getattr(self, item.name), length)
+        for name in ("poster", "disabler", "token", "referee", "statement_operator"):
+            require_bytes(name, getattr(self, name), ADDRESS_BYTES)
+        for channel in (self.statement_channel, *self.metering_channels, *self.import_channels):
+            require_bytes("channel", channel, WORD)
         require_uint("activation_delay_s", self.activation_delay_s, 32)
+
+    @property
+    def cited_channels(self) -> tuple[bytes, ...]:
+        """Every channel that a statement may cite."""
+        return self.metering_channels + self.import_channels
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRoot:
-    """A root that waits: what it promises, its statement's sequence, when it can be active, what it cites."""
+    """A root that waits: what it promises, its statement's sequence, when it can be active, and what must be final."""
 
     root: bytes
     total: int
     sequence: int
     activatable_at: int
-    citations: tuple[BatchCitation, ...]
+    citations_digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +154,7 @@ def apply_create_distribution(state: PayoutsState, call: Call, salt: bytes, term
         raise DistributionExists(distribution)
     if (
         ZERO_ADDRESS in (terms.poster, terms.disabler, terms.token, terms.referee, terms.statement_operator)
-        or terms.metering_channel == terms.statement_channel
+        or not _are_channels_valid(terms)
         or not MIN_ACTIVATION_DELAY_S <= terms.activation_delay_s <= MAX_ACTIVATION_DELAY_S
     ):
         raise TermsInvalid
@@ -161,11 +180,13 @@ def apply_post_root(
     root: bytes,
     total: int,
     header: BatchHeader,
-    record: BatchRecord,
+    statement: BatchReference,
     entry: EntryInclusion,
-    cited: Sequence[BatchCitation],
+    cited: Sequence[BatchRun],
 ) -> PayoutsState:
     """Post the root that a statement's payout entry carries; one root waits at a time.
+
+    ``cited`` are the batches in runs, in the order in which the statement's ``inputs`` hash them.
 
     Raises: the errors of the contract's ``postRoot``.
     """
@@ -181,19 +202,19 @@ def apply_post_root(
         raise TotalDecreased(found.active_total, total)
     if (header.channel, header.operator) != (terms.statement_channel, terms.statement_operator):
         raise StatementForeign(header.channel, header.operator)
-    require_header(referee, header, record)
+    digest = require_header(referee, header, statement.record)
+    require_batch(referee, statement)
     require_payout_entry(header, entry, root, total)
-    if not 0 < len(cited) <= MAX_CITATIONS:
-        raise CitationCountOutOfRange(len(cited))
-    for batch in cited:
-        if batch.channel != terms.metering_channel:
-            raise CitationForeign(batch.channel)
-        batch_is_final(referee, batch.channel, batch.operator, batch.sequence, batch.record, call.now)
-    listed = citations_root([batch.record.header_digest for batch in cited])
-    if listed != header.inputs:
-        raise CitationsMismatch(header.inputs, listed)
-    statement = BatchCitation(header.channel, header.operator, header.sequence, record)
-    pending = PendingRoot(root, total, header.sequence, call.now + terms.activation_delay_s, (statement, *cited))
+    digests = _digests_of(cited)
+    for run in cited:
+        if run.channel not in terms.cited_channels:
+            raise CitationForeign(run.channel)
+        require_run(referee, run)
+    inputs = citations_root(digests)
+    if inputs != header.inputs:
+        raise CitationsMismatch(header.inputs, inputs)
+    activatable_at = call.now + terms.activation_delay_s
+    pending = PendingRoot(root, total, header.sequence, activatable_at, citations_digest(digest, inputs))
     return _put(state, distribution, replace(found, pending=pending))
 
 
@@ -219,23 +240,30 @@ def apply_activate_root(
     call: Call,
     referee: RefereeState,
     distribution: bytes,
-    statement: BatchCitation,
-    cited: Sequence[BatchCitation],
+    statement: BatchReference,
+    cited: Sequence[BatchRun],
 ) -> PayoutsState:
     """Make the waiting root active, after the delay and once everything it rests on is final.
 
-    Raises: UnknownDistribution, NoRootPending, ActivationDelayRunning, CitationsMismatch, UnknownBatch, BatchNotFinal,
-    EscrowTooSmall.
+    The batches are those of ``apply_post_root`` in the same order; runs may be cut otherwise.
+
+    Raises: UnknownDistribution, NoRootPending, ActivationDelayRunning, CitationCountOutOfRange, CitationsMismatch,
+    those of ``state_of`` and ``final_count``, BatchNotFinal, EscrowTooSmall.
     """
     found = _known(state, distribution)
     pending = _pending(found, distribution)
     if call.now < pending.activatable_at:
         raise ActivationDelayRunning(pending.activatable_at, call.now)
-    if (statement, *cited) != pending.citations:
-        raise CitationsMismatch(citations_digest(pending.citations), citations_digest((statement, *cited)))
-    for batch in pending.citations:
-        if not batch_is_final(referee, batch.channel, batch.operator, batch.sequence, batch.record, call.now):
-            raise BatchNotFinal(batch.sequence)
+    # A header's digest names its channel, operator and sequence: the same digests are the same batches.
+    digest = citations_digest(statement.record.header_digest, citations_root(_digests_of(cited)))
+    if digest != pending.citations_digest:
+        raise CitationsMismatch(pending.citations_digest, digest)
+    if state_of(referee, statement, call.now) is not BatchState.FINAL:
+        raise BatchNotFinal(statement.sequence)
+    for run in cited:
+        count = final_count(referee, run, call.now)
+        if count != len(run.records):
+            raise BatchNotFinal(run.first_sequence + count)
     if pending.total > found.escrow:
         raise EscrowTooSmall(pending.total, found.escrow)
     active = replace(
@@ -299,27 +327,31 @@ def apply_reclaim(state: PayoutsState, call: Call, distribution: bytes, amount: 
     return _put(state, distribution, replace(found, reclaimed=found.reclaimed + amount))
 
 
-def citations_digest(citations: Sequence[BatchCitation]) -> bytes:
-    """keccak256(abi.encode(statement, cited)): what the contract keeps of a waiting root's citations."""
-    statement, *cited = citations
-    offset = uint_word(8 * WORD)  # seven words of the statement and the offset itself
-    return keccak256(
-        _citation_words(statement)
-        + offset
-        + uint_word(len(cited))
-        + b"".join(_citation_words(batch) for batch in cited)
-    )
+def citations_digest(statement_digest: bytes, inputs: bytes) -> bytes:
+    """keccak256(statement's header digest || its ``inputs``): what the contract keeps of a waiting root's citations."""
+    return keccak256(statement_digest + inputs)
 
 
-def _citation_words(batch: BatchCitation) -> bytes:
-    record = batch.record
-    numbers = (record.committed_at, record.parameters_version, int(record.state))
+def _digests_of(cited: Sequence[BatchRun]) -> list[bytes]:
+    """The header digests of all runs, one after the other.
+
+    Raises: CitationCountOutOfRange.
+    """
+    digests = [record.header_digest for run in cited for record in run.records]
+    if not 0 < len(digests) <= MAX_CITATIONS:
+        raise CitationCountOutOfRange(len(digests))
+    return digests
+
+
+def _are_channels_valid(terms: DistributionTerms) -> bool:
+    """Each list ascending and short, none of them the statements', none in both."""
+    lists = terms.metering_channels, terms.import_channels
     return (
-        batch.channel
-        + address_word(batch.operator)
-        + uint_word(batch.sequence)
-        + record.header_digest
-        + b"".join(uint_word(number) for number in numbers)
+        bool(terms.metering_channels)
+        and all(len(channels) <= MAX_CHANNELS for channels in lists)
+        and all(before < after for channels in lists for before, after in pairwise(channels))
+        and terms.statement_channel not in terms.cited_channels
+        and not set(terms.metering_channels) & set(terms.import_channels)
     )
 
 

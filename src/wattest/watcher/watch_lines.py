@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.twin.batch import EntryInclusion
 from wattest.twin.challenge import EvidenceOpening
 from wattest.watcher.finding import Finding, FindingKind

@@ -21,10 +21,11 @@ from typing import Any
 from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.ports import RefereePort, RegistryPort
-from wattest.chain.referee import ClosedChallenge, CommittedBatch, CommittedHeader, Place, SlashedBatch
-from wattest.chain.signer import Signer
+from wattest.chain.referee import CommittedHeader
+from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, Place, SlashedBatch
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.messages.header import BatchHeader, parse_header

@@ -6,16 +6,19 @@ modules, written by ``tools/build_guests.py``; the enclave's measurement covers 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.resources
 import json
+import threading
 from typing import Literal
 
 from wattest.crypto.hashing import sha256
-from wattest.errors import ConfigError
+from wattest.errors import ConfigError, WattestError
 from wattest.workload.engine import EngineConfiguration, Guest
 
 GuestName = Literal["vee", "settle"]
+_compiling = threading.Lock()
 
 
 class GuestDamaged(ConfigError):
@@ -37,7 +40,27 @@ def load_guest_bytes(name: GuestName) -> bytes:
     return wasm
 
 
-@functools.lru_cache(maxsize=8)
 def load_guest(name: GuestName, configuration: EngineConfiguration) -> Guest:
     """A shipped guest, compiled once per configuration and process. Raises ``GuestDamaged``, ``GuestRefused``."""
+    with _compiling:  # whoever comes while it is compiled gets that one
+        return _compiled(name, configuration)
+
+
+def load_guest_early(name: GuestName, configuration: EngineConfiguration) -> threading.Thread:
+    """Compile a shipped guest in a thread, while the caller imports what needs it; ``load_guest`` then waits for it.
+
+    A refusal is not kept: ``load_guest`` meets it again, where it can be reported.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(WattestError):
+            load_guest(name, configuration)
+
+    thread = threading.Thread(target=load, name=f"compile {name}")
+    thread.start()
+    return thread
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(name: GuestName, configuration: EngineConfiguration) -> Guest:
     return Guest.load(load_guest_bytes(name), configuration)

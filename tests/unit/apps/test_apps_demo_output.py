@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,55 @@ def test_a_killed_run_holds_nothing(tmp_path: Path) -> None:
         (folder.partial / "x").touch()
     assert (out / "x").exists()
     assert not (tmp_path / ".out.claim").exists()
+
+
+def killed(out: Path) -> Path:
+    """Where a run worked that was killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        partial = out.parent / f".{out.name}.{process.pid}.partial"
+        (partial / "receipts").mkdir()
+        process.kill()
+    assert partial.is_dir()
+    return partial
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    left = killed(tmp_path / "out")
+    with output_folder(tmp_path / "other") as folder:  # another's leavings are none of its business
+        assert (folder.cleared, folder.kept) == ((), ())
+    assert left.is_dir()
+    with output_folder(tmp_path / "out") as folder:
+        assert (folder.cleared, folder.kept) == ((left,), ())
+        assert folder.partial.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
+
+
+def test_what_may_be_a_living_run_s_is_kept(tmp_path: Path) -> None:
+    """Its process has the number still; so have a file, a link and names that no run gives."""
+    living = tmp_path / f".out.{os.getppid()}.partial"
+    others = [tmp_path / name for name in (".out.0.partial", ".out.x.partial", ".out.1.2.partial", ".outs.7.partial")]
+    for folder in (living, *others):
+        folder.mkdir()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    link = tmp_path / f".out.{gone.pid}.partial"
+    link.symlink_to(others[0])
+    with output_folder(tmp_path / "out") as folder:
+        assert (folder.cleared, folder.kept) == ((), (living,))
+    assert all(folder.is_dir() for folder in (living, *others, link))
+
+
+def test_leavings_under_our_own_number_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    """In a container every run may have the same number."""
+    own = tmp_path / f".out.{os.getpid()}.partial"
+    (own / "old").mkdir(parents=True)
+    with output_folder(tmp_path / "out") as folder:
+        assert (folder.partial, folder.cleared) == (own, (own,))
+        assert list(own.iterdir()) == []
 
 
 def test_somebody_who_was_quicker_keeps_the_folder_and_we_our_results(tmp_path: Path) -> None:

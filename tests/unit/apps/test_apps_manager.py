@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 def command(folder: Path, *more: str, **changed: str) -> list[str]:
     options = {
-        "key": str(folder / "manager.key"),
+        "key-file": str(folder / "manager.key"),
         "deployment": str(folder / "deployment.json"),
         "channel": CHANNEL.id.hex(),
         "operator": "0x" + OPERATOR.hex(),
@@ -116,13 +116,13 @@ def test_a_standby_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("changed", "code", "error"),
     [
-        ({"channel": "00" * 32}, 7, "SettingInvalid"),
-        ({"channel": "00"}, 7, "SettingInvalid"),
+        ({"channel": "00" * 32}, 3, "ChannelUnknown"),
+        ({"channel": "00"}, 3, "ChannelUnknown"),
         ({"operator": "nobody"}, 7, "SettingInvalid"),
         ({"to": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"from": "05" * 32}, 4, "PolicyTooNarrow"),
         ({"policy": "/nowhere"}, 3, "FileUnreadable"),
-        ({"key": "/nowhere"}, 7, "KeyFileMissing"),
+        ({"key-file": "/nowhere"}, 7, "KeyFileMissing"),
     ],
 )
 def test_what_is_not_signed(
@@ -136,5 +136,12 @@ def test_what_is_not_signed(
 
 def test_a_key_that_is_not_the_managers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_key_file(folder / "other.key", b"\x09" * 32)
-    assert run(command(folder, "--json", key=str(folder / "other.key"))) == 4
+    assert run(command(folder, "--json", **{"key-file": str(folder / "other.key")})) == 4
     assert json.loads(capsys.readouterr().err)["error"] == "NotTheManager"
+
+
+def test_the_manager_s_signer_may_be_named_by_its_kind(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(command(folder, "--json", **{"key-file": f"key_file:{folder / 'manager.key'}"})) == 0
+    verify(json.loads(capfd.readouterr().out), PermitKind.HAND_OVER)
+    assert run(command(folder, "--json", **{"key-file": f"no_kind:{folder / 'manager.key'}"})) == 7
+    assert json.loads(capfd.readouterr().err)["error"] == "KeyFileMissing"

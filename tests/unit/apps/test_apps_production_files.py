@@ -14,7 +14,7 @@ from wattest.apps.production_files import open_appraiser_file, open_operator_fil
 from wattest.apps.settings_reader import SettingInvalid
 from wattest.attestation.roots import development_root, intel_root
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.io.files import write_key_file
+from wattest.io.files import KeyFileExposed, write_key_file
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.member_list import Member, MemberList, sign_member_list
@@ -134,6 +134,7 @@ def test_what_is_for_production_is_opened(folder: Path, capfd: pytest.CaptureFix
 def test_an_operator_s_refusals_come_all_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deployment(folder, 31_337, development_root().certificate)
     (folder / "key").chmod(0o644)
+    (folder / "keys.txt").chmod(0o640)
     (folder / "policy.toml").write_text(POLICY.replace("true", "false"))
     monkeypatch.setenv("WATTEST_UNSAFE_FAULT", "batch.sealed")
     monkeypatch.setenv("PAYER_KEY", "ab" * 32)
@@ -156,12 +157,19 @@ def test_an_operator_s_refusals_come_all_at_once(folder: Path, monkeypatch: pyte
         "registration.appraisers[1]",
         "collateral.url",
         "operator.key",
+        "channel[0].meter_keys",
         "environment variable PAYER_KEY",
     ]
     said = write(folder, path.read_text(), ("production = true\n", ""))
+    with pytest.raises(KeyFileExposed):  # which nobody may have, in production or not
+        open_operator_file(said, faulty=True)
+    (folder / "keys.txt").chmod(0o600)
     settings, standing = open_operator_file(said, faulty=True)
     assert settings.production is None
-    assert [one.place for one in standing.unsafe] == [*places(caught.value), "operator.listen"]
+    assert [one.place for one in standing.unsafe] == [
+        *(place for place in places(caught.value) if place != "channel[0].meter_keys"),
+        "operator.listen",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +260,10 @@ COMMANDS = [
     ("attest collateral serve --platform platform", ["--platform"]),
     (
         f"chain policy set loose.toml --channel 00 --key-file open.key {BOOK} https://node.example",
+        ["--deployment: trust_roots[0]", "--deployment", "policy loose.toml", "--key-file"],
+    ),
+    (
+        f"chain policy set loose.toml --channel 00 --key-file key_file:open.key {BOOK} https://node.example",
         ["--deployment: trust_roots[0]", "--deployment", "policy loose.toml", "--key-file"],
     ),
     (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from wattest.chain.referee import ChannelHead
+from wattest.chain.referee_core import ChannelHead
 from wattest.chain.shared_settings import (
     SettingsDisagree,
     appraiser_differences,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -190,6 +191,20 @@ class Liar:
 @pytest.fixture(scope="module")
 def liar() -> Liar:
     return Liar()
+
+
+@pytest.mark.parametrize("position", ["", "3", "01", "-1", "+1", " 1", "1_0", "٢", "1" * 9])
+def test_a_wrapped_key_s_position_is_spelled_in_one_way(liar: Liar, position: str) -> None:
+    remote = OperatorRemote(liar.url, ONE_TRY)
+
+    def served(at: str) -> dict[int, bytes]:
+        body = json.dumps({"keys": {at: "00" * 80}}).encode()
+        liar.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        return remote.fetch_wrapped_keys(CHANNEL, 1, READER, 3)
+
+    assert served("2") == {2: bytes(80)}
+    with pytest.raises(MalformedAnswer):
+        served(position)
 
 
 @settings(max_examples=80, deadline=None)

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattest.settlement import AllocationInvalid, AllocationKey, AllocationKind, allocate, parse_allocation_key
-from wattest.settlement.allocation import split
+from wattest.settlement.allocation import (
+    AllocationInvalid,
+    AllocationKey,
+    AllocationKind,
+    allocate,
+    parse_allocation_key,
+    split,
+)
 from wattest.units import MILLIWATT_HOURS_PER_KILOWATT_HOUR
 
 

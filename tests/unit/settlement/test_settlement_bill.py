@@ -9,18 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattest.settlement import (
-    AllocationKey,
-    Bill,
-    BillInvalid,
-    BillMismatch,
-    LineKind,
-    Tariff,
-    parse_bill,
-    settle,
-    verify_bill,
-)
-from wattest.settlement.bill import amount_cents
+from wattest.settlement.allocation import AllocationKey
+from wattest.settlement.bill import Bill, BillInvalid, BillMismatch, LineKind, amount_cents, parse_bill, verify_bill
+from wattest.settlement.settle_twin import settle
+from wattest.settlement.tariff import Tariff
 from wattest.workload.settle import HouseholdInput, StatementInput
 
 TARIFF = Tariff(31_500_000, 8_200_000, 13_000_000, 4_100_000, 7_030_000, 27_500_000)

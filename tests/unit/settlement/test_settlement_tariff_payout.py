@@ -10,16 +10,9 @@ from hypothesis import strategies as st
 
 from wattest.crypto.hashing import keccak256
 from wattest.merkle import leaf_hash, verify_inclusion
-from wattest.settlement import (
-    Payout,
-    PayoutsInvalid,
-    PayoutTree,
-    Tariff,
-    TariffInvalid,
-    merge_payouts,
-    parse_tariff,
-)
-from wattest.workload.settle import StatementInputInvalid, encode_payouts, parse_payouts
+from wattest.settlement.payout import PayoutsInvalid, PayoutTree, merge_payouts
+from wattest.settlement.tariff import Tariff, TariffInvalid, parse_tariff
+from wattest.workload.settle import Payout, StatementInputInvalid, encode_payouts, parse_payouts
 from wattest.workload.status import MalformedGuestOutput
 
 TARIFF = Tariff(1, 2, 3, 4, 5, 6, 18)

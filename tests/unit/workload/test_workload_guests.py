@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -19,7 +21,7 @@ from waiting import HANG_S
 
 from wattest.workload import guests
 from wattest.workload.engine import EngineConfiguration, Guest, Limits
-from wattest.workload.failures import GuestFailure
+from wattest.workload.failures import GuestFailure, GuestRefused
 from wattest.workload.guests import GuestDamaged, load_guest_bytes
 
 NAMES: tuple[guests.GuestName, ...] = ("vee", "settle")
@@ -55,6 +57,24 @@ def test_a_damaged_installation_is_refused(damage: str, tmp_path: Path, monkeypa
         assert caught.value.hint
     finally:
         load_guest_bytes.cache_clear()
+
+
+def test_a_guest_compiled_early_is_the_one_that_is_used() -> None:
+    form = dataclasses.replace(EngineConfiguration.for_host(), max_functions=9_999)  # one that nobody compiled yet
+    early = guests.load_guest_early("settle", form)
+    found = guests.load_guest("settle", form)  # comes while it compiles, or after
+    early.join()
+    assert guests.load_guest("settle", form) is found
+
+
+def test_an_early_refusal_is_met_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = dataclasses.replace(EngineConfiguration.for_host(), max_module_bytes=8)
+    unhandled: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    guests.load_guest_early("settle", form).join()
+    assert not unhandled
+    with pytest.raises(GuestRefused):
+        guests.load_guest("settle", form)
 
 
 def builder(repository: Path) -> ModuleType:

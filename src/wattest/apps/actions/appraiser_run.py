@@ -19,8 +19,6 @@ from wattest.apps.settings_agreement import require_appraiser_agreement
 from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.roots import parse_root
 from wattest.chain.client import ChainClient
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.io.files import read_key_file
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
 from wattest.workload.guests import load_guest_bytes
@@ -33,7 +31,7 @@ def run(config_path: Path) -> None:
     parse_policy(settings.policy)  # a mistake in it is told now, not to the first who asks
     configuration = EngineConfiguration.for_enclave()
     judge = Appraiser(
-        Secp256k1PrivateKey.from_seed(read_key_file(settings.key_file)),
+        settings.signer.open(),
         settings.policy,
         [parse_root(root) for root in deployment.trust_roots],
         frozenset(workload_digest(load_guest_bytes(name), configuration) for name in ("vee", "settle")),

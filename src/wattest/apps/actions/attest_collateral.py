@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import moment, printable
+from wattest.apps.actions.evidence_files import read_collateral
 from wattest.attestation.collateral_age import (
     Freshness,
     Part,
@@ -20,14 +20,12 @@ from wattest.attestation.collateral_age import (
     dated_parts,
     show_span,
 )
-from wattest.attestation.endorsements import Endorsements, parse_endorsements
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
 from wattest.errors import EXIT_DONE, EXIT_VERIFICATION
 
 
 def show(file: Path, *, as_json: bool) -> None:
     """What ``wattest attest collateral show`` does."""
-    endorsements = _read(file)
+    endorsements = read_collateral(file)
     platform, quoting = endorsements.platform_statement(), endorsements.quoting_enclave_statement()
     parts = dated_parts(endorsements)
     facts: dict[str, object] = {
@@ -52,7 +50,7 @@ def show(file: Path, *, as_json: bool) -> None:
 
 def age(file: Path, *, now: int, maximum_age_days: int, warn_days: int, clock_tolerance: int, as_json: bool) -> int:
     """What ``wattest attest collateral age`` does."""
-    endorsements = _read(file)
+    endorsements = read_collateral(file)
     life = collateral_life(endorsements, now, maximum_age_days, warn_days=warn_days, tolerance_s=clock_tolerance)
     judged = [(part, part.freshness(life.judged_at, maximum_age_days, warn_days)) for part in dated_parts(endorsements)]
     if as_json:
@@ -82,7 +80,3 @@ def _as_dict(part: Part, freshness: Freshness, now: int, maximum_age_days: int) 
         "age_seconds": now - part.issued_at,
         "seconds_left": part.usable_until(maximum_age_days) - now,
     }
-
-
-def _read(file: Path) -> Endorsements:
-    return parse_endorsements(read_bounded(file, MAX_COLLATERAL_BYTES))

@@ -16,10 +16,9 @@ import click
 from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import moment, printable
+from wattest.apps.actions.evidence_files import read_quote
 from wattest.attestation.collateral_age import CollateralLife, collateral_life, show_span
 from wattest.attestation.endorsements import Endorsements
-from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.platform_model import PckAuthority, PlatformModel, Tee, model_of, parse_fmspc
 from wattest.collateral.collateral_file import CollateralFile
 from wattest.collateral.pccs import (
@@ -86,7 +85,7 @@ def _model(quote: Path | None, tee: str | None, fmspc: str | None, ca: str | Non
     if quote is not None:
         if any(part is not None for part in named):
             raise click.UsageError("--quote names the platform already: leave out --tee, --fmspc and --ca")
-        return model_of(parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)))
+        return model_of(read_quote(quote))
     if tee is None or fmspc is None or ca is None:
         raise click.UsageError("name the platform: --quote, or all of --tee, --fmspc and --ca")
     return PlatformModel(Tee(tee), parse_fmspc(fmspc), PckAuthority(ca))

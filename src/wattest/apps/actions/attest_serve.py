@@ -11,12 +11,11 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.actions.bounded_file import read_bounded
+from wattest.apps.actions.evidence_files import read_collateral
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.service import print_line
 from wattest.attestation.collateral_check import model_named_by
-from wattest.attestation.endorsements import Endorsements, endorse, parse_endorsements
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
+from wattest.attestation.endorsements import Endorsements, endorse
 from wattest.collateral.pccs_server import PccsServer, Source
 from wattest.errors import ConfigError
 
@@ -52,7 +51,7 @@ def _source(files: tuple[Path, ...], platform: Path | None) -> Source:
     if (platform is None) == (not files):
         raise click.UsageError("name collateral files, or a simulated platform's folder by --platform")
     if platform is None:
-        return lambda _: [parse_endorsements(read_bounded(file, MAX_COLLATERAL_BYTES)) for file in files]
+        return lambda _: [read_collateral(file) for file in files]
     from wattest.attestation.formats.quote import TeeType
     from wattest.enclave.simulator.collateral import CollateralOptions
     from wattest.enclave.simulator.platform import SimulatedPlatform

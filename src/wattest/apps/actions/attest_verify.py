@@ -18,15 +18,12 @@ from wattest import __version__
 from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
+from wattest.apps.actions.evidence_files import read_quote_and_collateral
 from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, AppraisalPolicy, default_policy, parse_policy
 from wattest.attestation.collateral_age import CollateralLife, show_span
 from wattest.attestation.ear import build_ear, encode_ear
 from wattest.attestation.ear_token import sign_ear
-from wattest.attestation.endorsements import parse_endorsements
-from wattest.attestation.evidence import parse_evidence
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES
-from wattest.attestation.formats.quote import MAX_INPUT_BYTES
 from wattest.attestation.result import AppraisalResult
 from wattest.attestation.roots import TrustRoot
 from wattest.crypto.p256 import P256PrivateKey
@@ -59,8 +56,7 @@ def verify(
     key = None if sign_key is None else P256PrivateKey.from_seed(read_key_file(sign_key))
     try:
         result = appraise(
-            parse_evidence(read_bounded(quote, MAX_INPUT_BYTES)),
-            parse_endorsements(read_bounded(collateral, MAX_COLLATERAL_BYTES)),
+            *read_quote_and_collateral(quote, collateral),
             _policy(policy),
             [trusted := read_root(root)],
             now,

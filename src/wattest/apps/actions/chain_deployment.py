@@ -8,12 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wattest.apps.actions.bounded_file import read_bounded
-from wattest.chain.client import ChainClient
+from wattest.apps.key_use import connect_contracts_of, read_address_book
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
 from wattest.errors import ConfigError, InputError
-from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, parse_deployment
+from wattest.messages.channel_name import find_channel
 
 
 class QuotesNotJudged(ConfigError):
@@ -29,14 +28,23 @@ def connect(address_book: Path, rpc: str) -> tuple[Contracts, DcapVerifier]:
 
     Raises: QuotesNotJudged; what reading the file and reaching the chain raise.
     """
-    deployment = parse_deployment(read_bounded(address_book, MAX_DEPLOYMENT_BYTES + 1))
-    client = ChainClient.connect(rpc, chain_id=deployment.chain_id, genesis_hash=deployment.genesis_hash)
-    contracts = Contracts.at(client, deployment)
+    contracts = connect_contracts_of(read_address_book(address_book), rpc)
     if contracts.quotes is None:
         raise QuotesNotJudged(
             "this deployment's evidence is judged by appraisers", hint="ask them, or deploy with a quote verifier"
         )
     return contracts, contracts.quotes
+
+
+def read_channel(named: str, address_book: Path) -> bytes:
+    """The id, 32 bytes, of a channel that ``--channel`` names, by the address book where it is a name.
+
+    Raises: ChannelUnknown; what reading the file raises.
+    """
+    digits = named.removeprefix("0x")
+    if len(digits) == 64 and not digits.strip("0123456789abcdefABCDEF"):
+        return bytes.fromhex(digits)
+    return find_channel(read_address_book(address_book).channels, named).id
 
 
 def read_hex(text: str, option: str, size: int = 32) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.actions.chain_deployment import connect, read_hex
+from wattest.apps.actions.chain_deployment import connect, read_channel, read_hex
 from wattest.chain.channel_policy_log import logged_policy_in_force, logged_queued_policy
 from wattest.chain.client import Receipt
 from wattest.chain.dcap_verifier import DcapVerifier
@@ -62,7 +62,7 @@ def withdraw(
     if workload is not None and measurement is None and signer is None:
         raise WithdrawalAmbiguous("--workload narrows --measurement or --signer")
     contracts, verifier = connect(address_book, rpc)
-    manager, name = open_signer(key_file), read_hex(channel, "--channel")
+    manager, name = open_signer(key_file), read_channel(channel, address_book)
     referee = contracts.referee.address
     policy = _in_force(verifier, referee, name)
     wanted = None if workload is None else read_hex(workload, "--workload")
@@ -128,7 +128,7 @@ def tighten(
     if collateral_days is None and evaluation_number is None and days is None:
         raise NothingToTighten("give --collateral-days, --evaluation-number or --days")
     contracts, verifier = connect(address_book, rpc)
-    manager, name = open_signer(key_file), read_hex(channel, "--channel")
+    manager, name = open_signer(key_file), read_channel(channel, address_book)
     referee = contracts.referee.address
     head = verifier.policy_of(referee, name).head
     age_s = head.max_collateral_age_s if collateral_days is None else collateral_days * SECONDS_PER_DAY
@@ -158,7 +158,7 @@ def tighten(
 def apply_policy(*, channel: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """What ``wattest chain policy apply`` does."""
     contracts, verifier = connect(address_book, rpc)
-    manager, name = open_signer(key_file), read_hex(channel, "--channel")
+    manager, name = open_signer(key_file), read_channel(channel, address_book)
     referee = contracts.referee.address
     queued = logged_queued_policy(verifier.policy_changes(referee, name))
     if queued is None:
@@ -169,7 +169,7 @@ def apply_policy(*, channel: str, key_file: Path, address_book: Path, rpc: str, 
 def cancel(*, channel: str, key_file: Path, address_book: Path, rpc: str, as_json: bool) -> None:
     """What ``wattest chain policy cancel`` does."""
     contracts, verifier = connect(address_book, rpc)
-    manager, name = open_signer(key_file), read_hex(channel, "--channel")
+    manager, name = open_signer(key_file), read_channel(channel, address_book)
     referee = contracts.referee.address
     queued = logged_queued_policy(verifier.policy_changes(referee, name))
     if queued is None:

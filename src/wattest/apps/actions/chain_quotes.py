@@ -16,9 +16,10 @@ import click
 
 from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
-from wattest.apps.actions.chain_deployment import connect, moment, read_hex
+from wattest.apps.actions.chain_deployment import connect, moment, read_channel, read_hex
+from wattest.apps.actions.evidence_files import read_collateral
+from wattest.apps.terminal import Progress
 from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, parse_policy
-from wattest.attestation.formats.collateral import MAX_COLLATERAL_BYTES, Collateral, parse_collateral
 from wattest.attestation.policy_for_chain import channel_policy
 from wattest.chain.signers import open_signer
 from wattest.units import SECONDS_PER_DAY
@@ -31,7 +32,9 @@ def publish(file: Path, *, root: str, key_file: Path, address_book: Path, rpc: s
     """What ``wattest chain collateral publish`` does."""
     _, verifier = connect(address_book, rpc)
     signer = open_signer(key_file)
-    brought = verifier.collateral.publish(signer, read_root(root), _collateral(file))
+    collateral, trusted = read_collateral(file).collateral, read_root(root)
+    with Progress() as progress:
+        brought = verifier.collateral.publish(signer, trusted, collateral, progress.say)
     if as_json:
         click.echo(json.dumps({"brought": [asdict(one) for one in brought]}, sort_keys=True))
         return
@@ -46,7 +49,7 @@ def show(file: Path, *, root: str, address_book: Path, rpc: str, as_json: bool) 
     _, verifier = connect(address_book, rpc)
     stored = {
         kind.name: asdict(value)  # type: ignore[call-overload]
-        for kind, value in verifier.collateral.stored_for(read_root(root), _collateral(file)).items()
+        for kind, value in verifier.collateral.stored_for(read_root(root), read_collateral(file).collateral).items()
     }
     if as_json:
         click.echo(json.dumps(stored, sort_keys=True))
@@ -78,29 +81,32 @@ def set_policy(
         parse_policy(read_bounded(file, MAX_POLICY_BYTES)),
         roots=[read_root(root) for root in roots],
         workloads=wanted or [workload_digest(load_guest_bytes("vee"), EngineConfiguration.for_enclave())],
-        collateral=[_collateral(path) for path in collateral_files],
+        collateral=[read_collateral(path).collateral for path in collateral_files],
         max_registration_s=days * SECONDS_PER_DAY,
     )
-    name, referee = read_hex(channel, "--channel"), contracts.referee.address
-    if is_applied:
-        verb, receipt = "applied", verifier.apply_policy(signer, referee, name, policy)
-    elif verifier.policy_of(referee, name).is_set:
-        verb, receipt = "queued", verifier.queue_policy(signer, referee, name, policy)
+    name, referee = read_channel(channel, address_book), contracts.referee.address
+    held = verifier.policy_of(referee, name)
+    if held.is_set and held.digest == policy.digest and not is_applied:
+        verb, gas = "held", 0
+    elif is_applied:
+        verb, gas = "applied", verifier.apply_policy(signer, referee, name, policy).gas_used
+    elif held.is_set:
+        verb, gas = "queued", verifier.queue_policy(signer, referee, name, policy).gas_used
     else:
-        verb, receipt = "set", verifier.set_policy(signer, referee, name, policy)
+        verb, gas = "set", verifier.set_policy(signer, referee, name, policy).gas_used
     ready_at = verifier.queued_policy_of(referee, name)[1]
     if as_json:
-        value = {"done": verb, "digest": policy.digest.hex(), "gas": receipt.gas_used, "ready_at": ready_at or None}
+        value = {"done": verb, "digest": policy.digest.hex(), "gas": gas, "ready_at": ready_at or None}
         click.echo(json.dumps(value, sort_keys=True))
         return
     waits = f"; it can be applied from {moment(ready_at)}" if ready_at else ""
-    click.echo(f"policy {policy.digest.hex()} {verb}, {receipt.gas_used:,} gas{waits}")
+    click.echo(f"policy {policy.digest.hex()} {'in force already' if verb == 'held' else verb}, {gas:,} gas{waits}")
 
 
 def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) -> None:
     """What ``wattest chain policy show`` does."""
     contracts, verifier = connect(address_book, rpc)
-    name = read_hex(channel, "--channel")
+    name = read_channel(channel, address_book)
     held = verifier.policy_of(contracts.referee.address, name)
     changes = verifier.policy_changes(contracts.referee.address, name)
     value = {
@@ -122,10 +128,6 @@ def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) ->
             click.echo(f"{field}: {shown}")
     for change in changes:
         click.echo(f"block {change.block_number}: {change.name}")
-
-
-def _collateral(path: Path) -> Collateral:
-    return parse_collateral(read_bounded(path, MAX_COLLATERAL_BYTES))
 
 
 def _shown(field: str, value: object) -> str:

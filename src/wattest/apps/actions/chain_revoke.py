@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.actions.chain_deployment import connect, read_hex
+from wattest.apps.actions.chain_deployment import connect, read_channel, read_hex
 from wattest.attestation.chain_evidence import registered_revocation
 from wattest.chain.signers import open_signer
 from wattest.errors import ProtocolError
@@ -28,7 +28,7 @@ def revoke(
     contracts, _ = connect(address_book, rpc)
     payer = open_signer(key_file)
     enclave_key = read_hex(key, "--key", 20)
-    binding = contracts.referee.address, read_hex(channel, "--channel"), read_hex(operator, "--operator", 20)
+    binding = contracts.referee.address, read_channel(channel, address_book), read_hex(operator, "--operator", 20)
     registered = contracts.registry.registered_verdicts(binding, enclave_key)
     if not registered:
         raise KeyNeverRegistered(

@@ -28,11 +28,13 @@ def serve(folder: Path, *, port: int | None, block_time_s: int, binary: Path | N
                     "chain_id": served.chain_id,
                     "block": latest.number,
                     "timestamp": latest.timestamp_s,
+                    "may_advance": served.may_advance,
                 }
             )
         else:
             click.echo(served.url)
-            click.echo(f"chain {served.chain_id} at block {latest.number}; Ctrl-C stops it", err=True)
+            movable = "; its time may be moved" if served.may_advance else ""
+            click.echo(f"chain {served.chain_id} at block {latest.number}{movable}; Ctrl-C stops it", err=True)
         while served.is_running:
             time.sleep(0.2)
         raise ChainStartFailed(

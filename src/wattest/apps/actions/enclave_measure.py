@@ -1,16 +1,18 @@
 """``wattest enclave``: what this installation's enclave is.
 
 Decided here: how a measurement is shown. Not decided here: what is measured (``enclave.simulator.measurement``).
-Nothing is started and nothing is written. Source: docs/adr/0006-measured-code.md.
+Nothing is started, and nothing but a policy is written. Source: docs/adr/0006-measured-code.md.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
+from wattest.apps.measurement_policy import write_measurement_policy
 from wattest.enclave.simulator.measurement import LaunchSettings, Measurement, MeasurementFailed, measure
 
 _CATEGORIES = {
@@ -49,9 +51,11 @@ def shares(measurement: Measurement) -> dict[str, Share]:
     return {category: found[category] for category in _CATEGORIES}
 
 
-def measure_command(*, device: str, debug: bool, items: bool, as_json: bool) -> None:
+def measure_command(*, device: str, debug: bool, items: bool, write_policy: Path | None, as_json: bool) -> None:
     """What ``wattest enclave measure`` does."""
     measurement = measure(LaunchSettings(device=device, debug=debug))
+    if write_policy is not None:
+        write_measurement_policy(write_policy, measurement.digest)
     parts = shares(measurement)
     launch = {name: value for name, value in measurement.manifest.items() if name != "files"}
     if as_json:

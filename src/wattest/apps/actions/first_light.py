@@ -76,7 +76,8 @@ def first_light(text: str, as_json: bool) -> None:
 
 def shine(folder: Path, text: str, progress: Progress, stack: ExitStack) -> Outcome:
     """Run first light in ``folder``, which keeps platform, enclave state and chain; ``stack`` stops what it starts."""
-    from wattest.apps.embedded import OPEN_PARAMETERS, Account, EmbeddedDeployment, measurement_policy
+    from wattest.apps.embedded import OPEN_PARAMETERS, Account, EmbeddedDeployment
+    from wattest.apps.measurement_policy import measurement_policy
     from wattest.crypto.hashing import keccak256
     from wattest.enclave.host.process import EnclaveProcess
     from wattest.enclave.simulator.platform import SimulatedPlatform

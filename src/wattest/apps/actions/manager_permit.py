@@ -16,10 +16,10 @@ import click
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.settings_reader import SettingInvalid
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
-from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.chain.signers import open_signer
 from wattest.crypto.toml_text import toml_value
 from wattest.errors import VerificationError
-from wattest.io.files import read_key_file
+from wattest.messages.channel_name import find_channel
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
 from wattest.receipt.deployment import parse_deployment
@@ -53,11 +53,9 @@ def permit_hand_over(
 ) -> None:
     """What ``wattest manager permit-hand-over`` does."""
     book = parse_deployment(read_bounded(deployment, MAX_DEPLOYMENT_BYTES))
-    key = Secp256k1PrivateKey.from_seed(read_key_file(key_file))
-    wanted = _octets("channel", channel, 32)
-    identity = book.channel(wanted)
-    if identity is None:
-        raise SettingInvalid("the address book has no such channel", place="--channel", actual=channel)
+    key = open_signer(key_file)
+    identity = find_channel(book.channels, channel)
+    wanted = identity.id
     if identity.manager != key.address:
         raise NotTheManager("the key is not the channel's manager's", expected=identity.manager, actual=key.address)
     data = read_bounded(policy, MAX_POLICY_BYTES)

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 import click
 
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of
-from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.interrupts import SteadyStack
 from wattest.apps.operator_file import OperatorFile
 from wattest.apps.settings_agreement import owner_of
@@ -61,7 +60,6 @@ def abandon(
     with SteadyStack() as stack:
         store = settings.data.write()  # the lock says that the operator is stopped
         stack.callback(store.close)
-        require_own_key(store, [duty.channel.id], operator)
         store.belonging.require(owner_of(settings.deployment, operator))
         contracts = connect_contracts(settings, MemoryJournal())
         head = contracts.referee.channel_head(duty.channel.id)

@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 
 from wattest.apps.actions.operator_keys import connect_contracts, duty_of, say_collateral
-from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.production_files import open_operator_file
-from wattest.apps.settings_reader import SettingInvalid
+from wattest.apps.settings_agreement import owner_of
+from wattest.apps.settings_reader import SettingInvalid, parse_address
 from wattest.chain.client import MemoryJournal
 from wattest.enclave.host.client import ChainHead
 from wattest.enclave.host.jobs import PeerSettings
@@ -48,15 +48,13 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
         raise SettingInvalid(
             "the manager's permit is missing", place="channel.hand_over", hint="see docs/spec/ra-tls.md"
         )
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise SettingInvalid("not an address and port", place="--listen", actual=listen, hint="127.0.0.1:8550")
+    host, port = parse_address(listen, "--listen", "127.0.0.1:8550")
     operator = settings.signer.open().address
     platform = settings.platform.open()
     with SteadyStack() as stack:
         store = settings.data.write()  # the lock says that the operator is stopped
         try:
-            require_own_key(store, [duty.channel.id], operator)
+            store.belonging.require(owner_of(settings.deployment, operator))
             last, key = store.last_batch(duty.channel.id), store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
         finally:
             store.close()  # the new program needs it; the enclave's own lock keeps the old operator from starting again
@@ -76,7 +74,7 @@ def give_state(config_path: Path, *, channel: str | None, listen: str) -> None:
         stack.callback(slots.stop)
         client = slots.client(0 if key is None else key.slot)
         try:
-            listener = stack.enter_context(socket.create_server((host, int(port))))
+            listener = stack.enter_context(socket.create_server((host, port)))
         except OSError as error:
             raise GiverNotStarted(
                 "the address cannot be listened on", retryable=False, address=listen, cause=str(error)

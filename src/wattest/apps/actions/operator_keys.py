@@ -21,17 +21,18 @@ from wattest.appraiser.appraiser_service import RemoteAppraiser
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.collateral_words import printable
 from wattest.apps.actions.order_check import obstacles, require_doable, say_undecided
-from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.operator_file import OperatorFile
 from wattest.apps.production_files import open_operator_file
+from wattest.apps.settings_agreement import owner_of
 from wattest.apps.settings_reader import SettingInvalid
+from wattest.apps.terminal import Progress
 from wattest.attestation.appraisal_policy import AppraisalPolicy, parse_policy
 from wattest.chain.client import ChainClient, MemoryJournal, TransactionJournal, TransactionPending
 from wattest.chain.dcap_verifier import DcapVerifier
 from wattest.chain.deploy import Contracts
-from wattest.chain.signer import Signer
 from wattest.collateral.chain_collateral import StoredLife, registered_life
 from wattest.collateral.collateral_outlook import CollateralOutlook, CollateralWarning
+from wattest.crypto.signer import Signer
 from wattest.enclave.simulator.measurement import LaunchSettings, measure
 from wattest.errors import ConfigError, InputError, ProtocolError, TransportError, VerificationError
 from wattest.keys.key_life import ExpiryWarning
@@ -169,7 +170,7 @@ def revoke_key(config_path: Path, *, channel: str | None, key: str | None, as_js
                 store = settings.data.write()
                 stack.callback(store.close)
                 journal = store.journal
-                require_own_key(store, [duty.channel.id], signer.address)
+                store.belonging.require(owner_of(settings.deployment, signer.address))
         except DatabaseInUse:
             click.echo("the operator runs: it will notice, and send what this overtakes again", err=True)
         contracts = connect_contracts(settings, journal)
@@ -194,19 +195,24 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
     """What ``wattest operator upgrade`` does."""
     settings, _ = open_operator_file(config_path)
     duty = duty_of(settings, channel)
-    contracts = connect_contracts(settings, MemoryJournal())
-    operator = settings.signer.open().address
-    new = measure(LaunchSettings()).digest
-    store = settings.data.view()
-    try:
-        require_own_key(store, [duty.channel.id], operator)
-        known = store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
-        last = store.last_batch(duty.channel.id)
-    finally:
-        store.close()
-    before = known.address if known is not None else _active_key(contracts, duty, operator)
-    binding = contracts.referee.address, duty.channel.id, operator
-    old = contracts.registry.registered_verdicts(binding, before)[-1].verdict.measurement
+    with Progress() as progress:
+        progress.say("asking the chain")
+        contracts = connect_contracts(settings, MemoryJournal())
+        operator = settings.signer.open().address
+        progress.say("measuring the installed program")
+        new = measure(LaunchSettings()).digest
+        progress.say("reading what was sealed")
+        store = settings.data.view()
+        try:
+            store.belonging.require(owner_of(settings.deployment, operator))
+            known = store.keys.key_in(duty.channel.id, KeyState.ACTIVE)
+            last = store.last_batch(duty.channel.id)
+        finally:
+            store.close()
+        progress.say("asking which program is registered")
+        before = known.address if known is not None else _active_key(contracts, duty, operator)
+        binding = contracts.referee.address, duty.channel.id, operator
+        old = contracts.registry.registered_verdicts(binding, before)[-1].verdict.measurement
     wanted, old_wanted = None, None
     if policy_path is not None:
         policy = _policy(policy_path)
@@ -235,7 +241,9 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
             "the policy does not want the installed program", actual=new, hint="let the appraisers add it first"
         )
     if not dry_run:
-        require_doable(settings, contracts, duty, operator, Cause.UPGRADE)
+        with Progress() as progress:
+            progress.say("comparing configuration and chain")
+            require_doable(settings, contracts, duty, operator, Cause.UPGRADE)
         order_box(settings).leave(duty.channel.id, Cause.UPGRADE)
 
 
@@ -246,7 +254,7 @@ def status(config_path: Path, *, as_json: bool) -> None:
     operator = settings.signer.open().address
     store = settings.data.view()
     try:
-        require_own_key(store, [duty.channel.id for duty in settings.duties], operator)
+        store.belonging.require(owner_of(settings.deployment, operator))
         now = contracts.client.now()
         ways = obstacles(settings, contracts, operator, store)
         found = [

@@ -23,7 +23,6 @@ from wattest.apps.actions.operator_keys import (
 )
 from wattest.apps.actions.operator_standby import require_own_turn
 from wattest.apps.actions.operator_witness import WitnessDesk
-from wattest.apps.actions.own_key import require_own_key
 from wattest.apps.collateral_source import collateral_source
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.apps.production_files import open_operator_file
@@ -50,7 +49,8 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     with SteadyStack() as stack:
         store = settings.data.write(faults)
         stack.callback(store.close)
-        require_own_key(store, [duty.channel.id for duty in settings.duties], signer.address)
+        owner = owner_of(deployment, signer.address)
+        store.belonging.require(owner)
         require_own_turn(settings, store)
         client = ChainClient.connect(
             settings.chain.rpc_url or "",
@@ -60,8 +60,6 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             journal=store.journal,
         )
         contracts = Contracts.at(client, deployment)
-        owner = owner_of(deployment, signer.address)
-        store.belonging.require(owner)
         for difference in require_operator_agreement(settings, contracts, signer.address, store):
             click.echo(json.dumps({"warning": "settings differ"} | difference.shown(), sort_keys=True), err=True)
         store.belonging.claim(owner)

@@ -13,15 +13,18 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from wattest.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_VERIFICATION, InputError
-from wattest.receipt.chain_view import ChainView
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.receipt.link import Link, LinkStatus
 from wattest.receipt.receipt import MAX_RECEIPT_BYTES, Receipt, parse_receipt
 from wattest.receipt.verify import ReceiptVerifier, exit_code, verify_receipt
+
+if TYPE_CHECKING:
+    from wattest.receipt.chain_view import ChainView
 
 _MARKS = {LinkStatus.OK: "✓", LinkStatus.FAILED: "✗", LinkStatus.UNCHECKED: "–"}  # noqa: RUF001 - a dash is what is meant
 _COLOURS = {LinkStatus.OK: "green", LinkStatus.FAILED: "red", LinkStatus.UNCHECKED: "yellow"}

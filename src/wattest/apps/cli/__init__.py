@@ -24,11 +24,14 @@ _INTERRUPTION: dict[str, Any] = {"error": "interrupted", "message": "interrupted
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with an exit code by kind of failure."""
     try:
+        from wattest.apps.cli.start import make_end_quick, make_start_quick
         from wattest.apps.interrupts import block_interrupts, raise_on_interrupt
 
         raise_on_interrupt()
+        make_start_quick(os.environ)
         code = run(arguments)
         block_interrupts()  # all is said and stopped; the interpreter needs a moment to end
+        make_end_quick()
     except KeyboardInterrupt:  # while modules were imported
         code = _INTERRUPTED
     code = _flushed(code)

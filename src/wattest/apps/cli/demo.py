@@ -14,6 +14,7 @@ import click
 from wattest.apps.cli.options import CHEATS, production_switch
 
 if TYPE_CHECKING:
+    from wattest.apps.demo.output import OutputFolder
     from wattest.apps.demo.result import Cheat, DemoResult
 
 
@@ -83,6 +84,7 @@ def demo(
     chosen = cast("Cheat", cheat)
     with SteadyStack() as stack:
         folder = stack.enter_context(output_folder(out))
+        _say_leftovers(folder)
         # everything that can be wrong with what was asked is said before anything starts
         find_anvil()
         readings = demo_readings(days, households, chosen, int(time.time()))
@@ -95,6 +97,13 @@ def demo(
         write_results(result, folder.partial)
         ignore_interrupts()  # the run is done; what is left is to give the folder its name
     _print(result, folder.path, as_json=as_json)
+
+
+def _say_leftovers(folder: OutputFolder) -> None:
+    for left in folder.cleared:
+        click.echo(f"removed {left}, which a run that was killed had left", err=True)
+    for left in folder.kept:
+        click.echo(f"{left} is left of another run, whose process may live: remove it if that run is over", err=True)
 
 
 def _print(result: DemoResult, target: Path, *, as_json: bool) -> None:

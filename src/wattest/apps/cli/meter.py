@@ -1,6 +1,6 @@
-"""``wattest meter``: read meter files, check their signatures and checksums, print what they say.
+"""``wattest meter``: a household's keys; read meter files, check their signatures and checksums, print what they say.
 
-Decided here: what is asked for. What is done is in ``apps.actions.meter_import``.
+Decided here: what is asked for. What is done is in ``apps.actions.meter_*`` and ``household_folder``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,29 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import PATH
+from wattest.apps.cli.options import JSON, PATH
 
 
 @click.group()
 def meter() -> None:
-    """Read and verify what meters emit."""
+    """Make a household's keys; read and verify what meters emit."""
+
+
+@meter.command("new-key", epilog="Example: wattest meter new-key flat-1")
+@click.argument("folder", type=PATH)
+@click.option("--name", metavar="NAME", help="What people call the household; the folder's name if left out.")
+@click.option("--payee", metavar="ADDRESS", help="The account to be paid, instead of a new one whose key is made, too.")
+@JSON
+def new_key(folder: Path, *, name: str | None, payee: str | None, as_json: bool) -> None:
+    """Make a household's keys in the new FOLDER, and the card that its manager needs.
+
+    FOLDER gets member.toml, the card, which is no secret; meter.key, which signs readings; blinding.key, which the
+    operator of the household's enclave needs, too; reader.key, which opens its readings; and payee.key, the account
+    that payouts go to. Keys have mode 0600. Next: `wattest manager members add FOLDER/member.toml`.
+    """
+    from wattest.apps.actions import household_folder
+
+    household_folder.new_household(folder, name=name, payee=payee, as_json=as_json)
 
 
 @meter.command(

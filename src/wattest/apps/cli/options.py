@@ -54,8 +54,19 @@ ROOT = click.option(
     metavar="intel|simulator|FILE",
     help="Whom to trust: Intel, the published development root, or a root certificate (PEM or DER).",
 )
+DEPLOYMENT_FILE = Path("deployment.json")
+RPC = click.option("--rpc", required=True, metavar="URL", help="A node of the chain.")
+DEPLOYMENT = click.option(
+    "--deployment",
+    "address_book",
+    type=PATH,
+    default=DEPLOYMENT_FILE,
+    show_default=True,
+    help="The address book, from `wattest deploy`.",
+)
+MANAGER_KEY = click.option("--key-file", required=True, type=PATH, help="The manager's key: 64 hex digits, mode 0600.")
 PAYER_KEY = click.option("--key-file", required=True, type=PATH, help="Who pays: 64 hex digits, mode 0600.")
-CHANNEL_ID = click.option("--channel", required=True, metavar="HEX", help="The channel's id.")
+CHANNEL_ID = click.option("--channel", required=True, metavar="NAME|ID", help="The channel, by its name or its id.")
 CHANNEL_IF_SEVERAL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
 
 
@@ -66,11 +77,7 @@ def config_option(whose: str) -> Callable[[Callable[..., object]], Callable[...,
 
 def deployment_options(function: Callable[..., None]) -> Callable[..., None]:
     """``--deployment``, ``--rpc`` and ``--json``."""
-    for option in (
-        JSON,
-        click.option("--rpc", required=True, metavar="URL", help="A node of the deployment's chain."),
-        click.option("--deployment", "address_book", required=True, type=PATH, help="deployment.json."),
-    ):
+    for option in (JSON, RPC, DEPLOYMENT):
         function = option(function)
     return function
 

@@ -35,6 +35,11 @@ def verify(files: tuple[Path, ...], *, address_book: Path, rpc: str | None, as_j
     Nothing but the receipt, the address book and a node is needed; nothing is sent anywhere. Several files have a
     result each, and the exit code is that of the worst.
     """
+    from wattest.workload.configuration import EngineConfiguration
+    from wattest.workload.guests import load_guest_early
+
+    load_guest_early("vee", EngineConfiguration.for_host())  # the engine compiles while Python imports the other rooms
+
     from wattest.apps.actions import receipt_verify
 
     return receipt_verify.verify(files, address_book=address_book, rpc=rpc, as_json=as_json)

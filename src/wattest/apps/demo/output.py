@@ -8,6 +8,7 @@ even when its name was taken while it ran.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -38,10 +39,15 @@ class OutputFolderUnusable(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class OutputFolder:
-    """``path`` is what the results will be called, ``partial`` where they lie until they are whole."""
+    """``path`` is what the results will be called, ``partial`` where they lie until they are whole.
+
+    ``cleared``: what killed runs for the same name had left, and is gone; ``kept``: the same, of a living process.
+    """
 
     path: Path
     partial: Path
+    cleared: tuple[Path, ...] = ()
+    kept: tuple[Path, ...] = ()
 
 
 def require_free(out: Path) -> None:
@@ -64,20 +70,22 @@ def output_folder(out: Path | None, base: Path = Path()) -> Iterator[OutputFolde
 
     Without ``out`` it is the first of ``wattest-demo-1``, ``wattest-demo-2``, ... below ``base`` that is neither there
     nor being made. Folders above ``out`` are made where they are missing, and removed again with it. From here to the
-    end of the block no other run can have the same folder.
+    end of the block no other run can have the same folder. What a killed run left where it worked is removed, if no
+    process has its number any more.
 
     Raises: OutputFolderUsed, OutputFolderInUse, OutputFolderUnusable, and OutputFolderTaken at the end.
     """
     with ExitStack() as undo:
         path = _claim_numbered(base, undo) if out is None else _claim(out, undo)
         shown = path if out is None else out
+        cleared, kept = _clear(_absolute(path))
         partial = _absolute(path).parent / f".{path.name}.{os.getpid()}.partial"
         try:
             partial.mkdir()
         except OSError as error:
             raise _unusable(shown, error) from error
         try:
-            yield OutputFolder(shown, partial)
+            yield OutputFolder(shown, partial, cleared, kept)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -112,6 +120,47 @@ def _claim_numbered(base: Path, undo: ExitStack) -> Path:
                 _claim(path, undo)
                 return path
         number += 1
+
+
+def _clear(path: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Remove what runs for ``path`` left where they worked when they were killed; what is gone, and what was kept.
+
+    The caller has the claim on ``path``, so that no run that makes one works there. A version without claims, and a
+    machine that shares the disk, may: whose number a process has is kept, except our own, which is no older run's.
+    """
+    cleared: list[Path] = []
+    kept: list[Path] = []
+    named = re.compile(rf"\.{re.escape(path.name)}\.([1-9][0-9]*)\.partial")
+    for one in _beside(path):
+        found = named.fullmatch(one.name)
+        if found is None or one.is_symlink() or not one.is_dir():
+            continue
+        if _is_process(int(found[1])):
+            kept.append(one)
+            continue
+        shutil.rmtree(one, ignore_errors=True)
+        (kept if one.exists() else cleared).append(one)
+    return tuple(cleared), tuple(kept)
+
+
+def _beside(path: Path) -> list[Path]:
+    try:
+        return sorted(path.parent.iterdir())
+    except OSError:  # a folder that may be written and not listed: nothing is known to be left
+        return []
+
+
+def _is_process(process_id: int) -> bool:
+    """Whether another process has this number: the run's, or one that got the number after it."""
+    if process_id == os.getpid():
+        return False
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _name(partial: Path, path: Path) -> None:

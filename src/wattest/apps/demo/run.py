@@ -26,7 +26,7 @@ from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.watching import WatcherProcess
 from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
-from wattest.chain.referee import SlashedBatch
+from wattest.chain.referee_events import SlashedBatch
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import Link

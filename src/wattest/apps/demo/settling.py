@@ -21,7 +21,10 @@ from wattest.messages.header import BatchHeader
 from wattest.messages.settlement_terms import SettlementTerms, sign_terms
 from wattest.receipt.deployment import DistributionEntry
 from wattest.receipt.link import Link
-from wattest.settlement import AllocationKey, Bill, PayoutTree, Tariff, parse_bill
+from wattest.settlement.allocation import AllocationKey
+from wattest.settlement.bill import Bill, parse_bill
+from wattest.settlement.payout import PayoutTree
+from wattest.settlement.tariff import Tariff
 from wattest.store.batch_state import StoredBatch
 from wattest.store.batch_tree import entry_inclusion
 from wattest.twin.batch import BatchCitation

@@ -16,8 +16,8 @@ from wattest.apps.embedded import (
     Account,
     EmbeddedDeployment,
     RegisteredEnclave,
-    measurement_policy,
 )
+from wattest.apps.measurement_policy import measurement_policy
 from wattest.chain.client import ChainClient
 from wattest.chain.referee import Referee
 from wattest.enclave.host.client import Description, EnclaveClient

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -71,17 +72,22 @@ class Collateral:
 
     def to_json(self) -> bytes:
         """The collateral as RFC 8785 JSON (UTF-8, sorted, no blanks), byte fields as lower-case hex."""
-        shown: dict[str, str] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                shown[field.name] = value.hex() if isinstance(value, bytes) else value
-        return encode(shown)
+        return _as_json(self)
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of ``to_json``: how a file spelled its JSON makes no difference."""
         return hashlib.sha256(self.to_json()).digest()
+
+
+@lru_cache(maxsize=8)  # an appraisal asks for it several times, and a receipt's registrations mostly share one
+def _as_json(collateral: Collateral) -> bytes:
+    shown: dict[str, str] = {}
+    for field in fields(collateral):
+        value = getattr(collateral, field.name)
+        if value is not None:
+            shown[field.name] = value.hex() if isinstance(value, bytes) else value
+    return encode(shown)
 
 
 def parse_collateral(data: bytes) -> Collateral:

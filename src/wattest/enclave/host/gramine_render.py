@@ -58,6 +58,7 @@ def launch_file(measurement: Measurement, *, device_root: str = DEVICE_ROOT, sta
         "port": port,
         "state_dir": state,
         "device_root": device_root,
+        "code_dir": "",
         "device_fd": -1,
         "lifeline_fd": _STANDARD_INPUT,
         "ready_fd": _STANDARD_OUTPUT,

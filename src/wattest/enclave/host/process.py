@@ -30,6 +30,7 @@ from wattest.errors import TransportError, WattestError
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 LOG_TAIL_BYTES = 2_000
+CODE_FOLDER = "code"
 MAX_PLACE_BYTES = 64
 _MAX_READY_BYTES = 64 * 1024
 
@@ -166,6 +167,18 @@ class EnclaveProcess:
     ) -> None:
         self.stop()
 
+    def _code_dir(self) -> str:
+        """Where the machine's enclaves keep sealed code; empty where there is no such place, or another device."""
+        folder = self._platform.folder
+        if folder is None or self._device_root is not None:
+            return ""
+        place = folder.resolve() / CODE_FOLDER
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+        except OSError:
+            return ""
+        return str(place)
+
     def _spawn(self, measurement: Measurement, run_dir: Path) -> int:
         inside, outside = socket.socketpair()
         lifeline_read, lifeline_write = os.pipe()
@@ -176,6 +189,7 @@ class EnclaveProcess:
             "port": 0,
             "state_dir": str(self._state_dir.resolve()),
             "device_root": str(self._device_root.resolve()) if self._device_root is not None else "",
+            "code_dir": self._code_dir(),
             "device_fd": inside.fileno(),
             "lifeline_fd": lifeline_read,
             "ready_fd": ready_write,

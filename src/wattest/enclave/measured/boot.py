@@ -2,8 +2,9 @@
 
 Decided here: that nothing runs, is imported, opened or loaded which the measured manifest does not name with its hash,
 and that the program has no network and starts no process. Not decided here: what is in the manifest
-(``simulator.measurement``, or Gramine's) and what the program does (``program``). Invariants: source is compiled from
-the very bytes that were hashed, compiled caches are never read, and no import reaches outside the manifest.
+(``simulator.measurement``, or Gramine's) and what the program does (``program``). Invariants: every source is hashed at
+every start, and its code was compiled from those bytes, now or at an earlier start of this very measurement that sealed
+it (``sealed_code``); no other compiled cache is read, and no import reaches outside the manifest.
 
 Run as a file by ``python -I -S -B`` with a private ``pycache_prefix``: nothing of wattest can be imported before the
 fence stands, so this module uses the standard library alone.
@@ -17,12 +18,17 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Sequence
 from hashlib import sha256
-from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
-from types import CodeType, ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing and importlib.abc would be compiled afresh at every start, with what they import
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from types import CodeType, ModuleType
+    from typing import Any
+
+    from wattest.enclave.measured.sealed_code import SealedCode
 
 MAX_LAUNCH_BYTES = 16 * 1024 * 1024
 LOOPBACK = "127.0.0.1"
@@ -50,8 +56,11 @@ class OutsideMeasurement(PermissionError):
     """A file that the measured manifest does not name, or whose bytes are not the measured ones."""
 
 
-class Fence(MetaPathFinder):
+class Fence:
     """Finds modules in the manifest alone, and keeps every file access inside it."""
+
+    sealed: SealedCode | None = None
+    """What earlier starts compiled; None where that is not kept."""
 
     def __init__(self, files: dict[str, str], paths: dict[str, str]) -> None:
         self._digest_of = {logical: bytes.fromhex(digest) for logical, digest in files.items()}
@@ -187,7 +196,7 @@ class Fence(MetaPathFinder):
 
 
 class MeasuredLoader(importlib.machinery.SourceFileLoader):
-    """Compiles a module from the bytes whose hash was checked, and from nothing else."""
+    """Gives a module the code of the bytes whose hash was checked, and of nothing else."""
 
     def __init__(self, fence: Fence, logical: str, fullname: str, path: str) -> None:
         super().__init__(fullname, path)
@@ -195,8 +204,13 @@ class MeasuredLoader(importlib.machinery.SourceFileLoader):
         self._logical = logical
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The module's code, always compiled afresh."""
-        code: CodeType = self.source_to_code(self._fence.read(self._logical), self.get_filename(fullname))
+        """The module's code, compiled from the bytes just checked unless this measurement sealed it before."""
+        source, sealed = self._fence.read(self._logical), self._fence.sealed
+        code: CodeType | None = None if sealed is None else sealed.get(self._logical)
+        if code is None:
+            code = self.source_to_code(source, self.get_filename(fullname))
+            if sealed is not None:
+                sealed.add(self._logical, code)
         _imp._fix_co_filename(code, self.get_filename(fullname))  # type: ignore[attr-defined]
         return code
 
@@ -211,7 +225,8 @@ def main(arguments: list[str]) -> int:
     manifest = launch["manifest"]
     fence = Fence(manifest["files"], launch["paths"])
     run = launch["run"]
-    fence.allow(str(Path(run["socket"]).parent), run["state_dir"], run["device_root"], port=run["port"])
+    folders = (str(Path(run["socket"]).parent), run["state_dir"], run["device_root"], run["code_dir"])
+    fence.allow(*folders, port=run["port"])
     fence.verify_loaded()
     sys.path[:] = []
     sys.path_hooks[:] = []
@@ -222,8 +237,15 @@ def main(arguments: list[str]) -> int:
         fence,
     ]
     sys.addaudithook(fence.audit)
+    if run["code_dir"]:
+        from wattest.enclave.measured.sealed_code import SealedCode, ask_sealing_key
+
+        if key := ask_sealing_key(run["device_fd"]):
+            fence.sealed = SealedCode(run["code_dir"], key)
     from wattest.enclave.measured.program import run_program
 
+    if fence.sealed is not None:
+        fence.sealed.keep()
     return run_program(manifest, run)
 
 

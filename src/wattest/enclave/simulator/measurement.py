@@ -43,6 +43,8 @@ _UNUSED_STDLIB = frozenset(
      "__pycache__", "pydoc_data", "distutils", "venv"}
 )  # fmt: skip
 _UNUSED_IN_PACKAGES = frozenset({"__pycache__", "tests", "test", "testing", "include", "f2py", "distutils"})
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""The fields of syntax nodes that hold statements, or what holds statements."""
 _NEEDED_ANYWAY = ("numpy/testing/", "numpy/f2py/__init__.py")
 
 
@@ -265,13 +267,7 @@ def _imported(path: Path, module: str) -> Iterable[str]:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError) as error:
         raise MeasurementFailed(f"{path.name} cannot be read as Python: {error}", path=str(path)) from error
-    type_checking: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and _is_type_checking(node.test):
-            type_checking.update(id(inner) for statement in node.body for inner in ast.walk(statement))
-    for node in ast.walk(tree):
-        if id(node) in type_checking:
-            continue
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "wattest")
         elif isinstance(node, ast.ImportFrom):
@@ -284,6 +280,18 @@ def _imported(path: Path, module: str) -> Iterable[str]:
             if source.split(".")[0] == "wattest":
                 yield source
                 yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _statements(tree: ast.Module) -> Iterable[ast.stmt]:
+    """Every statement that may run, in whatever it is nested; what stands below ``if TYPE_CHECKING`` does not."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        for block in _BLOCKS:
+            if not (block == "body" and isinstance(node, ast.If) and _is_type_checking(node.test)):
+                waiting.extend(getattr(node, block, ()))
 
 
 def _is_type_checking(test: ast.expr) -> bool:

@@ -45,10 +45,11 @@ class PlatformUnwritable(TransportError):
 
 
 class SimulatedPlatform:
-    """A simulated machine: its root certificate, its collateral for any time, and its quotes."""
+    """A simulated machine: its root certificate, its collateral for any time, and its quotes; kept in ``folder``."""
 
-    def __init__(self, pki: SimulatedPki) -> None:
+    def __init__(self, pki: SimulatedPki, folder: Path | None = None) -> None:
         self.pki = pki
+        self.folder = folder
         self.quoting_enclave = QuotingEnclave(pki)
 
     @classmethod
@@ -68,7 +69,8 @@ class SimulatedPlatform:
                 hint="open it, or choose an empty folder",
                 folder=str(folder),
             )
-        platform = cls(SimulatedPki.create(secrets.token_bytes(SEED_BYTES), now, published_root=published_root))
+        pki = SimulatedPki.create(secrets.token_bytes(SEED_BYTES), now, published_root=published_root)
+        platform = cls(pki, folder)
         stored = {
             "format": PLATFORM_FORMAT,
             "warning": "wattest simulator, not Intel: whoever reads this file can forge this platform's quotes",
@@ -122,7 +124,8 @@ class SimulatedPlatform:
                 actual=said[:64],
             )
         seed, created_at = stored["seed"].hex(SEED_BYTES), stored["created_at"].uint(32)
-        return cls(SimulatedPki.create(seed, created_at, published_root=stored["published_root"].boolean()))
+        pki = SimulatedPki.create(seed, created_at, published_root=stored["published_root"].boolean())
+        return cls(pki, folder)
 
     @classmethod
     def open_or_create(cls, folder: Path, now: int, *, published_root: bool = False) -> SimulatedPlatform:

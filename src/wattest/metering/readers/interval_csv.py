@@ -176,6 +176,8 @@ def _time(text: str, options: TableOptions, before: int | None, row: int) -> int
     text = text.strip()
     try:
         if options.time_format:
+            if any(one.isdecimal() and not one.isascii() for one in text):
+                raise ValueError("digits of another script, which strptime takes for 0 to 9")
             moment = datetime.strptime(text, options.time_format)
         elif re.fullmatch(r"\d{9,12}", text, re.ASCII):
             return int(text)

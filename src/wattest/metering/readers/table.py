@@ -113,7 +113,7 @@ def open_table(data: bytes, options: TableOptions) -> Table:
         columns, unit = _own_header(header, unit)
         by_name = True
     width = max(columns.values()) + 1
-    body = rows[1:] if by_name or not any(cell[:1].isdigit() for cell in header) else rows
+    body = rows[1:] if by_name or not any(cell[:1].isascii() and cell[:1].isdigit() for cell in header) else rows
     first_line = 2 if body is not rows else 1
     if not body:
         raise MalformedTable("the table has a header and no row")

@@ -1,4 +1,4 @@
-"""Committing batches, dropping final ones from the exposure, and finality.
+"""Committing batches, and dropping final ones from the exposure.
 
 Twin of ``contracts/src/referee/BatchBook.sol``; the checks stand in the contract's order.
 """
@@ -13,12 +13,15 @@ from wattest.errors import WattestError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.fields import ZERO_WORD
 from wattest.messages.header import MAX_ENTRIES, BatchHeader
-from wattest.twin.batch import BatchRecord, BatchState, is_final
+from wattest.twin.batch import BatchRecord, BatchRun, BatchState
 from wattest.twin.errors import (
+    BatchesUnreleased,
     BatchNotFinal,
     CommitDeadlinePassed,
+    CommitTooSoon,
     EnclaveKeyNotActive,
     EntryCountOutOfRange,
+    HistoryMismatch,
     InsufficientDeposit,
     InvalidSignature,
     NotOperator,
@@ -26,20 +29,28 @@ from wattest.twin.errors import (
     PeriodAlreadyCommitted,
     PeriodInvalid,
     PeriodNotOver,
-    PreviousMismatch,
+    ReleaseOutOfOrder,
     ReservedFieldSet,
     RosterCountMismatch,
     ScheduledChannelFieldMissing,
     SequenceMismatch,
-    UnknownBatch,
 )
-from wattest.twin.operator import OperatorEvent
-from wattest.twin.referee.channels import require_channel, roster_count_at
-from wattest.twin.referee.ledger import step
-from wattest.twin.referee.state import BatchKey, Call, ChannelRecord, RefereeState, put, require_record
+from wattest.twin.gwei import WEI_PER_GWEI
+from wattest.twin.history_proof import RING, appended_peaks, history_word
+from wattest.twin.operator import MAX_OPEN_BATCHES, OperatorEvent, OperatorHead
+from wattest.twin.referee.channels import roster_count_at
+from wattest.twin.referee.stakes import step
+from wattest.twin.referee.state import (
+    Call,
+    ChannelRecord,
+    OperatorBook,
+    RefereeState,
+    known_state,
+    require_channel,
+    require_run,
+)
 from wattest.twin.registry import RegistryState, active_key
-
-_MAX_EXPOSURE_WEI = 2**88 - 1
+from wattest.twin.signature_words import signature_of_words
 
 
 def apply_commit(
@@ -47,10 +58,11 @@ def apply_commit(
     call: Call,
     registry: RegistryState,
     header: BatchHeader,
-    signature: bytes,
-    previous: BatchRecord,
+    r: bytes,
+    vs: bytes,
+    peaks: Sequence[bytes],
 ) -> RefereeState:
-    """Commit a batch; ``previous`` is the record of the one before, all zero at sequence 1.
+    """Commit a batch under a signature in two words; ``peaks`` are those of the history before it.
 
     The new record is ``committed_record(state, call, header)`` of the state before.
 
@@ -59,36 +71,31 @@ def apply_commit(
     if header.operator != call.caller:
         raise NotOperator(header.operator, call.caller)
     channel = require_channel(state, header.channel)
-    _require_header_rules(header, channel, previous.committed_at, call.now)
-
-    head = state.head_of(header.channel, call.caller)
+    book = state.book_of(header.channel, call.caller)
+    head = book.head
+    _require_header_rules(header, channel, head.committed_at, call.now)
     after = step(head.state, OperatorEvent.COMMIT)
     sequence = head.sequence + 1
     if header.sequence != sequence:
         raise SequenceMismatch(sequence, header.sequence)
-    if header.previous != previous.header_digest:
-        raise PreviousMismatch(previous.header_digest, header.previous)
-    if sequence > 1:
-        require_record(state, header.channel, call.caller, sequence - 1, previous)
-    elif previous.header_digest != ZERO_WORD or previous.committed_at != 0:
-        raise UnknownBatch(header.channel, call.caller, 0)
-
-    exposure = head.open_exposure_wei + channel.parameters.exposure_wei
-    if head.deposit_wei < exposure or exposure > _MAX_EXPOSURE_WEI:
-        raise InsufficientDeposit(exposure, head.deposit_wei)
-
     record = committed_record(state, call, header)
-    signer = recover_signer(record.header_digest, signature)
+    exposure = _require_exposure(head, record.stake_gwei + channel.parameters.margin_gwei)
+
+    signer = recover_signer(record.header_digest, signature_of_words(r, vs))
     key, expires_at = active_key(registry, state.referee, header.channel, call.caller, header.workload)
     if key != signer or call.now >= expires_at:
         raise EnclaveKeyNotActive(signer, header.workload)
 
-    changed = replace(head, state=after, sequence=sequence, open_exposure_wei=exposure)
-    return replace(
-        state,
-        heads=put(state.heads, (header.channel, call.caller), changed),
-        batches=put(state.batches, (header.channel, call.caller, sequence), record.digest),
+    history = _appended(book, header.previous, peaks, record, sequence)
+    head = replace(
+        head,
+        state=after,
+        open_batches=head.open_batches + 1,
+        sequence=sequence,
+        committed_at=call.now,
+        exposure_gwei=exposure,
     )
+    return state.with_book((header.channel, call.caller), replace(book, head=head, history=history))
 
 
 def committed_record(state: RefereeState, call: Call, header: BatchHeader) -> BatchRecord:
@@ -96,40 +103,30 @@ def committed_record(state: RefereeState, call: Call, header: BatchHeader) -> Ba
 
     Raises: UnknownChannel.
     """
-    version = require_channel(state, header.channel).version
-    return BatchRecord(header.digest(state.domain), call.now, version, BatchState.COMMITTED)
+    channel = require_channel(state, header.channel)
+    stake = state.head_of(header.channel, call.caller).next_stake_gwei(channel.parameters.stake_gwei)
+    return BatchRecord(header.digest(state.domain), call.now, channel.version, stake)
 
 
-def apply_release(
-    state: RefereeState, call: Call, channel: bytes, operator: bytes, records: Sequence[BatchRecord]
-) -> RefereeState:
-    """Drop consecutive batches from the exposure, from ``first_unreleased`` on.
+def apply_release(state: RefereeState, call: Call, run: BatchRun) -> RefereeState:
+    """Drop consecutive batches from the exposure, from the first unreleased one on; anyone.
 
-    Raises: UnknownBatch, BatchNotFinal.
+    Raises: those of ``require_run``, ReleaseOutOfOrder, BatchNotFinal.
     """
-    head = state.head_of(channel, operator)
-    for record in records:
-        require_record(state, channel, operator, head.first_unreleased, record)
-        freed = 0
-        if record.state is BatchState.COMMITTED:
-            if not _is_final(state, (channel, operator, head.first_unreleased), record, call.now):
-                raise BatchNotFinal(head.first_unreleased)
-            freed = state.channels[channel].parameters_of(record.parameters_version).exposure_wei
-        head = replace(
-            head, first_unreleased=head.first_unreleased + 1, open_exposure_wei=head.open_exposure_wei - freed
-        )
-    return replace(state, heads=put(state.heads, (channel, operator), head))
-
-
-def batch_is_final(
-    state: RefereeState, channel: bytes, operator: bytes, sequence: int, record: BatchRecord, now: int
-) -> bool:
-    """Whether the batch is final at ``now``.
-
-    Raises: UnknownBatch when ``record`` is not the batch's.
-    """
-    require_record(state, channel, operator, sequence, record)
-    return _is_final(state, (channel, operator, sequence), record, now)
+    book = require_run(state, run)
+    head = book.head
+    if run.first_sequence != head.first_unreleased or len(run.records) > head.open_batches:
+        raise ReleaseOutOfOrder(head.first_unreleased, head.sequence)
+    exposure = head.exposure_gwei
+    for sequence, record in enumerate(run.records, run.first_sequence):
+        stands = known_state(state, book, run.channel, sequence, record, call.now)
+        if stands is BatchState.COMMITTED:
+            raise BatchNotFinal(sequence)
+        if stands is BatchState.FINAL:
+            parameters = state.channels[run.channel].parameters_of(record.parameters_version)
+            exposure -= record.stake_gwei + parameters.margin_gwei
+    head = replace(head, open_batches=head.open_batches - len(run.records), exposure_gwei=exposure)
+    return state.with_head((run.channel, run.operator), head)
 
 
 def recover_signer(digest: bytes, signature: bytes) -> bytes:
@@ -143,9 +140,29 @@ def recover_signer(digest: bytes, signature: bytes) -> bytes:
         raise InvalidSignature from error
 
 
-def _is_final(state: RefereeState, key: BatchKey, record: BatchRecord, now: int) -> bool:
-    parameters = state.channels[key[0]].parameters_of(record.parameters_version)
-    return is_final(record, parameters, state.open_on_batch.get(key, 0), now)
+def _require_exposure(head: OperatorHead, added_gwei: int) -> int:
+    """What the open batches and this one bind, which the deposit covers, gwei."""
+    required = head.exposure_gwei + added_gwei
+    if head.deposit_gwei < required:
+        raise InsufficientDeposit(required * WEI_PER_GWEI, head.deposit_wei)
+    if head.open_batches == MAX_OPEN_BATCHES:
+        raise BatchesUnreleased(head.first_unreleased, head.sequence)
+    return required
+
+
+def _appended(
+    book: OperatorBook, previous: bytes, peaks: Sequence[bytes], record: BatchRecord, sequence: int
+) -> tuple[bytes, ...]:
+    """The ring with the word of one more batch; ``previous`` and ``peaks`` are those of the history so far."""
+    last = sequence - 1
+    kept, actual = book.history[last % RING], history_word(last, previous, peaks)
+    # An empty history has no word: nothing comes before the first batch.
+    if (previous != ZERO_WORD or len(peaks) > 0) if last == 0 else actual != kept:
+        raise HistoryMismatch(kept, actual)
+    words = list(book.history)
+    grown = appended_peaks(last, peaks, record.leaf(sequence))
+    words[sequence % RING] = history_word(sequence, record.header_digest, grown)
+    return tuple(words)
 
 
 def _require_header_rules(header: BatchHeader, channel: ChannelRecord, previous_committed_at: int, now: int) -> None:
@@ -156,6 +173,9 @@ def _require_header_rules(header: BatchHeader, channel: ChannelRecord, previous_
         raise ReservedFieldSet
     start, end = header.period_start, header.period_end
     if channel.kind is ChannelKind.OPEN:
+        # A proof of a history outlives seven commits: at most one of them comes in a block.
+        if now <= previous_committed_at:
+            raise CommitTooSoon(previous_committed_at)
         if header.roster != ZERO_WORD or header.state != ZERO_WORD:
             raise OpenChannelFieldSet
         if start > end:

@@ -1,59 +1,77 @@
-"""Channels: creation, parameters behind a timelock, roster count by period.
+"""Channels: creation with their modules, parameters and terms behind a timelock, roster count by period.
 
-Twin of ``contracts/src/referee/ChannelBook.sol``.
+Twin of ``contracts/src/referee/ChannelBook.sol``; the checks stand in the contract's order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from wattest.messages.channel import ChannelKind, channel_id
 from wattest.messages.header import MAX_ENTRIES
 from wattest.twin.errors import (
     ChannelExists,
+    ModuleInvalid,
     NoParametersQueued,
     NotManager,
     ParameterOutOfRange,
+    ParametersMismatch,
     RosterChangePending,
     RosterCountOutOfRange,
     RosterNotApplicable,
     RosterPeriodInvalid,
+    TermsCountMismatch,
     TimelockRunning,
-    UnknownChannel,
+    TooManyHolders,
+    TooManyModules,
 )
-from wattest.twin.parameters import PARAMETER_TIMELOCK_S, ChannelParameters, require_in_range
-from wattest.twin.referee.state import Call, ChannelRecord, RefereeState, put
+from wattest.twin.modules import ALL_POWERS, MAX_HOLDERS, MAX_MODULES, ModuleGrant, Power
+from wattest.twin.parameters import PARAMETER_TIMELOCK_S, ChannelParameters, queued_digest, require_in_range
+from wattest.twin.referee.state import Call, ChannelRecord, RefereeState, Version, put, require_channel
 
 _MAX_ROSTER_FROM = 2**40 - 1
 
 
 def apply_create_channel(
-    state: RefereeState, call: Call, kind: ChannelKind, salt: bytes, parameters: ChannelParameters
+    state: RefereeState,
+    call: Call,
+    kind: ChannelKind,
+    salt: bytes,
+    parameters: ChannelParameters,
+    modules: Sequence[ModuleGrant] = (),
+    terms: Sequence[bytes] = (),
 ) -> RefereeState:
-    """Create the channel whose id names the caller as manager.
+    """Create the channel whose id names the caller as manager, with its modules and one word of terms for each.
 
-    Raises: ChannelExists, ParameterOutOfRange.
+    Raises: ChannelExists, ParameterOutOfRange, TooManyModules, ModuleInvalid, TooManyHolders, TermsCountMismatch, and
+    the modules' own reasons.
     """
     channel = channel_id(call.caller, kind, salt)
     if channel in state.channels:
         raise ChannelExists(channel)
     require_in_range(kind, parameters)
-    return replace(state, channels=put(state.channels, channel, ChannelRecord(call.caller, kind, (parameters,))))
+    _require_modules(state, modules)
+    _require_terms(state, modules, kind, parameters, terms)
+    record = ChannelRecord(call.caller, kind, tuple(modules), (Version(parameters, tuple(terms)),))
+    return _put(state, channel, record)
 
 
 def apply_queue_parameters(
-    state: RefereeState, call: Call, channel: bytes, parameters: ChannelParameters
+    state: RefereeState, call: Call, channel: bytes, parameters: ChannelParameters, terms: Sequence[bytes] = ()
 ) -> RefereeState:
-    """Queue new parameters, to be applied after the timelock.
+    """Queue new parameters and terms, to be applied after the timelock.
 
-    Raises: UnknownChannel, NotManager, ParameterOutOfRange.
+    Raises: UnknownChannel, NotManager, ParameterOutOfRange, TermsCountMismatch, and the modules' own reasons.
     """
     record = _managed(state, call, channel)
     require_in_range(record.kind, parameters)
     # Periods are multiples of the epoch: another epoch would make them overlap.
     if parameters.epoch_s != record.parameters.epoch_s:
         raise ParameterOutOfRange("epochS")
-    return _put(state, channel, replace(record, queued=(call.now + PARAMETER_TIMELOCK_S, parameters)))
+    _require_terms(state, record.modules, record.kind, parameters, terms)
+    queued = call.now + PARAMETER_TIMELOCK_S, queued_digest(parameters, terms)
+    return _put(state, channel, replace(record, queued=queued))
 
 
 def apply_cancel_parameters(state: RefereeState, call: Call, channel: bytes) -> RefereeState:
@@ -67,18 +85,24 @@ def apply_cancel_parameters(state: RefereeState, call: Call, channel: bytes) -> 
     return _put(state, channel, replace(record, queued=None))
 
 
-def apply_apply_parameters(state: RefereeState, call: Call, channel: bytes) -> RefereeState:
-    """Make the queued parameters current; batches committed before keep theirs.
+def apply_apply_parameters(
+    state: RefereeState, call: Call, channel: bytes, parameters: ChannelParameters, terms: Sequence[bytes] = ()
+) -> RefereeState:
+    """Make the queued parameters current, brought again as they were queued; batches committed before keep theirs.
 
-    Raises: NoParametersQueued, TimelockRunning.
+    Raises: NoParametersQueued, TimelockRunning, ParametersMismatch.
     """
     record = state.channels.get(channel)
     if record is None or record.queued is None:
         raise NoParametersQueued(channel)
-    applies_at, parameters = record.queued
+    applies_at, expected = record.queued
     if call.now < applies_at:
         raise TimelockRunning(applies_at, call.now)
-    return _put(state, channel, replace(record, versions=(*record.versions, parameters), queued=None))
+    digest = queued_digest(parameters, terms)
+    if digest != expected:
+        raise ParametersMismatch(expected, digest)
+    versions = (*record.versions, Version(parameters, tuple(terms)))
+    return _put(state, channel, replace(record, versions=versions, queued=None))
 
 
 def apply_set_roster_count(
@@ -114,15 +138,31 @@ def roster_count_at(record: ChannelRecord, period_start: int) -> int:
     return record.roster_count
 
 
-def require_channel(state: RefereeState, channel: bytes) -> ChannelRecord:
-    """The channel's record.
+def _require_modules(state: RefereeState, modules: Sequence[ModuleGrant]) -> None:
+    if len(modules) > MAX_MODULES:
+        raise TooManyModules(len(modules))
+    named: set[bytes] = set()
+    for grant in modules:
+        if not 0 < grant.powers <= ALL_POWERS or grant.module not in state.deployed or grant.module in named:
+            raise ModuleInvalid(grant.module, grant.powers)
+        named.add(grant.module)
+    holders = sum(grant.has(Power.HOLD) for grant in modules)
+    if holders > MAX_HOLDERS:
+        raise TooManyHolders(holders)
 
-    Raises: UnknownChannel.
-    """
-    record = state.channels.get(channel)
-    if record is None:
-        raise UnknownChannel(channel)
-    return record
+
+def _require_terms(
+    state: RefereeState,
+    modules: Sequence[ModuleGrant],
+    kind: ChannelKind,
+    parameters: ChannelParameters,
+    terms: Sequence[bytes],
+) -> None:
+    """Every module is content with its terms."""
+    if len(terms) != len(modules):
+        raise TermsCountMismatch(len(modules), len(terms))
+    for grant, word in zip(modules, terms, strict=True):
+        state.deployed[grant.module](kind, parameters, word)
 
 
 def _managed(state: RefereeState, call: Call, channel: bytes) -> ChannelRecord:

@@ -1,7 +1,8 @@
 """The port of whoever signs for an account: 20 bytes of address, and a signature over a digest.
 
 Decided here: what everything above may ask of a signer, and nothing about where the key lies. Not decided here: which
-kinds there are (``signers``), what is hashed (``signed_transaction``, ``messages``).
+kinds there are (``chain.signers``), what is hashed (``chain.signed_transaction``, ``messages``). A key in memory
+(``secp256k1.Secp256k1PrivateKey``), such as an enclave's, signs the same way.
 Every kind passes one suite: ``tests/support/signer_conformance.py``.
 """
 
