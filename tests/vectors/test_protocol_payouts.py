@@ -22,7 +22,8 @@ from wattest.messages.fields import uint_word
 from wattest.messages.header import BatchHeader, sign_header
 from wattest.metering.entry import EntryKind, StatementEntry
 from wattest.sealing.statement_block import citations_root, payout_job_id, payout_result
-from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, BatchState, EntryInclusion
+from wattest.twin.batch import BatchRecord, BatchReference, BatchRun, EntryInclusion
+from wattest.twin.history import History
 from wattest.twin.payouts import (
     Distribution,
     DistributionTerms,
@@ -34,10 +35,10 @@ from wattest.twin.payouts import (
     apply_fund,
     apply_post_root,
     apply_reclaim,
-    citations_digest,
     distribution_id,
 )
 from wattest.twin.referee import Call
+from wattest.twin.signature_words import signature_words
 
 START = 1_780_272_000
 DELAY = 3_600
@@ -120,7 +121,7 @@ class Payments:
                 pending.total,
                 pending.sequence,
                 pending.activatable_at,
-                citations_digest(pending.citations),
+                pending.citations_digest,
             )
         )
         for name in ACCOUNTS:
@@ -150,8 +151,8 @@ def terms(domain: Domain, token: bytes, statements: bytes, metering: bytes) -> D
         domain.verifying_contract,
         statements or bytes(32),
         address_of("operator"),
-        metering or b"\x01" * 32,
         DELAY,
+        (metering or b"\x01" * 32,),
     )
 
 
@@ -189,12 +190,13 @@ class Statement:
             bytes_of("workload"), bytes_of("content"), zero, zero,
         )  # fmt: skip
         self.digest = self.header.digest(executor.domain)
-        self.record = EMPTY_RECORD
 
-    def commit(self, executor: Any, now: int, previous: BatchRecord) -> None:
+    def commit(self, executor: Any, now: int, history: History) -> None:
         signature = sign_header(key_of("statement enclave"), self.header, executor.domain)
-        assert executor.run("commit", address_of("operator"), now, 0, (self.header, signature, previous)) is None
-        self.record = BatchRecord(self.digest, now, 1, BatchState.COMMITTED)
+        arguments = (self.header, *signature_words(signature), history.peaks())
+        assert executor.run("commit", address_of("operator"), now, 0, arguments) is None
+        history.append(BatchRecord(self.digest, now, 1, PARAMETERS.stake_gwei))
+        self.history = history
 
     def entry(self, index: int = 0) -> EntryInclusion:
         path = tuple(self.batch_tree.prove(index).path)
@@ -205,8 +207,8 @@ class Statement:
         return address_of(name), self.amounts[name], self.salts[index], self.tree.prove(index)
 
     @property
-    def citation(self) -> BatchCitation:
-        return BatchCitation(self.header.channel, self.header.operator, self.header.sequence, self.record)
+    def reference(self) -> BatchReference:
+        return self.history.reference(self.header.sequence)
 
 
 def play(executor: TwinExecutor | ChainExecutor) -> None:
@@ -230,28 +232,39 @@ def play(executor: TwinExecutor | ChainExecutor) -> None:
         {"do": "register", "key": "statement enclave"},
     ])  # fmt: skip
     now = statements.now
-    cited = [
-        BatchCitation(metering.channel, address_of("operator"), number, metering.records[label])
-        for number, label in ((1, "one"), (2, "two"))
-    ]
-    inputs = citations_root([one.record.header_digest for one in cited])
+    history = metering.history(metering.channel, address_of("operator"))
+    both: list[BatchRun] = [history.run(1, 2)]
+    cited = [history.run(1, 1), history.run(2, 1)]  # the same, cut otherwise
+    inputs = citations_root([record.header_digest for record in both[0].records])
     amounts = {"alice": 300, "bob": 150, "carol": 50}
+    own_history = History(statements.channel, address_of("operator"))
     first = Statement(executor, statements.channel, 1, bytes(32), inputs, amounts)
-    first.commit(executor, now + 1, EMPTY_RECORD)
+    first.commit(executor, now + 1, own_history)
     second = Statement(executor, statements.channel, 2, first.digest, inputs, {**amounts, "alice": 500, "carol": 300})
-    second.commit(executor, now + 2, first.record)
+    second.commit(executor, now + 2, own_history)
     smaller = Statement(executor, statements.channel, 3, second.digest, inputs, {"alice": 1})
-    smaller.commit(executor, now + 3, second.record)
+    smaller.commit(executor, now + 3, own_history)
 
     own = terms(executor.domain, pay.token, statements.channel, metering.channel)
     at = iter(range(now + 10, now + 10_000))
     make = ("createDistribution", POSTER)
     for broken in (
         {"poster": bytes(20)}, {"disabler": bytes(20)}, {"token": bytes(20)}, {"referee": bytes(20)},
-        {"statement_operator": bytes(20)}, {"metering_channel": statements.channel}, {"activation_delay_s": 3_599},
-        {"activation_delay_s": 90 * DAY + 1},
+        {"statement_operator": bytes(20)}, {"activation_delay_s": 3_599}, {"activation_delay_s": 90 * DAY + 1},
+        {"metering_channels": ()}, {"metering_channels": (statements.channel,)},
+        {"import_channels": (statements.channel,)}, {"import_channels": (metering.channel,)},
+        {"metering_channels": (b"\x02" * 32, b"\x01" * 32)}, {"metering_channels": (b"\x01" * 32,) * 2},
+        {"metering_channels": tuple(bytes([n]) * 32 for n in range(1, 10))},
+        {"import_channels": (b"\x02" * 32, b"\x01" * 32)},
+        {"import_channels": tuple(bytes([n]) * 32 for n in range(1, 10))},
     ):  # fmt: skip
         pay.call(*make, next(at), SALT, replace(own, **broken), refused="TermsInvalid")
+    widest = replace(
+        own,
+        metering_channels=tuple(bytes([n]) * 32 for n in range(1, 9)),
+        import_channels=tuple(bytes([n]) * 32 for n in range(11, 19)),
+    )
+    pay.call(*make, next(at), bytes_of("widest"), widest)
     pay.call("fund", POSTER, next(at), pay.id, 1, refused="UnknownDistribution")
     pay.call(*make, next(at), SALT, own)
     pay.call(*make, next(at), SALT, own, refused="DistributionExists")
@@ -261,7 +274,7 @@ def play(executor: TwinExecutor | ChainExecutor) -> None:
     def post(statement: Statement, refused: str | None = None, by: str = POSTER, **changed: Any) -> None:
         values = {
             "distribution": pay.id, "root": statement.tree.root, "total": statement.total, "header": statement.header,
-            "record": statement.record, "entry": statement.entry(), "cited": cited, **changed,
+            "named": statement.reference, "entry": statement.entry(), "cited": both, **changed,
         }  # fmt: skip
         pay.call("postRoot", by, next(at), *values.values(), refused=refused)
 
@@ -269,7 +282,11 @@ def play(executor: TwinExecutor | ChainExecutor) -> None:
     post(first, "UnknownDistribution", distribution=bytes_of("none"))
     post(first, "StatementForeign", header=replace(first.header, channel=metering.channel))
     post(first, "StatementForeign", header=replace(first.header, operator=address_of("anyone")))
-    post(first, "UnknownBatch", record=replace(first.record, committed_at=1))
+    other = replace(first.reference.record, committed_at=1)
+    post(first, "UnknownBatch", named=replace(first.reference, record=other))
+    post(first, "HeaderMismatch", named=second.reference)
+    post(first, "HistoryStale", named=replace(first.reference, history=replace(both[0].history, size=9)))
+    post(first, "HistoryMismatch", named=replace(first.reference, history=both[0].history))
     post(first, "HeaderMismatch", header=replace(first.header, root=bytes_of("other")))
     post(first, "JobMismatch", entry=first.entry(1))
     post(first, "EntryKindMismatch", entry=first.entry(2))
@@ -281,23 +298,27 @@ def play(executor: TwinExecutor | ChainExecutor) -> None:
     post(first, "CitationsMismatch", cited=cited[::-1])
     post(first, "CitationsMismatch", cited=cited[:1])
     post(first, "CitationForeign", cited=[replace(cited[0], channel=statements.channel), cited[1]])
-    post(first, "UnknownBatch", cited=[replace(cited[0], sequence=7), cited[1]])
-    pay.call("activateRoot", "anyone", next(at), pay.id, first.citation, cited, refused="NoRootPending")
+    post(first, "UnknownBatch", cited=[replace(cited[0], first_sequence=7), cited[1]])
+    post(first, "NodeCountWrong", cited=[replace(both[0], history=cited[0].history)])
+    post(first, "UnknownBatch", cited=[*both, replace(both[0], records=())])
+    post(first, "CitationsMismatch", cited=[*both, *both])
+    post(first, "CitationCountOutOfRange", cited=both * 201)
+    pay.call("activateRoot", "anyone", next(at), pay.id, first.reference, cited, refused="NoRootPending")
     pay.call("disableRoot", DISABLER, next(at), pay.id, refused="NoRootPending")
-    post(first)
+    post(first, cited=cited)
     post(second, "RootPending")
     pay.call("disableRoot", "anyone", next(at), pay.id, refused="NotDisabler")
     pay.call("disableRoot", DISABLER, next(at), pay.id)
     post(first)
-    pay.call("activateRoot", "anyone", next(at), pay.id, first.citation, cited, refused="ActivationDelayRunning")
+    pay.call("activateRoot", "anyone", next(at), pay.id, first.reference, cited, refused="ActivationDelayRunning")
     soon = now + 20_000
-    pay.call("activateRoot", "anyone", soon, pay.id, first.citation, cited[::-1], refused="CitationsMismatch")
-    pay.call("activateRoot", "anyone", soon + 1, pay.id, first.citation, cited, refused="BatchNotFinal")
+    pay.call("activateRoot", "anyone", soon, pay.id, first.reference, cited[::-1], refused="CitationsMismatch")
+    pay.call("activateRoot", "anyone", soon + 1, pay.id, first.reference, cited, refused="BatchNotFinal")
     pay.call("claim", "anyone", soon + 2, pay.id, *first.claim("alice"), refused="RootMismatch")
     final = now + 8 * DAY
-    pay.call("activateRoot", "anyone", final, pay.id, first.citation, cited, refused="EscrowTooSmall")
+    pay.call("activateRoot", "anyone", final, pay.id, first.reference, cited, refused="EscrowTooSmall")
     pay.call("fund", POSTER, final + 1, pay.id, 600)
-    pay.call("activateRoot", "anyone", final + 2, pay.id, first.citation, cited)
+    pay.call("activateRoot", "anyone", final + 2, pay.id, first.reference, both)
     at = iter(range(final + 3, final + 3_000))
     pay.call("claim", "anyone", next(at), pay.id, *first.claim("alice"))
     pay.call("claim", "anyone", next(at), pay.id, *first.claim("alice"), refused="NothingToClaim")
@@ -314,7 +335,7 @@ def play(executor: TwinExecutor | ChainExecutor) -> None:
     post(smaller, "TotalDecreased")
     post(second)
     pay.call("reclaim", POSTER, next(at), pay.id, 31, refused="EscrowTooSmall")
-    pay.call("activateRoot", "anyone", next(at) + DELAY, pay.id, second.citation, cited)
+    pay.call("activateRoot", "anyone", next(at) + DELAY, pay.id, second.reference, cited)
     at = iter(range(final + 9_000, final + 10_000))
     for name, paid in (("alice", 200), ("bob", 150), ("carol", 300)):
         before = pay.state.distributions[pay.id].paid

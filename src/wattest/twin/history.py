@@ -3,7 +3,7 @@
 Decided here: which nodes are kept and how proofs are cut from them. Not decided here: what a proof must hash to
 (``history_proof``), where records come from (BatchCommitted events are enough). Invariant: what is proved against one
 size never changes when more batches join, since nodes over whole subtrees do not.
-Source: docs/spec/referee.md, "History"; docs/spec/merkle.md, section 8.
+Source: docs/spec/history.md; docs/spec/merkle.md, section 8.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Decided here: the word that the chain keeps of a history of one size, and how a 
 history's peaks. Not decided here: what a record's leaf is (``batch``), which sizes a chain still keeps
 (``referee.state``), how a proof is made (``history``). Invariants: a word hashes its size, so that none stands for
 another one; a run of one has the same nodes as the single form; a proof has exactly the nodes that it needs.
-Source: contracts/src/lib/History.sol; docs/spec/referee.md, "History"; the tree is that of docs/spec/merkle.md,
+Source: contracts/src/lib/History.sol; docs/spec/history.md; the tree is that of docs/spec/merkle.md,
 section 8, over leaves without salt.
 """
 
