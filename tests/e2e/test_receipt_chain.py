@@ -163,7 +163,7 @@ def post_root(settled: Settled) -> None:
         root=statement.payouts.root,
         total=statement.payouts.total,
         header=statement.header,
-        record=settled.citation(statement).record,
+        statement=settled.citation(statement),
         entry=entry,
         cited=[settled.citation(batch) for batch in settled.headers],
     )
@@ -233,14 +233,10 @@ def verify_from_files(settled: Settled, folder: Path) -> None:
 
 def test_a_slashed_batch_breaks_the_receipt(settled: Settled) -> None:
     batch = settled.headers[0]
-    record = settled.citation(batch).record
-    settled.contracts.referee.challenge(settled.signer, batch.header, record, 0, 10**15)
-    committed = settled.contracts.referee.committed_batch(
-        batch.header.channel, batch.header.operator, batch.header.sequence
-    )
-    assert committed is not None
+    cited = settled.citation(batch)
+    settled.contracts.referee.challenge(settled.signer, batch.header, cited, 0, 10**15)
     settled.anvil.advance_to(settled.client.now() + DAY_S + 60)
-    settled.contracts.referee.expire(settled.signer, committed, 0)
+    settled.contracts.referee.expire(settled.signer, cited, 0)
     settled.anvil.advance_to(settled.client.now() + 8 * DAY_S)
     statuses = settled.statuses()
     assert statuses["commitment"] is LinkStatus.FAILED
