@@ -82,7 +82,7 @@ def test_answers_go_together_and_before_commits(fleet: Fleet) -> None:
         assert batch.header is not None
         assert batch.record is not None
         bond = referee.bond_for(channel, fleet.operator.address, 1)
-        referee.challenge(challenger, batch.header, batch.record, 2, bond)
+        referee.challenge(challenger, batch.header, batch.citation(fleet.operator.address), 2, bond)
     with fleet.slow_chain() as blocks:
         report = fleet.operator.step()
     report.raise_first()

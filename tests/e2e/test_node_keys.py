@@ -216,7 +216,7 @@ def _require_convicts(rig: KeyRig, uncommitted: StoredBatch) -> None:
     rig.community.anvil.fund(catcher.address, ETHER)
     snapshot = rig.community.anvil.rpc.request("evm_snapshot")
     shown = CommittedHeader(uncommitted.header, uncommitted.signature)
-    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.record)
+    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.citation)
     assert referee.is_convicted(rig.channel, rig.operator.address, batch.sequence)
     rig.community.anvil.rpc.request("evm_revert", snapshot)
 

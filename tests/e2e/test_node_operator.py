@@ -90,9 +90,8 @@ def test_challenge_is_answered(community: Community, operator: Operator) -> None
     community.anvil.fund(challenger.address, ETHER)
     referee = community.referee()
     assert batch.header is not None
-    assert batch.record is not None
     bond = referee.bond_for(channel, operator.address, 1)
-    referee.challenge(challenger, batch.header, batch.record, 2, bond)
+    referee.challenge(challenger, batch.header, batch.citation(operator.address), 2, bond)
     report = operator.step()
     report.raise_first()
     assert len(report.answered) == 1
