@@ -139,10 +139,10 @@ def test_a_reorganised_day_comes_back_in_one_block(fleet: Fleet) -> None:
 
 
 def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
-    """Two imports of an open channel were dropped; the second needs the record of the first, with its new time.
+    """Two imports of an open channel were dropped; the second needs the history that the first ends, with its new time.
 
-    Its old bytes go out behind the first one's, as everything does that was dropped, and are refused: they carry the
-    old time. The next step sends it anew.
+    Its old bytes go out behind the first one's, as everything does that was dropped, and are refused: they are in one
+    block now. The next step sends it anew.
     """
     community, operator = fleet.community, fleet.operator
     channel = add_open_channel(community).id
@@ -154,6 +154,7 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
     for number in range(2):
         item = ImportItem(csv, seed(f"import {number}"), home.reader.public_key, None)
         job = ImportJob(channel, operator.chain_head(channel), start, start + EPOCH_S, [item])
+        community.anvil.advance_to(community.client().now() + 1)  # blocks of one second take one commit of a channel
         operator.seal(job)
     community.anvil.rpc.request("evm_revert", snapshot)
     community.anvil.advance_to(community.client().now() + 3)
@@ -161,7 +162,7 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
     with fleet.slow_chain() as blocks:
         report = operator.step()
     assert blocks == [2]
-    assert [error.code for error in report.errors] == ["TransactionFailed"]
+    assert [error.code for error in report.errors] == ["CommitTooSoon"]
     assert len(report.committed) == 1
     operator.step().raise_first()
     batches = fleet.store.batches(channel)

@@ -283,11 +283,11 @@ def test_an_operator_cannot_blind_a_watcher(stage: Stage) -> None:
 def test_odd_calldata_hides_no_header(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = ContractAbi.encode_call
 
-    def with_dirty_padding(abi: ContractAbi, function: str, *arguments: object) -> bytes:
+    def with_more_behind(abi: ContractAbi, function: str, *arguments: object) -> bytes:
         data = encode(abi, function, *arguments)
-        return data[:-1] + b"\xff" if function == "commit" else data  # the contract looks at 65 bytes, not at these
+        return data + b"\xff" * 3 if function == "commit" else data  # the contract looks at no byte behind the last word
 
-    monkeypatch.setattr(ContractAbi, "encode_call", with_dirty_padding)
+    monkeypatch.setattr(ContractAbi, "encode_call", with_more_behind)
     operator = stage.operator("odd", LocalSigner(stage.community.operator_key))
     watcher = stage.watcher()
     stage.commit_day(operator)
