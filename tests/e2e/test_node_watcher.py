@@ -285,7 +285,7 @@ def test_odd_calldata_hides_no_header(stage: Stage, monkeypatch: pytest.MonkeyPa
 
     def with_more_behind(abi: ContractAbi, function: str, *arguments: object) -> bytes:
         data = encode(abi, function, *arguments)
-        return data + b"\xff" * 3 if function == "commit" else data  # the contract looks at no byte behind the last word
+        return data + b"\xff" * 3 if function == "commit" else data  # which the contract does not look at
 
     monkeypatch.setattr(ContractAbi, "encode_call", with_more_behind)
     operator = stage.operator("odd", LocalSigner(stage.community.operator_key))

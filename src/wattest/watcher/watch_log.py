@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wattest.chain.referee_events import CommittedBatch, Place
 from wattest.io.crash_points import CrashPoints
 from wattest.metering.series_block import PreviousState
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
@@ -266,3 +267,9 @@ class WatchLog:
     def verdicts(self) -> list[dict[str, Any]]:
         """Every verdict, oldest first."""
         return [json.loads(str(row[0])) for row in self.database.rows("SELECT body FROM verdict ORDER BY ordinal")]
+
+
+def commit_of(row: tuple[Any, ...]) -> CommittedBatch:
+    """The commit that a row of ``WatchLog.commits`` tells."""
+    channel, operator, sequence, digest, committed_at, version, *place, stake_gwei = row
+    return CommittedBatch(channel, operator, sequence, digest, committed_at, version, stake_gwei, Place(*place))

@@ -22,7 +22,7 @@ from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.chain.referee import CommittedHeader
-from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, FinedOperator, Place, SlashedBatch
+from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, FinedOperator, SlashedBatch
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.crypto.signer import Signer
@@ -34,13 +34,14 @@ from wattest.store.car import BlockDigestMismatch
 from wattest.store.event_log import EventFollower
 from wattest.store.remote_operator import OperatorRemote, OperatorUnreachable
 from wattest.twin import errors as refusals
-from wattest.twin.batch import BatchCitation, BatchState, EntryInclusion, verify_entry_inclusion
+from wattest.twin.batch import BatchState, EntryInclusion, verify_entry_inclusion
 from wattest.twin.challenge import ChallengeState
 from wattest.watcher.check_batch import Judgement, check_batch
 from wattest.watcher.check_entries import ServedBatch
 from wattest.watcher.finding import Finding, FindingKind
+from wattest.watcher.standing import committed_there, standing_state
 from wattest.watcher.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
-from wattest.watcher.watch_log import Action, WatchLog
+from wattest.watcher.watch_log import Action, WatchLog, commit_of
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
@@ -241,7 +242,7 @@ class Watcher:
     # judging
 
     def _judge(self, row: tuple[Any, ...], now: int, report: WatchReport) -> None:
-        batch = _commit_of(row)
+        batch = commit_of(row)
         header, signature = self._stored_header(batch)
         served = self._fetch(header, now, batch.committed_at)
         before = self.log.meters(batch.channel, batch.operator, batch.sequence - 1)
@@ -406,7 +407,7 @@ class Watcher:
         batch, position = self._commit_for(action), action.position or 0
         stands = self.referee.challenge_of(batch.header_digest, position)
         if stands.state is ChallengeState.NONE:
-            if self._state_of(batch) is not BatchState.COMMITTED:
+            if standing_state(self.referee, batch) is not BatchState.COMMITTED:
                 self.log.set_action(action.intent, MOOT)
                 return
             bond = self.referee.bond_for(batch.channel, batch.operator, batch.parameters_version)
@@ -431,7 +432,7 @@ class Watcher:
         if stands.state is ChallengeState.OPEN:
             # While the batch is held, which is a while after every deadline, it can be slashed; nobody did where it is
             # final, and then the bond is all that is left to get.
-            if self._state_of(batch) is BatchState.COMMITTED:
+            if standing_state(self.referee, batch) is BatchState.COMMITTED:
                 receipt = self.referee.expire(self.signer, batch.citation, position, intent=f"expire:{action.intent}")
                 report.sent.append(("expire", receipt))
             else:
@@ -462,7 +463,11 @@ class Watcher:
         wanted = [bytes.fromhex(one) for one in action.detail["headers"]]
         carried = {row[0]: CommittedHeader(parse_header(row[1]), row[2]) for row in self.log.headers(key)}
         receipt = self.referee.prove_equivocation(
-            self.signer, carried[wanted[0]], carried[wanted[1]], self._committed_at(key), intent=action.intent
+            self.signer,
+            carried[wanted[0]],
+            carried[wanted[1]],
+            committed_there(self.referee, key),
+            intent=action.intent,
         )
         self._finish(EQUIVOCATION, action, receipt, report)
 
@@ -472,27 +477,11 @@ class Watcher:
         self.log.set_action(action.intent, DONE)
         self._faults.reach("action.noted")
 
-    def _committed_at(self, key: Key) -> BatchCitation | None:
-        """The batch that is committed at a sequence; None where the chain is not there yet."""
-        channel, operator, sequence = key
-        if self.referee.operator_head(channel, operator).sequence < sequence:
-            return None
-        committed = self.referee.committed_batch(*key)
-        if committed is None:
-            raise Reorganised("the chain's log lacks a batch that its state has", retryable=True, sequence=sequence)
-        return committed.citation
-
-    def _state_of(self, batch: CommittedBatch) -> BatchState:
-        state = self.referee.state_of(batch.citation)
-        if state is BatchState.NONE:
-            raise Reorganised("the chain no longer holds this batch", retryable=True, sequence=batch.sequence)
-        return state
-
     def _commit_for(self, action: Action) -> CommittedBatch:
         row = self.log.commit(action.channel, action.operator, action.sequence)
         if row is None:
             raise Reorganised("the batch is no longer known", retryable=True, sequence=action.sequence)
-        return _commit_of(row)
+        return commit_of(row)
 
     def _stored_header(self, batch: CommittedBatch) -> tuple[BatchHeader, bytes]:
         for digest, header, signature in self.log.headers((batch.channel, batch.operator, batch.sequence)):
@@ -503,11 +492,6 @@ class Watcher:
 
 class RegistrationMissing(VerificationError):
     """A header whose signer the registry does not know for its channel, operator and workload."""
-
-
-def _commit_of(row: tuple[Any, ...]) -> CommittedBatch:
-    channel, operator, sequence, digest, committed_at, version, *place, stake_gwei = row
-    return CommittedBatch(channel, operator, sequence, digest, committed_at, version, stake_gwei, Place(*place))
 
 
 __all__ = ["RegistrationMissing", "WatchReport", "Watcher", "WatcherSettings"]
