@@ -12,7 +12,7 @@ from machines import shared_machine
 from memory_bundles import MemoryBundles
 from memory_inbox import MemoryInbox
 from memory_tables import MEMORY_TABLES
-from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Household, seed
+from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, TERMS, Household, seed
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
 from wattest.attestation.roots import parse_root
@@ -54,7 +54,7 @@ class Stage:
         self.referee, registry = SimulatedReferee(self.chain), SimulatedRegistry(self.chain)
         self.channel = ChannelIdentity(MANAGER.address, ChannelKind.SCHEDULED, seed("channel"))
         self.homes = [Household.make(str(index)) for index in range(3)]
-        self.referee.create_channel(MANAGER, self.channel.kind, self.channel.salt, PARAMETERS)
+        self.referee.create_standard_channel(MANAGER, self.channel.kind, self.channel.salt, PARAMETERS, TERMS)
         self.referee.set_roster_count(MANAGER, self.channel.id, len(self.homes), FIRST_PERIOD)
         self.referee.deposit(OPERATOR, self.channel.id, 20 * ETHER)
         reader = ReaderPrivateKey.from_seed(seed("watcher reader"))
