@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from machines import shared_machine
 from memory_bundles import MemoryBundles
 from memory_inbox import MemoryInbox
+from memory_tables import MEMORY_TABLES
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Household, seed
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
@@ -22,14 +25,13 @@ from wattest.chain.simulated_registry import SimulatedRegistry
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
 from wattest.metering.meter import meter_key_commitment
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
-from wattest.store.back_ends import DataPlace
+from wattest.store.back_ends import OPERATOR_STORES, DataPlace
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings
@@ -43,7 +45,7 @@ WATCHER = LocalSigner(b"\x77" * 32)
 
 
 class Stage:
-    """One community on a simulated chain; the operator keeps bundles and inbox in memory."""
+    """One community on a simulated chain; the operator keeps tables, bundles and inbox in memory."""
 
     def __init__(self, folder: Path, stack: ExitStack, unsafe: UnsafeBehaviour | None = None) -> None:
         appraiser_key = Secp256k1PrivateKey.from_seed(seed("appraiser"))
@@ -68,7 +70,7 @@ class Stage:
         )
         keys = MemberKeys(signed, [by_key[member.public_key].meter_key for member in members])
         duty = Duty(self.channel, EPOCH_S, FIRST_PERIOD, (keys,))
-        platform = SimulatedPlatform.create(folder / "platform", GENESIS_S)
+        platform = shared_machine(folder / "platform", GENESIS_S)
         process = stack.enter_context(EnclaveProcess(platform, folder / "enclave"))
         nonce = registry.recent_nonce()
         binding = KeyBinding(self.chain.chain_id, self.referee.address, self.channel.id, OPERATOR.address, nonce.hash)
@@ -82,7 +84,8 @@ class Stage:
         )  # fmt: skip
         verdict, signatures = collect_verdict([appraiser], request, registry.domain, self.chain.now())
         registry.register(OPERATOR, verdict, signatures)
-        data, bundles, inbox = DataPlace(folder / "node"), MemoryBundles(), MemoryInbox()
+        stack.enter_context(patch.dict(OPERATOR_STORES, memory=MEMORY_TABLES))
+        data, bundles, inbox = DataPlace(folder / "node", tables="memory"), MemoryBundles(), MemoryInbox()
         store = data.write()
         stack.callback(store.close)
         self.operator = Operator(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machines import shared_machine
 from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
@@ -212,22 +213,34 @@ def build_community(
     deposit_ether: int = 20,
     by_quote: bool = False,
     is_registered: bool = True,
+    token_supply: int = 0,
 ) -> Community:
     """Start anvil and an enclave, deploy, create the channel, register the enclave's key, deposit.
 
     ``by_quote``: the contract judges the enclave's quote by itself, and there is no appraiser. Without
-    ``is_registered`` its key is left to whoever keeps keys, and no collateral is on chain.
+    ``is_registered`` its key is left to whoever keeps keys, and no collateral is on chain. ``token_supply`` is in
+    cents, all of it the manager's; zero: there is no token.
     """
     anvil = Anvil.create(folder / "chain", genesis_timestamp_s=GENESIS_S).start()
     try:
-        return _build(folder, anvil, households, deposit_ether, by_quote=by_quote, is_registered=is_registered)
+        return _build(
+            folder, anvil, households, deposit_ether,
+            by_quote=by_quote, is_registered=is_registered, token_supply=token_supply,
+        )  # fmt: skip
     except BaseException:
         anvil.stop()
         raise
 
 
 def _build(
-    folder: Path, anvil: Anvil, households: int, deposit_ether: int, *, by_quote: bool, is_registered: bool
+    folder: Path,
+    anvil: Anvil,
+    households: int,
+    deposit_ether: int,
+    *,
+    by_quote: bool,
+    is_registered: bool,
+    token_supply: int,
 ) -> Community:
     manager_key, operator_key = seed("manager"), seed("operator")
     manager, operator = LocalSigner(manager_key), LocalSigner(operator_key)
@@ -236,7 +249,7 @@ def _build(
     appraiser_key = Secp256k1PrivateKey.from_seed(seed("appraiser"))
     client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=0))
     quorum: dict[str, Any] = {} if by_quote else {"appraisers": [appraiser_key.address], "threshold": 1}
-    contracts = deploy_all(client, manager, **quorum)
+    contracts = deploy_all(client, manager, demo_token_supply=token_supply, **quorum)
     referee = Referee(client, contracts.referee)
     registry = EnclaveRegistry(client, contracts.registry)
     channel = ChannelIdentity(manager.address, ChannelKind.SCHEDULED, seed("channel"))
@@ -256,7 +269,7 @@ def _build(
         channel,
         referee.domain,
     )
-    platform = SimulatedPlatform.create(folder / "platform", GENESIS_S)
+    platform = shared_machine(folder / "platform", GENESIS_S)
     process = EnclaveProcess(platform, folder / "enclave")
     enclave = process.start()
     try:

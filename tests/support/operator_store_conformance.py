@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from memory_tables import MEMORY_TABLES
 
 from wattest.chain.transactions import SentTransaction
 from wattest.messages.channel import ChannelIdentity, ChannelKind
@@ -453,4 +454,4 @@ CHECKS: list[Callable[[TablesMaker, Path], None]] = [
 TABLES_MAKERS = {
     name: TablesMaker(lambda folder, of=tables: of.write(folder, None), tables.view, name)
     for name, tables in OPERATOR_STORES.items()
-}
+} | {"memory": TablesMaker(lambda folder: MEMORY_TABLES.write(folder, None), MEMORY_TABLES.view)}

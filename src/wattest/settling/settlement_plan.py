@@ -26,6 +26,7 @@ from wattest.store.duty import Duty, MemberKeys
 from wattest.store.operator_port import OperatorView
 from wattest.store.refusals import settled_already
 from wattest.store.settlement import ENDED, Settlement, SettlementState
+from wattest.twin.batch import BatchState
 from wattest.twin.errors import UnknownDistribution
 from wattest.units import SECONDS_PER_DAY
 
@@ -286,7 +287,7 @@ def _distribution(place: Place, agreement: Agreement) -> bytes:
         error.hint = "the deployment names a distribution that is not on this chain: wattest payouts create"
         raise
     expected = (place.operator, agreement.statement_channel, place.operator, agreement.metering_channel)
-    actual = (terms.poster, terms.statement_channel, terms.statement_operator, terms.metering_channel)
+    actual = (terms.poster, terms.statement_channel, terms.statement_operator, *terms.metering_channels)
     if actual != expected or terms.referee != place.referee.address:
         raise DistributionForeign(
             "the distribution is fixed to another operator, channel or referee",
@@ -305,7 +306,7 @@ def _is_final(place: Place, batch: StoredBatch, window_s: int, now: int) -> bool
     record = batch.record
     if record is None or now < record.committed_at + window_s:
         return False
-    return place.referee.is_final(batch.channel, place.operator, batch.sequence, record)
+    return place.referee.state_of(batch.citation(place.operator)) is BatchState.FINAL
 
 
 def _begun(view: OperatorView, wanted: Settlement) -> Settlement | None:

@@ -24,7 +24,7 @@ from wattest.messages.header import BatchHeader, parse_header
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
 from wattest.store.block_filing import Filed, file_anew
-from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Database, SqliteCursors, SqliteJournal
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, CommittedTable, Database, SqliteCursors, SqliteJournal
 from wattest.store.duty import Duty
 from wattest.store.entry_rows import SqliteEntryRows
 from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
@@ -69,17 +69,29 @@ CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT 
     KEY_TABLES,
     BELONGING_TABLE,
     SETTLEMENT_TABLE,
+    "ALTER TABLE batch ADD COLUMN stake_gwei INTEGER;",
 )
+COMMITTED = CommittedTable("batch", stake_since=len(MIGRATIONS))
 
 
 _S = StoredState
 
 
 class SqliteOperatorStore:
-    """The operator's database; open it once to write (``read_only`` False), as often as needed to read."""
+    """The operator's database; open it once to write (``read_only`` False), as often as needed to read.
 
-    def __init__(self, path: Path, *, read_only: bool = False, faults: CrashPoints | None = None) -> None:
-        self.database = Database(path, MIGRATIONS, read_only=read_only)
+    ``database`` opens it: a file's, unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        faults: CrashPoints | None = None,
+        database: type[Database] = Database,
+    ) -> None:
+        self.database = database(path, MIGRATIONS, committed=COMMITTED, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = SqliteCursors(self.database)
         self.belonging = SqliteBelonging(self.database, self._sealed_by)
@@ -286,10 +298,12 @@ class SqliteOperatorStore:
         with self.database.transaction():
             self._move(channel, sequence, _S.COMMITTED)
             self.database.run(
-                "UPDATE batch SET committed_at = ?, parameters_version = ?, block_number = ?, block_hash = ?,"
-                " transaction_hash = ?, gas_used = COALESCE(?, gas_used) WHERE channel = ? AND sequence = ?",
+                "UPDATE batch SET committed_at = ?, parameters_version = ?, stake_gwei = ?, block_number = ?,"
+                " block_hash = ?, transaction_hash = ?, gas_used = COALESCE(?, gas_used)"
+                " WHERE channel = ? AND sequence = ?",
                 record.committed_at,
                 record.parameters_version,
+                record.stake_gwei,
                 *place,
                 gas_used,
                 channel,
@@ -464,7 +478,8 @@ class SqliteOperatorStore:
     def _batches(self, condition: str, *values: object) -> list[StoredBatch]:
         rows: list[Any] = self.database.rows(
             "SELECT channel, sequence, period_start, period_end, state, header, header_digest, signature, content_id,"  # noqa: S608
-            " committed_at, parameters_version, block_number, block_hash, transaction_hash, gas_used, released"
+            " committed_at, parameters_version, block_number, block_hash, transaction_hash, gas_used, released,"
+            " stake_gwei"
             f" FROM batch {condition}",
             *values,
         )

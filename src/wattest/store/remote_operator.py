@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wattest.crypto.strict_fields import Fields, Reader, Refusal
-from wattest.errors import ConfigError, InputError, TransportError
+from wattest.errors import ConfigError, InputError, TransportError, VerificationError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 from wattest.sealing.bundle import MAX_MANIFEST_BYTES
@@ -31,6 +31,7 @@ MAX_BUNDLE_BYTES = 2 * 1024**3
 MAX_BLOCK_BYTES = 64 * 1024 * 1024 + 16
 FIRST_BACKOFF_S = 0.1
 _KEYS_PER_PAGE = 10_000
+_MAX_ANSWER_SHOWN = 1_000
 _POSITION = re.compile(r"0|[1-9][0-9]{0,7}")
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -41,6 +42,10 @@ class Withheld(TransportError):
 
 class OperatorUnreachable(Withheld):
     """The operator's server did not answer any try."""
+
+
+class BlockRefused(VerificationError):
+    """The operator does not take a device block; ``refusal`` is its word for why, ``answer`` its sentence."""
 
 
 class MalformedAnswer(InputError):
@@ -140,8 +145,23 @@ class OperatorRemote:
         return self._get(f"/v1/channels/{channel.hex()}/documents/{name}", MAX_DOCUMENT_BYTES)
 
     def send_block(self, channel: bytes, body: bytes) -> None:
-        """Hand a device block in; sending the same one again is harmless."""
-        self._request("POST", f"/v1/channels/{channel.hex()}/blocks", MAX_JSON_BYTES, body)
+        """Hand a device block in; sending the same one again is harmless.
+
+        Raises: BlockRefused; OperatorUnreachable.
+        """
+        try:
+            self._request("POST", f"/v1/channels/{channel.hex()}/blocks", MAX_JSON_BYTES, body)
+        except OperatorUnreachable:
+            raise
+        except Withheld as error:
+            refusal, words = _refusal_of(str(error.fields.get("answer", "")))
+            raise BlockRefused(
+                "the operator does not take this block",
+                url=self.url,
+                status=error.fields.get("status"),
+                refusal=refusal,
+                answer=words,
+            ) from error
 
     def _get_fields(self, path: str) -> Fields:
         return _ANSWER.json(self._get(path, MAX_JSON_BYTES), MAX_JSON_BYTES).fields()
@@ -172,7 +192,7 @@ class OperatorRemote:
                         url=self.url,
                         path=path,
                         status=found.status,
-                        answer=found.body[:200].decode(errors="replace"),
+                        answer=found.body[:_MAX_ANSWER_SHOWN].decode(errors="replace"),
                     )
                 cause = f"status {found.status}"
             if attempt < self._settings.max_attempts:
@@ -190,3 +210,12 @@ class OperatorRemote:
 
 def _batch(channel: bytes, sequence: int) -> str:
     return f"/v1/channels/{channel.hex()}/batches/{sequence}"
+
+
+def _refusal_of(answer: str) -> tuple[str, str]:
+    """The error's name and message of an operator's answer; what is no such answer is shown as it is."""
+    try:
+        told = _ANSWER.json(answer.encode(), MAX_JSON_BYTES).fields()
+        return told["error"].text(64), told["message"].text(_MAX_ANSWER_SHOWN)
+    except MalformedAnswer:
+        return "", answer

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Hash a text in the enclave, sign it, let a contract check it.",
     ),
     "demo": ("demo", "demo", "Run an energy community end to end on an embedded chain."),
+    "settle": ("settle", "settle", "Settle a billing period: bills and payouts, under signed terms."),
     "receipt": ("receipt", "receipt", "Verify a household's receipt, link by link."),
     "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
     "attest": ("attest", "attest", "Appraise DCAP quotes."),

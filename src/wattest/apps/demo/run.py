@@ -24,7 +24,7 @@ from wattest.apps.demo.result import Cheat, DemoResult, HouseholdBill, Outcome, 
 from wattest.apps.demo.settling import TARIFF, Settlement, Settling, household_bills, new_salt, quarter_hours
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.watching import WatcherProcess
-from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
+from wattest.apps.embedded import CHALLENGE_TERMS, OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
 from wattest.chain.referee_events import SlashedBatch
 from wattest.messages.channel import ChannelIdentity, ChannelKind
@@ -100,7 +100,9 @@ class Demo:
             channels = (metering, statements, imports, cheated)
             for channel in channels:
                 parameters = PARAMETERS if channel.kind is ChannelKind.SCHEDULED else OPEN_PARAMETERS
-                contracts.referee.create_channel(manager.signer, channel.kind, channel.salt, parameters)
+                contracts.referee.create_standard_channel(
+                    manager.signer, channel.kind, channel.salt, parameters, CHALLENGE_TERMS
+                )
             community = self._community(deployment, metering, range(options.households), watcher)
             rows = range(options.households, options.households + CHEATED_HOUSEHOLDS)
             neighbours = self._community(deployment, cheated, rows, watcher)
@@ -134,7 +136,7 @@ class Demo:
             done()
 
         refusal = self._meter(deployment, honest, community, cheater, watcher)
-        import_count, imported = self._import(honest, imports, community, watcher)
+        import_count, imported = self._import(deployment, honest, imports, community, watcher)
         settlement = self._settle(settling, watcher, honest)
         self._await_punishment_begun(cheater, watcher)
         self._finish_windows(deployment, honest, cheater, watcher)
@@ -171,6 +173,8 @@ class Demo:
             genesis_hash=deployment.client.block(0).hash,
             deployed_at_block=addresses.deployed_at_block,
             referee=addresses.referee,
+            challenges=addresses.challenges,
+            fraud_proofs=addresses.fraud_proofs,
             registry=addresses.registry,
             verifier=addresses.verifier,
             payouts=addresses.payouts,
@@ -215,7 +219,12 @@ class Demo:
         return refusal
 
     def _import(
-        self, honest: OperatorSite, channel: ChannelIdentity, community: Community, watcher: WatcherProcess
+        self,
+        deployment: EmbeddedDeployment,
+        honest: OperatorSite,
+        channel: ChannelIdentity,
+        community: Community,
+        watcher: WatcherProcess,
     ) -> tuple[int, int]:
         """Seal meter files as batches of their own periods: how many batches, how many records."""
         start, end = self._readings.period(0)[0], self._readings.period(self._options.days - 1)[1]
@@ -223,6 +232,7 @@ class Demo:
         with self._stage("imported meter files", len(files)) as done:
             for file in files:
                 job = file.job(channel.id, honest.operator.chain_head(channel.id), community.watcher_reader_keys)
+                _advance_past(deployment, deployment.client.now())  # blocks of one second take one commit of a channel
                 stored, _ = honest.operator.seal(job)
                 self._require_clean(watcher.await_verdict(channel.id, honest.account.address, stored.sequence))
                 done()

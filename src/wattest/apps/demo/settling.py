@@ -80,7 +80,7 @@ class Settling:
             distribution_id(deployment.manager.address, _SALT),
             statement_channel.id,
             site.account.address,
-            community.channel.id,
+            (community.channel.id,),
         )
 
     def open_distribution(self) -> None:
@@ -93,8 +93,9 @@ class Settling:
             referee=contracts.referee.address,
             statement_channel=self._channel.id,
             statement_operator=self._site.account.address,
-            metering_channel=self._community.channel.id,
             activation_delay_s=ACTIVATION_DELAY_S,
+            metering_channels=(self._community.channel.id,),
+            import_channels=(),
         )
         contracts.payouts.create_distribution(manager.signer, _SALT, terms)
 
@@ -177,15 +178,15 @@ class Settling:
         contracts.token.approve(manager.signer, contracts.payouts.address, tree.total)
         contracts.payouts.fund(manager.signer, self.distribution.id, tree.total)
         sealed = settlement.sealed
-        if sealed.payouts is None or settlement.stored.record is None:
-            raise RuntimeError("a committed statement has a payout entry and a record")
+        if sealed.payouts is None:
+            raise RuntimeError("a statement has a payout entry")
         contracts.payouts.post_root(
             self._site.account.signer,
             self.distribution.id,
             root=tree.root,
             total=tree.total,
             header=sealed.header,
-            record=settlement.stored.record,
+            statement=settlement.stored.citation(self._site.account.address),
             entry=entry_inclusion(sealed.entries, sealed.entry_salts, sealed.payouts.entry),
             cited=settlement.citations,
         )
@@ -232,9 +233,7 @@ def _header(batch: StoredBatch) -> tuple[BatchHeader, bytes]:
 
 def _citation(batch: StoredBatch) -> BatchCitation:
     header, _ = _header(batch)
-    if batch.record is None:
-        raise RuntimeError(f"batch {batch.sequence} is not committed")
-    return BatchCitation(header.channel, header.operator, header.sequence, batch.record)
+    return batch.citation(header.operator)
 
 
 def new_salt() -> bytes:

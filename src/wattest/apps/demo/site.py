@@ -19,7 +19,7 @@ from wattest.apps.embedded import (
 )
 from wattest.apps.measurement_policy import measurement_policy
 from wattest.chain.client import ChainClient
-from wattest.chain.referee import Referee
+from wattest.chain.deploy import referee_at
 from wattest.enclave.host.client import Description, EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
@@ -122,7 +122,7 @@ class OperatorSite:
         """Open the operator's loop and its server; ``enclave`` stands in for the site's own, as a forger's does."""
         contracts = self.deployment.addresses
         client = ChainClient.connect(self.deployment.anvil.url, config=EMBEDDED_CONFIG, journal=self.store.journal)
-        referee = Referee(client, contracts.referee, deployed_at_block=contracts.deployed_at_block)
+        referee = referee_at(client, contracts)
         self._operator = Operator(
             self.store,
             self.bundles,
