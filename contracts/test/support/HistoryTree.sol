@@ -55,37 +55,43 @@ library HistoryTree {
         made.nodes = nodes(all, first, count);
     }
 
+    /// @dev In memory, not on the stack, which the compiler fills with what it inlines.
+    struct Search {
+        bytes32[] all;
+        uint256 first;
+        uint256 count;
+        bytes32[] found;
+        uint256 used;
+    }
+
     /// @dev The roots of the largest subtrees inside the whole ones that hold none of the records but lie under a node that
     /// does, level by level, left before right.
-    function nodes(bytes32[] memory all, uint256 first, uint256 count) internal pure returns (bytes32[] memory result) {
-        result = new bytes32[](2 * 64);
-        uint256 used;
-        for (uint256 level = 0; level < 64; ++level) {
-            uint256 width = 1 << level;
-            for (uint256 from = 0; from + width <= all.length; from += width) {
-                if (isNeeded(all.length, from, width, first, count)) {
-                    result[used++] = Tree.root(slice(all, from, width));
-                }
-            }
-            if (width > all.length) break;
+    function nodes(bytes32[] memory all, uint256 first, uint256 count) internal pure returns (bytes32[] memory) {
+        Search memory search = Search(all, first, count, new bytes32[](2 * 64), 0);
+        for (uint256 width = 1; width <= all.length; width *= 2) {
+            level(search, width);
         }
-        return slice(result, 0, used);
+        return slice(search.found, 0, search.used);
+    }
+
+    function level(Search memory search, uint256 width) private pure {
+        for (uint256 from = 0; from + width <= search.all.length; from += width) {
+            if (isNeeded(search, from, width)) {
+                search.found[search.used++] = Tree.root(slice(search.all, from, width));
+            }
+        }
     }
 
     /// @dev Whether the subtree of `width` leaves from `from` on is one of those: disjoint from the records, while its parent,
     /// inside a whole subtree, is not.
-    function isNeeded(uint256 size, uint256 from, uint256 width, uint256 first, uint256 count)
-        private
-        pure
-        returns (bool)
-    {
+    function isNeeded(Search memory search, uint256 from, uint256 width) private pure returns (bool) {
         uint256 parent = from / (2 * width) * (2 * width);
-        if (parent + 2 * width > size) return false;
-        return !overlaps(from, width, first, count) && overlaps(parent, 2 * width, first, count);
+        if (parent + 2 * width > search.all.length) return false;
+        return !overlaps(search, from, width) && overlaps(search, parent, 2 * width);
     }
 
-    function overlaps(uint256 from, uint256 width, uint256 first, uint256 count) private pure returns (bool) {
-        return from < first + count && first < from + width;
+    function overlaps(Search memory search, uint256 from, uint256 width) private pure returns (bool) {
+        return from < search.first + search.count && search.first < from + width;
     }
 
     function slice(bytes32[] memory all, uint256 from, uint256 count) internal pure returns (bytes32[] memory part) {

@@ -13,7 +13,7 @@ import {ChallengeTerms, ChallengeTermsWord, DirectedChallenge} from "../../src/t
 import {EvidenceOpening} from "../../src/types/EvidenceOpening.sol";
 import {ModuleGrant, Powers} from "../../src/types/Module.sol";
 import {EvidenceVerdict} from "../../src/types/EvidenceVerdict.sol";
-import {HistoryTree} from "./HistoryTree.sol";
+import {Historian} from "./Historian.sol";
 import {Tree} from "./Tree.sol";
 import {vm} from "./Vm.sol";
 
@@ -48,8 +48,7 @@ abstract contract World {
     FraudProofs internal fraud;
     bytes32 internal channel;
     uint256[] internal appraisers;
-    /// @dev What BatchCommitted said, in order: what everyone builds the histories from.
-    mapping(bytes32 channel => mapping(address operator => BatchRecord[])) internal committed;
+    Historian internal historian;
 
     function setUp() public virtual {
         vm.warp(DAY_0);
@@ -62,6 +61,7 @@ abstract contract World {
         quorum = new AppraiserQuorum(addresses, 2);
         registry = new EnclaveRegistry(quorum, 30 days);
         referee = new Referee(registry);
+        historian = new Historian();
         challenges = new DirectedChallenges(referee);
         fraud = new FraudProofs(referee);
         vm.prank(manager);
@@ -252,16 +252,26 @@ abstract contract World {
 
     /// @dev As the operator, straight.
     function sendCommit(Sealed memory batch) internal {
-        bytes32[] memory peaks = peaksOf(batch.header.channel, batch.header.operator);
+        bytes32[] memory peaks = historian.peaksOf(batch.header.channel, batch.header.operator);
         (bytes32 r, bytes32 vs) = compact(batch.signature);
         vm.prank(batch.header.operator, batch.header.operator);
         referee.commit(batch.header, r, vs, peaks);
     }
 
+    function refuseCommit(Sealed memory batch, bytes memory reason) internal {
+        bytes32[] memory peaks = historian.peaksOf(batch.header.channel, batch.header.operator);
+        (bytes32 r, bytes32 vs) = compact(batch.signature);
+        vm.prank(batch.header.operator, batch.header.operator);
+        if (reason.length == 4) vm.expectPartialRevert(bytes4(reason));
+        else vm.expectRevert(reason);
+        referee.commit(batch.header, r, vs, peaks);
+    }
+
     function commitInput(Sealed memory batch) internal view returns (bytes memory) {
         (bytes32 r, bytes32 vs) = compact(batch.signature);
-        return
-            abi.encodeCall(referee.commit, (batch.header, r, vs, peaksOf(batch.header.channel, batch.header.operator)));
+        return abi.encodeCall(
+            referee.commit, (batch.header, r, vs, historian.peaksOf(batch.header.channel, batch.header.operator))
+        );
     }
 
     /// @dev EIP-2098 of 65 bytes r||s||v.
@@ -283,39 +293,16 @@ abstract contract World {
             parametersVersion: referee.channelHead(in_).parametersVersion,
             stakeGwei: uint64(referee.stakeOf(in_, batch.header.operator) / 1 gwei)
         });
-        committed[in_][batch.header.operator].push(batch.record);
-    }
-
-    function peaksOf(bytes32 in_, address account) internal view returns (bytes32[] memory) {
-        return HistoryTree.peaks(HistoryTree.leaves(committed[in_][account]));
+        historian.note(in_, batch.header.operator, batch.record);
     }
 
     /// @dev The batch with its proof of now.
     function refer(Sealed memory batch) internal view returns (BatchReference memory) {
-        BatchRecord[] memory records = committed[batch.header.channel][batch.header.operator];
-        return BatchReference({
-            channel: batch.header.channel,
-            operator: batch.header.operator,
-            sequence: batch.header.sequence,
-            record: batch.record,
-            history: HistoryTree.proof(records, batch.header.sequence - 1, 1)
-        });
+        return historian.refer(batch.header.channel, batch.header.operator, batch.header.sequence);
     }
 
-    function runOf(bytes32 in_, address account, uint64 first, uint256 count)
-        internal
-        view
-        returns (BatchRun memory run)
-    {
-        BatchRecord[] memory records = committed[in_][account];
-        run.channel = in_;
-        run.operator = account;
-        run.firstSequence = first;
-        run.records = new BatchRecord[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            run.records[i] = records[first - 1 + i];
-        }
-        run.history = HistoryTree.proof(records, first - 1, count);
+    function runOf(bytes32 in_, address account, uint64 first, uint256 count) internal view returns (BatchRun memory) {
+        return historian.runOf(in_, account, first, count);
     }
 
     function stateOf(Sealed memory batch) internal view returns (BatchState) {
@@ -336,6 +323,9 @@ abstract contract World {
     }
 
     function none() internal pure returns (Sealed memory) {}
+
+    /// @dev The reference of whoever has no batch to name.
+    function nowhere() internal pure returns (BatchReference memory) {}
 
     function inclusion(Sealed memory batch, uint32 index) internal pure returns (EntryInclusion memory) {
         return EntryInclusion({
