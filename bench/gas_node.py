@@ -1,4 +1,4 @@
-"""A development node to measure gas on, and contracts called with plain values: anvil for today's prices, geth for the coming.
+"""A development node to measure gas on, and contracts called with plain values: anvil (today's prices) or geth (later).
 
 Not the node's own client: what is measured here is the contracts, on nodes that the client need not know. geth is found
 in ``WATTEST_GETH`` or PATH; docs/howto/run-the-benchmarks.md says how it is built.

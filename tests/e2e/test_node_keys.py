@@ -26,7 +26,6 @@ from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.remote_operator import OperatorRemote
 from wattest.twin import errors as refusals
-from wattest.twin.batch import EMPTY_RECORD
 from wattest.watcher.registration_check import RegistrationAppraiser
 
 pytestmark = pytest.mark.e2e
@@ -98,9 +97,9 @@ def test_goes_on_after_a_missed_deadline(rig: KeyRig) -> None:
     shown = CommittedHeader(leaked.header, leaked.signature)
     stands = referee.committed_header(committed)
     with pytest.raises(refusals.SignersDiffer):
-        referee.prove_equivocation(catcher, shown, stands, committed.record)
+        referee.prove_equivocation(catcher, shown, stands, committed.citation)
     with pytest.raises(refusals.SignersDiffer):
-        referee.prove_equivocation(catcher, stands, shown, EMPTY_RECORD)
+        referee.prove_equivocation(catcher, stands, shown, None)
     assert not referee.is_convicted(rig.channel, rig.operator.address, sequence)
     assert rig.registry.registration_of(rig.binding, old).revoked_at
 
@@ -217,7 +216,7 @@ def _require_convicts(rig: KeyRig, uncommitted: StoredBatch) -> None:
     rig.community.anvil.fund(catcher.address, ETHER)
     snapshot = rig.community.anvil.rpc.request("evm_snapshot")
     shown = CommittedHeader(uncommitted.header, uncommitted.signature)
-    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.record)
+    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.citation)
     assert referee.is_convicted(rig.channel, rig.operator.address, batch.sequence)
     rig.community.anvil.rpc.request("evm_revert", snapshot)
 

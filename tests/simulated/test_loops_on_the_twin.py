@@ -35,7 +35,8 @@ from wattest.store.back_ends import OPERATOR_STORES, DataPlace
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings
-from wattest.twin.challenge import ChallengeState, SlashCause
+from wattest.twin.cause import SlashCause
+from wattest.twin.challenge import ChallengeState, DirectedChallenge
 from wattest.twin.registry import AppraiserQuorum
 from wattest.watcher.watch_log import WatchLog
 from wattest.watcher.watcher import Watcher
@@ -111,6 +112,11 @@ class Stage:
         report.raise_first()
         assert len(report.committed) == 1
 
+    def challenge_on(self, sequence: int, position: int) -> DirectedChallenge:
+        digest = self.operator.store.batch(self.channel.id, sequence).header_digest
+        assert digest is not None
+        return self.referee.challenge_of(digest, position)
+
     def state(self, sequence: int) -> StoredState:
         return self.operator.store.batch(self.channel.id, sequence).state
 
@@ -140,7 +146,7 @@ def test_honest_days_are_clean_final_and_released(tmp_path: Path, stack: ExitSta
     stage.chain.advance_to(FIRST_PERIOD + 10 * EPOCH_S)
     final = stage.operator.step()
     assert [final.finalised, [stage.state(1), stage.state(2)]] == [[1, 2], [StoredState.FINAL, StoredState.FINAL]]
-    assert stage.watcher.withdraw() is None
+    assert stage.watcher.withdraw() == []
 
 
 def test_a_dropped_commit_goes_out_again(tmp_path: Path, stack: ExitStack) -> None:
@@ -162,7 +168,7 @@ def test_what_is_withheld_is_challenged_and_answered(tmp_path: Path, stack: Exit
     stage = Stage(tmp_path, stack, UnsafeBehaviour(withheld=frozenset({1})))
     stage.commit_day()
     stage.watcher.step().raise_first()
-    opened = stage.referee.challenge_of(stage.channel.id, OPERATOR.address, 1, 1)
+    opened = stage.challenge_on(1, 1)
     assert (opened.challenger, opened.state) == (WATCHER.address, ChallengeState.OPEN)
     report = stage.operator.step()
     report.raise_first()
@@ -176,7 +182,7 @@ def test_what_stays_withheld_costs_the_deposit(tmp_path: Path, stack: ExitStack)
     stage = Stage(tmp_path, stack, UnsafeBehaviour(withheld=frozenset({1})))
     stage.commit_day()
     stage.watcher.step().raise_first()
-    opened = stage.referee.challenge_of(stage.channel.id, OPERATOR.address, 1, 1)
+    opened = stage.challenge_on(1, 1)
     stage.chain.advance_to(opened.deadline)  # the operator sleeps
     report = stage.watcher.step()
     report.raise_first()
@@ -186,5 +192,5 @@ def test_what_stays_withheld_costs_the_deposit(tmp_path: Path, stack: ExitStack)
     assert (slashed.cause, slashed.catcher) == (SlashCause.EXPIRED_CHALLENGE, WATCHER.address)
     stage.operator.step()
     assert stage.state(1) is StoredState.SLASHED
-    assert stage.watcher.withdraw() is not None
+    assert stage.watcher.withdraw()
     assert stage.referee.owed(WATCHER.address) == 0

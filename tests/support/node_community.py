@@ -23,7 +23,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
 from wattest.chain.dcap_verifier import DcapVerifier
-from wattest.chain.deploy import ContractAddresses, deploy_all
+from wattest.chain.deploy import ContractAddresses, deploy_all, referee_at
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
@@ -43,6 +43,7 @@ from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.receipt.deployment import Deployment
 from wattest.store.duty import Duty, MemberKeys
+from wattest.twin.challenge import ChallengeTerms
 from wattest.twin.parameters import ChannelParameters
 
 EPOCH_S = 86_400
@@ -54,13 +55,13 @@ PARAMETERS = ChannelParameters(
     epoch_s=EPOCH_S,
     commit_deadline_s=COMMIT_DEADLINE_S,
     challenge_window_s=7 * 86_400,
-    answer_window_s=86_400,
     exit_delay_s=21 * 86_400,
     stake_wei=ETHER,
     catcher_reward_wei=ETHER // 5,
     gas_reserve_wei=ETHER // 100,
-    base_bond_wei=ETHER // 100,
-    answer_gas_cap_wei=ETHER // 200,
+)
+TERMS = ChallengeTerms(
+    answer_window_s=86_400, base_bond_wei=ETHER // 100, answer_gas_cap_wei=ETHER // 200, max_gas_price_wei=10**11
 )
 
 
@@ -128,9 +129,7 @@ class Community:
         return ChainClient.connect(url or self.anvil.url, config=config, journal=journal, receipt_timeout_s=HANG_S)
 
     def referee(self, client: ChainClient | None = None) -> Referee:
-        return Referee(
-            client or self.client(), self.contracts.referee, deployed_at_block=self.contracts.deployed_at_block
-        )
+        return referee_at(client or self.client(), self.contracts)
 
 
 def write_operator_files(
@@ -156,6 +155,8 @@ def write_operator_files(
         genesis_hash=client.block(0).hash,
         deployed_at_block=contracts.deployed_at_block,
         referee=contracts.referee,
+        challenges=contracts.challenges,
+        fraud_proofs=contracts.fraud_proofs,
         registry=contracts.registry,
         verifier=contracts.verifier,
         payouts=contracts.payouts,
@@ -250,10 +251,10 @@ def _build(
     client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=0))
     quorum: dict[str, Any] = {} if by_quote else {"appraisers": [appraiser_key.address], "threshold": 1}
     contracts = deploy_all(client, manager, demo_token_supply=token_supply, **quorum)
-    referee = Referee(client, contracts.referee)
+    referee = referee_at(client, contracts)
     registry = EnclaveRegistry(client, contracts.registry)
     channel = ChannelIdentity(manager.address, ChannelKind.SCHEDULED, seed("channel"))
-    referee.create_channel(manager, channel.kind, channel.salt, PARAMETERS)
+    referee.create_standard_channel(manager, channel.kind, channel.salt, PARAMETERS, TERMS)
     referee.set_roster_count(manager, channel.id, households, FIRST_PERIOD)
     homes = [Household.make(str(index)) for index in range(households)]
     watcher_reader = ReaderPrivateKey.from_seed(seed("watcher reader"))

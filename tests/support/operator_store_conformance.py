@@ -36,14 +36,14 @@ from wattest.store.refusals import (
     WrongSettlementState,
 )
 from wattest.store.settlement import NEXT_SETTLEMENT_STATES, SettledPayouts, Settlement, SettlementState
-from wattest.twin.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchRecord
 
 C, D, ZERO = b"\xc1" * 32, b"\xd1" * 32, bytes(32)
 M, N, READER = b"m" * 32, b"n" * 32, b"r" * 32
 PERIOD, NEXT_PERIOD = (0, 900), (900, 1800)
 HEADER = BatchHeader(C, b"\x0a" * 20, 1, ZERO, *PERIOD, ZERO, 2, ZERO, ZERO, ZERO, ZERO, b"\x0c" * 32, ZERO, ZERO)
 DIGEST = b"\x0d" * 32
-RECORD = BatchRecord(DIGEST, 7, 1, BatchState.COMMITTED)
+RECORD = BatchRecord(DIGEST, 7, 1, 10**9)
 _S, _K = StoredState, KeyState
 
 

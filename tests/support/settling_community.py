@@ -17,6 +17,7 @@ from node_community import (
     ETHER,
     FIRST_PERIOD,
     PARAMETERS,
+    TERMS,
     Community,
     build_community,
     destroy,
@@ -172,7 +173,7 @@ def _open(community: Community, folder: Path, appraiser: AppraiserServer) -> Set
     operator = LocalSigner(community.operator_key)
     statements = ChannelIdentity(MANAGER.address, ChannelKind.OPEN, seed("statements"))
     parameters = replace(PARAMETERS, epoch_s=0, commit_deadline_s=0)
-    contracts.referee.create_channel(MANAGER, statements.kind, statements.salt, parameters)
+    contracts.referee.create_standard_channel(MANAGER, statements.kind, statements.salt, parameters, TERMS)
     contracts.referee.deposit(operator, statements.id, 20 * ETHER)
     distribution = distribution_id(MANAGER.address, bytes(32))
     contracts.payouts.create_distribution(
@@ -180,10 +181,10 @@ def _open(community: Community, folder: Path, appraiser: AppraiserServer) -> Set
         bytes(32),
         DistributionTerms(
             operator.address, MANAGER.address, book.token, book.referee, statements.id, operator.address,
-            community.channel.id, DELAY_S,
+            DELAY_S, (community.channel.id,), (),
         ),
     )  # fmt: skip
-    entry = DistributionEntry(distribution, statements.id, operator.address, community.channel.id)
+    entry = DistributionEntry(distribution, statements.id, operator.address, (community.channel.id,))
     book = replace(book, channels=(*book.channels, statements), distributions=(entry,))
     (folder / "deployment.json").write_bytes(book.to_bytes())
     config.write_text(
