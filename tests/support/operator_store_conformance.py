@@ -16,14 +16,13 @@ from memory_tables import MEMORY_TABLES
 
 from wattest.chain.transactions import SentTransaction
 from wattest.messages.channel import ChannelIdentity, ChannelKind
-from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
 from wattest.messages.member_list import Member, MemberList, SignedMemberList
 from wattest.messages.settlement_terms import SignedTerms
 from wattest.store.back_ends import OPERATOR_STORES
 from wattest.store.batch_state import NEXT_STATES, StoredState
 from wattest.store.belonging import DataOfAnother, Owner
-from wattest.store.enclave_key import REGISTERED, VOID, Cause, EnclaveKey, KeyState
+from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
 from wattest.store.operator_port import OperatorStore, OperatorView
 from wattest.store.refusals import (
     BlockConflict,
@@ -397,23 +396,6 @@ def _way_to(state: SettlementState) -> list[SettlementState]:
     return ways[state]
 
 
-def tells_every_registration(maker: TablesMaker, folder: Path) -> None:
-    with maker.opened(folder) as store:
-        key = EnclaveKey(C, 0, b"\x01" * 20, _K.CREATED, Cause.FIRST, (0, ZERO), 0)
-        store.keys.add(key)
-        verdict = EvidenceVerdict(
-            b"\x01" * 20, b"\x02" * 20, C, b"\x03" * 20, ZERO, ZERO, ZERO, 1, 2, 3, ZERO, ZERO, ZERO, ZERO
-        )
-        made = []
-        for state in (REGISTERED, VOID, REGISTERED):
-            prepared = store.keys.prepare(key, verdict, b"proof", b"evidence", b"endorsements")
-            store.keys.conclude(prepared, state)
-            made.append(replace(prepared, state=state))
-        assert store.keys.registrations(C) == [made[0], made[2]]
-        assert store.keys.registered(C) == made[2]
-        assert store.keys.registrations(D) == []
-
-
 def outlives_a_kill(maker: TablesMaker, folder: Path) -> None:
     """What was kept is there after a kill, and nothing of a transaction that was open."""
     if maker.kind is None:
@@ -448,7 +430,6 @@ CHECKS: list[Callable[[TablesMaker, Path], None]] = [
     shows_readers_what_is_kept,
     keeps_settlements_step_by_step,
     makes_only_a_settlement_s_moves,
-    tells_every_registration,
     outlives_a_kill,
 ]
 TABLES_MAKERS = {

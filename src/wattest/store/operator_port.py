@@ -79,9 +79,6 @@ class KeyStore(Protocol):
     def registered(self, channel: bytes) -> PreparedRegistration | None:
         """The newest registration that was mined."""
 
-    def registrations(self, channel: bytes) -> list[PreparedRegistration]:
-        """Every registration that was mined, oldest first."""
-
     def conclude(self, registration: PreparedRegistration, state: str) -> None:
         """Note that a prepared registration was mined, or can never be."""
 

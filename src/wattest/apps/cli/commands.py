@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "demo": ("demo", "demo", "Run an energy community end to end on an embedded chain."),
     "settle": ("settle", "settle", "Settle a billing period: bills and payouts, under signed terms."),
-    "receipt": ("receipt", "receipt", "Verify a household's receipt, link by link."),
+    "receipt": ("receipt", "receipt", "Issue households' receipts, show them, verify them link by link."),
     "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
     "attest": ("attest", "attest", "Appraise DCAP quotes."),
     "enclave": ("enclave", "enclave", "Measure the enclave that this installation would launch."),
