@@ -104,8 +104,15 @@ def test_activated_once_it_is_final_and_funded(town: SettlingCommunity) -> None:
     assert short.returncode == 5
     error = json.loads(short.stderr.splitlines()[-1])
     assert error["error"] == "EscrowShort"
-    assert f"--amount {error['fields']['missing']}" in error["hint"]
-    town.fund(error["fields"]["missing"])
+    total = error["fields"]["expected"]
+    assert f"--to {total}" in error["hint"]
+    pay = ("--rpc", town.community.anvil.url, "--key-file", "manager.key")
+    write_key_file(town.folder / "manager.key", seed("manager"))
+    write_key_file(town.folder / "poor.key", town.community.operator_key)
+    poor = town.command("payouts", "fund", "--to", str(total), *pay[:3], "poor.key", "--json")
+    assert (poor.returncode, json.loads(poor.stderr)["error"]) == (5, "TokensShort")
+    assert town.said("payouts", "fund", "--to", str(total), *pay)["added"] == total
+    assert town.said("payouts", "fund", "--to", str(total), *pay)["added"] == 0
     for point in ("activation.mined", "settlement.noted"):
         killed = town.settle("--continue", fault=point)
         assert killed.returncode == -signal.SIGKILL, (point, killed.stderr)
@@ -212,6 +219,30 @@ def test_a_household_reads_its_bill(town: SettlingCommunity) -> None:
     assert "household   meter " in bare.stdout
     offline = town.command("receipt", "show", file, *book[:2], "--json")
     assert (offline.returncode, json.loads(offline.stdout)["valid"]) == (8, None)
+
+
+def test_what_is_owed_is_claimed_once(town: SettlingCommunity) -> None:
+    pay = ("--rpc", town.community.anvil.url, "--key-file", "manager.key")
+    file, other = (f"receipts/flat-{at}-{FIRST_DATE}.json" for at in (0, 1))
+    first = town.said("payouts", "claim", file, *pay)["claims"][0]
+    account = town.contracts.payouts.account_of(town.distribution)
+    assert first["paid"] == account.paid_amount == account.active_total
+    assert town.said("payouts", "claim", file, *pay)["claims"][0]["paid"] == 0
+    nothing = town.command("payouts", "claim", other, *pay, "--json")
+    assert (nothing.returncode, json.loads(nothing.stderr)["error"]) == (5, "NothingOwedHere")
+    (shown,) = town.said("payouts", "show", *pay[:2])["distributions"]
+    assert (shown["paid"], shown["active_statement"], shown["waiting_statement"]) == (first["paid"], 1, None)
+
+
+def test_a_distribution_is_made_once(town: SettlingCommunity) -> None:
+    pay = ("--rpc", town.community.anvil.url, "--key-file", "manager.key")
+    channels = ("--statement-channel", town.statements.id.hex(), "--metering-channel", town.community.channel.id.hex())
+    made = [town.said("payouts", "create", *channels, "--operator", "0x" + "11" * 20, *pay) for _ in range(2)]
+    assert [one["created"] for one in made] == [True, False]
+    assert made[0]["distribution"] in {one.id.hex() for one in town.deployment.distributions}
+    other = ("--operator", "0x" + "11" * 20, "--delay-hours", "48")
+    differs = town.command("payouts", "create", *channels, *other, *pay, "--json")
+    assert (differs.returncode, json.loads(differs.stderr)["error"]) == (5, "DistributionDiffers")
 
 
 def test_every_point_of_settling_is_visited() -> None:

@@ -245,7 +245,7 @@ class Settler:
                 expected=pending.total,
                 actual=escrow,
                 missing=pending.total - escrow,
-                hint=f"fund it, then go on: wattest payouts fund --amount {pending.total - escrow}",
+                hint=f"fund it, then go on: wattest payouts fund --to {pending.total}",
             )
         receipt = self._payouts.activate_root(
             self._signer,

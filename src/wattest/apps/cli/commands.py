@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "demo": ("demo", "demo", "Run an energy community end to end on an embedded chain."),
     "settle": ("settle", "settle", "Settle a billing period: bills and payouts, under signed terms."),
+    "payouts": ("payouts", "payouts", "Make, fund and claim from the account that pays what bills owe."),
     "receipt": ("receipt", "receipt", "Issue households' receipts, show them, verify them link by link."),
     "meter": ("meter", "meter", "Read and verify meter files (OCMF, DSMR P1, interval CSV)."),
     "attest": ("attest", "attest", "Appraise DCAP quotes."),
