@@ -18,6 +18,7 @@ from waiting import HANG_S
 from wattest.apps.cli import run
 from wattest.apps.operator_file import read_operator_file
 from wattest.chain.anvil import Anvil, free_port
+from wattest.messages.acceptance import parse_acceptance, verify_acceptance
 
 pytestmark = pytest.mark.e2e
 HOMES = ("flat-1", "flat-2")
@@ -155,6 +156,22 @@ def test_readings_of_one_s_own_are_committed(world: OwnWorld, capsys: pytest.Cap
         sent = told(capsys, "meter", "send", *blocks, *sending)
         assert [one["file"] for one in sent] == blocks
         assert told(capsys, "meter", "send", *blocks, *sending) == sent
+        for one in sent:
+            kept = parse_acceptance(Path(one["acceptance"]).read_bytes())
+            verify_acceptance(kept)
+            assert one["acceptance"] == one["file"] + ".accepted.json"
+            assert (f"0x{kept.acceptance.operator.hex()}", one["meter_checked"]) == (one["signed_by"], True)
+            assert (kept.acceptance.period_start, kept.acceptance.block_digest.hex()) == (START_S, one["accepted"])
+        Path(sent[0]["acceptance"]).unlink()
+        other = refused(capsys, 4, "meter", "send", blocks[0], *sending, "--account", "0x" + "ab" * 20)
+        assert (other["error"], other["fields"]["expected"]) == ("AcceptanceUnsigned", "0x" + "ab" * 20)
+        another = ["--blinding-key", world.path("flat-2/blinding.key")]
+        assert refused(capsys, 4, "meter", "send", blocks[0], *sending, *another)["error"] == "AcceptanceUnsigned"
+        assert not Path(sent[0]["acceptance"]).exists()  # nothing is kept that holds nobody to anything
+        apart = world.folder / "apart.block"
+        apart.write_bytes(Path(blocks[0]).read_bytes())
+        (alone,) = told(capsys, "meter", "send", str(apart), *sending)
+        assert (alone["meter_checked"], alone["signed_by"]) == (False, sent[0]["signed_by"])
         foreign = refused(capsys, 4, "meter", "send", blocks[0], strange, *sending)
         assert (foreign["error"], foreign["fields"]["refusal"]) == ("BlockRefused", "ForeignMeter")
         assert (foreign["fields"]["file"], foreign["fields"]["accepted_before"]) == (strange, 1)
@@ -164,6 +181,8 @@ def test_readings_of_one_s_own_are_committed(world: OwnWorld, capsys: pytest.Cap
         world.do("chain", "advance", str(world.chain.folder), "--to", "2026-03-02T00:10")
         events = [json.loads(process.stdout.readline()) for _ in range(2)]
         assert [one["event"] for one in events] == ["sealed", "committed"]
+        (late,) = told(capsys, "meter", "send", blocks[0], *sending)
+        assert (late["accepted"], late["acceptance"], late["signed_by"]) == (sent[0]["accepted"], None, None)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(HANG_S)

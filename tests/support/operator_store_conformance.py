@@ -91,24 +91,28 @@ def keeps_one_block_a_meter_and_period(maker: TablesMaker, folder: Path) -> None
         assert [store.meters_with_block(C, start) for start in (0, 900, 1800)] == [1, 1, 0]
 
 
-def fixes_a_batch_s_blocks_when_it_is_collected(maker: TablesMaker, folder: Path) -> None:
+def fixes_a_batch_s_blocks_when_the_enclave_is_asked(maker: TablesMaker, folder: Path) -> None:
     with maker.opened(folder) as store:
         store.add_block(C, N, PERIOD, b"2" * 32, b"of n")
         store.add_block(C, M, PERIOD, b"1" * 32, b"of m")
         store.add_block(C, M, NEXT_PERIOD, b"3" * 32, b"tomorrow")
         batch = store.collect(C, 1, PERIOD)
         assert (batch.state, batch.sequence, batch.header) == (_S.COLLECTED, 1, None)
-        store.add_block(C, b"o" * 32, PERIOD, b"4" * 32, b"late")
+        store.add_block(C, b"o" * 32, PERIOD, b"4" * 32, b"just in time")
         assert store.collect(C, 1, PERIOD) == batch
         assert list(store.blocks_of(C, 1)) == [b"of m", b"of n"]  # by meter
+        store.mark_if_before_sealed(C, 1)
+        store.add_block(C, b"p" * 32, PERIOD, b"5" * 32, b"late")
+        store.mark_if_before_sealed(C, 1)
+        assert list(store.blocks_of(C, 1)) == [b"of m", b"of n", b"just in time"]
         with pytest.raises(WrongBatchState):
             store.collect(C, 1, NEXT_PERIOD)
         store.refuse_block(C, 1, M, "the guest says no")
-        assert list(store.blocks_of(C, 1)) == [b"of n"]
+        assert list(store.blocks_of(C, 1)) == [b"of n", b"just in time"]
         seal(store)
         with pytest.raises(WrongBatchState):
             store.refuse_block(C, 1, N, "too late")
-        assert list(store.blocks_of(C, 1)) == [b"of n"]
+        assert list(store.blocks_of(C, 1)) == [b"of n", b"just in time"]
 
 
 def makes_only_the_table_s_moves(maker: TablesMaker, folder: Path) -> None:
@@ -415,7 +419,7 @@ def outlives_a_kill(maker: TablesMaker, folder: Path) -> None:
 
 CHECKS: list[Callable[[TablesMaker, Path], None]] = [
     keeps_one_block_a_meter_and_period,
-    fixes_a_batch_s_blocks_when_it_is_collected,
+    fixes_a_batch_s_blocks_when_the_enclave_is_asked,
     makes_only_the_table_s_moves,
     refuses_a_second_header,
     finds_batches,

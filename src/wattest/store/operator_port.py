@@ -262,16 +262,19 @@ class OperatorStore(OperatorView, Protocol):
         """
 
     def collect(self, channel: bytes, sequence: int, period: tuple[int, int]) -> StoredBatch:
-        """Fix which blocks belong to a new batch: later arrivals do not change it. Again, it changes nothing.
+        """Begin a new batch with the blocks of its period; what comes later joins until the enclave is asked.
 
-        Raises ``WrongBatchState`` where another period has the sequence.
+        Again, it changes nothing. Raises ``WrongBatchState`` where another period has the sequence.
         """
 
     def mark(self, channel: bytes, sequence: int, state: StoredState) -> None:
         """Move a batch to its next state; the state it is in already is no move. Raises ``WrongBatchState``."""
 
     def mark_if_before_sealed(self, channel: bytes, sequence: int) -> None:
-        """Note that the enclave is asked; a batch that was sealed before stays as it is."""
+        """Note that the enclave is asked: blocks of the period that came since join, and no later ones.
+
+        A batch that was sealed before stays as it is.
+        """
 
     def save_sealed(
         self,
