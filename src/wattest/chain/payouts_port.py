@@ -21,7 +21,7 @@ class PayoutsPort(Protocol):
     """The payout contract, as settling asks it; distributions are 32 bytes, amounts the token's smallest units."""
 
     def terms_of(self, distribution: bytes) -> DistributionTerms:
-        """What a distribution is fixed to; raises ``UnknownDistribution``."""
+        """What a distribution is fixed to; zeros where there is none."""
 
     def account_of(self, distribution: bytes) -> DistributionAccount:
         """A distribution's sums and active root."""

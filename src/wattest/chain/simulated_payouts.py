@@ -18,11 +18,12 @@ from wattest.merkle import InclusionProof
 from wattest.messages.header import BatchHeader
 from wattest.twin import payouts as rules
 from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
-from wattest.twin.errors import UnknownDistribution
 from wattest.twin.payouts import Distribution, DistributionTerms, PayoutsState
 from wattest.twin.referee.state import Call, RefereeState
 
 PAYOUTS = b"\xfb" * 20
+_NOBODY, _NOTHING = bytes(20), bytes(32)
+_NONE = Distribution(DistributionTerms(_NOBODY, _NOBODY, _NOBODY, _NOBODY, _NOTHING, _NOBODY, _NOTHING, 0))
 _Rule = Callable[[PayoutsState, Call, RefereeState], PayoutsState]
 
 
@@ -109,7 +110,7 @@ class SimulatedPayouts:
         )
 
     def terms_of(self, distribution: bytes) -> DistributionTerms:
-        """What a distribution is fixed to; raises ``UnknownDistribution``."""
+        """What a distribution is fixed to; zeros where there is none."""
         return self._known(distribution).terms
 
     def account_of(self, distribution: bytes) -> DistributionAccount:
@@ -132,10 +133,7 @@ class SimulatedPayouts:
         return self._known(distribution).paid_to.get(account, 0)
 
     def _known(self, distribution: bytes) -> Distribution:
-        known = self.client.world.payouts.distributions.get(distribution)
-        if known is None:
-            raise UnknownDistribution(distribution)
-        return known
+        return self.client.world.payouts.distributions.get(distribution, _NONE)
 
     def _send(self, signer: Signer, rule: _Rule, *, intent: str | None = None) -> Receipt:
         def change(world: World, call: Call, _chain: SimulatedChain) -> tuple[World, Noted]:

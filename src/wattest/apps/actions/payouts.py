@@ -24,7 +24,6 @@ from wattest.errors import ConfigError, ProtocolError
 from wattest.messages.channel_name import find_channel
 from wattest.metering.entry import parse_statement_entry
 from wattest.receipt.deployment import Deployment, DistributionEntry
-from wattest.twin.errors import UnknownDistribution
 from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import SECONDS_PER_HOUR
 
@@ -223,7 +222,5 @@ def _meant(book: Deployment, distribution: str | None) -> DistributionEntry:
 
 
 def _terms_of(contracts: Contracts, distribution: bytes) -> DistributionTerms | None:
-    try:
-        return contracts.payouts.terms_of(distribution)
-    except UnknownDistribution:
-        return None
+    held = contracts.payouts.terms_of(distribution)
+    return held if any(held.poster) else None
