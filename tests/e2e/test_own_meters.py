@@ -17,6 +17,7 @@ from waiting import HANG_S
 
 from wattest.apps.cli import run
 from wattest.apps.operator_file import read_operator_file
+from wattest.apps.watcher_file import read_watcher_file
 from wattest.chain.anvil import Anvil, free_port
 from wattest.messages.acceptance import parse_acceptance, verify_acceptance
 
@@ -207,3 +208,26 @@ def test_what_is_no_block_is_not_sent(world: OwnWorld, capsys: pytest.CaptureFix
     assert refused(capsys, 4, "meter", "send", str(block), *to)["error"] == "DeviceSignatureInvalid"
     assert refused(capsys, 3, "meter", "send", world.path("policy.toml"), *to)["error"] == "MalformedDeviceBlock"
     assert run(["meter", "send", *to]) == 2
+
+
+def test_a_watcher_s_configuration(world: OwnWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, file in (("new-key", "union.key"), ("new-reader-key", "reader.key")):
+        world.do("watcher", verb, world.path(file))
+    config = world.path("watcher.toml")
+    watched = "0x" + "ab" * 20
+
+    def words(operator: str, *more: str) -> list[str]:
+        keys = ["--reader-key", world.path("reader.key"), *world.keyed("union.key")]
+        return ["watcher", "init", config, "--operator", operator, *keys, *more]
+
+    shown = told(capsys, *words(f"{watched}=http://127.0.0.1:9", "--policy", world.path("policy.toml")))
+    assert shown["operators"] == [watched]
+    settings = read_watcher_file(Path(config))
+    assert settings.operators == {b"\xab" * 20: "http://127.0.0.1:9"}
+    assert settings.policy == (world.folder / "policy.toml").read_bytes()
+    before = Path(config).read_bytes()
+    assert refused(capsys, 7, *words(f"{watched}=http://127.0.0.1:10"))["error"] == "ConfigurationExists"
+    assert Path(config).read_bytes() == before
+    assert refused(capsys, 7, *words("127.0.0.1:9"))["error"] == "SettingInvalid"
+    assert refused(capsys, 3, *words("0x12=http://127.0.0.1:9"))["error"] == "HexInvalid"
+    assert refused(capsys, 6, *words("http://127.0.0.1:1"))["error"] == "OperatorUnreachable"
