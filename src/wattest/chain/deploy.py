@@ -231,7 +231,7 @@ class Contracts:
             client,
             EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
             Referee(client, addresses.referee, deployed_at_block=block),
-            Payouts(client, addresses.payouts),
+            Payouts(client, addresses.payouts, deployed_at_block=block),
             FirstLightContract(client, addresses.first_light),
             DemoToken(client, addresses.token),
             quotes,

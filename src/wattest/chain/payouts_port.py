@@ -70,5 +70,8 @@ class PayoutsPort(Protocol):
     ) -> Receipt:
         """Pay an account what the active root promises beyond what it was paid; anyone may send it."""
 
+    def was_disabled(self, distribution: bytes, root: bytes) -> bool:
+        """Whether a root was taken back while it waited, as the log tells it."""
+
     def paid_to(self, distribution: bytes, account: bytes) -> int:
         """Cumulative amount paid to an account."""

@@ -7,7 +7,7 @@ Decided here: which call is which function of the twin. Not decided here: any ru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from wattest.chain.abi import load_abi
 from wattest.chain.payouts import DistributionAccount, PendingRoot
@@ -25,6 +25,14 @@ PAYOUTS = b"\xfb" * 20
 _NOBODY, _NOTHING = bytes(20), bytes(32)
 _NONE = Distribution(DistributionTerms(_NOBODY, _NOBODY, _NOBODY, _NOBODY, _NOTHING, _NOBODY, _NOTHING, 0))
 _Rule = Callable[[PayoutsState, Call, RefereeState], PayoutsState]
+
+
+@dataclass(frozen=True, slots=True)
+class _Disabled:
+    """A root that was taken back, in the log."""
+
+    distribution: bytes
+    root: bytes
 
 
 class SimulatedPayouts:
@@ -86,7 +94,8 @@ class SimulatedPayouts:
 
     def disable_root(self, signer: Signer, distribution: bytes) -> Receipt:
         """Drop the waiting root."""
-        return self._send(signer, lambda s, call, _: rules.apply_disable_root(s, call, distribution))
+        noted = _Disabled(distribution, self.pending_root_of(distribution).root)
+        return self._send(signer, lambda s, call, _: rules.apply_disable_root(s, call, distribution), noted=noted)
 
     def claim(
         self,
@@ -128,6 +137,10 @@ class SimulatedPayouts:
         digest = rules.citations_digest(pending.citations)
         return PendingRoot(pending.root, pending.total, pending.sequence, pending.activatable_at, digest)
 
+    def was_disabled(self, distribution: bytes, root: bytes) -> bool:
+        """Whether a root was taken back while it waited, as the log tells it."""
+        return _Disabled(distribution, root) in self.client.log(0, self.client.block().number)
+
     def paid_to(self, distribution: bytes, account: bytes) -> int:
         """Cumulative amount paid to an account."""
         return self._known(distribution).paid_to.get(account, 0)
@@ -135,9 +148,12 @@ class SimulatedPayouts:
     def _known(self, distribution: bytes) -> Distribution:
         return self.client.world.payouts.distributions.get(distribution, _NONE)
 
-    def _send(self, signer: Signer, rule: _Rule, *, intent: str | None = None) -> Receipt:
+    def _send(
+        self, signer: Signer, rule: _Rule, *, intent: str | None = None, noted: _Disabled | None = None
+    ) -> Receipt:
         def change(world: World, call: Call, _chain: SimulatedChain) -> tuple[World, Noted]:
-            return replace(world, payouts=rule(world.payouts, call, world.referee)), []
+            notes: Noted = [] if noted is None else [lambda _mined, _at: noted]
+            return replace(world, payouts=rule(world.payouts, call, world.referee)), notes
 
         request = SimulatedRequest(signer, self.abi, PAYOUTS, b"", intent=intent, change=change)
         return self.client.deliver(request)

@@ -18,6 +18,7 @@ from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, StatementJob
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
+from wattest.keys.key_report import OperatorStopped
 from wattest.settlement.payout import PayoutTree
 from wattest.settling.settlement_plan import unfinished
 from wattest.settling.statement import citations, settled_rows, statement_citation, statement_job
@@ -136,7 +137,7 @@ class Settler:
                 settlement, self._store, self._bundles, self._duty(settlement), sealer.enclave_of(channel)
             )
             sealer.seal_open(job, lambda sealed: self._keep_sealed(settlement, sealed))
-        except TransportError:
+        except (TransportError, OperatorStopped):  # an enclave or its key that may come back: it stays planned
             raise
         except WattestError:
             if self._store.find_batch(channel, sequence) is None:  # nothing was signed: nothing is left
@@ -231,7 +232,10 @@ class Settler:
         if account.active_sequence >= settlement.sequence:
             return SettlementStep(settlement, _S.ACTIVATED)
         if pending.sequence != settlement.sequence or not any(pending.root):
-            return SettlementStep(settlement, _S.DISABLED)
+            owed = settlement.payouts
+            assert owed is not None  # a posted settlement has it
+            was_disabled = self._payouts.was_disabled(settlement.distribution, owed.root)
+            return SettlementStep(settlement, _S.DISABLED if was_disabled else _S.COMMITTED)  # else a reorganisation's
         if now < pending.activatable_at:
             return SettlementWait(settlement, "the root waits for its delay", pending.activatable_at)
         open_batches = self._open(settlement)

@@ -134,7 +134,7 @@ class OperatorSite:
         contracts = self.deployment.addresses
         client = ChainClient.connect(self.deployment.anvil.url, config=EMBEDDED_CONFIG, journal=self.store.journal)
         referee = Referee(client, contracts.referee, deployed_at_block=contracts.deployed_at_block)
-        payouts = Payouts(client, contracts.payouts)
+        payouts = Payouts(client, contracts.payouts, deployed_at_block=contracts.deployed_at_block)
         self._settler = Settler(self.store, self.bundles, payouts, self.account.signer, duties)
         self._operator = Operator(
             self.store,
