@@ -388,6 +388,8 @@ def makes_only_a_settlement_s_moves(maker: TablesMaker, folder: Path) -> None:
             with contextlib.nullcontext() if allowed else pytest.raises(WrongSettlementState):
                 kept.mark(one, after)
             assert kept.one(D, 1).state is (after if allowed else before)
+            is_over = not NEXT_SETTLEMENT_STATES[kept.one(D, 1).state]
+            assert kept.unfinished() == ([] if is_over else [kept.one(D, 1)])
 
 
 def _way_to(state: SettlementState) -> list[SettlementState]:

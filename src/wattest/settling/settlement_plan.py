@@ -25,7 +25,7 @@ from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.operator_port import OperatorView
 from wattest.store.refusals import settled_already
-from wattest.store.settlement import ENDED, Settlement, SettlementState
+from wattest.store.settlement import Settlement, SettlementState
 from wattest.units import SECONDS_PER_DAY
 
 _IN_CHAIN = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})
@@ -363,8 +363,3 @@ def _standing(place: Place, channel: bytes) -> tuple[int, bytes, bytes]:
     payouts = known[0].payouts
     assert payouts is not None  # chosen for it
     return head + 1, last.header_digest, payouts.listed
-
-
-def unfinished(view: OperatorView) -> list[Settlement]:
-    """Settlements with something left to do, in order."""
-    return [one for one in view.settlements.all() if one.state not in ENDED]

@@ -20,7 +20,6 @@ from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped
 from wattest.settlement.payout import PayoutTree
-from wattest.settling.settlement_plan import unfinished
 from wattest.settling.statement import citations, settled_rows, statement_citation, statement_job
 from wattest.store.batch_state import StoredState
 from wattest.store.batch_tree import entry_inclusion
@@ -110,13 +109,13 @@ class Settler:
 
     def seal(self, sealer: Sealer, report: SettlingReport) -> None:
         """Have what was planned sealed and stored; it is committed with everything else that is."""
-        for settlement in unfinished(self._store):
+        for settlement in self._kept.unfinished():
             if settlement.state is _S.PLANNED or self._is_half_stored(settlement):
                 self._trying(settlement, report, lambda one: self._seal(one, sealer, report))
 
     def follow(self, report: SettlingReport, now: int) -> None:
         """Take what is sealed as far as it goes; ``now`` is the chain's time."""
-        for settlement in unfinished(self._store):
+        for settlement in self._kept.unfinished():
             if settlement.state is not _S.PLANNED:
                 self._trying(settlement, report, lambda one: self._follow(one, report, now))
 

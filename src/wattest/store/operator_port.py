@@ -134,6 +134,9 @@ class SettlementStore(Protocol):
     def all(self, statement_channel: bytes | None = None) -> list[Settlement]:
         """Every settlement, or those of one statement channel, ascending by sequence."""
 
+    def unfinished(self) -> list[Settlement]:
+        """Settlements with something left to do, ascending by channel and sequence."""
+
 
 class Belonging(Protocol):
     """Whose data this is: noted once, compared from then on; until then the newest sealed header names the account."""

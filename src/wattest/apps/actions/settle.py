@@ -30,7 +30,7 @@ from wattest.errors import EXIT_DONE, ConfigError, InputError, ProtocolError, Wa
 from wattest.io.crash_points import CrashPoints
 from wattest.settlement.terms_file import MAX_TERMS_FILE_BYTES
 from wattest.settling.billing_period import BillingPeriod, days_from, month_of
-from wattest.settling.settlement_plan import SettlementPlan, unfinished
+from wattest.settling.settlement_plan import SettlementPlan
 from wattest.settling.settler import SettlementWait
 from wattest.store.database import DatabaseInUse
 from wattest.store.duty import Duty
@@ -120,7 +120,7 @@ def go_on(config_path: Path, *, faulty: bool, as_json: bool) -> int:
     with SteadyStack() as stack:
         node = open_node(settings, stack, _faults(faulty=faulty))
         with Progress() as progress:
-            return _go_on(node, unfinished(node.store), progress, as_json=as_json)
+            return _go_on(node, node.store.settlements.unfinished(), progress, as_json=as_json)
 
 
 def status(config_path: Path, *, waits: bool, as_json: bool) -> int:
@@ -174,7 +174,7 @@ def _go_on(node: OperatorNode, begun: Sequence[Settlement], progress: Progress, 
     waits: list[SettlementWait] = []
     errors: list[WattestError] = []
     for _ in range(MOST_STEPS):
-        if not unfinished(node.store):
+        if not node.store.settlements.unfinished():
             break
         progress.say(_doing(node, begun))
         report = node.operator.step()
