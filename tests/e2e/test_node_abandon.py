@@ -18,7 +18,7 @@ from waiting import HANG_S
 
 from wattest.apps.actions import operator_run
 from wattest.apps.cli import run
-from wattest.chain.referee import CommittedBatch
+from wattest.chain.referee_events import CommittedBatch
 from wattest.errors import TransportError
 from wattest.io.crash_points import ABANDON_CRASH_POINTS, FAULT_VARIABLE, KEY_CRASH_POINTS
 from wattest.operator.commit_round import CommitRound

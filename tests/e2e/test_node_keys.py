@@ -254,7 +254,7 @@ def test_every_registration_can_be_appraised_again(rig: KeyRig) -> None:
     """Evidence is served by the digest that the verdict names, whichever registration is the newest by now."""
     server = OperatorServer(
         DataPlace(rig.folder / "node"), rig.operator.bundles, rig.operator.inbox,
-        operator=rig.operator.address, chain_id=rig.community.anvil.chain_id,
+        signer=rig.operator.signer, chain_id=rig.community.anvil.chain_id,
         referee=rig.community.contracts.referee, duties=tuple(rig.operator.duties),
     )  # fmt: skip
     with server:

@@ -60,7 +60,7 @@ class Stage:
             settings=OperatorSettings(collect_grace_s=0, **settings),
         )  # fmt: skip
         server = OperatorServer(
-            DataPlace(node), bundles, inbox, operator=signer.address, chain_id=31_337,
+            DataPlace(node), bundles, inbox, signer=signer, chain_id=31_337,
             referee=self.community.contracts.referee, duties=(self.community.duty,), unsafe_behaviour=unsafe,
         ).start()  # fmt: skip
         self.stack.callback(server.stop)

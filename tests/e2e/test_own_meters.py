@@ -17,7 +17,9 @@ from waiting import HANG_S
 
 from wattest.apps.cli import run
 from wattest.apps.operator_file import read_operator_file
+from wattest.apps.watcher_file import read_watcher_file
 from wattest.chain.anvil import Anvil, free_port
+from wattest.messages.acceptance import parse_acceptance, verify_acceptance
 
 pytestmark = pytest.mark.e2e
 HOMES = ("flat-1", "flat-2")
@@ -155,6 +157,22 @@ def test_readings_of_one_s_own_are_committed(world: OwnWorld, capsys: pytest.Cap
         sent = told(capsys, "meter", "send", *blocks, *sending)
         assert [one["file"] for one in sent] == blocks
         assert told(capsys, "meter", "send", *blocks, *sending) == sent
+        for one in sent:
+            kept = parse_acceptance(Path(one["acceptance"]).read_bytes())
+            verify_acceptance(kept)
+            assert one["acceptance"] == one["file"] + ".accepted.json"
+            assert (f"0x{kept.acceptance.operator.hex()}", one["meter_checked"]) == (one["signed_by"], True)
+            assert (kept.acceptance.period_start, kept.acceptance.block_digest.hex()) == (START_S, one["accepted"])
+        Path(sent[0]["acceptance"]).unlink()
+        other = refused(capsys, 4, "meter", "send", blocks[0], *sending, "--account", "0x" + "ab" * 20)
+        assert (other["error"], other["fields"]["expected"]) == ("AcceptanceUnsigned", "0x" + "ab" * 20)
+        another = ["--blinding-key", world.path("flat-2/blinding.key")]
+        assert refused(capsys, 4, "meter", "send", blocks[0], *sending, *another)["error"] == "AcceptanceUnsigned"
+        assert not Path(sent[0]["acceptance"]).exists()  # nothing is kept that holds nobody to anything
+        apart = world.folder / "apart.block"
+        apart.write_bytes(Path(blocks[0]).read_bytes())
+        (alone,) = told(capsys, "meter", "send", str(apart), *sending)
+        assert (alone["meter_checked"], alone["signed_by"]) == (False, sent[0]["signed_by"])
         foreign = refused(capsys, 4, "meter", "send", blocks[0], strange, *sending)
         assert (foreign["error"], foreign["fields"]["refusal"]) == ("BlockRefused", "ForeignMeter")
         assert (foreign["fields"]["file"], foreign["fields"]["accepted_before"]) == (strange, 1)
@@ -164,6 +182,8 @@ def test_readings_of_one_s_own_are_committed(world: OwnWorld, capsys: pytest.Cap
         world.do("chain", "advance", str(world.chain.folder), "--to", "2026-03-02T00:10")
         events = [json.loads(process.stdout.readline()) for _ in range(2)]
         assert [one["event"] for one in events] == ["sealed", "committed"]
+        (late,) = told(capsys, "meter", "send", blocks[0], *sending)
+        assert (late["accepted"], late["acceptance"], late["signed_by"]) == (sent[0]["accepted"], None, None)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(HANG_S)
@@ -188,3 +208,26 @@ def test_what_is_no_block_is_not_sent(world: OwnWorld, capsys: pytest.CaptureFix
     assert refused(capsys, 4, "meter", "send", str(block), *to)["error"] == "DeviceSignatureInvalid"
     assert refused(capsys, 3, "meter", "send", world.path("policy.toml"), *to)["error"] == "MalformedDeviceBlock"
     assert run(["meter", "send", *to]) == 2
+
+
+def test_a_watcher_s_configuration(world: OwnWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, file in (("new-key", "union.key"), ("new-reader-key", "reader.key")):
+        world.do("watcher", verb, world.path(file))
+    config = world.path("watcher.toml")
+    watched = "0x" + "ab" * 20
+
+    def words(operator: str, *more: str) -> list[str]:
+        keys = ["--reader-key", world.path("reader.key"), *world.keyed("union.key")]
+        return ["watcher", "init", config, "--operator", operator, *keys, *more]
+
+    shown = told(capsys, *words(f"{watched}=http://127.0.0.1:9", "--policy", world.path("policy.toml")))
+    assert shown["operators"] == [watched]
+    settings = read_watcher_file(Path(config))
+    assert settings.operators == {b"\xab" * 20: "http://127.0.0.1:9"}
+    assert settings.policy == (world.folder / "policy.toml").read_bytes()
+    before = Path(config).read_bytes()
+    assert refused(capsys, 7, *words(f"{watched}=http://127.0.0.1:10"))["error"] == "ConfigurationExists"
+    assert Path(config).read_bytes() == before
+    assert refused(capsys, 7, *words("127.0.0.1:9"))["error"] == "SettingInvalid"
+    assert refused(capsys, 3, *words("0x12=http://127.0.0.1:9"))["error"] == "HexInvalid"
+    assert refused(capsys, 6, *words("http://127.0.0.1:1"))["error"] == "OperatorUnreachable"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -25,16 +27,18 @@ from wattest.chain.simulated_registry import SimulatedRegistry
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.enclave.host.process import EnclaveProcess
+from wattest.messages.acceptance import AcceptanceUnsigned, SignedAcceptance
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding
-from wattest.metering.meter import meter_key_commitment
+from wattest.metering.entry import EntryKind, SeriesEntry, parse_entry
+from wattest.metering.meter import blinded_meter, meter_key_commitment
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
 from wattest.store.back_ends import OPERATOR_STORES, DataPlace
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty, MemberKeys
-from wattest.store.remote_operator import OperatorRemote, RemoteSettings
+from wattest.store.remote_operator import BlockTaken, OperatorRemote, RemoteSettings
 from wattest.twin.cause import SlashCause
 from wattest.twin.challenge import ChallengeState, DirectedChallenge
 from wattest.twin.registry import AppraiserQuorum
@@ -94,7 +98,7 @@ class Stage:
             settings=OperatorSettings(collect_grace_s=0),
         )  # fmt: skip
         server = OperatorServer(
-            data, bundles, inbox, operator=OPERATOR.address, chain_id=self.chain.chain_id,
+            data, bundles, inbox, signer=OPERATOR, chain_id=self.chain.chain_id,
             referee=self.referee.address, duties=(duty,), unsafe_behaviour=unsafe,
         ).start()  # fmt: skip
         stack.callback(server.stop)
@@ -116,6 +120,24 @@ class Stage:
         digest = self.operator.store.batch(self.channel.id, sequence).header_digest
         assert digest is not None
         return self.referee.challenge_of(digest, position)
+
+    def verified(
+        self, taken: BlockTaken, home: Household, account: bytes = OPERATOR.address
+    ) -> SignedAcceptance | None:
+        """What the household says of the operator's answer."""
+        return taken.verified(
+            self.channel.id,
+            account,
+            self.referee.domain,
+            lambda start, name: blinded_meter(home.meter_key, self.channel.id, start) == name,
+        )
+
+    def kinds(self, sequence: int = 1) -> dict[bytes, int]:
+        """The kind of each entry, by blinded meter."""
+        payloads, _ = self.operator.store.entries(self.channel.id, sequence)
+        return {
+            entry.blinded_meter: entry.kind for entry in map(parse_entry, payloads) if isinstance(entry, SeriesEntry)
+        }
 
     def state(self, sequence: int) -> StoredState:
         return self.operator.store.batch(self.channel.id, sequence).state
@@ -194,3 +216,60 @@ def test_what_stays_withheld_costs_the_deposit(tmp_path: Path, stack: ExitStack)
     assert stage.state(1) is StoredState.SLASHED
     assert stage.watcher.withdraw()
     assert stage.referee.owed(WATCHER.address) == 0
+
+
+def test_an_operator_s_word_for_a_block_is_its_account_s(tmp_path: Path, stack: ExitStack) -> None:
+    stage = Stage(tmp_path, stack)
+    mine, other, _ = stage.homes
+    taken = stage.remote.send_block(stage.channel.id, mine.block(FIRST_PERIOD))
+    signed = stage.verified(taken, mine)
+    assert signed is not None
+    assert (signed.acceptance.period_start, signed.acceptance.block_digest) == (FIRST_PERIOD, taken.digest)
+    with pytest.raises(AcceptanceUnsigned, match="not signed by the operator's account"):
+        stage.verified(taken, mine, WATCHER.address)
+    with pytest.raises(AcceptanceUnsigned, match="another meter or period"):
+        stage.verified(taken, other)
+    with pytest.raises(AcceptanceUnsigned):
+        stage.verified(replace(taken, period_start=FIRST_PERIOD + EPOCH_S), mine)
+    stage.commit_day()
+    late = stage.remote.send_block(stage.channel.id, other.block(FIRST_PERIOD, watt_hours=7))
+    assert (late.unsigned, stage.verified(late, other)) == ("PeriodCollected", None)
+    assert stage.verified(stage.remote.send_block(stage.channel.id, other.block(FIRST_PERIOD + EPOCH_S)), other)
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_no_entry_is_absent_beside_an_operator_s_word(
+    tmp_path: Path, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, is_before: bool
+) -> None:
+    """A block that comes between taking in and collecting, and one that comes when the period is collected."""
+    stage = Stage(tmp_path, stack)
+    home, name = stage.homes[0], blinded_meter(stage.homes[0].meter_key, stage.channel.id, FIRST_PERIOD)
+    found: list[SignedAcceptance | None] = []
+
+    def send() -> None:
+        if found:
+            return
+        found.append(stage.verified(stage.remote.send_block(stage.channel.id, home.block(FIRST_PERIOD)), home))
+
+    operator = stage.operator
+    decide, take_last = operator._due.next, operator._take_last
+
+    def deciding(*given: Any) -> Any:  # what waited was taken in, and nothing is collected yet
+        send()
+        return decide(*given)
+
+    def taking(*given: Any) -> None:
+        take_last(*given)
+        send()
+
+    if is_before:
+        monkeypatch.setattr(operator._due, "next", deciding)
+    else:
+        monkeypatch.setattr(operator, "_take_last", taking)
+    stage.chain.advance_to(FIRST_PERIOD + EPOCH_S)
+    stage.operator.step().raise_first()
+    (signed,) = found
+    assert (signed is not None) == is_before
+    kinds = stage.kinds()
+    assert kinds.pop(name) == (EntryKind.SIGNED_DEVICE_BLOCK if is_before else EntryKind.ABSENT)
+    assert set(kinds.values()) == {EntryKind.ABSENT}

@@ -148,6 +148,8 @@ class SettlementOrders:
         name = f"{order.file.statement_channel.hex()[:16]}-{order.period.first}"
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{name}{_SUFFIX}"
+        for refused in (path.with_suffix(_REFUSED), path.with_suffix(_REFUSED + ".json")):
+            refused.unlink(missing_ok=True)
         write_atomically(path, order.to_bytes(), mode=0o600)
         return path
 

@@ -248,7 +248,7 @@ class Contracts:
             client,
             EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
             referee,
-            Payouts(client, addresses.payouts, referee.histories),
+            Payouts(client, addresses.payouts, referee.histories, deployed_at_block=block),
             FirstLightContract(client, addresses.first_light),
             DemoToken(client, addresses.token),
             quotes,

@@ -321,7 +321,7 @@ class Operator:
         The channels that are left for the next round: what is sealed for long must not wait until all others are.
         """
         begun = self._clock()
-        waiting = self._collect(duties, failures, now)
+        waiting = self._collect(duties, report, failures, now)
         sealed: list[bytes] = []
         with self.bundles.group(self._faults) as group:
             for duty in duties:
@@ -345,7 +345,9 @@ class Operator:
                 failures |= dict.fromkeys(sealed, error)
         return set(waiting)
 
-    def _collect(self, duties: Sequence[Duty], failures: Failures, now: int) -> dict[bytes, StoredBatch]:
+    def _collect(
+        self, duties: Sequence[Duty], report: StepReport, failures: Failures, now: int
+    ) -> dict[bytes, StoredBatch]:
         """The batch that is to be sealed next, by channel; one of a period that is due is new."""
         waiting: dict[bytes, StoredBatch] = {}
         due: dict[bytes, tuple[int, int]] = {}
@@ -368,6 +370,7 @@ class Operator:
                         failures[channel] = error
             if due:
                 self._faults.reach("batch.collected")
+            self._take_last(duties, waiting, report)
             with self.store.transaction():
                 for batch in waiting.values():
                     self.store.mark_if_before_sealed(batch.channel, batch.sequence)
@@ -377,6 +380,15 @@ class Operator:
             failures |= dict.fromkeys([*waiting, *due], error)
             return {}
         return waiting
+
+    def _take_last(self, duties: Sequence[Duty], waiting: dict[bytes, StoredBatch], report: StepReport) -> None:
+        """Take in what came before the period was seen to be collected: the server signed for it."""
+        for duty in duties:
+            batch = waiting.get(duty.channel.id)
+            if batch is not None and batch.state is _S.COLLECTED:
+                kept, refused = take_in(self.inbox, self.store, duty, self._faults)
+                report.ingested += kept
+                report.errors += refused
 
     def _replicate(self, channel: bytes, report: StepReport, now: int) -> None:
         """Keep the standby current with what is committed; whatever becomes of that, nothing here waits for it."""

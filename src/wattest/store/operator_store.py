@@ -203,7 +203,7 @@ class SqliteOperatorStore:
     # batches
 
     def collect(self, channel: bytes, sequence: int, period: tuple[int, int]) -> StoredBatch:
-        """Fix which blocks belong to a new batch: later arrivals do not change it. Again, it changes nothing."""
+        """Begin a new batch with the blocks of its period. Again, it changes nothing."""
         with self.database.transaction():
             known = self.find_batch(channel, sequence)
             if known is not None:
@@ -222,14 +222,17 @@ class SqliteOperatorStore:
                 *period,
                 _S.COLLECTED.value,
             )
-            self.database.run(
-                "UPDATE device_block SET sequence = ? WHERE channel = ? AND period_start = ? AND period_end = ?"
-                " AND sequence IS NULL AND refused IS NULL",
-                sequence,
-                channel,
-                *period,
-            )
+            self._gather(channel, sequence, period)
         return self.batch(channel, sequence)
+
+    def _gather(self, channel: bytes, sequence: int, period: tuple[int, int]) -> None:
+        self.database.run(
+            "UPDATE device_block SET sequence = ? WHERE channel = ? AND period_start = ? AND period_end = ?"
+            " AND sequence IS NULL AND refused IS NULL",
+            sequence,
+            channel,
+            *period,
+        )
 
     def mark(self, channel: bytes, sequence: int, state: StoredState) -> None:
         """Move a batch to its next state; the state it is in already is no move."""
@@ -237,9 +240,12 @@ class SqliteOperatorStore:
             self._move(channel, sequence, state)
 
     def mark_if_before_sealed(self, channel: bytes, sequence: int) -> None:
-        """Note that the enclave is asked; a batch that was sealed before stays as it is."""
-        if self.batch(channel, sequence).state is _S.COLLECTED:
-            self.mark(channel, sequence, _S.SEALING)
+        """Note that the enclave is asked, with what came since; a batch that was sealed before stays as it is."""
+        with self.database.transaction():
+            batch = self.batch(channel, sequence)
+            if batch.state is _S.COLLECTED:
+                self._gather(channel, sequence, (batch.period_start, batch.period_end))
+                self.mark(channel, sequence, _S.SEALING)
 
     def save_sealed(
         self,

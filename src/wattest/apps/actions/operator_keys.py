@@ -41,6 +41,7 @@ from wattest.keys.orders import OrderBox, nobody_judges
 from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.keys.registrar import QuorumRegistrar, Registrar
 from wattest.keys.standby import Replica, ReplicaFile, ReplicaLag
+from wattest.messages.channel_name import is_named
 from wattest.operator.operator_status import ChannelStatus, channel_status
 from wattest.store.batch_state import StoredState
 from wattest.store.database import DatabaseInUse
@@ -394,7 +395,7 @@ def _active_key(contracts: Contracts, duty: Duty, operator: bytes) -> bytes:
 
 def duty_of(settings: OperatorFile, channel: str | None) -> Duty:
     """The duty that a command means; raises ``SettingInvalid``."""
-    found = [duty for duty in settings.duties if channel in {None, duty.channel.id.hex()}]
+    found = [duty for duty in settings.duties if channel is None or is_named(duty.channel, channel)]
     if len(found) != 1:
         raise SettingInvalid(
             "which channel is meant" if channel is None else "the operator does not serve this channel",

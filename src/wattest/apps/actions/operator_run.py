@@ -36,7 +36,7 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             settings.data,
             parts.bundles,
             parts.inbox,
-            operator=signer.address,
+            signer=signer,
             chain_id=deployment.chain_id,
             referee=deployment.referee,
             duties=settings.duties,

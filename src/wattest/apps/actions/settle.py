@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,22 +26,27 @@ from wattest.apps.settlement_orders import SettlementOrder, SettlementOrders, du
 from wattest.apps.settlement_words import plan_lines, settlement_json, settlement_line
 from wattest.apps.terminal import Progress
 from wattest.chain.client import MemoryJournal
-from wattest.errors import EXIT_DONE, ConfigError, InputError, WattestError
+from wattest.errors import EXIT_DONE, ConfigError, InputError, ProtocolError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.settlement.terms_file import MAX_TERMS_FILE_BYTES
 from wattest.settling.billing_period import BillingPeriod, days_from, month_of
-from wattest.settling.settlement_plan import SettlementPlan, unfinished
+from wattest.settling.settlement_plan import SettlementPlan
 from wattest.settling.settler import SettlementWait
 from wattest.store.database import DatabaseInUse
 from wattest.store.duty import Duty
-from wattest.store.settlement import Settlement
+from wattest.store.settlement import ENDED, Settlement, SettlementState
 
+LOOK_AGAIN_S = 0.5
 MOST_STEPS = 8
 """Of the operator's loop, for one settlement: more are needed by nobody."""
 
 
 class SettlingNotConfirmed(ConfigError):
     """Nobody said that the plan is to be done."""
+
+
+class OrderRefused(ProtocolError):
+    """The running operator refused what was ordered."""
 
 
 class NothingSettledHere(ConfigError):
@@ -66,6 +72,7 @@ def settle(
     before_final: bool,
     dry_run: bool,
     is_confirmed: bool,
+    waits: bool,
     faulty: bool,
     as_json: bool,
 ) -> int:
@@ -97,6 +104,9 @@ def settle(
     except DatabaseInUse:
         path = SettlementOrders(settings.data_dir / "orders").leave(order)
         click.echo(f"ordered: the running operator settles at its next step ({path})", err=True)
+        if waits:
+            _await_order(settings, path, plan)
+            return status(config_path, waits=False, as_json=as_json)
         if as_json:
             click.echo(json.dumps({"ordered": str(path)}))
         else:
@@ -110,20 +120,20 @@ def go_on(config_path: Path, *, faulty: bool, as_json: bool) -> int:
     with SteadyStack() as stack:
         node = open_node(settings, stack, _faults(faulty=faulty))
         with Progress() as progress:
-            return _go_on(node, unfinished(node.store), progress, as_json=as_json)
+            return _go_on(node, node.store.settlements.unfinished(), progress, as_json=as_json)
 
 
-def status(config_path: Path, *, as_json: bool) -> int:
-    """What ``wattest settle --status`` does."""
+def status(config_path: Path, *, waits: bool, as_json: bool) -> int:
+    """What ``wattest settle --status`` does; ``waits``: once nothing is left to be done."""
     settings, _ = open_operator_file(config_path)
     if not settings.data.has_tables:
         raise _nothing_here(settings)
-    store = settings.data.view()
-    try:
-        found = store.settlements.all()
-    finally:
-        store.close()
-    waiting = sorted((settings.data_dir / "orders").glob("*.settle"))
+    while True:
+        found = _kept(settings)
+        waiting = sorted((settings.data_dir / "orders").glob("*.settle"))
+        if not waits or (not waiting and all(one.state in ENDED for one in found)):
+            break
+        time.sleep(LOOK_AGAIN_S)
     if as_json:
         shown = {"settlements": [settlement_json(one) for one in found], "ordered": [str(path) for path in waiting]}
         click.echo(json.dumps(shown))
@@ -137,12 +147,34 @@ def status(config_path: Path, *, as_json: bool) -> int:
     return EXIT_DONE
 
 
+def _kept(settings: OperatorFile) -> list[Settlement]:
+    store = settings.data.view()
+    try:
+        return store.settlements.all()
+    finally:
+        store.close()
+
+
+def _await_order(settings: OperatorFile, path: Path, plan: SettlementPlan) -> None:
+    """Until the running operator posted what is owed, or refused. Raises: OrderRefused."""
+    reason = path.with_suffix(".refused.json")
+    while True:
+        is_waiting = path.exists()  # asked first: the operator keeps the settlement before it takes the order away
+        known = [one for one in _kept(settings) if one.is_same_work(plan.settlement)]
+        if known and known[0].state in {SettlementState.POSTED, *ENDED}:
+            return
+        if not is_waiting and not known:
+            said = reason.read_text("utf-8") if reason.exists() else "it was taken away"
+            raise OrderRefused("the running operator did not settle", reason=said, hint="see the operator's own lines")
+        time.sleep(LOOK_AGAIN_S)
+
+
 def _go_on(node: OperatorNode, begun: Sequence[Settlement], progress: Progress, *, as_json: bool) -> int:
     """Step until nothing more can be done now; the exit code of what keeps a settlement from going on."""
     waits: list[SettlementWait] = []
     errors: list[WattestError] = []
     for _ in range(MOST_STEPS):
-        if not unfinished(node.store):
+        if not node.store.settlements.unfinished():
             break
         progress.say(_doing(node, begun))
         report = node.operator.step()

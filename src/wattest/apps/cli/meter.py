@@ -175,14 +175,40 @@ def sign(
 @click.option("--operator", "url", required=True, metavar="URL", help="Where the operator listens.")
 @CHANNEL_ID
 @DEPLOYMENT
+@click.option(
+    "--account", metavar="ADDRESS", help="Whose word it must be; the account that the operator names if left out."
+)
+@click.option(
+    "--blinding-key",
+    type=PATH,
+    help="The household's blinding.key; if left out, of the block's folder or the one above.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array, an object per block, and nothing else.")
 @production_switch()
-def send(files: tuple[Path, ...], *, url: str, channel: str, address_book: Path, as_json: bool) -> None:
-    """Send signed days to an operator, which keeps each before it says so.
+def send(
+    files: tuple[Path, ...],
+    *,
+    url: str,
+    channel: str,
+    address_book: Path,
+    account: str | None,
+    blinding_key: Path | None,
+    as_json: bool,
+) -> None:
+    """Send signed days to an operator, which keeps each before it says so, and keep its signed word.
 
-    A block that it has already is taken again without harm. One that it refuses ends the command with exit code 4 and
-    the reason; those before it are taken.
+    BLOCK.accepted.json, beside each block, is the operator's signed promise that the block is in its period's batch.
+    Exit code 4 for a block that it refuses, with the reason, and for a promise that its account did not sign; those
+    before it are taken. A block that it has already is taken again without harm.
     """
     from wattest.apps.actions import meter_send
 
-    meter_send.send(files, url=url, channel=channel, address_book=address_book, as_json=as_json)
+    meter_send.send(
+        files,
+        url=url,
+        channel=channel,
+        address_book=address_book,
+        account=account,
+        blinding_key=blinding_key,
+        as_json=as_json,
+    )

@@ -170,6 +170,23 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     return operator_run.run(config_path, once=once, faulty=faulty)
 
 
+@operator.command("add-channel")
+@click.argument("channel", metavar="NAME|ID")
+@click.option(
+    "--use", required=True, type=click.Choice(["statements", "imports"]), help="What the operator's batches there hold."
+)
+@_CONFIG
+@JSON
+def add_channel(channel: str, *, use: str, config_path: Path, as_json: bool) -> None:
+    """Add an open channel of the address book to the configuration, for statements or for imports.
+
+    The operator registers its enclave's key there by itself, when it runs next. Asked for twice, it is there once.
+    """
+    from wattest.apps.actions import operator_channel
+
+    operator_channel.add_channel(config_path, channel, use=use, as_json=as_json)
+
+
 @operator.command("rotate-key")
 @_CONFIG
 @CHANNEL_IF_SEVERAL

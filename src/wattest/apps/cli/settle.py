@@ -26,6 +26,7 @@ from wattest.apps.cli.options import FAULTS, JSON, PATH, config_option
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
 @click.option("--continue", "continues", is_flag=True, help="Take what was begun as far as it goes now.")
+@click.option("--wait", "waits", is_flag=True, help="With a running operator, or --status: until it is done.")
 @click.option("--status", "shows", is_flag=True, help="Show what is settled, and how far it is.")
 @FAULTS
 @JSON
@@ -43,6 +44,7 @@ def settle(
     is_confirmed: bool,
     continues: bool,
     shows: bool,
+    waits: bool,
     faulty: bool,
     as_json: bool,
 ) -> int:
@@ -59,7 +61,7 @@ def settle(
         if (continues and shows) or any(one is not None for one in named) or dry_run:
             raise click.UsageError("--continue and --status stand alone")
         if shows:
-            return actions.status(config_path, as_json=as_json)
+            return actions.status(config_path, waits=waits, as_json=as_json)
         return actions.go_on(config_path, faulty=faulty, as_json=as_json)
     if terms is None:
         raise click.UsageError("name the signed terms: --terms FILE")
@@ -71,6 +73,7 @@ def settle(
         before_final=before_final,
         dry_run=dry_run,
         is_confirmed=is_confirmed,
+        waits=waits,
         faulty=faulty,
         as_json=as_json,
     )
