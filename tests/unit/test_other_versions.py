@@ -18,7 +18,7 @@ from wattest.versions import version_hint
 
 
 @pytest.mark.parametrize(
-    ("parse", "error", "known"), [(parse_receipt, ReceiptInvalid, 1), (parse_deployment, DeploymentInvalid, 1)]
+    ("parse", "error", "known"), [(parse_receipt, ReceiptInvalid, 1), (parse_deployment, DeploymentInvalid, 3)]
 )
 @pytest.mark.parametrize(("said", "word"), [("0", "older"), ("7", "newer")])
 def test_json_of_another_version(
@@ -28,7 +28,11 @@ def test_json_of_another_version(
         parse(b'{"fields":"of another time","version":"%s"}' % said.encode())
     assert (caught.value.fields["expected"], caught.value.fields["actual"]) == (known, int(said))
     assert word in (caught.value.hint or "")
-    for text in (b'{"fields":"of another time"}', b'{"version":"01"}', b'{"version":"1"}'):  # its fields are judged
+    for text in (
+        b'{"fields":"of another time"}',
+        b'{"version":"01"}',
+        b'{"version":"%d"}' % known,
+    ):  # its fields are judged
         with pytest.raises(InputError) as judged:
             parse(text)
         assert not isinstance(judged.value, error)
@@ -60,3 +64,13 @@ def test_a_block_of_another_version() -> None:
 def test_what_to_do() -> None:
     assert "install that one" in version_hint(1, 2)
     assert "version 1, this one reads 2): start it once" in version_hint(2, 1, older="start it once")
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_an_address_book_of_a_referee_without_modules(version: str) -> None:
+    with pytest.raises(DeploymentInvalid, match="version") as caught:
+        parse_deployment(b'{"fields":"of another time","version":"%s"}' % version.encode())
+    assert "deploy anew" in (caught.value.hint or "")
+    with pytest.raises(DeploymentInvalid) as newer:
+        parse_deployment(b'{"fields":"of another time","version":"9"}')
+    assert "deploy anew" not in (newer.value.hint or "")

@@ -34,8 +34,8 @@ VILLAGE = ChannelIdentity(A, ChannelKind.SCHEDULED, bytes(32))
 BILLS = ChannelIdentity(A, ChannelKind.OPEN, b"\x01" * 32)
 FILES = ChannelIdentity(A, ChannelKind.OPEN, b"\x02" * 32)
 DEPLOYMENT = Deployment(
-    31_337, b"\x09" * 32, 0, A, A, A, A, A, A, (A,), 1, (b"root",), (VILLAGE, BILLS, FILES),
-    (DistributionEntry(b"\x03" * 32, BILLS.id, A, VILLAGE.id),),
+    31_337, b"\x09" * 32, 0, A, A, A, A, A, A, A, A, (A,), 1, (b"root",), (VILLAGE, BILLS, FILES),
+    (DistributionEntry(b"\x03" * 32, BILLS.id, A, (VILLAGE.id,)),),
 )  # fmt: skip
 DUTY = Duty(VILLAGE, 86_400, 0, ())
 TERMS = TermsFile(
