@@ -13,7 +13,6 @@ import {TcbTable} from "./dcap/TcbTable.sol";
 import {Certificate, X509Certificate} from "./dcap/X509Certificate.sol";
 import {RevocationList, X509RevocationList} from "./dcap/X509RevocationList.sol";
 import {ICollateralRegistry} from "./interfaces/ICollateralRegistry.sol";
-import {IReferee} from "./interfaces/IReferee.sol";
 import {P256Verify} from "./lib/P256Verify.sol";
 import {CollateralKind, PlatformClaim, Standing} from "./types/Collateral.sol";
 

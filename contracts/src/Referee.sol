@@ -9,8 +9,10 @@ import {ModulePowers} from "./referee/ModulePowers.sol";
 import {RefereeState} from "./referee/RefereeState.sol";
 import {BatchHeader} from "./types/BatchHeader.sol";
 import {BatchMark} from "./types/BatchRecord.sol";
-import {ChannelHead, ChannelHeads, ChannelParameters, ParametersWord} from "./types/Channel.sol";
-import {BatchMarks, ModuleGrant} from "./types/Module.sol";
+import {ChannelHead, ChannelHeads, ChannelParameters} from "./types/Channel.sol";
+import {ParametersWord} from "./types/ParametersWord.sol";
+import {BatchMarks} from "./types/BatchMarks.sol";
+import {ModuleGrant} from "./types/Module.sol";
 import {OperatorHead, OperatorHeads} from "./types/Operator.sol";
 
 /// @title The core: channels, stakes, commits, finality, history, and four powers for the modules that a channel names

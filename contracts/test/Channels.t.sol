@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IReferee} from "../src/interfaces/IReferee.sol";
-import {ChannelHead, ChannelHeads, ChannelKind, ChannelParameters, ParametersWord} from "../src/types/Channel.sol";
+import {ChannelHead, ChannelHeads, ChannelKind, ChannelParameters} from "../src/types/Channel.sol";
+import {ParametersWord} from "../src/types/ParametersWord.sol";
 import {OperatorHeads} from "../src/types/Operator.sol";
 import {World} from "./support/World.sol";
 import {vm} from "./support/Vm.sol";

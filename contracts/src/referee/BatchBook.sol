@@ -8,7 +8,8 @@ import {History} from "../lib/History.sol";
 import {Secp256k1Signature} from "../lib/Secp256k1Signature.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
 import {BatchRecord, BatchRecordHash, BatchReference, BatchRun, BatchState} from "../types/BatchRecord.sol";
-import {ChannelHeads, ParametersWord} from "../types/Channel.sol";
+import {ChannelHeads} from "../types/Channel.sol";
+import {ParametersWord} from "../types/ParametersWord.sol";
 import {OperatorHeads} from "../types/Operator.sol";
 import {RefereeState} from "./RefereeState.sol";
 

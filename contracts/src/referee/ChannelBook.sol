@@ -5,8 +5,11 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IModule} from "../interfaces/IModule.sol";
 import {IReferee} from "../interfaces/IReferee.sol";
 import {ChannelRules} from "../lib/ChannelRules.sol";
-import {ChannelHeads, ChannelKind, ChannelParameters, ParametersWord} from "../types/Channel.sol";
-import {BatchMarks, ModuleGrant, ModuleGrants, Powers} from "../types/Module.sol";
+import {ChannelHeads, ChannelKind, ChannelParameters} from "../types/Channel.sol";
+import {ParametersWord} from "../types/ParametersWord.sol";
+import {BatchMarks} from "../types/BatchMarks.sol";
+import {ModuleGrant, Powers} from "../types/Module.sol";
+import {ModuleGrants} from "../types/ModuleGrants.sol";
 import {RefereeState} from "./RefereeState.sol";
 
 /// @notice Channels: their manager and modules, parameters and terms behind a timelock, and the roster count by period.

@@ -3,8 +3,11 @@ pragma solidity 0.8.37;
 
 import {IReferee} from "../interfaces/IReferee.sol";
 import {BatchRecord, BatchReference, BatchState} from "../types/BatchRecord.sol";
-import {ChannelHeads, ParametersWord} from "../types/Channel.sol";
-import {BatchMarks, ModuleGrants, Powers} from "../types/Module.sol";
+import {ChannelHeads} from "../types/Channel.sol";
+import {ParametersWord} from "../types/ParametersWord.sol";
+import {BatchMarks} from "../types/BatchMarks.sol";
+import {Powers} from "../types/Module.sol";
+import {ModuleGrants} from "../types/ModuleGrants.sol";
 import {OperatorHeads} from "../types/Operator.sol";
 import {StakeBook} from "./StakeBook.sol";
 

@@ -15,8 +15,9 @@ import {
     BatchState,
     HistoryProof
 } from "../types/BatchRecord.sol";
-import {ParametersWord} from "../types/Channel.sol";
-import {BatchMarks, ModuleGrant} from "../types/Module.sol";
+import {ParametersWord} from "../types/ParametersWord.sol";
+import {BatchMarks} from "../types/BatchMarks.sol";
+import {ModuleGrant} from "../types/Module.sol";
 import {OperatorHeads} from "../types/Operator.sol";
 
 /// @notice All storage of the core, and the questions that every part of it asks. What modules need to remember they keep

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IReferee} from "../interfaces/IReferee.sol";
-import {ChannelHeads, ParametersWord} from "../types/Channel.sol";
+import {ChannelHeads} from "../types/Channel.sol";
+import {ParametersWord} from "../types/ParametersWord.sol";
 import {OperatorHeads, OperatorState} from "../types/Operator.sol";
 import {RefereeState} from "./RefereeState.sol";
 
