@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Payouts} from "../src/Payouts.sol";
 import {DemoToken} from "../src/dev/DemoToken.sol";
 import {IBatchErrors} from "../src/interfaces/IBatchErrors.sol";
 import {DistributionTerms, IPayouts} from "../src/interfaces/IPayouts.sol";
-import {CitationList} from "../src/lib/CitationList.sol";
 import {MerkleRfc9162} from "../src/lib/MerkleRfc9162.sol";
 import {BatchReference, BatchRun, EntryInclusion} from "../src/types/BatchRecord.sol";
 import {ChannelKind} from "../src/types/Channel.sol";
+import {TaxedToken} from "./support/TaxedToken.sol";
 import {Tree} from "./support/Tree.sol";
 import {Sealed, World} from "./support/World.sol";
 import {vm} from "./support/Vm.sol";
@@ -365,16 +364,6 @@ contract PayoutsTest is World {
         payouts.fund("none", 1);
     }
 
-    function testFuzz_CitationRootMatchesTheDefinition(bytes32 seed, uint8 count) public pure {
-        uint256 n = between(count, 1, 70);
-        bytes32[] memory items = new bytes32[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            items[i] = keccak256(abi.encode(seed, i));
-        }
-        bytes32 expected = Tree.sha256Root(items, 0, n);
-        vm.assertEq(CitationList.root(items), expected);
-    }
-
     // ------------------------------------------------------------------ helpers
 
     function channels(uint256 count) private pure returns (bytes32[] memory list) {
@@ -505,17 +494,5 @@ contract PayoutsTest is World {
     function claimRaw(uint32 leaf, uint32 shift, address account, uint256 amount) private {
         bytes32[] memory path = Tree.path(payoutLeaves(), leaf);
         payouts.claim(drop, account, amount, leafSalt(leaf), leaf + shift, 3, path);
-    }
-}
-
-contract TaxedToken is ERC20 {
-    constructor() ERC20("taxed", "TAX") {
-        _mint(msg.sender, 10_000);
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        uint256 fee = from == address(0) ? 0 : value / 100;
-        super._update(from, to, value - fee);
-        if (fee != 0) super._update(from, address(0xFEE), fee);
     }
 }
