@@ -164,6 +164,7 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
     assert blocks == [2]
     assert [error.code for error in report.errors] == ["CommitTooSoon"]
     assert len(report.committed) == 1
+    community.anvil.advance_to(community.client().now() + 1)
     operator.step().raise_first()
     batches = fleet.store.batches(channel)
     assert [batch.state for batch in batches] == [StoredState.COMMITTED] * 2

@@ -34,7 +34,7 @@ DAY = 86_400
 MANAGER = Secp256k1PrivateKey.from_seed(b"\x01" * 32)
 CHANNEL = ChannelIdentity(MANAGER.address, ChannelKind.SCHEDULED, b"\x02" * 32)
 HERE, ELSEWHERE = Domain(31_337, b"\x03" * 20), Domain(31_337, b"\x04" * 20)
-HEAD = ChannelHead(ChannelKind.SCHEDULED, 1, 2, 0, 0, DAY, 7_200, 1_000)
+HEAD = ChannelHead(ChannelKind.SCHEDULED, 1, 2, 0, 0, DAY, 7_200, 900, 100)
 OPERATOR = b"\x05" * 20
 
 
@@ -90,13 +90,13 @@ def test_no_time_left_to_commit(grace: int, interval: float, differs: bool) -> N
 
 
 def test_another_s_key_and_a_deposit_that_covers_nothing() -> None:
-    stands = OperatorHead(OperatorState.ACTIVE, 5, 5, 0, 1_000)
+    stands = OperatorHead(OperatorState.ACTIVE, 0, 5, 0, 0, 0, 1_000)
     assert not operator_differences("channel[0]", OPERATOR, stands, HEAD)
     (found,) = operator_differences("channel[0]", OPERATOR, OperatorHead(), HEAD)
     assert (found.setting, found.may_change) == ("operator.key", False)
-    (found,) = operator_differences("channel[0]", OPERATOR, replace(stands, deposit_wei=999), HEAD)
+    (found,) = operator_differences("channel[0]", OPERATOR, replace(stands, deposit_gwei=999), HEAD)
     assert (found.setting, found.may_change) == ("channel[0]", True)
-    assert not operator_differences("c", OPERATOR, replace(stands, state=OperatorState.EXITING, deposit_wei=0), HEAD)
+    assert not operator_differences("c", OPERATOR, replace(stands, state=OperatorState.EXITING, deposit_gwei=0), HEAD)
 
 
 def test_what_the_manager_signed() -> None:
