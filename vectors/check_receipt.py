@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,22 @@ def keccak_node(left: bytes, right: bytes) -> bytes:
 def sha_node(left: bytes, right: bytes) -> bytes:
     """Node rule of the unsalted trees."""
     return sha(b"\x01" + left + right)
+
+
+def grid_columns(entry: bytes, signed: list[bytes]) -> bytes:
+    """What a meter signs of a day in version 2: registers on a grid that fills the entry's period."""
+    start, end = number(entry[34:42]), number(entry[42:50])
+    step = (end - start) // len(signed)
+    assert [number(row[17:25]) for row in signed] == list(range(start, end, step))
+    assert {row[25:29] for row in signed} == {step.to_bytes(4, "big")}
+    columns = [[number(row[at : at + 8]) for row in signed] for at in (29, 37)]
+    energies = [[number(row[at : at + 8]) for row in signed] for at in (45, 53)]
+    before = [registers[0] - energy[0] for registers, energy in zip(columns, energies, strict=True)]
+    for first, registers, energy in zip(before, columns, energies, strict=True):
+        assert [b - a for a, b in pairwise([first, *registers])] == energy
+    head = start.to_bytes(8, "big") + step.to_bytes(4, "big") + len(signed).to_bytes(4, "big")
+    words = [*before, *columns[0], *columns[1]]
+    return head + b"".join(word.to_bytes(8, "big") for word in words) + b"".join(row[62:63] for row in signed)
 
 
 def unhex(values: list[str]) -> list[bytes]:
@@ -206,7 +223,7 @@ class Receipt:
         salts = [mac(key, b"\x01" + n.to_bytes(4, "big"))[:16] for n in range(count)]
         leaves = [salted_leaf(salt, row) for salt, row in zip(salts, rows, strict=True)]
         assert tree_root(leaves, keccak_node) == entry[54:86]
-        self.check_meter(block[-128:], entry, rows)
+        self.check_meter(block[1], block[-128:], entry, rows)
         for row in rows:
             start, duration = number(row[17:25]), number(row[25:29])
             assert duration == 900
@@ -214,7 +231,7 @@ class Receipt:
         last = [row for row in rows if not row[61] & 1][-1]
         return (number(last[17:25]) + number(last[25:29]), number(last[29:37]), number(last[37:45]))
 
-    def check_meter(self, tail: bytes, entry: bytes, rows: list[bytes]) -> None:
+    def check_meter(self, flags: int, tail: bytes, entry: bytes, rows: list[bytes]) -> None:
         """The meter's own signature over the records that are not estimated."""
         public_key, signature = tail[:64], tail[64:]
         assert public_key == self.public_key
@@ -222,6 +239,8 @@ class Receipt:
         root = tree_root([sha(b"\x00" + row) for row in signed], sha_node)
         head = b"wattest/device-block/1" + sha(public_key) + entry[34:50] + len(signed).to_bytes(4, "big")
         digest = sha(head + root)
+        if flags & 2:
+            digest = sha(b"wattest/device-block/2" + sha(public_key) + grid_columns(entry, signed))
         assert entry[86:118] == sha(digest + signature + public_key)
         point = ec.EllipticCurvePublicNumbers(number(public_key[:32]), number(public_key[32:]), ec.SECP256R1())
         der = utils.encode_dss_signature(number(signature[:32]), number(signature[32:]))

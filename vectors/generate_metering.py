@@ -8,56 +8,31 @@ docs/spec/entries.md, docs/spec/meter-files.md. The pages of the families: vecto
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import struct
 import sys
 from pathlib import Path
-from typing import Any
 
 import crypto_reference as reference
-import merkle_reference as trees
+from metering_grid import grid_blocks, grid_series
+from metering_reference import (
+    CHANNEL,
+    KEY,
+    METER_KEY,
+    SERIES_KEY,
+    START,
+    Case,
+    content,
+    device_record,
+    entry,
+    series_root,
+    sha256,
+    sign,
+    signed_digest,
+)
 
 OUT = Path(__file__).parent / "metering"
-START = 1_780_272_000  # 2026-06-01T00:00Z
-Case = dict[str, Any]
-
-
-def content(label: str, length: int = 32) -> bytes:
-    """Reproducible bytes of a label."""
-    return hashlib.shake_256(f"wattest vectors metering {label}".encode()).digest(length)
-
-
-def sha256(data: bytes) -> bytes:
-    """SHA-256."""
-    return hashlib.sha256(data).digest()
-
-
-SEED = content("meter seed")
-KEY = reference.P256.public_key(SEED)
-METER_KEY, CHANNEL, SERIES_KEY = content("meter key"), content("channel"), content("series key")
-
-
-def device_record(pseudonym: bytes, index: int, **changes: int) -> bytes:
-    """One 63-byte record; ``changes`` replace fields by name."""
-    fields = {
-        "version": 1, "start": START + 900 * index, "duration": 900, "import_register": 5_000_000 + 1_000 * (index + 1),
-        "export_register": 70 * (index + 1), "imported": 1_000, "exported": 70, "quality": 0,
-    } | changes  # fmt: skip
-    return struct.pack(">B16sQIQQQQH", fields.pop("version"), pseudonym, *fields.values())
-
-
-def signed_digest(key: bytes, start: int, end: int, records: list[bytes]) -> bytes:
-    """What a meter signs."""
-    root = trees.root([trees.item_hash(record) for record in records], trees.sha256)
-    return sha256(b"wattest/device-block/1" + sha256(key) + struct.pack(">QQI", start, end, len(records)) + root)
-
-
-def sign(digest: bytes, seed: bytes = SEED) -> bytes:
-    """r || s, s low."""
-    r, s, _ = reference.P256.sign(seed, digest)
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 def block_bytes(key: bytes, start: int, end: int, records: list[bytes], signature: bytes) -> bytes:
@@ -102,21 +77,15 @@ def device_blocks() -> list[Case]:
         {"name": "a flag of vee", "bytes": signed(changed(3, quality=0x0100)), "outcome": "DeviceRecordInvalid"},
         {"name": "record version 2", "bytes": signed(changed(3, version=2)), "outcome": "MalformedRecords"},
         {"name": "starts beyond 2**48", "bytes": signed(changed(3, start=2**48)), "outcome": "MalformedRecords"},
-        {"name": "block version 2", "bytes": b"\x02" + right[1:], "outcome": "MalformedDeviceBlock"},
+        {"name": "block version 3", "bytes": b"\x03" + right[1:], "outcome": "MalformedDeviceBlock"},
+        {"name": "block version 0", "bytes": b"\x00" + right[1:], "outcome": "MalformedDeviceBlock"},
+        {"name": "version 1's bytes as version 2", "bytes": b"\x02" + right[1:], "outcome": "MalformedDeviceBlock"},
         {"name": "truncated", "bytes": right[:-1], "outcome": "MalformedDeviceBlock"},
         {"name": "a byte follows", "bytes": right + b"\x00", "outcome": "MalformedDeviceBlock"},
         {"name": "count too large", "bytes": right[:81] + b"\xff" * 4 + right[85:], "outcome": "MalformedDeviceBlock"},
         {"name": "no records", "bytes": right[:81] + bytes(4) + signature, "outcome": "MalformedDeviceBlock"},
         {"name": "empty period", "bytes": right[:73] + right[65:73] + right[81:], "outcome": "MalformedDeviceBlock"},
     ]  # fmt: skip
-
-
-def entry(kind: int, count: int, root: bytes, evidence: bytes, **changes: int) -> bytes:
-    """118 bytes."""
-    fields = {"version": 1, "kind": kind, "start": START, "end": START + 86_400} | changes
-    blinded = hmac.digest(METER_KEY, CHANNEL + struct.pack(">Q", START), "sha256")
-    head = bytes((fields["version"], fields["kind"])) + blinded
-    return head + struct.pack(">QQI", fields["start"], fields["end"], count) + root + evidence
 
 
 def entries() -> list[Case]:
@@ -159,12 +128,6 @@ def names() -> list[Case]:
             "meter_key_commitment": sha256(b"wattest/meter-key/1" + METER_KEY),
         }
     ]
-
-
-def series_root(records: list[bytes]) -> bytes:
-    """The salted tree's root."""
-    leaves = [trees.leaf_hash(reference.salt(SERIES_KEY, 1, index), record) for index, record in enumerate(records)]
-    return trees.root(leaves)
 
 
 def series_blocks() -> list[Case]:
@@ -220,7 +183,7 @@ def series_blocks() -> list[Case]:
         {"name": "a record of another source", "outcome": "SeriesMismatch",
          "bytes": block(wrong, entry(1, 4, series_root(wrong), evidence), tail)},
         {"name": "unknown flag", "outcome": "MalformedSeriesBlock",
-         "bytes": right[:1] + b"\x03" + right[2:]},
+         "bytes": right[:1] + b"\x05" + right[2:]},
         {"name": "truncated", "bytes": right[:-1], "outcome": "MalformedSeriesBlock"},
         {"name": "a byte follows", "bytes": right + b"\x00", "outcome": "MalformedSeriesBlock"},
         {"name": "kind 3", "outcome": "accepted",
@@ -230,6 +193,7 @@ def series_blocks() -> list[Case]:
         {"name": "kind 4", "outcome": "accepted", "bytes": block([], entry(4, 0, bytes(32), bytes(32)), b"")},
         {"name": "kind 4 with records", "outcome": "MalformedSeriesBlock",
          "bytes": block(unsigned, entry(4, 0, bytes(32), bytes(32)), b"")},
+        *grid_series(block),
         {"name": "kind 18", "outcome": "accepted",
          "bytes": block([], entry(18, 1, sha256(result), sha256(job)), parts, flags=0)},
         {"name": "kind 18, another result", "outcome": "SeriesMismatch",
@@ -383,7 +347,7 @@ def plain(value: object) -> object:
 def main() -> int:
     """Write or compare every file."""
     families: dict[str, list[Case]] = {
-        "device_blocks": device_blocks(), "entries": entries(), "names": names(),
+        "device_blocks": device_blocks() + grid_blocks(), "entries": entries(), "names": names(),
         "series_blocks": [case | {"series_key": SERIES_KEY} for case in series_blocks()], "ocmf": ocmf(),
     }  # fmt: skip
     changed = []

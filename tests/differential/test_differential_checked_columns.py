@@ -74,6 +74,40 @@ def test_what_was_sealed_holds_in_both_ways(meters: list[tuple[list[int], Previo
     assert edited_again(GUEST, by_plaintext).rows.tolist() == run.rows.tolist()
 
 
+@settings(max_examples=max(40, settings().max_examples // 4))
+@given(st.lists(st.tuples(st.integers(1, PERIOD_SLOTS), standing), min_size=1, max_size=len(METERS)), st.integers(1, 3))
+def test_grids_hold_in_both_ways_and_nothing_else_does(
+    meters: list[tuple[int, PreviousState | None]], threads: int
+) -> None:
+    blocks = [meter.grid(count, state) for meter, (count, state) in zip(METERS, meters, strict=False)]
+    plaintexts = [block.to_bytes() for block in blocks]
+    sealed = [meter.sealed(plaintext) for meter, plaintext in zip(METERS, plaintexts, strict=False)]
+    assert [plain_fault(one) for one in sealed] == [None] * len(sealed)
+    run = in_columns(sealed, threads=threads)
+    assert (run.held, run.plaintexts) == (list(range(len(sealed))), b"".join(plaintexts))
+    other = [
+        meter.sealed(plaintext[:1] + bytes([plaintext[1] ^ 2]) + plaintext[2:])
+        for meter, plaintext in zip(METERS, plaintexts, strict=False)
+    ]
+    assert {plain_fault(one) for one in other} == {"SeriesMismatch"}
+    assert not in_columns(other, threads=threads).held
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("start", START + 901), ("duration_s", 899), ("import_register", 10_015), ("import_register", 10_013),
+     ("import_milliwatt_hours", 6), ("export_milliwatt_hours", 1), ("export_register", 2)],
+)  # fmt: skip
+@pytest.mark.parametrize("index", [0, 1, 3])
+def test_a_grid_with_one_field_changed_holds_in_neither_way(name: str, value: int, index: int) -> None:
+    meter, block = METERS[0], METERS[0].grid(4)
+    changed = records_with(block, index, **{name: value})
+    sealed = meter.sealed(raw_bytes(meter.rooted(changed)))
+    assert plain_fault(sealed) in {"GridInvalid", "RecordsOutOfOrder", "SeriesMismatch"}
+    assert not in_columns([HONEST, sealed]).held_of("ab").get("b")
+    assert in_columns([HONEST, sealed]).held == [0]
+
+
 def test_the_longest_series_holds_in_both_ways() -> None:
     meter = METERS[0]
     block = meter.block_of(meter.records(range(MAX_RECORDS), duration_s=1), START + MAX_RECORDS, PreviousState(0, 0, 0))
@@ -147,7 +181,8 @@ PLAINTEXTS: dict[str, Falsified] = {
     "nothing": (None, lambda _, b: b.to_bytes()),
     "resigned": (None, lambda m, b: m.resigned(b).to_bytes()),
     "version": ("MalformedSeriesBlock", lambda _, b: b"\2" + b.to_bytes()[1:]),
-    "flags": ("MalformedSeriesBlock", lambda _, b: b"\1\3" + b.to_bytes()[2:]),
+    "flags": ("MalformedSeriesBlock", lambda _, b: b"\1\5" + b.to_bytes()[2:]),
+    "another version of block": ("GridInvalid", lambda _, b: b"\1\3" + b.to_bytes()[2:]),
     "entry version": ("MalformedEntry", lambda _, b: b"\1\1\2" + b.to_bytes()[3:]),
     "one byte less": ("MalformedSeriesBlock", lambda _, b: b.to_bytes()[:-1]),
     "half": ("MalformedSeriesBlock", lambda _, b: b.to_bytes()[:500]),

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +62,16 @@ def signed(meter: P256PrivateKey, hour: int, *, register: int = 100, length_s: i
     return sign_device_block(meter, start, start + length_s, records)
 
 
+def gridded(meter: P256PrivateKey, hour: int, count: int) -> DeviceBlock:
+    """Quarter hours without a gap from an hour on, in a block of version 2."""
+    start, at = FIRST + hour * EPOCH_S, np.arange(count)
+    records = make_device_records(
+        pseudonym(meter.public_key), start=start + 900 * at, duration_s=900, import_register=107 + 7 * at,
+        export_register=3, import_milliwatt_hours=7, export_milliwatt_hours=0,
+    )  # fmt: skip
+    return sign_device_block(meter, start, start + 900 * count, records, version=2)
+
+
 def changed(block: DeviceBlock, **fields: int) -> bytes:
     """The block with its first record changed, signed by its meter as it is."""
     meter = next(one for one in METERS if one.public_key == block.public_key)
@@ -82,6 +93,8 @@ def blocks() -> dict[str, bytes]:
     """One of every kind that an inbox may hold; hours 0 and 1 are collected, two meters join with hour 2."""
     first, *_ = METERS
     good = signed(first, 2)
+    grid = gridded(METERS[1], 3, 4)
+    grid_over = gridded(METERS[1], 3, 5)
     plain = good.to_bytes()
     kinds = {f"meter {number} in hour 2": signed(meter, 2).to_bytes() for number, meter in enumerate(METERS)}
     kinds |= {f"meter {number} in hour 5": signed(meter, 5).to_bytes() for number, meter in enumerate(METERS)}
@@ -101,7 +114,12 @@ def blocks() -> dict[str, bytes]:
         "a flag of vee's": changed(good, quality=0x0100),
         "out of order": changed(good, start=FIRST + 2 * EPOCH_S + 1_800),
         "a key off the curve": plain[:1] + b"\x01" * 64 + plain[65:],
-        "another version": b"\x02" + plain[1:],
+        "another version": b"\x03" + plain[1:],
+        "a tree called a grid": b"\x02" + plain[1:],
+        "a grid": grid.to_bytes(),
+        "a grid over two periods": grid_over.to_bytes(),
+        "a grid's flag changed": grid.to_bytes()[:-65] + b"\x01" + grid.to_bytes()[-64:],
+        "a grid's register that falls": grid.to_bytes()[:112] + bytes(1) + grid.to_bytes()[113:],
         "truncated": plain[:-1],
         "longer": plain + b"\x00",
         "a count that lies": plain[:84] + b"\x03" + plain[85:],
@@ -179,6 +197,11 @@ def test_every_kind_is_refused_or_kept_for_its_own_reason(tmp_path: Path) -> Non
         "out of order": "RecordsOutOfOrder",
         "a key off the curve": "ForeignMeter",
         "another version": "MalformedDeviceBlock",
+        "a tree called a grid": "MalformedDeviceBlock",
+        "a grid": True,
+        "a grid over two periods": "PeriodMismatch",
+        "a grid's flag changed": "DeviceSignatureInvalid",
+        "a grid's register that falls": "MalformedDeviceBlock",
         "truncated": "MalformedDeviceBlock",
         "longer": "MalformedDeviceBlock",
         "a count that lies": "MalformedDeviceBlock",

@@ -17,7 +17,14 @@ from wattest.crypto.errors import BufferRefused
 from wattest.crypto.p256 import ORDER, P256PrivateKey
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import InputError, VerificationError
-from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block, verify_device_block
+from wattest.metering.device_block import (
+    DEVICE_BLOCK_VERSION,
+    GRID_BLOCK_VERSION,
+    DeviceBlock,
+    parse_device_block,
+    sign_device_block,
+    verify_device_block,
+)
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import meter_key_id, pseudonym
 from wattest.metering.records import make_device_records
@@ -44,14 +51,17 @@ KEYS = [P256PrivateKey.from_seed(hashlib.sha256(bytes([n])).digest()) for n in r
 
 
 def signed(key: P256PrivateKey, slots: list[int], *, register: int = 10_000, period: int = 8) -> DeviceBlock:
-    """A block with readings in ``slots`` of a period of quarter hours."""
+    """A block with readings in ``slots`` of a period of quarter hours; of version 2 without a gap from the start on."""
+    is_grid = slots == list(range(len(slots)))
+    period = len(slots) if is_grid else period
     count = np.arange(1, len(slots) + 1)
     records = make_device_records(
         pseudonym(key.public_key), start=[START + 900 * slot for slot in slots], duration_s=900,
         import_register=register + 7 * np.asarray(slots) + 7, export_register=3,
         import_milliwatt_hours=np.full(len(count), 7), export_milliwatt_hours=0, quality=1,
     )  # fmt: skip
-    return sign_device_block(key, START, START + 900 * period, records)
+    version = GRID_BLOCK_VERSION if is_grid else DEVICE_BLOCK_VERSION
+    return sign_device_block(key, START, START + 900 * period, records, version=version)
 
 
 def rows_of(states: list[PreviousState | None]) -> np.ndarray[tuple[int], np.dtype[np.void]]:
@@ -71,11 +81,16 @@ def plainly(
         EntryKind.SIGNED_DEVICE_BLOCK, name, block.period_start, block.period_end, records.shape[0],
         build_series_tree(records, key).root, evidence_digest(block.digest, block.signature, block.public_key),
     )  # fmt: skip
-    plaintext = SeriesBlock(entry, records, state, block.public_key, block.signature).to_bytes()
+    plaintext = SeriesBlock(
+        entry, records, state, block.public_key, block.signature, block_version=block.version
+    ).to_bytes()
     return entry.pack(), plaintext, seal_block(key, CHANNEL, 7, name, plaintext), last_measured(records)
 
 
-slots = st.lists(st.integers(0, 7), min_size=1, max_size=8, unique=True).map(sorted)
+slots = st.one_of(
+    st.lists(st.integers(0, 7), min_size=1, max_size=8, unique=True).map(sorted),
+    st.integers(1, 8).map(lambda count: list(range(count))),
+)
 standing = st.one_of(
     st.none(), st.builds(PreviousState, st.sampled_from([START, START - 900]), st.just(9_990), st.integers(0, 3))
 )
@@ -93,6 +108,7 @@ def test_columns_seal_what_the_plain_rules_seal(
     opened = open_device_blocks([block.to_bytes() for block in blocks], threads=threads)
     assert opened.hold
     assert opened.rows["digest"].tolist() == [block.digest for block in blocks]
+    assert opened.rows["version"].tolist() == [block.version for block in blocks]
     assert opened.rows["meter"].tolist() == [meter_key_id(block.public_key) for block in blocks]
     edited = edit_in_columns(GUEST, opened, rows_of(states))
     expected = [plainly(*each) for each in zip(blocks, states, names, keys, strict=True)]
@@ -156,12 +172,13 @@ def plain_verdict(data: bytes) -> int:
 
 
 GOOD = signed(KEYS[0], [0, 1, 3]).to_bytes()
+GRID = signed(KEYS[0], [0, 1, 2, 3]).to_bytes()
 
 
 @settings(max_examples=max(300, settings().max_examples))
-@given(st.data())
-def test_damaged_blocks_get_the_plain_verdict(data: st.DataObject) -> None:
-    damaged = bytearray(GOOD)
+@given(st.data(), st.sampled_from([GOOD, GRID]))
+def test_damaged_blocks_get_the_plain_verdict(data: st.DataObject, whole: bytes) -> None:
+    damaged = bytearray(whole)
     for _ in range(data.draw(st.integers(0, 2))):
         at = data.draw(st.integers(0, len(damaged) - 1))
         damaged[at] = data.draw(st.sampled_from([0, 1, damaged[at] ^ 1, damaged[at] ^ 0x80, 255]))
@@ -240,8 +257,8 @@ def test_rows_and_blocks_that_do_not_belong_together_are_refused() -> None:
 @given(st.binary(max_size=400), st.lists(st.integers(0, 2**64 - 1), max_size=5))
 def test_any_bytes_and_ends_give_verdicts(data: bytes, ends: list[int]) -> None:
     rows = native.open_device_blocks(data, b"".join(end.to_bytes(8, "big") for end in ends), 2)
-    assert len(rows) == 213 * len(ends)
-    assert all(rows[213 * place] == 1 for place in range(len(ends)))
+    assert len(rows) == 214 * len(ends)
+    assert all(rows[214 * place] == 1 for place in range(len(ends)))
 
 
 def test_signatures_of_every_kind_are_judged_in_bulk() -> None:

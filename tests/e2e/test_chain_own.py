@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from waiting import HANG_S
 
 from wattest.apps.cli import run
 from wattest.chain.anvil import Anvil
-from wattest.chain.chain_folder import ChainMetadata, served_url
+from wattest.chain.chain_folder import ChainMetadata, served_url, write_served
 from wattest.chain.client import ChainClient
 from wattest.io.files import write_key_file
 
@@ -140,3 +141,15 @@ def test_a_platform_and_the_policy_for_its_enclave(tmp_path: Path, capsys: pytes
     policy.write_text("version = 1\n")
     assert run(["enclave", "measure", "--write-policy", str(policy)]) == 7
     assert policy.read_text() == "version = 1\n"
+
+
+def test_a_chain_that_is_starting_is_waited_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Anvil.open(folder) as chain:
+        (folder / "served").unlink()
+        late = threading.Timer(0.3, write_served, (folder, chain.url))
+        late.start()
+        assert told(capsys, "chain", "fund", str(folder), ACCOUNT)["given_wei"] == 100 * 10**18
+        late.join()
+        assert ChainClient.connect(chain.url).balance(bytes.fromhex(ACCOUNT[2:])) == 100 * 10**18
+    (folder / "served").write_text("http://127.0.0.1:1")  # as a process that was killed leaves it
+    assert told(capsys, "chain", "fund", str(folder), ACCOUNT)["given_wei"] == 0

@@ -64,9 +64,10 @@ def readings(path: Path) -> str:
 
 
 def signed_day(world: OwnWorld, name: str) -> str:
+    version = "2" if name == "flat-2" else "1"
     world.do(
         "meter", "sign", readings(world.folder / f"{name}.csv"), "--key-file", world.path(f"{name}/meter.key"), "--out",
-        world.path(f"{name}/blocks"),
+        world.path(f"{name}/blocks"), "--block-version", version,
     )  # fmt: skip
     return world.path(f"{name}/blocks/2026-03-01.block")
 

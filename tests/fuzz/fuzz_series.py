@@ -1,4 +1,6 @@
-"""Series blocks as a forger with an enclave's key may seal them: columns and plain rules must give one verdict.
+"""Device blocks as meters send them, and series blocks as a forger with an enclave's key may seal them.
+
+Columns and plain rules must give one verdict.
 
 A mutated plaintext is encrypted under its own entry, and checked both ways; where it can be read at all it is checked
 once more with root, evidence and the meter's signature made right again, so that no check hides those behind it.
@@ -16,7 +18,14 @@ from fuzz_target import Target
 from wattest.crypto.hashing import sha256
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import InputError, VerificationError, WattestError
-from wattest.metering.device_block import sign_device_block
+from wattest.metering.device_block import (
+    DEVICE_BLOCK_VERSION,
+    GRID_BLOCK_VERSION,
+    DeviceBlock,
+    parse_device_block,
+    sign_device_block,
+    verify_device_block,
+)
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import INTERVAL_RECORD, is_estimated, make_device_records
@@ -31,6 +40,7 @@ from wattest.metering.series_block import (
 from wattest.sealing.bundle import seal_block
 from wattest.sealing.checked_columns import check_blocks, edited_again
 from wattest.sealing.edited_series import edit_series, verify_edited
+from wattest.sealing.series_columns import open_device_blocks
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import Guest
 from wattest.workload.guests import load_guest
@@ -52,28 +62,57 @@ def seeds() -> dict[str, bytes]:
     made = {
         "whole": _sealed(list(range(SLOTS)), None),
         "gaps": _sealed([1, 2, 5], before),
+        "grid": _sealed(list(range(SLOTS)), before, GRID_BLOCK_VERSION),
         "absent": SeriesBlock(
             SeriesEntry(EntryKind.ABSENT, bytes([9] * 32), START, START + 900, 0, bytes(32), bytes(32)),
             np.zeros(0, dtype=INTERVAL_RECORD),
             before,
         ),
     }
-    return {f"series-block/seed-{name}.bin": block.to_bytes() for name, block in made.items()}
+    return {f"series-block/seed-{name}.bin": block.to_bytes() for name, block in made.items()} | {
+        f"device-block/seed-{name}.bin": _signed(slots, version).to_bytes()
+        for name, slots, version in (
+            ("tree", list(range(SLOTS)), DEVICE_BLOCK_VERSION),
+            ("gaps", [1, 2, 5], DEVICE_BLOCK_VERSION),
+            ("grid", list(range(SLOTS)), GRID_BLOCK_VERSION),
+        )
+    }
 
 
-def _sealed(slots: list[int], previous: PreviousState | None) -> SeriesBlock:
+def _signed(slots: list[int], version: int) -> DeviceBlock:
     records = make_device_records(
         pseudonym(SIGNER.public_key), start=[START + 900 * slot for slot in slots], duration_s=900,
         import_register=[10_000 + 7 * slot for slot in slots], export_register=3,
         import_milliwatt_hours=[7] * len(slots), export_milliwatt_hours=0,
     )  # fmt: skip
-    signed = sign_device_block(SIGNER, START, START + 900 * SLOTS, records)
-    edited = edit_series(guest(), records, signed.digest, signed.period_start, signed.period_end, previous)
+    return sign_device_block(SIGNER, START, START + 900 * SLOTS, records, version=version)
+
+
+def _sealed(slots: list[int], previous: PreviousState | None, version: int = DEVICE_BLOCK_VERSION) -> SeriesBlock:
+    signed = _signed(slots, version)
+    edited = edit_series(guest(), signed.records, signed.digest, signed.period_start, signed.period_end, previous)
     entry = SeriesEntry(
         EntryKind.SIGNED_DEVICE_BLOCK, bytes([8] * 32), signed.period_start, signed.period_end, edited.shape[0],
         build_series_tree(edited, KEY).root, evidence_digest(signed.digest, signed.signature, signed.public_key),
     )  # fmt: skip
-    return SeriesBlock(entry, edited, previous, signed.public_key, signed.signature)
+    return SeriesBlock(entry, edited, previous, signed.public_key, signed.signature, block_version=version)
+
+
+def judge_device_block(data: bytes) -> str:
+    """A block as it came: the columns say what the plain rules say, and what was read is written the same."""
+    (row,) = open_device_blocks([data], threads=1).rows
+    try:
+        block = parse_device_block(data)
+        assert block.to_bytes() == data
+        verify_device_block(block)
+    except (InputError, VerificationError):
+        assert row["verdict"] != 0
+        raise
+    assert row["verdict"] == 0
+    assert row["digest"].item() == block.digest
+    assert int(row["count"]) == block.records.shape[0]
+    assert (int(row["period_start"]), int(row["period_end"])) == (block.period_start, block.period_end)
+    return f"{block.version}"
 
 
 def judge_series(data: bytes) -> str:
@@ -142,4 +181,7 @@ def _mended(block: SeriesBlock) -> bytes | None:
     return replace(block, entry=entry, signature=signature).to_bytes()
 
 
-TARGETS = (Target("series-block-judged", judge_series, mutate_bytes, "series-block"),)
+TARGETS = (
+    Target("device-block-opened", judge_device_block, mutate_bytes, "device-block"),
+    Target("series-block-judged", judge_series, mutate_bytes, "series-block"),
+)

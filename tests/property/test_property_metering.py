@@ -40,6 +40,7 @@ TABLE = b"start,duration,import_kwh\n2026-06-01T00:00Z,900,0.25\n2026-06-01T00:1
 XML = b"<values><value><signedData format='OCMF'><![CDATA[" + SESSION.telegram + b"]]></signedData></value></values>"
 FILES = [SESSION.telegram, TELEGRAM, TABLE, XML, TELEGRAM * 2, SESSION.telegram + b"\n" + SESSION.telegram]
 KEY = P256PrivateKey.from_seed(bytes(range(1, 33)))
+START_S = 1_780_272_000
 
 
 def accepted(family: str) -> list[bytes]:
@@ -164,6 +165,28 @@ def test_a_signed_block_holds_and_any_changed_byte_breaks_it(steps: list[tuple[i
     except (InputError, VerificationError):
         return
     raise AssertionError("a changed byte went unnoticed")
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**40)] * 2, st.integers(0, 255)), min_size=1, max_size=30),
+       st.integers(1, 7_200), st.data())  # fmt: skip
+def test_a_signed_grid_holds_and_any_changed_byte_breaks_it(
+    rows: list[tuple[int, int, int]], duration_s: int, data: st.DataObject
+) -> None:
+    imported, exported, quality = (np.array(column) for column in zip(*rows, strict=True))
+    records = make_device_records(
+        pseudonym(KEY.public_key), start=START_S + duration_s * np.arange(len(rows)), duration_s=duration_s,
+        import_register=5 + np.cumsum(imported), export_register=np.cumsum(exported), import_milliwatt_hours=imported,
+        export_milliwatt_hours=exported, quality=quality,
+    )  # fmt: skip
+    block = sign_device_block(KEY, START_S, START_S + duration_s * len(rows), records, version=2)
+    encoded = bytearray(block.to_bytes())
+    again = parse_device_block(bytes(encoded))
+    verify_device_block(again)
+    assert (again.period_start, again.period_end) == (block.period_start, block.period_end)
+    assert again.records.tobytes() == records.tobytes()
+    encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises((InputError, VerificationError)):
+        verify_device_block(parse_device_block(bytes(encoded)))
 
 
 @given(st.lists(st.tuples(st.binary(min_size=32, max_size=32), *[st.integers(0, 2**64 - 1)] * 3), max_size=20))

@@ -109,8 +109,8 @@ class Stage:
 
     def commit_day(self, day: int = 0) -> None:
         period = FIRST_PERIOD + day * EPOCH_S
-        for home in self.homes:
-            self.remote.send_block(self.channel.id, home.block(period))
+        for number, home in enumerate(self.homes):
+            self.remote.send_block(self.channel.id, home.block(period, version=1 + number % 2))  # both are read
         self.chain.advance_to(period + EPOCH_S)
         report = self.operator.step()
         report.raise_first()

@@ -83,7 +83,7 @@ class Household:
             ReaderPrivateKey.from_seed(seed(f"{label} reader")),
         )
 
-    def block(self, period_start: int, *, count: int = 96, watt_hours: int = 100) -> bytes:
+    def block(self, period_start: int, *, count: int = 96, watt_hours: int = 100, version: int = 1) -> bytes:
         """A signed day of quarter hours with registers that continue from day to day."""
         day = (period_start - FIRST_PERIOD) // EPOCH_S
         energy = watt_hours * 1000
@@ -97,7 +97,7 @@ class Household:
             import_milliwatt_hours=energy,
             export_milliwatt_hours=0,
         )
-        return sign_device_block(self.meter, period_start, period_start + EPOCH_S, records).to_bytes()
+        return sign_device_block(self.meter, period_start, period_start + EPOCH_S, records, version=version).to_bytes()
 
 
 @dataclass

@@ -10,7 +10,7 @@ import numpy as np
 
 from wattest.crypto.p256 import P256PrivateKey
 from wattest.errors import InputError, VerificationError
-from wattest.metering.device_block import sign_device_block
+from wattest.metering.device_block import DEVICE_BLOCK_VERSION, GRID_BLOCK_VERSION, sign_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import Records, is_estimated, make_device_records
@@ -75,16 +75,23 @@ class Meter:
             import_milliwatt_hours=np.full(len(slots), 7), export_milliwatt_hours=0, quality=1,
         )  # fmt: skip
 
-    def block_of(self, records: Records, period_end: int, previous: PreviousState | None) -> SeriesBlock:
+    def grid(self, count: int, previous: PreviousState | None = None, register: int = 10_000) -> SeriesBlock:
+        """So many quarter hours without a gap, signed in a block of version 2 and sealed."""
+        records = self.records(range(count), register=register)
+        return self.block_of(records, START + 900 * count, previous, version=GRID_BLOCK_VERSION)
+
+    def block_of(
+        self, records: Records, period_end: int, previous: PreviousState | None, *, version: int = DEVICE_BLOCK_VERSION
+    ) -> SeriesBlock:
         """These records signed and sealed."""
-        signed = sign_device_block(self.signer, START, period_end, records)
+        signed = sign_device_block(self.signer, START, period_end, records, version=version)
         edited = edit_series(GUEST, records, signed.digest, signed.period_start, signed.period_end, previous)
         entry = SeriesEntry(
             EntryKind.SIGNED_DEVICE_BLOCK, self.name, signed.period_start, signed.period_end, edited.shape[0],
             build_series_tree(edited, self.series_key).root,
             evidence_digest(signed.digest, signed.signature, signed.public_key),
         )  # fmt: skip
-        return SeriesBlock(entry, edited, previous, signed.public_key, signed.signature)
+        return SeriesBlock(entry, edited, previous, signed.public_key, signed.signature, block_version=signed.version)
 
     def sealed(self, plaintext: bytes) -> Sealed:
         """Any plaintext as this meter's block, beside the entry that it begins with."""
@@ -111,12 +118,14 @@ class Meter:
 def raw_bytes(block: SeriesBlock) -> bytes:
     """The block's bytes without the check that they can be read."""
     previous = block.previous
+    is_grid = block.block_version == GRID_BLOCK_VERSION
     numbers = (
         () if previous is None else (previous.last_interval_end, previous.import_register, previous.export_register)
     )
     return b"".join(
         (
-            bytes((1, previous is not None)), block.entry.pack(), *(number.to_bytes(8, "big") for number in numbers),
+            bytes((1, (previous is not None) | is_grid << 1)), block.entry.pack(),
+            *(number.to_bytes(8, "big") for number in numbers),
             block.records.shape[0].to_bytes(4, "big"), block.records.tobytes(), block.public_key, block.signature,
         )
     )  # fmt: skip

@@ -67,7 +67,8 @@ def energy_block(home: Household, period: int, imports_wh: int, exports_wh: int)
         import_milliwatt_hours=imports_wh * 1000,
         export_milliwatt_hours=exports_wh * 1000,
     )
-    return sign_device_block(home.meter, period, period + EPOCH_S, records).to_bytes()
+    version = 2 if exports_wh else 1  # both are read everywhere
+    return sign_device_block(home.meter, period, period + EPOCH_S, records, version=version).to_bytes()
 
 
 class SettlingStage:

@@ -54,8 +54,10 @@ def test_folders_of_another_version(tmp_path: Path) -> None:
 
 def test_a_block_of_another_version() -> None:
     with pytest.raises(MalformedDeviceBlock, match="unknown version") as caught:
-        parse_device_block(b"\x02" + bytes(300))
-    assert (caught.value.fields["expected"], caught.value.fields["actual"]) == (1, 2)
+        parse_device_block(b"\x03" + bytes(300))
+    assert (caught.value.fields["expected"], caught.value.fields["actual"]) == ([1, 2], 3)
+    with pytest.raises(MalformedDeviceBlock, match="version 2"):
+        parse_device_block(b"\x02" + bytes(159))
     with pytest.raises(MalformedDeviceBlock) as short:
         parse_device_block(b"\x01")
     assert "version" not in short.value.message or "version 1" in short.value.message

@@ -3,10 +3,10 @@
 //! Only blocks of kind 1, signed by a meter, can hold here. Everything else, and whatever does not hold, goes the plain
 //! way.
 
-use crate::device_block::{message, u64_at, TIME_LIMIT_S};
+use crate::device_block::{grid_message_of, message, u64_at, TIME_LIMIT_S};
 use crate::rows::{Checked, Previous, HOLDS};
 use crate::seal::{block_cipher, block_nonce, series_root, Batch};
-use crate::seal::{ENTRY, ESTIMATED, HAS_PREVIOUS, QUALITY, SIGNED_DEVICE_BLOCK, VERSION};
+use crate::seal::{ENTRY, ESTIMATED, GRID, HAS_PREVIOUS, QUALITY, SIGNED_DEVICE_BLOCK, VERSION};
 use crate::signatures::{p256_holds, part};
 use crate::vee::{begin, push_job, Rules};
 use crate::{parallel, sha256, DEVICE_RECORD, INTERVAL_RECORD, RECORDS_MAX};
@@ -67,6 +67,7 @@ pub fn check(
 /// The fields of a block of kind 1.
 struct Block<'a> {
     entry: &'a [u8],
+    grid: bool,
     previous: Previous,
     records: &'a [u8],
     public_key: &'a [u8],
@@ -77,12 +78,12 @@ impl<'a> Block<'a> {
     fn parse(plaintext: &'a [u8]) -> Option<Self> {
         let (&[version, flags], rest) = plaintext.split_first_chunk::<2>()?;
         let (entry, rest) = rest.split_at_checked(ENTRY)?;
-        if version != VERSION || flags & !HAS_PREVIOUS != 0 || entry[..2] != [VERSION, SIGNED_DEVICE_BLOCK] {
+        if version != VERSION || flags & !(HAS_PREVIOUS | GRID) != 0 || entry[..2] != [VERSION, SIGNED_DEVICE_BLOCK] {
             return None;
         }
         let mut previous = Previous::default();
         let mut rest = rest;
-        if flags == HAS_PREVIOUS {
+        if flags & HAS_PREVIOUS != 0 {
             let (state, after) = rest.split_at_checked(PREVIOUS)?;
             previous.put(0, &[HAS_PREVIOUS]);
             previous.put(1, state);
@@ -95,7 +96,8 @@ impl<'a> Block<'a> {
         }
         let (records, rest) = rest.split_at_checked(count * INTERVAL_RECORD)?;
         let (public_key, signature) = rest.split_at_checked(SIGNED - 64)?;
-        Some(Self { entry, previous, records, public_key, signature: signature.try_into().ok()? })
+        let grid = flags & GRID != 0;
+        Some(Self { entry, grid, previous, records, public_key, signature: signature.try_into().ok()? })
     }
 
     fn measured(&self) -> impl Iterator<Item = &'a [u8]> {
@@ -115,7 +117,11 @@ fn check_one(simd: Simd, entry: &[u8; ENTRY], key: &Hash, plaintext: &[u8]) -> O
     let mut signed = Vec::with_capacity(block.records.len() / INTERVAL_RECORD * DEVICE_RECORD);
     block.measured().for_each(|record| push_as_signed(&mut signed, record));
     let measured = u32::try_from(signed.len() / DEVICE_RECORD).ok()?.to_be_bytes();
-    let message = message(&meter, &[&entry[34..50], &measured].concat(), &signed)?; // None where none was measured
+    let message = if block.grid {
+        grid_message_of(&meter, &signed, start, end)? // None, too, where none was measured
+    } else {
+        message(&meter, &[&entry[34..50], &measured].concat(), &signed)? // None where none was measured
+    };
     let digest = sha256(&[&message]);
     if !block.measured().all(|record| record[DEVICE_RECORD..] == digest)
         || entry[86..] != sha256(&[&digest, block.signature, block.public_key])

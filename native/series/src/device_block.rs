@@ -1,16 +1,20 @@
-//! Device blocks: read, and verified from the records' root to the meter's signature (docs/spec/records.md).
+//! Device blocks of both versions: read, and verified down to the meter's signature (docs/spec/records.md).
 
+use crate::grid::{self, Columns};
 use crate::rows::{Opened, HOLDS};
 use crate::signatures::{p256_holds, part};
 use crate::{parallel, sha256, DEVICE_RECORD, RECORDS_MAX};
+use std::borrow::Cow;
 use wattest_core::{tree, Hash};
 
 const VERSION: u8 = 1;
+pub(crate) const GRID_VERSION: u8 = 2;
 const HEAD: usize = 85;
+const KEY_END: usize = 65;
 const SIGNATURE: usize = 64;
 pub(crate) const TIME_LIMIT_S: u64 = 1 << 48;
 const DOMAIN: &[u8] = b"wattest/device-block/1";
-const MESSAGE: usize = DOMAIN.len() + 32 + 20 + 32;
+const GRID_DOMAIN: &[u8] = b"wattest/device-block/2";
 const REFUSED: u8 = 1;
 
 /// Opens blocks that lie one after the other, each up to its place in `ends`.
@@ -26,14 +30,22 @@ pub fn open(blocks: &[u8], ends: &[u64], threads: usize) -> Vec<Opened> {
     rows
 }
 
-/// The records inside a block whose length was checked.
+/// The device records of a block that was opened and holds; none of any other bytes.
 #[must_use]
-pub fn records(block: &[u8]) -> &[u8] {
-    block.get(HEAD..block.len().saturating_sub(SIGNATURE)).unwrap_or_default()
+pub fn records(block: &[u8]) -> Cow<'_, [u8]> {
+    if block.first() == Some(&GRID_VERSION) {
+        let Some((meter, columns)) = grid_parts(block) else { return Cow::default() };
+        return Cow::Owned(columns.records(&meter[..16]));
+    }
+    Cow::Borrowed(block.get(HEAD..block.len().saturating_sub(SIGNATURE)).unwrap_or_default())
 }
 
 /// Fills the row as far as the block can be read; its verdict becomes `HOLDS` at the very end.
 fn open_one(block: &[u8], row: &mut Opened) {
+    if block.first() == Some(&GRID_VERSION) {
+        open_grid(block, row);
+        return;
+    }
     if block.len() < HEAD + SIGNATURE || block[0] != VERSION {
         return;
     }
@@ -46,19 +58,42 @@ fn open_one(block: &[u8], row: &mut Opened) {
     if start >= end || end >= TIME_LIMIT_S {
         return;
     }
-    let meter = sha256(&[&block[1..65]]);
-    row.put(1, &block[1..65]);
+    let meter = sha256(&[&block[1..KEY_END]]);
+    row.put(1, &block[1..KEY_END]);
     row.put(65, &meter);
     row.put(97, &block[65..85]);
-    let records = records(block);
+    row.put(213, &[VERSION]);
+    let records = &block[HEAD..block.len() - SIGNATURE];
     if !well_formed(records, &meter[..16], start, end) {
         return;
     }
     let Some(message) = message(&meter, &block[65..85], records) else { return };
-    let signature = &block[block.len() - SIGNATURE..];
-    row.put(117, &sha256(&[&message]));
-    row.put(149, signature);
-    if p256_holds(&block[1..65], &message, &row.signature()) {
+    conclude(block, &message, row);
+}
+
+fn open_grid(block: &[u8], row: &mut Opened) {
+    let Some((meter, columns)) = grid_parts(block) else { return };
+    row.put(1, &block[1..KEY_END]);
+    row.put(65, &meter);
+    row.put(97, &columns.start().to_be_bytes());
+    row.put(105, &columns.end().to_be_bytes());
+    row.put(113, columns.count());
+    row.put(213, &[GRID_VERSION]);
+    conclude(block, &grid_message(&meter, &block[KEY_END..block.len() - SIGNATURE]), row);
+}
+
+/// The meter's key id and the columns of a block of version 2.
+fn grid_parts(block: &[u8]) -> Option<(Hash, Columns<'_>)> {
+    let (key, rest) = block.get(1..)?.split_at_checked(KEY_END - 1)?;
+    let columns = Columns::parse(rest.get(..rest.len().checked_sub(SIGNATURE)?)?)?;
+    Some((sha256(&[key]), columns))
+}
+
+/// The digest, the signature, and whether it holds.
+fn conclude(block: &[u8], message: &[u8], row: &mut Opened) {
+    row.put(117, &sha256(&[message]));
+    row.put(149, &block[block.len() - SIGNATURE..]);
+    if p256_holds(&block[1..KEY_END], message, &row.signature()) {
         row.0[0] = HOLDS;
     }
 }
@@ -81,15 +116,19 @@ fn well_formed(records: &[u8], pseudonym: &[u8], start: u64, end: u64) -> bool {
     })
 }
 
-/// What the meter signs: its key id, period and count (20 bytes), and the root over its device records.
-pub(crate) fn message(meter: &Hash, period_and_count: &[u8], records: &[u8]) -> Option<[u8; MESSAGE]> {
-    let mut message = [0; MESSAGE];
-    let mut at = 0;
-    for part in [DOMAIN, meter, period_and_count, &root(records)?] {
-        message.get_mut(at..at + part.len())?.copy_from_slice(part);
-        at += part.len();
-    }
-    (at == MESSAGE).then_some(message)
+/// What the meter signs in version 1: its key id, period and count (20 bytes), and the root over its device records.
+pub(crate) fn message(meter: &Hash, period_and_count: &[u8], records: &[u8]) -> Option<Vec<u8>> {
+    Some([DOMAIN, meter, period_and_count, &root(records)?].concat())
+}
+
+/// What the meter signs in version 2, over its columns.
+pub(crate) fn grid_message(meter: &Hash, columns: &[u8]) -> Vec<u8> {
+    [GRID_DOMAIN, meter, columns].concat()
+}
+
+/// The same over device records, which must be a grid that fills their period.
+pub(crate) fn grid_message_of(meter: &Hash, records: &[u8], start: u64, end: u64) -> Option<Vec<u8>> {
+    Some(grid_message(meter, &grid::columns(records, start, end)?))
 }
 
 fn root(records: &[u8]) -> Option<Hash> {

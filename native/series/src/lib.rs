@@ -9,6 +9,7 @@
 pub mod check;
 pub mod crc;
 pub mod device_block;
+pub mod grid;
 pub mod parallel;
 pub mod rows;
 pub mod seal;

@@ -41,7 +41,7 @@ macro_rules! row {
 
 row! {
     /// A device block that was opened: its verdict, and all of it but the records.
-    Opened, 213,
+    Opened, 214,
     /// `HOLDS`, or 1.
     verdict: 0, 1;
     /// X||Y.
@@ -58,6 +58,8 @@ row! {
     digest: 117, 32;
     /// r||s.
     signature: 149, 64;
+    /// 1 or 2, or 0 where the block could not be read.
+    version: 213, 1;
 }
 
 row! {

@@ -3,7 +3,7 @@
 //! Record salts and block keys are wiped as soon as they were used. The cipher's own key schedule is ring's, which does not
 //! wipe it.
 
-use crate::device_block::u64_at;
+use crate::device_block::{u64_at, GRID_VERSION};
 use crate::rows::{Opened, Previous, Sealed, HOLDS};
 use crate::{hmac_sha256, parallel, sha256, DEVICE_RECORD, INTERVAL_RECORD};
 use ring::aead::{Aad, LessSafeKey, Nonce, UnboundKey, AES_256_GCM};
@@ -18,6 +18,7 @@ pub const CONFLICT: u8 = 2;
 pub(crate) const VERSION: u8 = 1;
 pub(crate) const SIGNED_DEVICE_BLOCK: u8 = 1;
 pub(crate) const HAS_PREVIOUS: u8 = 1;
+pub(crate) const GRID: u8 = 2;
 pub(crate) const ENTRY: usize = 118;
 pub(crate) const QUALITY: usize = 61;
 pub(crate) const ESTIMATED: u8 = 0x01;
@@ -75,7 +76,8 @@ fn seal_one(batch: Batch<'_>, series: &Series<'_>, row: &mut Sealed, block: &mut
 
     block.reserve_exact(2 + ENTRY + 24 + 4 + records.len() + 128 + AES_256_GCM.tag_len());
     let known = series.previous.known()[0] == HAS_PREVIOUS;
-    block.extend_from_slice(&[VERSION, if known { HAS_PREVIOUS } else { 0 }]);
+    let grid = opened.version()[0] == GRID_VERSION;
+    block.extend_from_slice(&[VERSION, (u8::from(known) * HAS_PREVIOUS) | (u8::from(grid) * GRID)]);
     block.extend_from_slice(&entry);
     if known {
         block.extend_from_slice(&series.previous.0[1..]);

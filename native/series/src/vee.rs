@@ -1,6 +1,7 @@
 //! What goes into the guest `vee` for many meters in one call, and what comes out (docs/spec/vee.md, "Many jobs").
 
 use crate::device_block::records;
+use crate::grid::ROW;
 use crate::rows::{Opened, Previous};
 use crate::signatures::part;
 use crate::{DEVICE_RECORD, RECORDS_MAX};
@@ -24,7 +25,8 @@ pub fn input(blocks: &[u8], ends: &[u64], rows: &[Opened], previous: &[Previous]
     if ends.len() != rows.len() || previous.len() != rows.len() {
         return None;
     }
-    let mut input = begin(rows.len(), blocks.len())?;
+    let counts = rows.iter().map(|row| u32::from_be_bytes(row.count()) as usize);
+    let mut input = begin(rows.len(), counts.fold(0, usize::saturating_add).min(blocks.len() / ROW) * DEVICE_RECORD)?;
     for (at, (row, before)) in rows.iter().zip(previous).enumerate() {
         let records = records(part(blocks, ends, at)?);
         if records.len() != u32::from_be_bytes(row.count()) as usize * DEVICE_RECORD {

@@ -40,7 +40,7 @@ class AppraiserFile:
 
 def read_appraiser_file(path: Path) -> AppraiserFile:
     """Read an appraiser's configuration with everything it names except its key; raises ``SettingInvalid``."""
-    folder, top = path.resolve().parent, read_settings(path)
+    folder, top = path.resolve().parent, read_settings(path, "docs/howto/run-an-operator.md shows one")
     chain, appraiser = read_chain(top["chain"].fields()), top["appraiser"].fields()
     host, port = read_listen(appraiser, "127.0.0.1:8549")
     result = AppraiserFile(

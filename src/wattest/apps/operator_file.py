@@ -97,7 +97,7 @@ class OperatorFile:
 
 def read_operator_file(path: Path) -> OperatorFile:
     """Read an operator's configuration with everything it names except secrets; raises ``SettingInvalid``."""
-    folder, top = path.resolve().parent, read_settings(path)
+    folder, top = path.resolve().parent, read_settings(path, "wattest operator init")
     chain = read_chain(top["chain"].fields())
     operator, enclave = top["operator"].fields(), top["enclave"].fields()
     host, port = read_listen(operator, "127.0.0.1:8547")

@@ -43,9 +43,14 @@ def _refuse(refusal: Refusal) -> SettingInvalid:
 _SETTINGS = Reader(_refuse, "a table", shows_text=True)
 
 
-def read_settings(path: Path) -> Fields:
-    """The tables of a configuration file. Raises: SettingInvalid; FileMissing."""
-    raw = read_file(path, MAX_FILE_BYTES)
+def read_settings(path: Path, made_by: str) -> Fields:
+    """The tables of a configuration file; ``made_by`` says how one is made. Raises: SettingInvalid; FileMissing."""
+    try:
+        raw = read_file(path, MAX_FILE_BYTES)
+    except FileMissing as error:
+        if not path.exists():
+            error.hint = f"check the path, or make one: {made_by}"
+        raise
     try:
         return _SETTINGS.fields(load_toml(raw))
     except ValueError as error:

@@ -72,7 +72,7 @@ class SignedDays:
         held = self.days.get(day.start)
         if held is not None and held.digest != day.digest:
             raise DaySigned(
-                "this meter has signed the day already, over other readings",
+                "this meter has signed the day already, over other readings or in a block of another version",
                 start=day.start,
                 expected=held.digest,
                 actual=day.digest,

@@ -44,7 +44,7 @@ class WatcherFile:
 
 def read_watcher_file(path: Path) -> WatcherFile:
     """Read a watcher's configuration with everything it names except secrets; raises ``SettingInvalid``."""
-    folder, top = path.resolve().parent, read_settings(path)
+    folder, top = path.resolve().parent, read_settings(path, "wattest watcher init")
     chain, watcher = read_chain(top["chain"].fields()), top["watcher"].fields()
     operators: dict[bytes, str] = {}
     for entry in top["operator"].items(MAX_TABLES, 1):

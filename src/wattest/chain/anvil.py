@@ -228,6 +228,7 @@ class Anvil:
         binary = find_anvil(self._binary)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._acquire_folder()
+        forget_served(self.folder)  # what a process that was killed may have left
         try:
             if self._metadata is None:
                 for name in ("state.json", DUMP_FILE):  # what a start that was cut short may have left

@@ -99,12 +99,22 @@ def forget_served(folder: Path) -> None:
 
 def served_url(folder: Path) -> str | None:
     """Where another process serves the chain of ``folder`` now; None where nobody does, or not yet."""
+    if not is_in_use(folder):
+        return None
+    try:
+        return (folder / _SERVED_FILE).read_bytes()[:_MAX_METADATA_BYTES].decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether another process has the chain of ``folder``, be it starting or ending."""
     try:
         with (folder / LOCK_FILE).open("rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return (folder / _SERVED_FILE).read_bytes()[:_MAX_METADATA_BYTES].decode("ascii", "replace").strip()
+                return True
     except FileNotFoundError:
         pass
-    return None
+    return False

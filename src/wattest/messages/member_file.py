@@ -104,6 +104,14 @@ class MemberFile:
 
     def added(self, member: NamedMember) -> MemberFile:
         """The file with one more household. Raises: MemberRepeated."""
+        if member in self.members:
+            raise MemberRepeated(
+                f"{member.name!r} is a member already, with this very card",
+                name=member.name,
+                held_by=member.name,
+                what="card",
+                hint="there is nothing to add; `wattest manager members list` shows who is in",
+            )
         return replace(self, members=(*self.members, member))
 
     def watched_by(self, watcher: NamedWatcher) -> MemberFile:
@@ -234,6 +242,8 @@ def _require_single(what: str, named: Iterable[tuple[str, str]]) -> None:
                 name=name,
                 held_by=seen[value],
                 what=what,
-                hint="every household has keys of its own: `wattest meter new-key` makes them",
+                hint="give one of them another name"
+                if what == "name"
+                else "every household has keys of its own: `wattest meter new-key` makes them",
             )
         seen[value] = name

@@ -1,8 +1,9 @@
 """Device block: one P-256 signature of a meter over all its records of a period.
 
-Decided here: the signed message, the block's bytes, and when a block holds. Not decided here: whether the readings are
-plausible or gaps matter (``vee``). Invariants of a verified block: every record names the meter that signed, records
-ascend without overlap inside the period, durations are positive, the high quality byte is zero. docs/spec/records.md
+Decided here: the signed message of either version, the block's bytes, and when a block holds. Not decided here: the
+columns of version 2 (``register_grid``), whether the readings are plausible or gaps matter (``vee``). Invariants of a
+verified block: every record names the meter that signed, records ascend without overlap inside the period, durations
+are positive, the high quality byte is zero. docs/spec/records.md
 """
 
 from __future__ import annotations
@@ -27,13 +28,19 @@ from wattest.metering.records import (
     parse_device_records,
     verify_order,
 )
+from wattest.metering.register_grid import GRID_HEAD_BYTES, MalformedGrid, grid_columns, parse_grid
 
 DEVICE_BLOCK_VERSION = 1
+GRID_BLOCK_VERSION = 2
+VERSIONS = (DEVICE_BLOCK_VERSION, GRID_BLOCK_VERSION)
 SIGNATURE_BYTES = 64
 _DOMAIN = b"wattest/device-block/1"
+_GRID_DOMAIN = b"wattest/device-block/2"
 _HEAD_BYTES = 1 + PUBLIC_KEY_BYTES + 8 + 8 + 4  # 85
 DEVICE_BLOCK_FRAME_BYTES = _HEAD_BYTES + SIGNATURE_BYTES
-"""All of a block but its records."""
+"""All of a block of version 1 but its records."""
+GRID_BLOCK_FRAME_BYTES = 1 + PUBLIC_KEY_BYTES + GRID_HEAD_BYTES + SIGNATURE_BYTES
+"""All of a block of version 2 but its rows."""
 
 
 class MalformedDeviceBlock(InputError):
@@ -72,9 +79,13 @@ class DeviceBlock:
     period_end: int
     records: Records = field(repr=False)
     signature: bytes
+    version: int = DEVICE_BLOCK_VERSION
 
     def to_bytes(self) -> bytes:
-        """Version, public key 64, period start 8, period end 8, count 4, records, signature 64."""
+        """The block's one encoding. Raises: GridInvalid for records that are no grid, in version 2."""
+        if self.version == GRID_BLOCK_VERSION:
+            columns = grid_columns(self.records, self.period_start, self.period_end)
+            return bytes((GRID_BLOCK_VERSION,)) + self.public_key + columns + self.signature
         return b"".join(
             (
                 bytes((DEVICE_BLOCK_VERSION,)),
@@ -90,18 +101,25 @@ class DeviceBlock:
     @property
     def digest(self) -> bytes:
         """The 32 bytes the meter signs, which are also the source digest of the block's interval records."""
-        return device_block_digest(self.public_key, self.period_start, self.period_end, self.records)
+        return device_block_digest(self.public_key, self.period_start, self.period_end, self.records, self.version)
 
 
-def device_block_digest(public_key: bytes, period_start: int, period_end: int, records: Records) -> bytes:
-    """SHA-256 of the signed message: domain, meter key id, period, count, RFC 9162 root over the records.
+def device_block_digest(
+    public_key: bytes, period_start: int, period_end: int, records: Records, version: int = DEVICE_BLOCK_VERSION
+) -> bytes:
+    """SHA-256 of the signed message: domain and meter key id, then what the version signs of period and records.
 
-    Raises ``MalformedDeviceBlock`` for a period, key or count outside the format.
+    Raises ``MalformedDeviceBlock`` for a version, period, key or count outside the format, ``GridInvalid`` for records
+    that are no grid, in version 2.
     """
     count = records.shape[0]
     _check_head(public_key, period_start, period_end, count)
     if records.dtype != DEVICE_RECORD:
         raise MalformedDeviceBlock("a device block is over device records", actual=str(records.dtype))
+    if version == GRID_BLOCK_VERSION:
+        return sha256(_GRID_DOMAIN + meter_key_id(public_key) + grid_columns(records, period_start, period_end))
+    if version != DEVICE_BLOCK_VERSION:
+        raise MalformedDeviceBlock("a device block of an unknown version", expected=list(VERSIONS), actual=version)
     root = sha256_root(records.tobytes(), DEVICE_RECORD_BYTES)
     return sha256(
         _DOMAIN
@@ -113,19 +131,26 @@ def device_block_digest(public_key: bytes, period_start: int, period_end: int, r
     )
 
 
-def sign_device_block(signer: DigestSigner, period_start: int, period_end: int, records: Records) -> DeviceBlock:
+def sign_device_block(
+    signer: DigestSigner,
+    period_start: int,
+    period_end: int,
+    records: Records,
+    *,
+    version: int = DEVICE_BLOCK_VERSION,
+) -> DeviceBlock:
     """Sign records as the meter does; checks first what ``verify_device_block`` will check."""
     public_key = signer.public_key
-    digest = device_block_digest(public_key, period_start, period_end, records)
+    digest = device_block_digest(public_key, period_start, period_end, records, version)
     _verify_records(public_key, period_start, period_end, records)
-    return DeviceBlock(public_key, period_start, period_end, records, signer.sign_digest(digest))
+    return DeviceBlock(public_key, period_start, period_end, records, signer.sign_digest(digest), version)
 
 
 def verify_device_block(block: DeviceBlock) -> None:
     """Check a block's records and its signature.
 
-    Raises ``ForeignRecord``, ``DeviceRecordInvalid``, ``RecordsOutOfOrder``, ``RecordOutsidePeriod`` or
-    ``DeviceSignatureInvalid``; ``MalformedDeviceBlock`` when the block was not made by ``parse_device_block``.
+    Raises ``ForeignRecord``, ``DeviceRecordInvalid``, ``RecordsOutOfOrder``, ``RecordOutsidePeriod``, ``GridInvalid``
+    or ``DeviceSignatureInvalid``; ``MalformedDeviceBlock`` when the block was not made by ``parse_device_block``.
     """
     digest = block.digest
     _verify_records(block.public_key, block.period_start, block.period_end, block.records)
@@ -150,17 +175,17 @@ def parse_device_block(data: bytes) -> DeviceBlock:
 
     At most 100,000 records. Raises ``MalformedDeviceBlock`` or ``MalformedRecords``. docs/spec/records.md
     """
-    if data and data[0] != DEVICE_BLOCK_VERSION:
+    if data and data[0] not in VERSIONS:
+        raise MalformedDeviceBlock("a device block of an unknown version", expected=list(VERSIONS), actual=data[0])
+    version = data[0] if data else DEVICE_BLOCK_VERSION
+    least = GRID_BLOCK_FRAME_BYTES if version == GRID_BLOCK_VERSION else DEVICE_BLOCK_FRAME_BYTES
+    if len(data) < least:
         raise MalformedDeviceBlock(
-            "a device block of an unknown version", expected=DEVICE_BLOCK_VERSION, actual=data[0]
-        )
-    if len(data) < _HEAD_BYTES + SIGNATURE_BYTES:
-        raise MalformedDeviceBlock(
-            "these bytes are no device block of version 1",
-            expected=_HEAD_BYTES + SIGNATURE_BYTES,
-            actual=len(data),
+            f"these bytes are no device block of version {version}", expected=least, actual=len(data)
         )
     data = bytes(data)
+    if version == GRID_BLOCK_VERSION:
+        return _parse_grid_block(data)
     public_key = data[1:65]
     period_start = int.from_bytes(data[65:73], "big")
     period_end = int.from_bytes(data[73:81], "big")
@@ -176,6 +201,16 @@ def parse_device_block(data: bytes) -> DeviceBlock:
         )
     records = parse_device_records(data[_HEAD_BYTES:records_end])
     return DeviceBlock(public_key, period_start, period_end, records, data[records_end:])
+
+
+def _parse_grid_block(data: bytes) -> DeviceBlock:
+    public_key, columns = data[1:65], data[65:-SIGNATURE_BYTES]
+    try:
+        records = parse_grid(columns, pseudonym(public_key))
+    except MalformedGrid as error:
+        raise MalformedDeviceBlock(error.message, hint=error.hint, **error.fields) from error
+    start, end = int(records["start"][0]), int(records["start"][-1]) + int(records["duration_s"][-1])
+    return DeviceBlock(public_key, start, end, records, data[-SIGNATURE_BYTES:], GRID_BLOCK_VERSION)
 
 
 def _check_head(public_key: bytes, period_start: int, period_end: int, count: int) -> None:

@@ -14,7 +14,12 @@ import numpy as np
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import sha256_root
-from wattest.metering.device_block import DeviceBlock, device_block_digest, verify_device_block
+from wattest.metering.device_block import (
+    DEVICE_BLOCK_VERSION,
+    GRID_BLOCK_VERSION,
+    DeviceBlock,
+    verify_device_block,
+)
 from wattest.metering.entry import (
     ENTRY_BYTES,
     EntryKind,
@@ -41,6 +46,7 @@ MAX_TELEGRAM_BYTES = 2**20
 MAX_SOURCE_BYTES = 2**24
 MAX_SERIES_BLOCK_BYTES = 2**26
 _HAS_PREVIOUS = 0x01
+_GRID = 0x02
 
 
 class MalformedSeriesBlock(InputError):
@@ -64,9 +70,9 @@ class PreviousState:
 class SeriesBlock:
     """An entry with what stands behind it; which fields are filled follows from the entry's kind.
 
-    Kind 1: ``records``, ``public_key`` (X||Y, 64), ``signature`` (64). Kind 2: ``records``, ``public_key`` (DER SPKI,
-    names the curve), ``telegrams``. Kind 3: ``records``, ``source``. Kind 4: nothing. Kinds 16 to 18: ``source`` holds
-    the input description, ``result`` the result.
+    Kind 1: ``records``, ``public_key`` (X||Y, 64), ``signature`` (64), ``block_version``. Kind 2: ``records``,
+    ``public_key`` (DER SPKI, names the curve), ``telegrams``. Kind 3: ``records``, ``source``. Kind 4: nothing. Kinds
+    16 to 18: ``source`` holds the input description, ``result`` the result.
     """
 
     entry: SeriesEntry | StatementEntry
@@ -77,11 +83,13 @@ class SeriesBlock:
     telegrams: tuple[bytes, ...] = field(default=(), repr=False)
     source: bytes = field(default=b"", repr=False)
     result: bytes = field(default=b"", repr=False)
+    block_version: int = DEVICE_BLOCK_VERSION
 
     def to_bytes(self) -> bytes:
         """The block's one encoding. Raises ``MalformedSeriesBlock`` when a field does not fit its kind."""
         kind = self.entry.kind
-        parts = [bytes((SERIES_BLOCK_VERSION, 0 if self.previous is None else _HAS_PREVIOUS)), self.entry.pack()]
+        flags = (0 if self.previous is None else _HAS_PREVIOUS) | _GRID * (self.block_version == GRID_BLOCK_VERSION)
+        parts = [bytes((SERIES_BLOCK_VERSION, flags)), self.entry.pack()]
         if self.previous is not None:
             state = (self.previous.last_interval_end, self.previous.import_register, self.previous.export_register)
             parts += [number.to_bytes(8, "big") for number in state]
@@ -108,9 +116,11 @@ def parse_series_block(data: bytes) -> SeriesBlock:
     """
     reader = _Reader(data)
     version, flags = reader.take(2)
-    if version != SERIES_BLOCK_VERSION or flags & ~_HAS_PREVIOUS:
+    if version != SERIES_BLOCK_VERSION or flags & ~(_HAS_PREVIOUS | _GRID):
         raise MalformedSeriesBlock("unknown series block version or flag", actual=[version, flags])
     entry = parse_entry(reader.take(ENTRY_BYTES))
+    if flags & _GRID and entry.kind != EntryKind.SIGNED_DEVICE_BLOCK:
+        raise MalformedSeriesBlock("a version of device block belongs to kind 1", actual=[int(entry.kind), flags])
     previous = None
     if flags & _HAS_PREVIOUS:
         previous = PreviousState(reader.number(8), reader.number(8), reader.number(8))
@@ -131,7 +141,8 @@ def parse_series_block(data: bytes) -> SeriesBlock:
     elif entry.kind != EntryKind.ABSENT:
         result, source = reader.prefixed(4, MAX_SOURCE_BYTES), reader.prefixed(4, MAX_SOURCE_BYTES)
     reader.end()
-    return SeriesBlock(entry, records, previous, public_key, signature, telegrams, source, result)
+    block_version = GRID_BLOCK_VERSION if flags & _GRID else DEVICE_BLOCK_VERSION
+    return SeriesBlock(entry, records, previous, public_key, signature, telegrams, source, result, block_version)
 
 
 def verify_series_block(block: SeriesBlock, series_key: bytes) -> None:
@@ -177,7 +188,9 @@ def signed_part(block: SeriesBlock) -> Records:
 def device_block_of(block: SeriesBlock) -> DeviceBlock:
     """The device block a kind 1 series was made from, rebuilt from its interval records."""
     entry = block.entry
-    return DeviceBlock(block.public_key, entry.period_start, entry.period_end, signed_part(block), block.signature)
+    return DeviceBlock(
+        block.public_key, entry.period_start, entry.period_end, signed_part(block), block.signature, block.block_version
+    )
 
 
 def telegram_digest(telegram: bytes) -> bytes:
@@ -196,9 +209,7 @@ def _verify_block_kind(block: SeriesBlock, entry: SeriesEntry) -> None:
     device_block = device_block_of(block)
     if device_block.records.shape[0] == 0:
         raise SeriesMismatch("every record is estimated: this is an absent meter, not a signed block")
-    digest = device_block_digest(
-        device_block.public_key, device_block.period_start, device_block.period_end, device_block.records
-    )
+    digest = device_block.digest
     _require("evidence", entry.evidence, evidence_digest(digest, block.signature, block.public_key))
     verify_device_block(device_block)
     _require_source(block.records[~is_estimated(block.records)], digest)

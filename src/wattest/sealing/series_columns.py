@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from wattest.crypto import native
 from wattest.crypto.errors import BufferRefused
-from wattest.metering.device_block import DEVICE_BLOCK_FRAME_BYTES
+from wattest.metering.device_block import DEVICE_BLOCK_FRAME_BYTES, GRID_BLOCK_FRAME_BYTES, GRID_BLOCK_VERSION
 from wattest.metering.records import DEVICE_RECORD_BYTES
+from wattest.metering.register_grid import GRID_ROW_BYTES
 from wattest.sealing.edited_series import GRID_S, MAX_INTERVAL_MILLIWATT_HOURS, VEE_LIMITS
 from wattest.units import U32_MAX
 from wattest.workload.engine import Guest
@@ -28,10 +29,10 @@ from wattest.workload.vee import MAX_VEE_JOBS, MAX_VEE_RECORDS
 OPENED: np.dtype[np.void] = np.dtype(
     [
         ("verdict", "u1"), ("public_key", "V64"), ("meter", "V32"), ("period_start", ">u8"), ("period_end", ">u8"),
-        ("count", ">u4"), ("digest", "V32"), ("signature", "V64"),
+        ("count", ">u4"), ("digest", "V32"), ("signature", "V64"), ("version", "u1"),
     ]
 )  # fmt: skip
-"""An opened device block (213 bytes): ``verdict`` 0 where it holds, and all of it but the records."""
+"""An opened device block (214 bytes): ``verdict`` 0 where it holds, and all of it but the records."""
 
 PREVIOUS: np.dtype[np.void] = np.dtype(
     [("known", "u1"), ("end", ">u8"), ("import_register", ">u8"), ("export_register", ">u8")]
@@ -82,13 +83,20 @@ def runs_of(blocks: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Blocks in runs that one call of ``vee`` takes: as far as lengths tell, gaps filled by a day's grid."""
     start = records = 0
     for index, block in enumerate(blocks):
-        most = max(len(block) - DEVICE_BLOCK_FRAME_BYTES, 0) // DEVICE_RECORD_BYTES + MAX_VEE_RECORDS // MAX_VEE_JOBS
+        most = _most_records(block) + MAX_VEE_RECORDS // MAX_VEE_JOBS
         if index > start and (records + most > MAX_VEE_RECORDS or index - start == MAX_VEE_JOBS):
             yield blocks[start:index]
             start, records = index, 0
         records += most
     if start < len(blocks):
         yield blocks[start:]
+
+
+def _most_records(block: bytes) -> int:
+    frame, row = DEVICE_BLOCK_FRAME_BYTES, DEVICE_RECORD_BYTES
+    if block[:1] == bytes((GRID_BLOCK_VERSION,)):
+        frame, row = GRID_BLOCK_FRAME_BYTES, GRID_ROW_BYTES
+    return max(len(block) - frame, 0) // row
 
 
 def open_device_blocks(blocks: Sequence[bytes], *, threads: int | None = None) -> OpenedBlocks:

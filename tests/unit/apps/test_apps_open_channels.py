@@ -51,7 +51,7 @@ def table(channel: bytes, use: str = "statements", more: str = "") -> str:
 
 def read(folder: Path, text: str) -> tuple[OpenDuty, ...]:
     (folder / "operator.toml").write_text(text)
-    top = read_settings(folder / "operator.toml")
+    top = read_settings(folder / "operator.toml", "wattest operator init")
     return read_open_channels(top.get("open_channel", []).items(16), DEPLOYMENT, [DUTY])
 
 

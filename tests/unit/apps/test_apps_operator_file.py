@@ -245,3 +245,13 @@ def test_arbitrary_bytes_as_an_appraiser_s_file(folder: Path, data: bytes) -> No
     path.write_bytes(data)
     with pytest.raises((ConfigError, InputError)):
         read_appraiser_file(path)
+
+
+def test_a_configuration_that_is_not_there_says_how_one_is_made(tmp_path: Path) -> None:
+    with pytest.raises(FileMissing) as refused:
+        read_operator_file(tmp_path / "operator.toml")
+    assert refused.value.hint == "check the path, or make one: wattest operator init"
+    (tmp_path / "operator.toml").mkdir()  # it is there, and nothing that an init could mend
+    with pytest.raises(FileMissing) as refused:
+        read_operator_file(tmp_path / "operator.toml")
+    assert refused.value.hint is None

@@ -149,6 +149,34 @@ def test_mistakes_sign_nothing(
     assert not (tmp_path / "meter.key.signed").exists()
 
 
+def test_a_day_in_version_2_and_in_no_other_afterwards(
+    key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = table(tmp_path / "a.csv", 2)
+    assert run([*sign(key, file, "--block-version", "2"), "--json"]) == 0
+    assert [one["version"] for one in json.loads(capsys.readouterr().out)] == [2, 2]
+    first, second = ((tmp_path / "blocks" / f"2026-03-0{day}.block").read_bytes() for day in (1, 2))
+    assert (first[0], len(first)) == (2, 161 + 17 * QUARTERS)
+    for data in (first, second):
+        verify_device_block(parse_device_block(data))
+    assert second[81:97] == first[97 + 8 * 95 : 97 + 8 * 96] + first[97 + 8 * 191 : 97 + 8 * 192]  # registers run on
+    assert run(sign(key, file)) == 4
+    assert run(sign(key, file, "--block-version", "3")) == 2
+    assert (tmp_path / "blocks" / "2026-03-01.block").read_bytes() == first
+
+
+def test_intervals_of_several_lengths_are_signed_in_version_1_alone(
+    key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["start,duration,import_kwh", "2026-03-01T00:00Z,3600,0.1", "2026-03-01T01:00Z,82800,1"]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    assert run([*sign(key, tmp_path / "a.csv", "--block-version", "2"), "--json"]) == 4
+    told = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (told["error"], told["fields"]["index"]) == ("GridInvalid", 1)
+    assert not (tmp_path / "blocks").exists()
+    assert run(sign(key, tmp_path / "a.csv")) == 0
+
+
 def test_local_time_and_a_column_map(key: Path, tmp_path: Path) -> None:
     rows = ["Zeit;Bezug"]
     for quarter in range(100):

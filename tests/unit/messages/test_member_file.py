@@ -73,6 +73,12 @@ def test_a_name_belongs_to_one_member() -> None:
         FILE.watched_by(NamedWatcher("other", bytes([1]) * 32))
 
 
+def test_the_same_card_again_is_called_that() -> None:
+    with pytest.raises(MemberRepeated, match="'flat-1' is a member already") as refused:
+        FILE.added(household(1))
+    assert "nothing to add" in str(refused.value.fields.get("hint", refused.value.hint))
+
+
 def test_whoever_leaves_is_gone_and_a_stranger_cannot() -> None:
     assert [one.name for one in FILE.without("flat-1").members] == ["flat-3", "flat-2"]
     assert FILE.without("union").watchers == ()

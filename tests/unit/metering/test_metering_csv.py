@@ -140,6 +140,13 @@ def test_what_cannot_be_read_says_where_and_why(data: bytes, options: TableOptio
         read_interval_csv(data, options)
 
 
+def test_unknown_columns_are_named_in_the_words_of_the_table() -> None:
+    with pytest.raises(MalformedTable) as refused:
+        read_interval_csv(table("2026-06-01T00:00Z;1"), TableOptions())
+    assert refused.value.hint is not None
+    assert "--columns 'start=Zeit,import=Bezug'" in refused.value.hint
+
+
 @pytest.mark.parametrize("text", ["", "start", "begin=1", "start=1,start=2", "start="])
 def test_column_maps_that_are_none(text: str) -> None:
     with pytest.raises(MalformedTable):

@@ -165,7 +165,7 @@ def test_a_series_of_telegrams_in_a_channel_of_meters_is_judged(forgery: Forgery
     block = parse_series_block(forgery.plain[1])
     entry = replace(block.entry, kind=EntryKind.SIGNED_TELEGRAMS)
     key = b"\x30" * 91  # of odd length, as a DER key is
-    changed = replace(block, entry=entry, public_key=key, signature=b"", telegrams=(b"one",))
+    changed = replace(block, entry=entry, public_key=key, signature=b"", telegrams=(b"one",), block_version=1)
     codes = [finding.code for finding in forgery.judged(1, changed.to_bytes()).findings]
     assert codes[0] == "SeriesMismatch"
     assert "MeterForeign" in codes

@@ -19,8 +19,8 @@ from wattest.apps.actions.chain_deployment import moment, read_hex
 from wattest.apps.amounts import read_ether, read_moment, show_ether
 from wattest.apps.interrupts import SteadyStack
 from wattest.chain import chain_control
-from wattest.chain.anvil import Anvil, ChainFolderInUse
-from wattest.chain.chain_folder import METADATA_FILE, ChainMetadata, NotAChainFolder, served_url
+from wattest.chain.anvil import START_TIMEOUT_S, Anvil, ChainFolderInUse
+from wattest.chain.chain_folder import METADATA_FILE, ChainMetadata, NotAChainFolder, is_in_use, served_url
 from wattest.chain.client import ChainClient
 from wattest.chain.rpc import JsonRpc
 from wattest.chain.signers import open_signer
@@ -116,7 +116,7 @@ def _at(folder: Path) -> Iterator[JsonRpc]:
     Raises: WrongChain, when another one answers where it was served.
     """
     made = ChainMetadata.read(folder)
-    url = served_url(folder)
+    url = _served_at(folder)
     if url is None:
         with SteadyStack() as stack:
             yield stack.enter_context(Anvil.open(folder)).rpc
@@ -126,3 +126,20 @@ def _at(folder: Path) -> Iterator[JsonRpc]:
         yield rpc
     finally:
         rpc.close()
+
+
+def _served_at(folder: Path) -> str | None:
+    """Where the folder's chain is served, once a process that is starting it says so; None where nobody serves it.
+
+    Raises: ChainFolderInUse, when it is never said.
+    """
+    give_up_at = time.monotonic() + START_TIMEOUT_S
+    while (url := served_url(folder)) is None and is_in_use(folder):
+        if time.monotonic() > give_up_at:
+            raise ChainFolderInUse(
+                "another process has this chain and does not say where it serves it",
+                folder=folder,
+                hint="end it, and serve the folder again",
+            )
+        time.sleep(0.05)
+    return url

@@ -30,6 +30,7 @@ from wattest.metering.points import whole_milliwatt_hours
 from wattest.metering.readers.interval_csv import TableOptions, parse_column_map, read_interval_csv
 from wattest.metering.readers.table import open_table
 from wattest.metering.reading import MAX_FILE_BYTES, parse_decimal, to_milliwatt_hours
+from wattest.metering.register_grid import GridInvalid
 from wattest.units import SECONDS_PER_DAY
 
 
@@ -70,6 +71,7 @@ def sign(
     time_format: str | None,
     decimal_comma: bool,
     interval: int,
+    block_version: int,
     as_json: bool,
 ) -> None:
     """What ``wattest meter sign`` does."""
@@ -97,7 +99,10 @@ def sign(
     try:
         with exclusive(key_file.with_name(f"{key_file.name}{SUFFIX}.lock")):
             kept = SignedDays.beside(key_file)
-            blocks = [_sign_day(key, day, kept, given, shown, is_complete=is_complete) for day in chosen]
+            blocks = [
+                _sign_day(key, day, kept, given, shown, is_complete=is_complete, version=block_version)
+                for day in chosen
+            ]
             kept.write()
             signed = [Signed(_named(out, block), block) for block in blocks]
             _write(out, signed)
@@ -141,6 +146,7 @@ def _sign_day(
     shown: frozenset[str],
     *,
     is_complete: bool,
+    version: int,
 ) -> DeviceBlock:
     """The day's block, known to ``kept``, which the next day goes on from.
 
@@ -148,7 +154,11 @@ def _sign_day(
     """
     before = _last(day, kept) if is_complete else _going_on(day, kept, given)
     records = recorded_day(day, pseudonym(key.public_key), before, shown)
-    block = sign_device_block(key, day.start, day.start + SECONDS_PER_DAY, records)
+    try:
+        block = sign_device_block(key, day.start, day.start + SECONDS_PER_DAY, records, version=version)
+    except GridInvalid as error:
+        error.hint = "leave --block-version out: version 1 takes intervals of any length"
+        raise
     kept.add(SignedDay(day.start, block.digest, before, end_of(records)))
     return block
 
@@ -219,6 +229,7 @@ def _say(signed: Sequence[Signed], *, as_json: bool) -> None:
                 "period_start": one.block.period_start,
                 "period_end": one.block.period_end,
                 "readings": int(one.block.records.shape[0]),
+                "version": one.block.version,
                 "digest": one.block.digest.hex(),
             }
             for one in signed

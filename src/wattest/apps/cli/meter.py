@@ -125,6 +125,13 @@ def import_(
 @click.option("--day", "days", multiple=True, metavar="DAY", help="Sign this UTC day; all whole days if left out.")
 @click.option("--import-register", metavar="KWH", help="Where it stood when the first day began, if not known.")
 @click.option("--export-register", metavar="KWH", help="The same of the export register.")
+@click.option(
+    "--block-version",
+    type=click.Choice(["1", "2"]),
+    default="1",
+    show_default=True,
+    help="2: one hash over registers of equal intervals, a third of the size; operators of this version read both.",
+)
 @table_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array, an object per block, and nothing else.")
 @production_switch()
@@ -142,6 +149,7 @@ def sign(
     time_format: str | None,
     decimal_comma: bool,
     interval: int,
+    block_version: str,
     as_json: bool,
 ) -> None:
     """Sign the whole UTC days of a table of readings (CSV) as the meter would, one block a day.
@@ -158,6 +166,7 @@ def sign(
         out=out,
         days=days,
         begins_at=(import_register, export_register),
+        block_version=int(block_version),
         columns=columns,
         unit=unit,
         timezone=timezone,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import JSON, PATH, config_option, production_switch
+from wattest.apps.cli.options import DEPLOYMENT, JSON, PATH, config_option, production_switch
 
 
 @click.group()
@@ -19,13 +19,7 @@ def receipt() -> None:
 
 @receipt.command()
 @click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--deployment",
-    "address_book",
-    required=True,
-    type=PATH,
-    help="The address book, deployment.json.",
-)
+@DEPLOYMENT
 @click.option("--rpc", metavar="URL", help="A node of the deployment's chain; without it some links stay unchecked.")
 @click.option("--json", "as_json", is_flag=True, help="Print the links as one JSON object, an array for several files.")
 @production_switch()

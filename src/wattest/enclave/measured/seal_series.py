@@ -266,7 +266,7 @@ class SealSession:
             build_series_tree(records, self.builder.series_key(index)).root,
             evidence_digest(digest, block.signature, block.public_key),
         )
-        content = SeriesBlock(entry, records, previous, block.public_key, block.signature)
+        content = SeriesBlock(entry, records, previous, block.public_key, block.signature, block_version=block.version)
         ciphertext = self.builder.put(index, entry.pack(), content.to_bytes())
         self._after[meter] = last_measured(records)
         return ciphertext

@@ -24,6 +24,12 @@ MAX_LINES = 2 * MAX_RECORDS + 2
 _DELIMITERS = (";", "\t", ",", "|")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _COLUMN_WITH_UNIT = re.compile(r"(import|export|import_register|export_register)_([km]?wh)", re.ASCII)
+_LIKELY_WORDS = {
+    "start": ("time", "date", "zeit", "datum", "beginn", "begin", "from", "von"),
+    "import": ("import", "bezug", "consumption", "verbrauch", "usage", "entnahme"),
+    "export": ("export", "feed", "einspeis", "liefer"),
+}
+"""What headers of the three commonest columns contain; only ever for a hint."""
 _HEADER_UNITS = {"wh": "Wh", "kwh": "kWh", "mwh": None}  # "mwh" could be milli or mega: it is not guessed
 
 
@@ -147,6 +153,17 @@ def _mapped(wanted: dict[str, str], header: Sequence[str]) -> tuple[dict[str, in
     return columns, by_name
 
 
+def _likely(header: Sequence[str]) -> str:
+    """The columns as a person would name them, guessed for the hint alone: nothing is ever read by a guess."""
+    guessed = {"start": "Time", "import": "Energy"}
+    for name in header:
+        lowered = name.lower()
+        for role, words in _LIKELY_WORDS.items():
+            if any(word in lowered for word in words) and "," not in name and "=" not in name:
+                guessed[role] = name
+    return ",".join(f"{role}={name[:64]}" for role, name in guessed.items())
+
+
 def _own_header(header: Sequence[str], unit: str) -> tuple[dict[str, int], str]:
     """Our own header names, such as start,duration,import_kwh,export_kwh."""
     columns: dict[str, int] = {}
@@ -167,6 +184,6 @@ def _own_header(header: Sequence[str], unit: str) -> tuple[dict[str, int], str]:
     if "start" not in columns or len(units) > 1:
         raise MalformedTable(
             "the table's columns are not known",
-            hint="name them: --columns 'start=Time,import=Energy'; columns: " + ", ".join(header)[:200],
+            hint=f"name them: --columns '{_likely(header)}'; columns: " + ", ".join(header)[:200],
         )
     return columns, units.pop() if units else unit
