@@ -158,7 +158,7 @@ def test_custom_errors_and_foreign_addresses(anvil: Anvil, signer: LocalSigner) 
         client.call(load_abi("EnclaveRegistry"), TARGET, "registrationOf", TARGET, bytes(32), TARGET)
     with pytest.raises(ContractReverted):  # a contract without this function
         client.call(load_abi("EnclaveRegistry"), verifier or b"", "maxRegistrationS")
-    nowhere = ContractAddresses(TARGET, TARGET, TARGET, TARGET, TARGET, TARGET, 0)
+    nowhere = ContractAddresses(TARGET, TARGET, TARGET, TARGET, TARGET, TARGET, TARGET, TARGET, 0)
     with pytest.raises(NoContractThere):
         Contracts.at(client, nowhere)
     assert client.block(0).number == 0

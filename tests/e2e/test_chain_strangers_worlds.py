@@ -51,8 +51,9 @@ def test_nobody_keeps_a_key_out_by_taking_it_elsewhere(tmp_path: Path) -> None:
         assert registered.verdict.channel == world.channel.id
         at = world.contracts
         addresses = ContractAddresses(
-            world.verifier.address, registry.address, world.referee, at.payouts.address, at.first_light.address,
-            at.token.address, 0, collateral=world.collateral.address,
+            world.verifier.address, registry.address, world.referee, at.referee.challenges.address,
+            at.referee.fraud_proofs.address, at.payouts.address, at.first_light.address, at.token.address, 0,
+            collateral=world.collateral.address,
         )  # fmt: skip
         seen = RpcChainView(world.client, addresses).registrations(honest.enclave_key)
         assert [one.revoked_at is None for one in seen] == [False, True]

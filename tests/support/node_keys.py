@@ -214,11 +214,11 @@ class KeyRig:
     def no_commits(self, operator: Operator | None = None) -> Iterator[None]:
         """Inside, no commit reaches the chain."""
         referee = (operator or self.operator).referee
-        referee.commit_request = _down  # type: ignore[method-assign,assignment]
+        referee.commit_requests = _down  # type: ignore[method-assign,assignment]
         try:
             yield
         finally:
-            del referee.commit_request
+            del referee.commit_requests
 
     def miss(self) -> int:
         """A day is sealed, the chain goes away, and comes back when the deadline is over; the period's start."""

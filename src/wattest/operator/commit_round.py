@@ -179,6 +179,9 @@ class CommitRound:
                 report.note(BatchChange.COMMITTED, batch.channel, batch.sequence, outcome)
             case refusals.SequenceMismatch():
                 self._adopt(batch)
+            # The contract looks at the period before the sequence: it may be this very batch that is committed.
+            case refusals.CommitDeadlinePassed() | refusals.PeriodAlreadyCommitted() if self._is_there(batch):
+                self._adopt(batch)
             case refusals.CommitDeadlinePassed() | refusals.PeriodAlreadyCommitted():
                 self._store.mark(batch.channel, batch.sequence, _S.MISSED)
                 report.note(BatchChange.MISSED, batch.channel, batch.sequence)
@@ -188,6 +191,10 @@ class CommitRound:
                 raise outcome
             case _:
                 raise outcome
+
+    def _is_there(self, batch: StoredBatch) -> bool:
+        """Whether the chain has a batch of this sequence."""
+        return self._referee.operator_head(batch.channel, self._signer.address).sequence >= batch.sequence
 
     def _adopt(self, batch: StoredBatch) -> None:
         """The chain has this sequence already: either it is ours, or somebody used our key and enclave elsewhere."""
