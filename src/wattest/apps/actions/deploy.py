@@ -250,7 +250,8 @@ def _exists(out: Path) -> DeploymentExists:
 
 def _say(out: Path, book: Deployment, found: ContractAddresses, *, as_json: bool) -> None:
     names = (
-        "referee", "challenges", "fraud_proofs", "registry", "verifier", "collateral", "payouts", "first_light", "token",
+        "referee", "challenges", "fraud_proofs", "registry", "verifier", "collateral", "payouts", "first_light",
+        "token",
     )  # fmt: skip
     contracts = {name: "0x" + getattr(book, name).hex() for name in names if any(getattr(book, name))}
     if as_json:
