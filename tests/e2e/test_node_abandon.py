@@ -16,7 +16,7 @@ import pytest
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy, write_operator_files
 from waiting import HANG_S
 
-from wattest.apps.actions import operator_run
+from wattest.apps import operator_node
 from wattest.apps.cli import run
 from wattest.chain.referee_events import CommittedBatch
 from wattest.errors import TransportError
@@ -68,7 +68,7 @@ def seal_for_no_period(community: Community, node: Node, monkeypatch: pytest.Mon
         inbox.put(channel, home.block(FIRST_PERIOD))
     community.anvil.advance_to(FIRST_PERIOD + EPOCH_S // 2)
     with monkeypatch.context() as before:  # what an earlier version did
-        before.setattr(operator_run, "require_operator_agreement", lambda *_: [])
+        before.setattr(operator_node, "require_operator_agreement", lambda *_: [])
         before.setattr(Operator, "_agreed", lambda self, _: self.duties)
         node.ask("run", "--once", code=4)
         assert inbox.waiting(channel) == []
