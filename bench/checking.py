@@ -20,10 +20,11 @@ sys.path.extend(HELPERS)
 import numpy as np
 from enclave_community import Community, LocalEnclave
 
-from wattest.crypto.hashing import sha256
 from wattest.crypto.p256 import verify_digest
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
+from wattest.messages.roster import roster_rows
+from wattest.metering.meter import roster_salt
 from wattest.metering.series_block import device_block_of, parse_series_block, verify_series_block
 from wattest.sealing.bundle import open_block
 from wattest.sealing.checked_columns import CHECKED, CheckedRun, check_blocks, edited_again, runs_of_blocks
@@ -62,10 +63,11 @@ class Sealed:
             opener.unwrap(self.wrapped[at], self.batch.header.sequence, at, entry[2:34])
             for at, entry in enumerate(self.batch.entries)
         ]
-        meters = [self.community.meters[member].public_key for member in self.batch.member_of]
+        place = self.batch.header.channel, self.batch.header.period_start
+        salts = [roster_salt(self.community.meter_keys[member], *place) for member in self.batch.member_of]
         self.served = ServedBatch(
             self.batch.manifest, dict(enumerate(self.batch.blocks)), b"".join(self.batch.entries), self.wrapped,
-            b"".join(sha256(meter) for meter in meters), self.community.members,
+            roster_rows(self.batch.member_of, salts), self.community.members,
         )  # fmt: skip
 
     def plainly(self) -> None:

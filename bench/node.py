@@ -121,7 +121,7 @@ def check_day(community: Community, operator: Operator, guest: Guest, sequence: 
         served = ServedBatch(
             bundle.manifest(), dict(enumerate(bundle.blocks())), b"".join(store.entries(channel, sequence)[0]),
             store.wrapped_keys(channel, sequence, community.watcher_reader.public_key),
-            store.roster(channel, sequence), community.members,
+            store.roster_rows(channel, sequence), community.members,
         )  # fmt: skip
     begun = time.perf_counter()
     judgement = check_batch(

@@ -180,10 +180,14 @@ def check_member_list() -> None:
         message, _, signature = typed(changed)
         assert signer(message, signature) != changed[1:21].hex(), bad["why"]
     for name in ("roster", "roster_of_one"):
+        parts = zip(case[name]["blinded_meters"], case[name]["salts"], case["members"], strict=False)
         items = [
-            bytes.fromhex(blinded) + hashlib.sha256(bytes.fromhex(row[0])).digest()
-            for blinded, row in zip(case[name]["blinded_meters"], case["members"], strict=False)
+            bytes.fromhex(blinded + salt) + hashlib.sha256(bytes.fromhex(salt + row[0])).digest()
+            for blinded, salt, row in parts
         ]
+        assert {len(item) for item in items} == {80}
+        rows = "".join(f"{place:08x}{salt}" for place, salt in enumerate(case[name]["salts"]))
+        assert rows == case[name]["rows"]
         assert sha256_root(items).hex() == case[name]["root"]
 
 

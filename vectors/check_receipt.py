@@ -212,7 +212,9 @@ class Receipt:
         assert entry[2:34] == mac(self.key, bytes.fromhex(header["channel"]) + period[0].to_bytes(8, "big"))
         assert number(entry[50:54]) == count
         self.check_placed(part, entry)
-        member = sha(b"\x00" + entry[2:34] + sha(self.public_key))
+        place = bytes.fromhex(header["channel"]) + period[0].to_bytes(8, "big")
+        salt = mac(self.key, b"wattest/roster-salt/1" + place)[:16]
+        member = sha(b"\x00" + entry[2:34] + salt + sha(salt + self.public_key))
         size, index = int(header["entry_count"]), int(part["index"])
         assert root_by_path(member, index, size, unhex(part["roster_path"]), sha_node).hex() == header["roster"]
         if entry[1] == 4:

@@ -124,6 +124,7 @@ def names() -> list[Case]:
             "meter_key_id": sha256(KEY),
             "pseudonym": sha256(KEY)[:16],
             "blinded_meter": hmac.digest(METER_KEY, CHANNEL + period, "sha256"),
+            "roster_salt": hmac.digest(METER_KEY, b"wattest/roster-salt/1" + CHANNEL + period, "sha256")[:16],
             "statement_job_id": hmac.digest(METER_KEY, b"wattest/statement/1" + CHANNEL + period, "sha256"),
             "meter_key_commitment": sha256(b"wattest/meter-key/1" + METER_KEY),
         }

@@ -20,7 +20,7 @@ from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict, R
 from wattest.messages.header import HEADER_FIELDS, BatchHeader, sign_header
 from wattest.messages.member_list import Member, MemberList, sign_member_list
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.messages.roster import roster_root
+from wattest.messages.roster import roster_root, roster_rows
 from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 HERE = Path(__file__).parent / "protocol"
@@ -281,6 +281,7 @@ def member_lists() -> None:
     watchers_at = at + 128 * 5
     blinded = sorted(bytes_of(f"blinded {n}") for n in range(5))
     keys = [m.public_key for m in members]
+    salts = [bytes_of(f"roster salt {n}", 16) for n in range(5)]
     write(
         "member_list",
         {
@@ -293,8 +294,18 @@ def member_lists() -> None:
             "watcher_reader_keys": [key.hex() for key in watchers],
             "digest": listed.digest(DOMAIN).hex(),
             "bytes": data.hex(),
-            "roster": {"blinded_meters": [b.hex() for b in blinded], "root": roster_root(blinded, keys).hex()},
-            "roster_of_one": {"blinded_meters": [blinded[0].hex()], "root": roster_root(blinded[:1], keys[:1]).hex()},
+            "roster": {
+                "blinded_meters": [b.hex() for b in blinded],
+                "salts": [salt.hex() for salt in salts],
+                "root": roster_root(blinded, salts, keys).hex(),
+                "rows": roster_rows(range(5), salts).hex(),
+            },
+            "roster_of_one": {
+                "blinded_meters": [blinded[0].hex()],
+                "salts": [salts[0].hex()],
+                "root": roster_root(blinded[:1], salts[:1], keys[:1]).hex(),
+                "rows": roster_rows([0], salts[:1]).hex(),
+            },
             "invalid_bytes": [
                 {"why": "empty", "bytes": ""},
                 {"why": "truncated", "bytes": data[:-1].hex()},

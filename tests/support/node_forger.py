@@ -17,7 +17,7 @@ from wattest.messages.header import BatchHeader, sign_header
 from wattest.messages.roster import roster_root
 from wattest.metering.device_block import parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
-from wattest.metering.meter import blinded_meter
+from wattest.metering.meter import blinded_meter, roster_salt
 from wattest.metering.series import build_series_tree, state_payload
 from wattest.metering.series_block import SeriesBlock
 from wattest.metering.series_key import entry_salt, state_salt
@@ -113,7 +113,11 @@ class Forger:
             period_end=period_start + EPOCH_S,
             root=MerkleTree.from_payloads(entries, salts).root,
             entry_count=len(entries),
-            roster=roster_root([row[0] for row in rows], [row[2].public_key for row in rows]),
+            roster=roster_root(
+                [row[0] for row in rows],
+                [roster_salt(row[1].meter_key, channel, period_start) for row in rows],
+                [row[2].public_key for row in rows],
+            ),
             inputs=bytes(32),
             state=MerkleTree.from_payloads([s for s, _ in states], [s for _, s in states]).root,
             workload=self.verdict.workload,

@@ -67,7 +67,7 @@ def seal(store: OperatorStore, digest: bytes = DIGEST) -> None:
     store.mark_if_before_sealed(C, 1)
     store.save_sealed(
         HEADER, digest, bytes(65), entries=[b"e", b"f"], salts=[b"s", b"t"],
-        wrapped_keys=[{READER: b"first"}, {READER: b"second", M: b"another's"}], roster=N + M,
+        wrapped_keys=[{READER: b"first"}, {READER: b"second", M: b"another's"}], roster=N + M + bytes(range(40)),
     )  # fmt: skip
 
 
@@ -153,6 +153,7 @@ def refuses_a_second_header(maker: TablesMaker, folder: Path) -> None:
         assert store.wrapped_keys(C, 1, READER, limit=1) == {0: b"first"}
         assert store.wrapped_keys(C, 1, N) == {}
         assert (store.roster(C, 1), store.roster(C, 2)) == (N + M, b"")
+        assert (store.roster_rows(C, 1), store.roster_rows(C, 2)) == (bytes(range(40)), b"")
 
 
 def finds_batches(maker: TablesMaker, folder: Path) -> None:

@@ -21,7 +21,7 @@ from wattest.messages.channel import ChannelIdentity
 from wattest.messages.eip712 import Domain
 from wattest.messages.header import BatchHeader
 from wattest.messages.report_data import KeyBinding
-from wattest.metering.meter import blinded_meter, statement_job_id
+from wattest.metering.meter import blinded_meter, roster_salt, statement_job_id
 from wattest.receipt.build import (
     BatchPieces,
     DayPieces,
@@ -170,8 +170,10 @@ class World:
         for batch in self.batches:
             name = blinded_meter(meter_key, batch.header.channel, batch.header.period_start)
             keys = [members[at].public_key for at in batch.member_of]
+            place = batch.header.channel, batch.header.period_start
+            roster = [roster_salt(community.meter_keys[at], *place) for at in batch.member_of]
             metering = MeteringBatchPieces(
-                batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest, keys
+                batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest, keys, roster
             )
             days.append(DayPieces(metering, self.own(batch, member, name)))
         header = self.statement.header

@@ -35,7 +35,7 @@ from wattest.messages.fields import FieldInvalid
 from wattest.messages.header import HEADER_FIELDS, BatchHeader, parse_header, recover_header_signer
 from wattest.messages.member_list import MemberListUnsigned, parse_signed_member_list, verify_member_list
 from wattest.messages.report_data import KeyBinding, report_data
-from wattest.messages.roster import roster_root
+from wattest.messages.roster import RosterRowsInvalid, parse_roster_rows, roster_root, roster_rows
 from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -155,7 +155,15 @@ def test_member_list_valid() -> None:
     keys = [member.public_key for member in signed.member_list.members]
     for name in ("roster", "roster_of_one"):
         blinded = [bytes.fromhex(text) for text in MEMBERS[name]["blinded_meters"]]
-        assert roster_root(blinded, keys[: len(blinded)]).hex() == MEMBERS[name]["root"]
+        salts = [bytes.fromhex(text) for text in MEMBERS[name]["salts"]]
+        assert roster_root(blinded, salts, keys[: len(blinded)]).hex() == MEMBERS[name]["root"]
+        assert roster_root(blinded, [bytes(16), *salts[1:]], keys[: len(blinded)]).hex() != MEMBERS[name]["root"]
+        rows = bytes.fromhex(MEMBERS[name]["rows"])
+        assert roster_rows(range(len(blinded)), salts) == rows
+        assert parse_roster_rows(rows, len(blinded), len(keys)) == (list(range(len(blinded))), salts)
+        for data, entries, members in ((rows[:-1], len(blinded), 5), (rows, len(blinded), 0), (rows, 6, 6)):
+            with pytest.raises(RosterRowsInvalid):
+                parse_roster_rows(data, entries, members)
 
 
 @pytest.mark.parametrize("case", MEMBERS["invalid_bytes"], ids=lambda case: case["why"])

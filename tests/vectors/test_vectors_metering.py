@@ -19,6 +19,7 @@ from wattest.metering.meter import (
     meter_key_commitment,
     meter_key_id,
     pseudonym,
+    roster_salt,
     statement_job_id,
 )
 from wattest.metering.readers.public_key import parse_public_key
@@ -66,6 +67,7 @@ def test_names(case: dict[str, Any]) -> None:
     assert meter_key_id(public_key).hex() == case["meter_key_id"]
     assert pseudonym(public_key).hex() == case["pseudonym"]
     assert blinded_meter(meter_key, channel, start).hex() == case["blinded_meter"]
+    assert roster_salt(meter_key, channel, start).hex() == case["roster_salt"]
     assert statement_job_id(meter_key, channel, start).hex() == case["statement_job_id"]
     assert meter_key_commitment(meter_key).hex() == case["meter_key_commitment"]
 

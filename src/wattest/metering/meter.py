@@ -15,6 +15,8 @@ METER_KEY_BYTES = 32
 CHANNEL_BYTES = 32
 _STATEMENT_DOMAIN = b"wattest/statement/1"
 _UNSIGNED_DOMAIN = b"wattest/unsigned-meter/1"
+ROSTER_SALT_BYTES = 16
+_ROSTER_SALT_DOMAIN = b"wattest/roster-salt/1"
 _METER_KEY_DOMAIN = b"wattest/meter-key/1"
 
 
@@ -42,6 +44,12 @@ def unsigned_pseudonym(identification: bytes) -> bytes:
 def blinded_meter(meter_key: bytes, channel: bytes, period_start: int) -> bytes:
     """The meter's 32-byte name in one period's batch; without ``meter_key`` no two periods can be linked."""
     return hmac_sha256(_checked_key(meter_key), _channel_period(channel, period_start))
+
+
+def roster_salt(meter_key: bytes, channel: bytes, period_start: int) -> bytes:
+    """The 16 bytes that hide the meter's public key in one period's roster."""
+    message = _ROSTER_SALT_DOMAIN + _channel_period(channel, period_start)
+    return hmac_sha256(_checked_key(meter_key), message)[:ROSTER_SALT_BYTES]
 
 
 def statement_job_id(meter_key: bytes, channel: bytes, period_start: int) -> bytes:

@@ -30,7 +30,8 @@ from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
 from wattest.keys.key_report import OperatorStopped
 from wattest.keys.standby import Replicator
-from wattest.metering.meter import meter_key_id
+from wattest.messages.roster import roster_rows
+from wattest.metering.meter import meter_key_id, roster_salt
 from wattest.operator.answers import OPEN, Answers
 from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
@@ -428,8 +429,9 @@ class Operator:
                 self.store.refuse_block(channel, sequence, meter, error.message)
         self._faults.reach("enclave.released")
         members = keys.members.member_list.members
-        roster = b"".join(meter_key_id(members[index].public_key) for index in sealed.member_of)
-        self._keep(sealed, roster, group)
+        key_ids = b"".join(meter_key_id(members[index].public_key) for index in sealed.member_of)
+        salts = (roster_salt(keys.meter_keys[index], channel, batch.period_start) for index in sealed.member_of)
+        self._keep(sealed, key_ids + roster_rows(sealed.member_of, salts), group)
 
     def _keep(self, sealed: SealedBatch, roster: bytes, group: BundleGroup) -> None:
         header = sealed.header

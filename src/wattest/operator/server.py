@@ -289,7 +289,10 @@ class OperatorServer(ServerThread):
 
     async def _roster(self, request: web.Request) -> web.Response:
         batch = await self._served(request)
-        return web.Response(body=await asyncio.to_thread(lambda: self._store().roster(batch.channel, batch.sequence)))
+        rows = await asyncio.to_thread(lambda: self._store().roster_rows(batch.channel, batch.sequence))
+        if not rows and batch.header is not None and any(batch.header.roster):
+            raise NotServed("this batch's roster is of an earlier version, which no client of this one reads")
+        return web.Response(body=rows)
 
     async def _keys(self, request: web.Request) -> web.Response:
         batch, reader = await self._served(request), request.match_info["reader"]

@@ -16,7 +16,7 @@ from wattest.merkle import MerkleTree, sha256_inclusion
 from wattest.messages.eip712 import Domain
 from wattest.messages.header import BatchHeader, recover_header_signer
 from wattest.messages.roster import ROSTER_ITEM_BYTES, roster_items
-from wattest.metering.meter import blinded_meter, meter_key_id, statement_job_id
+from wattest.metering.meter import blinded_meter, statement_job_id
 from wattest.receipt.receipt import Day, PayoutPart, Receipt, RegistrationPart, StatementPart, parse_receipt
 from wattest.sealing.bundle import parse_manifest
 from wattest.sealing.statement_block import payout_job_id
@@ -64,9 +64,10 @@ class BatchPieces:
 
 @dataclass(frozen=True)
 class MeteringBatchPieces(BatchPieces):
-    """A metering batch with the meters' public keys (64 bytes), in the order of its entries."""
+    """A metering batch with the meters' public keys (64 bytes) and roster salts (16), in the order of its entries."""
 
     public_keys: Sequence[bytes] = field(repr=False)
+    roster_salts: Sequence[bytes] = field(repr=False)
 
     def roster_path(self, index: int) -> tuple[bytes, ...]:
         """The path of one entry's name and key in the header's roster. Raises PieceMissing."""
@@ -74,11 +75,13 @@ class MeteringBatchPieces(BatchPieces):
 
     @cached_property
     def _roster(self) -> bytes:
-        if len(self.public_keys) != len(self.entries):
+        if not len(self.public_keys) == len(self.roster_salts) == len(self.entries):
             raise PieceMissing(
-                "the roster needs every entry's public key", expected=len(self.entries), actual=len(self.public_keys)
+                "the roster needs every entry's public key and salt",
+                expected=len(self.entries),
+                actual=[len(self.public_keys), len(self.roster_salts)],
             )
-        return roster_items((entry[2:34] for entry in self.entries), map(meter_key_id, self.public_keys))
+        return roster_items((entry[2:34] for entry in self.entries), self.roster_salts, self.public_keys)
 
 
 @dataclass(frozen=True, slots=True)

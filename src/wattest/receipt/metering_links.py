@@ -11,12 +11,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 from wattest.crypto.hashing import sha256
+from wattest.errors import InputError, VerificationError
 from wattest.merkle import InclusionProof, leaf_hash, verify_inclusion, verify_sha256_inclusion
 from wattest.messages.channel import ChannelKind
 from wattest.messages.roster import roster_items
 from wattest.metering.device_block import verify_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry
-from wattest.metering.meter import blinded_meter, meter_key_id
+from wattest.metering.meter import blinded_meter, meter_key_id, roster_salt
 from wattest.metering.series_block import (
     SeriesBlock,
     device_block_of,
@@ -116,8 +117,10 @@ def check_batch(receipt: Receipt, deployment: Deployment) -> str:
                 f"day {position + 1} is of no metering channel of this deployment", actual=day.header.channel
             )
         verify_placed(day, block.entry.pack())
-        item = roster_items([block.entry.name], [meter_key_id(receipt.public_key)])
+        salt = roster_salt(receipt.meter_key, day.header.channel, day.header.period_start)
+        item = roster_items([block.entry.name], [salt], [receipt.public_key])
         proof = InclusionProof(day.index, day.header.entry_count, day.roster_path)
+        _require_no_old_roster(position, day, block.entry.name + meter_key_id(receipt.public_key), proof)
         verify_sha256_inclusion(day.header.roster, item, proof)
     for before, after in pairwise(receipt.days):
         require("two days are of different channels", before.header.channel, after.header.channel)
@@ -127,6 +130,19 @@ def check_batch(receipt: Receipt, deployment: Deployment) -> str:
         digest = before.header.digest(deployment.referee_domain)
         require("a day does not name the batch before it", digest, after.header.previous)
     return f"{len(receipt.days)} entries found in their batches, at their places in the roster"
+
+
+def _require_no_old_roster(position: int, day: Day, item: bytes, proof: InclusionProof) -> None:
+    try:
+        verify_sha256_inclusion(day.header.roster, item, proof)
+    except (InputError, VerificationError):
+        return
+    raise LinkBroken(
+        f"the batch of day {position + 1} has a roster of an earlier version, without salts",
+        expected="80 bytes an item",
+        actual="64 bytes an item",
+        hint="verify this receipt with the version that made it",
+    )
 
 
 def verify_placed(part: Inclusion, payload: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import ProtocolError, VerificationError
 from wattest.messages.eip712 import Domain
+from wattest.messages.roster import ROSTER_ROW_BYTES
 from wattest.metering.meter import blinded_meter, meter_key_id, statement_job_id
 from wattest.receipt.build import (
     BatchPieces,
@@ -115,9 +116,11 @@ class ReceiptIssuer:
             batch = _pieces(view, bundles, settlement.metering_channel, sequence)
             roster = view.roster(settlement.metering_channel, sequence)
             keys = [key_of[roster[at : at + 32]] for at in range(0, len(roster), 32)]
+            rows = view.roster_rows(settlement.metering_channel, sequence)
+            salts = [rows[at + 4 : at + ROSTER_ROW_BYTES] for at in range(0, len(rows), ROSTER_ROW_BYTES)]
             self._days.append(
                 MeteringBatchPieces(
-                    batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest, keys
+                    batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest, keys, salts
                 )
             )
         self._statement = _pieces(view, bundles, settlement.statement_channel, settlement.sequence)

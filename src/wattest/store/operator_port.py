@@ -195,6 +195,12 @@ class OperatorView(Protocol):
     def roster(self, channel: bytes, sequence: int) -> bytes:
         """SHA-256 of each entry's meter key, 32 bytes each, back to back; empty in an open channel."""
 
+    def roster_rows(self, channel: bytes, sequence: int) -> bytes:
+        """Each entry's place in the member list and roster salt, 20 bytes each, back to back.
+
+        Empty in an open channel, and for a batch that an earlier version sealed.
+        """
+
     def wrapped_keys(
         self, channel: bytes, sequence: int, reader: bytes, *, first: int = 0, limit: int = 1 << 20
     ) -> dict[int, bytes]:

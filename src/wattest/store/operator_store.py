@@ -29,6 +29,7 @@ from wattest.store.duty import Duty
 from wattest.store.entry_rows import SqliteEntryRows
 from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
 from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
+from wattest.store.roster_column import stored_roster
 from wattest.store.settlement_store import SETTLEMENT_TABLE, SqliteSettlementStore
 from wattest.twin.batch import BatchRecord
 
@@ -368,8 +369,11 @@ class SqliteOperatorStore:
 
     def roster(self, channel: bytes, sequence: int) -> bytes:
         """SHA-256 of each entry's meter key, 32 bytes each, back to back; empty in an open channel."""
-        rows = self.database.rows("SELECT roster FROM batch WHERE channel = ? AND sequence = ?", channel, sequence)
-        return rows[0][0] or b"" if rows else b""  # type: ignore[return-value]
+        return stored_roster(self.database, channel, sequence)[0]
+
+    def roster_rows(self, channel: bytes, sequence: int) -> bytes:
+        """Each entry's place in the member list and roster salt, 20 bytes each; empty where there are none."""
+        return stored_roster(self.database, channel, sequence)[1]
 
     # wrapped keys
 

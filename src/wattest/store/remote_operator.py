@@ -27,6 +27,7 @@ from wattest.messages.acceptance import (
 )
 from wattest.messages.eip712 import Domain
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
+from wattest.messages.roster import ROSTER_ROW_BYTES
 from wattest.sealing.bundle import MAX_MANIFEST_BYTES
 from wattest.sealing.wrapped_keys import WRAPPED_BYTES
 from wattest.store.bundle_store import Bundle
@@ -164,8 +165,8 @@ class OperatorRemote:
         return self._get(f"{_batch(channel, sequence)}/blocks/{position}", MAX_BLOCK_BYTES)
 
     def fetch_roster(self, channel: bytes, sequence: int) -> bytes:
-        """SHA-256 of each entry's meter key, back to back."""
-        return self._get(f"{_batch(channel, sequence)}/roster", 32 * MAX_ENTRIES)
+        """Each entry's place in the member list and salt, 20 bytes each, back to back."""
+        return self._get(f"{_batch(channel, sequence)}/roster", ROSTER_ROW_BYTES * MAX_ENTRIES)
 
     def fetch_wrapped_keys(self, channel: bytes, sequence: int, reader: bytes, entry_count: int) -> dict[int, bytes]:
         """A reader's wrapped series keys by position; those that are not served are missing."""

@@ -20,7 +20,7 @@ from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.errors import InputError, VerificationError
 from wattest.merkle import MerkleTree, sha256_root
 from wattest.messages.header import BatchHeader
-from wattest.messages.roster import ROSTER_ITEM_BYTES, roster_items
+from wattest.messages.roster import ROSTER_ITEM_BYTES, RosterRowsInvalid, parse_roster_rows, roster_items
 from wattest.metering.entry import ENTRY_BYTES, EntryKind
 from wattest.metering.series import STATE_BYTES, state_payloads
 from wattest.metering.series_block import PreviousState
@@ -31,7 +31,6 @@ from wattest.watcher.check_entries import OpenedEntry, ServedBatch, check_entrie
 from wattest.watcher.finding import Finding, inconsistent, withheld
 from wattest.workload.engine import Guest
 
-DIGEST_BYTES = 32
 _ZERO = bytes(32)
 
 
@@ -154,19 +153,26 @@ def _check_state(header: BatchHeader, opened: Mapping[int, OpenedEntry], finding
 def _check_roster(
     header: BatchHeader, served: ServedBatch, opened: Mapping[int, OpenedEntry], findings: list[Finding]
 ) -> None:
-    if served.members is None or served.roster is None or len(served.roster) != DIGEST_BYTES * header.entry_count:
+    if served.members is None or served.roster is None:
         findings.append(withheld(None, "RosterMissing", "the roster or the member list is not served"))
         return
-    keys = [served.roster[at : at + DIGEST_BYTES] for at in range(0, len(served.roster), DIGEST_BYTES)]
+    members = served.members.member_list.members
+    try:
+        places, salts = parse_roster_rows(served.roster, header.entry_count, len(members))
+    except RosterRowsInvalid as error:
+        findings.append(withheld(None, "RosterMissing", f"no roster is served: {error.message}"))
+        return
+    keys = [members[place].public_key for place in places]
     if len(opened) == header.entry_count:
-        items = roster_items((opened[at].name for at in range(header.entry_count)), keys)
+        items = roster_items((opened[at].name for at in range(header.entry_count)), salts, keys)
         if sha256_root(items, ROSTER_ITEM_BYTES) != header.roster:
-            findings.append(withheld(None, "RosterMismatch", "the served roster is not the header's"))
+            words = "the served roster, over the manager's member list, is not the header's"
+            findings.append(withheld(None, "RosterMismatch", words))
             return
-    if sorted(keys) != sorted(sha256(member.public_key) for member in served.members.member_list.members):
+    if len(set(places)) != len(members):
         findings.append(inconsistent("RosterForeign", "the roster is not the manager's member list"))
     for position, entry in opened.items():
-        if entry.meter and entry.meter != keys[position]:
+        if entry.meter and entry.meter != sha256(keys[position]):
             findings.append(inconsistent("MeterForeign", "the block is of another meter than the roster's", position))
 
 

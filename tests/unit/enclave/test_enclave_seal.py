@@ -30,7 +30,7 @@ from wattest.messages.member_list import sign_member_list
 from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block, sign_device_block
 from wattest.metering.entry import ENTRY_BYTES, EntryKind, parse_series_entry
-from wattest.metering.meter import blinded_meter, meter_key_id
+from wattest.metering.meter import blinded_meter, meter_key_id, roster_salt
 from wattest.metering.series import STATE_BYTES, state_payload
 from wattest.metering.series_block import SeriesBlock, parse_series_block, verify_series_block
 from wattest.metering.series_key import entry_salt, state_salt
@@ -95,7 +95,10 @@ def test_a_watcher_recomputes_the_whole_batch(enclave: LocalEnclave, community: 
     assert list(batch.entries) == sorted(batch.entries, key=lambda entry: entry[2:34])
     assert MerkleTree.build(b"".join(batch.entries), ENTRY_BYTES, b"".join(salts)).root == header.root
     assert MerkleTree.build(b"".join(states), STATE_BYTES, b"".join(state_salts)).root == header.state
-    assert roster_root([entry[2:34] for entry in batch.entries], meters) == header.roster
+    place = header.channel, header.period_start
+    roster = [roster_salt(community.meter_keys[member], *place) for member in batch.member_of]
+    assert roster_root([entry[2:34] for entry in batch.entries], roster, meters) == header.roster
+    assert roster_root([entry[2:34] for entry in batch.entries], roster[1:] + roster[:1], meters) != header.roster
     manifest = parse_manifest(batch.manifest)
     assert manifest.content_id == header.content_id == batch.content_id
     assert (manifest.channel, manifest.period_start) == (header.channel, header.period_start)

@@ -79,7 +79,7 @@ def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
     store.mark(CHANNEL, 1, StoredState.SEALING)
     store.save_sealed(
         header, b"\x0d" * 32, b"\x05" * 65, entries=PAYLOADS, salts=SALTS,
-        wrapped_keys=[{READER: bytes([at]) * 80} for at in range(3)], roster=b"\x07" * 96,
+        wrapped_keys=[{READER: bytes([at]) * 80} for at in range(3)], roster=b"\x07" * 96 + b"\x08" * 60,
     )  # fmt: skip
     store.mark(CHANNEL, 1, StoredState.STORED)
     store.put_document(CHANNEL, "members", b"list")
@@ -106,7 +106,7 @@ def test_everything_that_is_served(served: Served) -> None:
     assert (bundle.manifest, list(bundle.blocks), bundle.content_id) == (b"{}", BLOCKS, served.content_id)
     assert remote.fetch_manifest(CHANNEL, 1) == b"{}"
     assert remote.fetch_block(CHANNEL, 1, 2) == BLOCKS[2]
-    assert remote.fetch_roster(CHANNEL, 1) == b"\x07" * 96
+    assert remote.fetch_roster(CHANNEL, 1) == b"\x08" * 60
     assert remote.fetch_wrapped_keys(CHANNEL, 1, READER, 3) == {at: bytes([at]) * 80 for at in range(3)}
     assert remote.fetch_wrapped_keys(CHANNEL, 1, b"\x0f" * 32, 3) == {}
     assert remote.fetch_entries(CHANNEL, 1) == b"".join(PAYLOADS)

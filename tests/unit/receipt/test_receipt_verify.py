@@ -10,11 +10,16 @@ import pytest
 from receipt_world import NOW, POSTED, FakeChain, World
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.errors import VerificationError
+from wattest.merkle import sha256_inclusion, sha256_root
 from wattest.messages.header import sign_header
+from wattest.metering.meter import meter_key_id
+from wattest.metering.series_block import parse_series_block
 from wattest.receipt.build import PieceMissing, build_receipt
 from wattest.receipt.chain_view import RegistrationView
 from wattest.receipt.deployment import Deployment
-from wattest.receipt.link import Link, LinkStatus
+from wattest.receipt.link import Link, LinkBroken, LinkStatus
+from wattest.receipt.metering_links import check_batch
 from wattest.receipt.receipt import Receipt, RegistrationPart, parse_receipt
 from wattest.receipt.verify import ChainMismatch, exit_code, verify_receipt
 from wattest.twin.batch import BatchState
@@ -339,3 +344,23 @@ def test_one_encoding(paid: Receipt, billed: Receipt) -> None:
         assert parse_receipt(data) == receipt
         assert parse_receipt(data).to_bytes() == data
         assert not data.endswith(b"\n")
+
+
+def test_a_roster_of_an_earlier_version_is_refused_by_name(paid: Receipt, deployment: Deployment) -> None:
+    """Items of blinded meter and key digest alone, as batches had them before rosters were salted."""
+    first = paid.days[0]
+    name = parse_series_block(first.block).entry.name
+    items = [bytes([at]) * 64 for at in range(first.header.entry_count)]
+    items[first.index] = name + meter_key_id(paid.public_key)
+    flat = b"".join(items)
+    old = replace(
+        first,
+        header=replace(first.header, roster=sha256_root(flat, 64)),
+        roster_path=tuple(sha256_inclusion(flat, 64, first.index).path),
+    )
+    with pytest.raises(LinkBroken, match="roster of an earlier version"):
+        check_batch(replace(paid, days=(old, *paid.days[1:])), deployment)
+    neither = replace(old, roster_path=first_flipped(old.roster_path))
+    with pytest.raises(VerificationError) as caught:
+        check_batch(replace(paid, days=(neither, *paid.days[1:])), deployment)
+    assert "earlier version" not in caught.value.message

@@ -209,3 +209,15 @@ def test_a_transaction_inside_another_is_all_or_nothing(store: SqliteOperatorSto
             store.add_block(C, b"d" * 32, (0, 900), b"5" * 32, b"four")
     meters = store.database.rows("SELECT meter FROM device_block ORDER BY meter")
     assert meters == [(b"a" * 32,), (b"d" * 32,)]
+
+
+def test_a_roster_of_an_earlier_version_has_no_rows(store: SqliteOperatorStore) -> None:
+    header = replace(HEADER, entry_count=2)
+    kept = {"entries": [b"e", b"f"], "salts": [b"s", b"t"], "wrapped_keys": [{}, {}]}
+    for sequence, roster in ((1, b"n" * 32 + b"m" * 32), (2, b"n" * 32 + b"m" * 32 + bytes(range(40)))):
+        store.collect(C, sequence, (900 * sequence - 900, 900 * sequence))
+        store.mark(C, sequence, StoredState.SEALING)
+        store.save_sealed(replace(header, sequence=sequence), DIGEST, bytes(65), roster=roster, **kept)  # type: ignore[arg-type]
+        assert store.roster(C, sequence) == b"n" * 32 + b"m" * 32
+        assert store.roster_rows(C, sequence) == roster[64:]
+    assert (store.roster(C, 3), store.roster_rows(C, 3)) == (b"", b"")

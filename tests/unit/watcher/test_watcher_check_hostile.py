@@ -19,9 +19,11 @@ from wattest.crypto import native
 from wattest.crypto.hashing import sha256
 from wattest.enclave.host.client import SealedBatch
 from wattest.enclave.simulator.platform import SimulatedPlatform
-from wattest.merkle import MerkleTree
+from wattest.merkle import MerkleTree, sha256_root
 from wattest.messages.header import BatchHeader
+from wattest.messages.roster import roster_root, roster_rows
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
+from wattest.metering.meter import roster_salt
 from wattest.metering.series_block import device_block_of, parse_series_block
 from wattest.metering.series_key import entry_salt
 from wattest.sealing.bundle import BundleManifest, open_block, seal_block
@@ -66,6 +68,15 @@ class Forgery:
         ]
         self.vee = load_guest("vee", EngineConfiguration.for_enclave())
 
+    def salts(self) -> list[bytes]:
+        """Of the roster, in the order of the entries."""
+        place = self.sealed.header.channel, self.sealed.header.period_start
+        return [roster_salt(self.community.meter_keys[member], *place) for member in self.sealed.member_of]
+
+    def roster(self) -> bytes:
+        """As an operator serves it."""
+        return roster_rows(self.sealed.member_of, self.salts())
+
     def judged(self, changed: int, plaintext: bytes) -> Judgement:
         """The judgement of a batch with one block changed, the same in columns and by the plain rules alone."""
         return self.judged_all({changed: plaintext})
@@ -83,11 +94,11 @@ class Forgery:
         salts = b"".join(entry_salt(key) for key in self.keys)
         root = MerkleTree.build(b"".join(entry.ljust(118, b"\0") for entry in entries), 118, salts).root
         header = replace(signed, root=root, content_id=manifest.content_id)
-        meters = [self.community.meters[member].public_key for member in self.sealed.member_of]
         served = ServedBatch(
             manifest.to_bytes(), dict(enumerate(blocks)), b"".join(entries), self.wrapped,
-            b"".join(sha256(meter) for meter in meters), self.community.members,
+            self.roster(), self.community.members,
         )  # fmt: skip
+        header = replace(header, roster=served_otherwise.pop("root_of_roster", header.roster))
         served = replace(served, **served_otherwise)
         judgements = []
         for run, threads, least in (
@@ -184,6 +195,31 @@ def test_what_is_not_served_is_withheld(forgery: Forgery) -> None:
     entries = b"".join(plain[2:120] for plain in forgery.plain)
     shown = entries[:-1] + bytes([entries[-1] ^ 1])
     assert [(one.position, one.code) for one in forgery.judged_all({}, entries=shown).findings] == [(2, "EntryForeign")]
+
+
+def test_a_roster_is_the_header_s_over_the_manager_s_list(forgery: Forgery) -> None:
+    rows, places, salts = forgery.roster(), list(forgery.sealed.member_of), forgery.salts()
+    assert not forgery.judged_all({}).findings
+
+    def codes(**served: Any) -> list[str]:
+        return [finding.code for finding in forgery.judged_all({}, **served).findings]
+
+    for unreadable in (b"", rows[:-1], rows + bytes(20), bytes(32 * 3), b"\xff" * 4 + rows[4:]):
+        assert codes(roster=unreadable) == ["RosterMissing"]
+    for other in (
+        roster_rows(places[::-1], salts),
+        roster_rows(places, salts[::-1]),
+        roster_rows([places[0]] * 3, salts),
+        rows[:-1] + bytes([rows[-1] ^ 1]),
+    ):
+        assert codes(roster=other) == ["RosterMismatch"]
+    public_keys = [forgery.community.meters[places[0]].public_key] * 3
+    root = roster_root(forgery.names, salts, public_keys)
+    twice = codes(roster=roster_rows([places[0]] * 3, salts), root_of_roster=root)
+    assert twice[0] == "RosterForeign"
+    assert set(twice[1:]) == {"MeterForeign"}
+    old = sha256_root(b"".join(map(bytes.__add__, forgery.names, map(sha256, public_keys))), 64)
+    assert codes(root_of_roster=old) == ["RosterMismatch"]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

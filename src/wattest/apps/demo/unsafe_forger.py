@@ -21,7 +21,7 @@ from wattest.messages.header import BatchHeader, sign_header
 from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block
 from wattest.metering.entry import EntryKind, SeriesEntry, evidence_digest
-from wattest.metering.meter import blinded_meter
+from wattest.metering.meter import blinded_meter, roster_salt
 from wattest.metering.series import build_series_tree, state_payload
 from wattest.metering.series_block import SeriesBlock
 from wattest.metering.series_key import entry_salt, state_salt
@@ -80,7 +80,11 @@ class UnsafeForger(EnclaveClient):
             period_end=job.period_end,
             root=MerkleTree.from_payloads(entries, salts).root,
             entry_count=len(entries),
-            roster=roster_root([names[index] for index in order], [block.public_key for block in blocks]),
+            roster=roster_root(
+                [names[index] for index in order],
+                [roster_salt(job.meter_keys[index], members.channel, job.period_start) for index in order],
+                [block.public_key for block in blocks],
+            ),
             inputs=_ZERO,
             state=MerkleTree.from_payloads([state for _, state in sealed], [state_salt(key) for key in keys]).root,
             workload=self._vee.workload,

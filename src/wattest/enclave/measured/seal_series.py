@@ -38,7 +38,7 @@ from wattest.messages.member_list import Member, SignedMemberList, parse_signed_
 from wattest.messages.roster import roster_root
 from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
 from wattest.metering.entry import ZERO_DIGEST, EntryKind, SeriesEntry, evidence_digest
-from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id
+from wattest.metering.meter import blinded_meter, meter_key_commitment, meter_key_id, roster_salt
 from wattest.metering.records import INTERVAL_RECORD
 from wattest.metering.series import STATE_BYTES, build_series_tree, state_payloads
 from wattest.metering.series_block import MAX_SERIES_BLOCK_BYTES, PreviousState, SeriesBlock
@@ -115,6 +115,7 @@ class SealSession:
         blinded = [blinded_meter(meter_key, channel, period[0]) for meter_key in meter_keys]
         self._order = sorted(range(len(members)), key=blinded.__getitem__)
         self._members = [members[index] for index in self._order]
+        self._roster_salts = [roster_salt(meter_keys[index], channel, period[0]) for index in self._order]
         storage_key = identities.storage_key(state).public_key
         watchers = signed.member_list.watcher_reader_keys
         self.builder = BatchBuilder(
@@ -172,7 +173,7 @@ class SealSession:
             ],
         )
         roots = Roots(
-            roster=roster_root(self.builder.names, [member.public_key for member in self._members]),
+            roster=roster_root(self.builder.names, self._roster_salts, [member.public_key for member in self._members]),
             state=MerkleTree.build(payloads, STATE_BYTES, state_salts(keys)).root,
         )
         return self.builder.finish(roots, Standing(self._meters()))
