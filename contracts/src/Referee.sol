@@ -10,6 +10,7 @@ import {RefereeState} from "./referee/RefereeState.sol";
 import {BatchHeader} from "./types/BatchHeader.sol";
 import {BatchMark} from "./types/BatchRecord.sol";
 import {ChannelHead, ChannelHeads, ChannelParameters, ParametersWord} from "./types/Channel.sol";
+import {HistoryRings} from "./types/HistoryRing.sol";
 import {BatchMarks, ModuleGrant} from "./types/Module.sol";
 import {OperatorHead, OperatorHeads} from "./types/Operator.sol";
 
@@ -23,7 +24,8 @@ contract Referee is ChannelBook, BatchBook, ModulePowers {
     function historyOf(bytes32 channel, address operator, uint64 size) external view returns (bytes32) {
         OperatorBook storage book = _books[channel][operator];
         uint256 last = OperatorHeads.sequence(book.head);
-        return size <= last && size + 8 > last ? book.history[size % 8] : bytes32(0);
+        bool isKept = size <= last && size + HistoryRings.SIZES > last;
+        return isKept ? HistoryRings.slotOf(book.history, size).word : bytes32(0);
     }
 
     /// @inheritdoc IReferee
