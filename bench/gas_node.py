@@ -20,7 +20,7 @@ from typing import Any
 
 from measure import REPOSITORY
 
-from wattest.chain.abi import load_abi
+from wattest.chain.abi import ContractAbi, load_abi
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.rpc import ChainUnreachable, JsonRpc, RpcFailed
 from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
@@ -185,8 +185,8 @@ def hexed(data: bytes) -> str:
 class Deployed:
     """One contract on one node, called by name with plain values."""
 
-    def __init__(self, node: GasNode, signer: LocalSigner, name: str, *arguments: object) -> None:
-        self.node, self.abi = node, load_abi(name)
+    def __init__(self, node: GasNode, signer: LocalSigner, contract: str | ContractAbi, *arguments: object) -> None:
+        self.node, self.abi = node, load_abi(contract) if isinstance(contract, str) else contract
         called = node.send(signer, None, self.abi.encode_deployment(*arguments))
         self.address, self.deployment_gas = called.address, called.gas
 
