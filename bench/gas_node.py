@@ -1,4 +1,4 @@
-"""A development node to measure gas on, and contracts called with plain values: anvil (today's prices) or geth (later).
+"""A development node to measure gas on, and contracts called with plain values: anvil's prices, geth's coming ones.
 
 Not the node's own client: what is measured here is the contracts, on nodes that the client need not know. geth is found
 in ``WATTEST_GETH`` or PATH; docs/howto/run-the-benchmarks.md says how it is built.
@@ -122,7 +122,7 @@ class GasNode:
         ]  # fmt: skip
         return cls("geth", stack.enter_context(running(command, f"http://127.0.0.1:{port}")))
 
-    def fund(self, address: bytes, amount_wei: int = 10_000 * ETHER) -> None:
+    def fund(self, address: bytes, amount_wei: int = 500 * ETHER) -> None:
         """Coins from the node's own account."""
         rich = self.rpc.request("eth_accounts")[0]
         value = {"from": rich, "to": hexed(address), "value": hex(amount_wei), "gas": hex(200_000)}
@@ -161,8 +161,9 @@ class GasNode:
 
     def _receipt(self, transaction: str) -> dict[str, Any]:
         for _ in range(RECEIPT_ATTEMPTS):
-            receipt = self.rpc.request("eth_getTransactionReceipt", transaction)
-            if receipt:
+            # one at a time, with the error in the answer's place: geth refuses while it indexes its first blocks
+            (receipt,) = self.rpc.settle([("eth_getTransactionReceipt", (transaction,))])
+            if receipt and not isinstance(receipt, RpcFailed):
                 return receipt  # type: ignore[no-any-return]
             time.sleep(0.05)
         raise TransactionFailed(f"{transaction} was not mined")
@@ -184,8 +185,8 @@ def hexed(data: bytes) -> str:
 class Deployed:
     """One contract on one node, called by name with plain values."""
 
-    def __init__(self, node: GasNode, signer: LocalSigner, name: str, *arguments: object) -> None:
-        self.node, self.abi = node, load_abi(name)
+    def __init__(self, node: GasNode, signer: LocalSigner, contract: str | ContractAbi, *arguments: object) -> None:
+        self.node, self.abi = node, load_abi(contract) if isinstance(contract, str) else contract
         called = node.send(signer, None, self.abi.encode_deployment(*arguments))
         self.address, self.deployment_gas = called.address, called.gas
 
@@ -198,8 +199,3 @@ class Deployed:
         data = self.abi.encode_call(function, *arguments)
         answer = self.node.rpc.request("eth_call", {"to": hexed(self.address), "data": hexed(data)}, "latest")
         return self.abi.decode_result(function, bytes.fromhex(answer[2:]))
-
-
-def abi_of(name: str) -> ContractAbi:
-    """The ABI that the package ships."""
-    return load_abi(name)

@@ -85,16 +85,16 @@ contract DirectedChallenges is IDirectedChallenges, Purse {
         if (block.timestamp >= open.deadline) revert AnswerWindowClosed(open.deadline, uint64(block.timestamp));
         EntryProof.requireIncluded(header, entry);
 
-        _close(header.channel, header.operator, header.sequence, digest, entry.index, ChallengeState.Answered);
         ChallengeTerms memory terms = challengeTermsOf(header.channel, open.parametersVersion);
         uint256 bond = _bondWei(terms, open.ordinal);
-        // The cap is at most the base bond, and no bond is below it. Credited whole first and corrected at the end, so that
-        // the gas of the credits is measured, too; what is written after that is written to slots that are warm.
+        // The cap is at most the base bond, and no bond is below it. Credited in full first and corrected at the end, so
+        // that what the credits cost is measured, too; the call to the core between keeps the compiler from writing once.
         uint256 cap = terms.answerGasCapWei;
         uint256 owedBefore = owed[msg.sender];
         uint256 burnedBefore = owed[BURN_ADDRESS];
         owed[msg.sender] = owedBefore + cap;
-        owed[BURN_ADDRESS] = burnedBefore + bond - cap;
+        owed[BURN_ADDRESS] = burnedBefore + bond;
+        _close(header.channel, header.operator, header.sequence, digest, entry.index, ChallengeState.Answered);
         uint256 used = ChallengeRules.ANSWER_FIXED_GAS + AnswerInput.gasOf(header, entry);
         used += gasAtStart - gasleft();
         uint256 reimbursed = _min(used * _min(tx.gasprice, terms.maxGasPriceWei), cap);

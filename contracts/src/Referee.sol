@@ -13,6 +13,7 @@ import {ChannelHead, ChannelHeads, ChannelParameters} from "./types/Channel.sol"
 import {ParametersWord} from "./types/ParametersWord.sol";
 import {BatchMarks} from "./types/BatchMarks.sol";
 import {ModuleGrant} from "./types/Module.sol";
+import {HistoryRings} from "./types/HistoryRing.sol";
 import {OperatorHead, OperatorHeads} from "./types/Operator.sol";
 
 /// @title The core: channels, stakes, commits, finality, history, and four powers for the modules that a channel names
@@ -25,7 +26,8 @@ contract Referee is ChannelBook, BatchBook, ModulePowers {
     function historyOf(bytes32 channel, address operator, uint64 size) external view returns (bytes32) {
         OperatorBook storage book = _books[channel][operator];
         uint256 last = OperatorHeads.sequence(book.head);
-        return size <= last && size + 8 > last ? book.history[size % 8] : bytes32(0);
+        bool isKept = size <= last && size + HistoryRings.SIZES > last;
+        return isKept ? HistoryRings.slotOf(book.history, size).word : bytes32(0);
     }
 
     /// @inheritdoc IReferee

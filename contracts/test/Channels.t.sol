@@ -179,6 +179,7 @@ contract ChannelsTest is World {
     ) public pure {
         ChannelKind kind = opens ? ChannelKind.Open : ChannelKind.Scheduled;
         count = uint32(between(count, 1, 1 << 20));
+        parameters_ &= (1 << 251) - 1; // reward and reserve together have 56 bits: ChannelRules sees to it
         uint256 word = ChannelHeads.created(kind);
         word = ChannelHeads.withRoster(word, time, count, from);
         word = ChannelHeads.withParameters(word, version, parameters_);
@@ -200,7 +201,9 @@ contract ChannelsTest is World {
         vm.assertEq(ChannelHeads.unpack(later).stakeGwei, head.stakeGwei);
     }
 
+    /// @dev 22, 22, 23, 25, 52, 52 and 56 bits.
     function testFuzz_ParametersWordRoundTrips(uint256 word) public view {
+        word &= (1 << 252) - 1;
         vm.assertEq(this.pack(ParametersWord.unpack(word)), word);
     }
 

@@ -210,14 +210,24 @@ contract CommitTest is World {
         bytes memory reason = abi.encodeWithSelector(IReferee.InvalidSignature.selector);
         (bytes32 r, bytes32 vs) = compact(batch.signature);
         bytes32 top = bytes32(uint256(1) << 255);
-        bytes32 s = vs & ~top;
-        refuseSigned(batch, r, bytes32(ORDER - uint256(s)) | (~vs & top), reason); // the other s of the same signature
+        // Two words have no room for most high s: the largest low one is the last that is not refused for being high.
+        bytes32 half = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+        vm.assertEq(ORDER / 2, uint256(half));
+        refuseSigned(batch, r, bytes32(uint256(half) + 1), reason);
+        refuseSigned(batch, r, bytes32(uint256(half) + 1) | top, reason);
         refuseSigned(batch, 0, vs, reason);
         refuseSigned(batch, bytes32(ORDER), vs, reason);
         refuseSigned(batch, r, vs & top, reason);
+        refuseOther(batch, r, vs ^ top);
+        refuseOther(batch, r, half);
+        refuseOther(batch, r, bytes32(ORDER - uint256(vs & ~top))); // the other s of the same signature, cut to 255 bits
+    }
+
+    /// @dev A signature, but another key's.
+    function refuseOther(Sealed memory batch, bytes32 r, bytes32 vs) private {
         vm.prank(operator, operator);
-        vm.expectPartialRevert(IReferee.EnclaveKeyNotActive.selector); // a signature, by another key
-        referee.commit(batch.header, r, vs ^ top, new bytes32[](0));
+        vm.expectPartialRevert(IReferee.EnclaveKeyNotActive.selector);
+        referee.commit(batch.header, r, vs, new bytes32[](0));
     }
 
     function test_RefusesDirtyPadding() public {

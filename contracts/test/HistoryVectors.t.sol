@@ -6,6 +6,7 @@ import {IBatchErrors} from "../src/interfaces/IBatchErrors.sol";
 import {IEnclaveRegistry} from "../src/interfaces/IEnclaveRegistry.sol";
 import {History} from "../src/lib/History.sol";
 import {MerkleRfc9162} from "../src/lib/MerkleRfc9162.sol";
+import {HistoryRings} from "../src/types/HistoryRing.sol";
 import {BatchRecord, BatchReference, BatchRun, HistoryProof} from "../src/types/BatchRecord.sol";
 import {HistoryTree} from "./support/HistoryTree.sol";
 import {vm} from "./support/Vm.sol";
@@ -27,7 +28,7 @@ contract RefereeWithHistory is Referee {
     function keep(bytes32 channel, address operator, uint64 size, bytes32 word) external {
         OperatorBook storage book = _books[channel][operator];
         book.head = uint256(size) << 20;
-        book.history[size % History.RING] = word;
+        HistoryRings.slotOf(book.history, size).word = word;
     }
 }
 
@@ -101,7 +102,10 @@ contract HistoryVectorsTest {
             bytes32 last = records[size - 1].headerDigest;
             vm.assertEq(this.wordOf(size, last, peaks), words[size]);
             bytes32[] memory before = HistoryTree.peaks(HistoryTree.slice(leaves, 0, size - 1));
-            vm.assertEq(this.appended(size - 1, last, leaves[size - 1], before), words[size]);
+            bytes32 lastBefore = size == 1 ? bytes32(0) : records[size - 2].headerDigest;
+            (bytes32 kept, bytes32 next) = this.appended(size - 1, lastBefore, before, last, leaves[size - 1]);
+            if (size != 1) vm.assertEq(kept, words[size - 1]);
+            vm.assertEq(next, words[size]);
         }
     }
 
@@ -109,12 +113,12 @@ contract HistoryVectorsTest {
         return History.word(size, last, peaks);
     }
 
-    function appended(uint256 size, bytes32 digest, bytes32 leaf, bytes32[] calldata peaks)
+    function appended(uint256 size, bytes32 lastHeaderDigest, bytes32[] calldata peaks, bytes32 digest, bytes32 leaf)
         external
         pure
-        returns (bytes32)
+        returns (bytes32, bytes32)
     {
-        return History.appended(size, digest, leaf, peaks);
+        return History.appended(size, lastHeaderDigest, peaks, digest, leaf);
     }
 
     /// @dev Both forms for a run of one; returns one if it is accepted.

@@ -22,6 +22,7 @@ contract Walker is World {
     Asked[] private asked;
     address[2] private actors = [address(0xAC01), address(0xAC02)];
     address private wild;
+    uint256 private untouched; // the deposit in the channel that no step walks
     uint64 private nextDay;
     uint256 private matters;
     mapping(bytes32 => uint256) public calls;
@@ -31,6 +32,7 @@ contract Walker is World {
         vm.deal(actors[0], 1_000_000 ether);
         vm.deal(actors[1], 1_000_000 ether);
         wild = address(new AnyModule(0));
+        untouched = depositOf(operator);
         ModuleGrant[] memory grants = new ModuleGrant[](3);
         grants[0] = modules()[0];
         grants[1] = modules()[1];
@@ -247,8 +249,8 @@ contract Walker is World {
     /// owed to the burn address.
     function valueDue() external view returns (uint256 core, uint256 module) {
         address burn = referee.BURN_ADDRESS();
-        core = depositOf(operator) + referee.owed(actors[0]) + referee.owed(actors[1]) + referee.owed(operator)
-            + referee.owed(burn);
+        core = untouched + depositOf(operator) + referee.owed(actors[0]) + referee.owed(actors[1])
+            + referee.owed(operator) + referee.owed(burn);
         module =
             challenges.owed(actors[0]) + challenges.owed(actors[1]) + challenges.owed(operator) + challenges.owed(burn);
         for (uint256 i = 0; i < asked.length; ++i) {

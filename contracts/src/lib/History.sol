@@ -9,9 +9,6 @@ import {MerkleRfc9162} from "./MerkleRfc9162.sol";
 /// appends or proves brings the peaks. A word of size n never stands for another size, since it hashes n; the word of an
 /// empty history is zero.
 library History {
-    /// @notice So many sizes are kept: a proof holds for the next seven commits.
-    uint256 internal constant RING = 8;
-
     /// @notice The word of a history of `size` batches, at least one.
     function word(uint256 size, bytes32 lastHeaderDigest, bytes32[] calldata peaks)
         internal
@@ -28,33 +25,41 @@ library History {
         }
     }
 
-    /// @notice The word of the history with one more batch, after `size` with these peaks. The caller has compared word(size,
-    /// ..., peaks) with what is kept: the peaks are as many as `size` has one bits.
-    function appended(uint256 size, bytes32 headerDigest, bytes32 leaf, bytes32[] calldata peaks)
-        internal
-        pure
-        returns (bytes32 hash)
-    {
+    /// @notice word(size, lastHeaderDigest, peaks), and the word after one more batch with this digest and leaf, which is right
+    /// if the former is what is kept: then the peaks are as many as `size` has one bits.
+    function appended(
+        uint256 size,
+        bytes32 lastHeaderDigest,
+        bytes32[] calldata peaks,
+        bytes32 headerDigest,
+        bytes32 leaf
+    ) internal pure returns (bytes32 before, bytes32 next) {
         // Assembly: on the path of every commit. The leaf takes in a peak for each trailing one bit of `size`, from the right,
         // and becomes the last peak itself. It writes only beyond the free memory pointer: 65 bytes for the nodes, then
-        // the words that are hashed; the copied peaks that were taken in lie behind what is hashed.
+        // the words that are hashed; the peaks that were taken in lie behind what is hashed. With fewer peaks than one
+        // bits it reads what lies before them, and gives a word that nobody uses.
         assembly ("memory-safe") {
             let preimage := mload(0x40)
             let words := add(preimage, 0x60)
-            mstore(words, add(size, 1))
-            mstore(add(words, 0x20), headerDigest)
             let last := add(words, 0x40)
+            mstore(words, size)
+            mstore(add(words, 0x20), lastHeaderDigest)
             calldatacopy(last, peaks.offset, shl(5, peaks.length))
             last := add(last, shl(5, peaks.length))
+            before := keccak256(words, sub(last, words))
+
+            mstore(words, add(size, 1))
+            mstore(add(words, 0x20), headerDigest)
             mstore8(preimage, 0x01)
+            let own := add(preimage, 0x21)
+            mstore(own, leaf)
             for { let carry := size } and(carry, 1) { carry := shr(1, carry) } {
                 last := sub(last, 0x20)
                 mstore(add(preimage, 0x01), mload(last))
-                mstore(add(preimage, 0x21), leaf)
-                leaf := keccak256(preimage, 0x41)
+                mstore(own, keccak256(preimage, 0x41))
             }
-            mstore(last, leaf)
-            hash := keccak256(words, sub(add(last, 0x20), words))
+            mstore(last, mload(own))
+            next := keccak256(words, sub(add(last, 0x20), words))
         }
     }
 

@@ -10,6 +10,8 @@ import {BatchHeader} from "../types/BatchHeader.sol";
 import {BatchRecord, BatchRecordHash, BatchReference, BatchRun, BatchState} from "../types/BatchRecord.sol";
 import {ChannelHeads} from "../types/Channel.sol";
 import {ParametersWord} from "../types/ParametersWord.sol";
+import {HeaderWords} from "../types/HeaderWords.sol";
+import {HistoryRings} from "../types/HistoryRing.sol";
 import {OperatorHeads} from "../types/Operator.sol";
 import {RefereeState} from "./RefereeState.sol";
 
@@ -20,6 +22,9 @@ abstract contract BatchBook is RefereeState {
     using ChannelHeads for uint256;
     using OperatorHeads for uint256;
 
+    /// @dev The word over size zero, no header and no peaks, as the first commit has it.
+    bytes32 private constant NOTHING_BEFORE = keccak256(abi.encode(0, 0));
+
     /// @inheritdoc IReferee
     function commit(BatchHeader calldata header, bytes32 r, bytes32 vs, bytes32[] calldata peaks) external {
         // Straight from an account without code: then the header lies in the transaction's own input, for everyone to see.
@@ -27,7 +32,7 @@ abstract contract BatchBook is RefereeState {
         // Three conditions as one word, zero when all hold: one jump on the path of every commit.
         uint256 caller = uint160(msg.sender);
         // solhint-disable-next-line avoid-tx-origin
-        if ((uint160(header.operator) ^ caller) | (uint160(tx.origin) ^ caller) | msg.sender.code.length != 0) {
+        if ((HeaderWords.operator(header) ^ caller) | (uint160(tx.origin) ^ caller) | msg.sender.code.length != 0) {
             revert NotOperator(header.operator, msg.sender);
         }
         bytes32 channel = header.channel;
@@ -41,7 +46,7 @@ abstract contract BatchBook is RefereeState {
         uint256 last = headWord.sequence();
         // Unchecked: 32 bits and one.
         unchecked {
-            if (header.sequence != last + 1) revert SequenceMismatch(uint64(last + 1), header.sequence);
+            if (HeaderWords.sequence(header) != last + 1) revert SequenceMismatch(uint64(last + 1), header.sequence);
         }
         uint256 stake = headWord.stakeGwei(channelWord.stakeGwei());
         uint256 added = _checkExposure(headWord, stake, channelWord.marginGwei());
@@ -56,7 +61,12 @@ abstract contract BatchBook is RefereeState {
         // Unchecked: seconds since 1970 fit 64 bits, a version 16, a stake 64; 32 bits and one.
         unchecked {
             uint256 stamp = BatchRecordHash.stamp(block.timestamp, channelWord.parametersVersion(), stake);
-            _append(book, last, header.previous, digest, BatchRecordHash.leaf(last + 1, digest, stamp), peaks);
+            bytes32 leaf = BatchRecordHash.leaf(last + 1, digest, stamp);
+            (bytes32 before, bytes32 next) = History.appended(last, header.previous, peaks, digest, leaf);
+            // An empty history has no word: nothing comes before the first batch.
+            bytes32 kept = last == 0 ? NOTHING_BEFORE : HistoryRings.slotOf(book.history, last).word;
+            if (before != kept) revert HistoryMismatch(last == 0 ? bytes32(0) : kept, before);
+            HistoryRings.slotOf(book.history, last + 1).word = next;
             book.head = headWord.afterCommit(block.timestamp, added);
             emit BatchCommitted(channel, msg.sender, uint64(last + 1), digest, uint144(stamp));
         }
@@ -102,13 +112,14 @@ abstract contract BatchBook is RefereeState {
         _requireRun(run);
     }
 
-    /// @dev What can be said of a header without its operator's state.
+    /// @dev What can be said of a header without its operator's state but the time of its last commit.
     function _checkHeader(BatchHeader calldata header, uint256 channelWord, uint256 previousCommittedAt) private view {
-        uint256 count = header.entryCount;
+        uint256 count = HeaderWords.entryCount(header);
         if (count == 0 || count > ChannelRules.MAX_ENTRIES) revert EntryCountOutOfRange(header.entryCount);
         if (header.witnesses | header.zkRoot != 0) revert ReservedFieldSet();
-        uint256 start = header.periodStart;
-        uint256 end = header.periodEnd;
+        uint256 start = HeaderWords.periodStart(header);
+        uint256 end = HeaderWords.periodEnd(header);
+        // Whatever stands in the words of the period: what passes is not above the present time.
         if (channelWord.isOpen()) {
             // A proof of a history outlives seven commits: at most one of them comes in a block.
             if (block.timestamp <= previousCommittedAt) revert CommitTooSoon(uint64(previousCommittedAt));
@@ -118,10 +129,13 @@ abstract contract BatchBook is RefereeState {
             return;
         }
         if (header.roster == 0 || header.state == 0) revert ScheduledChannelFieldMissing();
-        // Unchecked: sums of values of at most 64 bits; an epoch of a scheduled channel is never zero.
+        // Unchecked: the start is not above the end, and a sum that overflows is not the end; an epoch of a scheduled channel
+        // is never zero.
         unchecked {
             uint256 epoch = channelWord.epochS();
-            if (start + epoch != end || start % epoch != 0) revert PeriodInvalid(header.periodStart, header.periodEnd);
+            if (start > end || start + epoch != end || start % epoch != 0) {
+                revert PeriodInvalid(header.periodStart, header.periodEnd);
+            }
             if (block.timestamp < end) revert PeriodNotOver(header.periodEnd, uint64(block.timestamp));
             uint256 deadline = end + channelWord.commitDeadlineS();
             if (block.timestamp >= deadline) revert CommitDeadlinePassed(uint64(deadline), uint64(block.timestamp));
@@ -148,21 +162,5 @@ abstract contract BatchBook is RefereeState {
                 revert BatchesUnreleased(uint64(last + 1 - OperatorHeads.MAX_OPEN_BATCHES), uint64(last));
             }
         }
-    }
-
-    /// @dev `previous` and `peaks` are those of the history so far; the leaf joins it.
-    function _append(
-        OperatorBook storage book,
-        uint256 last,
-        bytes32 previous,
-        bytes32 digest,
-        bytes32 leaf,
-        bytes32[] calldata peaks
-    ) private {
-        bytes32 kept = book.history[last % History.RING];
-        bytes32 actual = History.word(last, previous, peaks);
-        // An empty history has no word: nothing comes before the first batch.
-        if (last == 0 ? previous != 0 || peaks.length != 0 : actual != kept) revert HistoryMismatch(kept, actual);
-        book.history[(last + 1) % History.RING] = History.appended(last, digest, leaf, peaks);
     }
 }

@@ -5,6 +5,7 @@ import {IEnclaveRegistry} from "../interfaces/IEnclaveRegistry.sol";
 import {IReferee} from "../interfaces/IReferee.sol";
 import {HeaderDigest} from "../lib/HeaderDigest.sol";
 import {History} from "../lib/History.sol";
+import {HistoryRing, HistoryRings} from "../types/HistoryRing.sol";
 import {Purse} from "../purse/Purse.sol";
 import {BatchHeader} from "../types/BatchHeader.sol";
 import {
@@ -32,8 +33,8 @@ abstract contract RefereeState is IReferee, Purse {
     struct OperatorBook {
         /// A word of OperatorHeads.
         uint256 head;
-        /// Words of History, the one of size n at n % RING.
-        bytes32[8] history;
+        /// Words of History: its slots follow one another, the one of size n at n % RING.
+        HistoryRing history;
         uint40 withdrawableAt;
         /// Words of BatchMarks; zero for batches to which nothing happened.
         mapping(uint256 sequence => uint256 mark) marks;
@@ -56,12 +57,21 @@ abstract contract RefereeState is IReferee, Purse {
 
     mapping(bytes32 channel => mapping(address operator => OperatorBook)) internal _books;
 
+    /// @dev The domain where it was deployed; a chain that forks off has another one.
+    bytes32 private immutable _domain;
+    address private immutable _self;
+    uint256 private immutable _chainId;
+
     constructor(IEnclaveRegistry registry_) {
         registry = registry_;
+        _domain = HeaderDigest.domainOf(address(this));
+        _self = address(this);
+        _chainId = block.chainid;
     }
 
     function _digest(BatchHeader calldata header) internal view returns (bytes32) {
-        return HeaderDigest.under(header, address(this));
+        bool isHome = address(this) == _self && block.chainid == _chainId;
+        return HeaderDigest.inDomain(header, isHome ? _domain : HeaderDigest.domainOf(address(this)));
     }
 
     /// @dev Reverts unless the record is the batch's; returns its operator's book.
@@ -114,11 +124,13 @@ abstract contract RefereeState is IReferee, Purse {
     /// @dev The proof is of one of the last sizes that the chain keeps. A word hashes its size, so that comparing words is
     /// enough; the head is read to give the reason only.
     function _requireHistory(OperatorBook storage book, HistoryProof calldata proof) private view {
-        bytes32 kept = book.history[proof.size % History.RING];
+        bytes32 kept = HistoryRings.slotOf(book.history, proof.size).word;
         bytes32 actual = History.word(proof.size, proof.lastHeaderDigest, proof.peaks);
         if (kept == actual) return;
         uint256 last = OperatorHeads.sequence(book.head);
-        if (proof.size > last || proof.size + History.RING <= last) revert HistoryStale(proof.size, uint64(last));
+        if (proof.size > last || proof.size + HistoryRings.SIZES <= last) {
+            revert HistoryStale(proof.size, uint64(last));
+        }
         revert HistoryMismatch(kept, actual);
     }
 }

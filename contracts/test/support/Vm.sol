@@ -16,6 +16,7 @@ interface Vm {
     function getBlockNumber() external view returns (uint256);
     function roll(uint256 number) external;
     function chainId(uint256 id) external;
+    function cool(address account) external;
     function deal(address account, uint256 balance) external;
     function etch(address account, bytes calldata code) external;
     function txGasPrice(uint256 price) external;
