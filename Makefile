@@ -12,10 +12,13 @@ FORGE := $(CURDIR)/tools/forge
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO_OUT ?= out/demo-$(shell date +%Y%m%d-%H%M%S)
 DEMO_FLAGS ?=
-PYTEST_WORKERS ?= 2
+# One more than two cores: every third test waits for a block, a process or a deadline.
+PYTEST_WORKERS ?= 3
 # Of what runs side by side, each shows what it said when it is over, where make can do that.
 WHOLE_OUTPUTS := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PYTEST_FLAGS ?=
+# Without bytecode every worker rewrites the assertions of all test files again, and every command compiles its modules.
+KEEP_BYTECODE := PYTHONDONTWRITEBYTECODE=
 BENCHES ?= merkle proofs verify seal chain fleet
 BENCH_OUT ?= out/bench
 BENCH_FLAGS ?=
@@ -33,7 +36,7 @@ demo: setup ## Set up, then take an energy community through all of wattest
 
 test: setup-dev ## Set up, then lint and run every test that is not marked deep
 	$(MAKE) --no-print-directory -j2 $(WHOLE_OUTPUTS) test-contracts lint test-rust
-	$(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+	$(KEEP_BYTECODE) $(BIN)/python -m pytest -m "not deep" -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 test-contracts: setup-dev ## The contracts' own tests
 	cd contracts && $(FORGE) test --summary

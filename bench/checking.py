@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from measure import TEST_SUPPORT, Figure, Report, Scale, rates, run_alone, scaled
+from measure import HELPERS, Figure, Report, Scale, rates, run_alone, scaled
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 import numpy as np
 from enclave_community import Community, LocalEnclave

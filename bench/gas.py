@@ -16,7 +16,7 @@ from gas_life import disputes, payouts
 from gas_world import GasWorld, Operator, octets
 from measure import Figure, Report, Scale, Table, run_alone
 
-from wattest.apps.embedded import PARAMETERS
+from wattest.apps.embedded import CHALLENGE_TERMS, PARAMETERS
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.header import BatchHeader, sign_header
 
@@ -82,7 +82,7 @@ def worst_commit(world: GasWorld) -> tuple[list[Figure], list[Table]]:
     salt = next(salt for number in counting() if 0 not in _channel(world, salt := octets("worst", number)).id)
     channel, referee = _channel(world, salt), world.contracts.referee
     parameters = replace(PARAMETERS, epoch_s=ODD_EPOCH_S, commit_deadline_s=ODD_EPOCH_S // 2)
-    referee.create_channel(world.manager, channel.kind, salt, parameters)
+    referee.create_standard_channel(world.manager, channel.kind, salt, parameters, CHALLENGE_TERMS)
     first = _full_period(world.client.now() + ODD_EPOCH_S)
     referee.set_roster_count(world.manager, channel.id, LARGEST_BATCH, first)
     named = next(name for number in counting() if 0 not in world.account(name := f"worst {number}").address)

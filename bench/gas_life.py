@@ -48,36 +48,30 @@ def disputes(world: GasWorld, size: int) -> None:
         (watcher, honest, 0), (watcher, honest, last), (catchers[2], silent, last), (watcher, forger, 0),
     ):  # fmt: skip
         bond = referee.bond_for(channel.id, operator.signer.address, 1)
-        receipt = referee.challenge(sender, operator.headers[0], operator.records[0], index, bond)
+        receipt = referee.challenge(sender, operator.headers[0], operator.citation(0), index, bond)
         world.note(f"challenge {name}", receipt)
     for index in (0, last):
         world.note(
             f"answer {name}",
-            referee.client.deliver(
-                referee.answer_request(honest.signer, honest.headers[0], honest.records[0], entries.inclusion(index))
-            ),
+            referee.client.deliver(referee.answer_request(honest.signer, honest.headers[0], entries.inclusion(index))),
         )
     proof = referee.prove_invalid_evidence(
-        catchers[0], forger.headers[0], forger.records[0], forged.inclusion(last), opening
+        catchers[0], forger.headers[0], forger.citation(0), forged.inclusion(last), opening
     )
     world.note(f"prove invalid evidence {name}", proof)
-    committed = referee.committed_batch(channel.id, forger.signer.address, 1)
-    assert committed is not None
-    world.note(f"refund of a challenge {name}", referee.refund(watcher, committed, 0))
+    world.note(f"refund of a challenge {name}", referee.refund(watcher, forger.citation(0), 0))
     first = forked.headers[0]
     second = replace(first, content_id=octets("another history"))
     pair = [CommittedHeader(header, sign_header(forked.enclave, header, world.domain)) for header in (first, second)]
     world.note(
-        f"prove equivocation {name}", referee.prove_equivocation(catchers[1], pair[0], pair[1], forked.records[0])
+        f"prove equivocation {name}", referee.prove_equivocation(catchers[1], pair[0], pair[1], forked.citation(0))
     )
     world.anvil.advance_to(world.client.now() + SECONDS_PER_DAY + MINUTE_S)
-    committed = referee.committed_batch(channel.id, silent.signer.address, 1)
-    assert committed is not None
-    world.note(f"expire {name}", referee.expire(catchers[2], committed, last))
+    world.note(f"expire {name}", referee.expire(catchers[2], silent.citation(0), last))
     for operator in (silent, forger, forked):
-        record = replace(operator.records[0], state=BatchState.SLASHED)
-        assert referee.record_digest(channel.id, operator.signer.address, 1) == record.digest
-    world.note("withdraw what is owed", referee.withdraw_owed(catchers[2], catchers[2].address))
+        assert referee.state_of(operator.citation(0)) is BatchState.SLASHED
+    for receipt in referee.withdraw_owed(catchers[2], catchers[2].address):
+        world.note("withdraw what is owed", receipt)
 
 
 def _forged_entries(entries: Entries, period: tuple[int, int]) -> tuple[EvidenceOpening, Entries]:
@@ -116,13 +110,13 @@ def payouts(world: GasWorld, metering: Operator, accounts: int) -> None:
 
     terms = DistributionTerms(
         signer.address, world.manager.address, contracts.token.address, contracts.referee.address, channel.id,
-        signer.address, metering.channel.id, SECONDS_PER_DAY,
+        signer.address, SECONDS_PER_DAY, (metering.channel.id,), (),
     )  # fmt: skip
     world.note("create a distribution", contracts.payouts.create_distribution(signer, ZERO, terms))
     distribution = distribution_id(signer.address, ZERO)
     cited = [metering.citation(position) for position in range(len(metering.headers))]
     posted = contracts.payouts.post_root(
-        signer, distribution, root=tree.root, total=tree.total, header=header, record=statement.records[0],
+        signer, distribution, root=tree.root, total=tree.total, header=header, statement=statement.citation(0),
         entry=entries.inclusion(accounts), cited=cited,
     )  # fmt: skip
     world.note(f"post a payout root that cites {len(cited)} batches", posted)
@@ -142,7 +136,7 @@ def payouts(world: GasWorld, metering: Operator, accounts: int) -> None:
     referee = contracts.referee
     world.note(
         f"release {len(cited)} final batches",
-        referee.client.deliver(referee.release_request(signer, metering.channel.id, signer.address, metering.records)),
+        referee.client.deliver(referee.release_request(signer, cited)),
     )
     world.note("request exit", referee.request_exit(signer, metering.channel.id))
     world.anvil.advance_to(world.client.now() + 22 * SECONDS_PER_DAY)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from measure import REPOSITORY
 
-from wattest.apps.embedded import APPRAISERS, OPEN_PARAMETERS, PARAMETERS, THRESHOLD
+from wattest.apps.embedded import APPRAISERS, CHALLENGE_TERMS, OPEN_PARAMETERS, PARAMETERS, THRESHOLD
 from wattest.chain.anvil import Anvil, find_anvil
 from wattest.chain.client import ChainClient, Receipt, Reorganised
 from wattest.chain.deploy import Contracts, deploy_all
@@ -28,7 +28,7 @@ from wattest.merkle import MerkleTree
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.evidence_verdict import EvidenceVerdict, sign_verdict
 from wattest.messages.header import BatchHeader, sign_header
-from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
 from wattest.units import SECONDS_PER_DAY
 
 FIRST_PERIOD = 20_001 * SECONDS_PER_DAY
@@ -136,7 +136,8 @@ class GasWorld:
         deadline = min(PARAMETERS.commit_deadline_s, epoch_s // 2)
         parameters = replace(PARAMETERS, epoch_s=epoch_s, commit_deadline_s=deadline) if scheduled else OPEN_PARAMETERS
         referee = self.contracts.referee
-        self.note("create a channel", referee.create_channel(self.manager, kind, channel.salt, parameters))
+        created = referee.create_standard_channel(self.manager, kind, channel.salt, parameters, CHALLENGE_TERMS)
+        self.note("create a channel", created)
         if scheduled:
             start = self.client.now() // epoch_s * epoch_s + epoch_s
             self.note("set a roster count", referee.set_roster_count(self.manager, channel.id, count, start))
@@ -190,8 +191,7 @@ class GasWorld:
     def commit(self, operator: Operator, header: BatchHeader) -> Receipt:
         """Commit a header; the operator keeps it with its record."""
         referee = self.contracts.referee
-        previous = operator.records[-1] if operator.records else EMPTY_RECORD
-        receipt = referee.commit(operator.signer, header, sign_header(operator.enclave, header, self.domain), previous)
+        receipt = referee.commit(operator.signer, header, sign_header(operator.enclave, header, self.domain))
         (event,) = referee.events_of(receipt)
         operator.headers.append(header)
         operator.records.append(event.record)  # type: ignore[union-attr]

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 
-from measure import TEST_SUPPORT, Figure, Report, Scale, cpu_seconds, exhaust, rates, run_alone, scaled
+from measure import HELPERS, Figure, Report, Scale, cpu_seconds, exhaust, rates, run_alone, scaled
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 import imports_twin
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TEST_SUPPORT = REPOSITORY / "tests" / "support"
+HELPERS = [str(REPOSITORY / "tests" / "support"), str(REPOSITORY / "tools")]
+"""Where the tests' helpers lie, and what these import."""
 
 _PROCESS_CLOCK = 2
 

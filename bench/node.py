@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from measure import TEST_SUPPORT, Figure, Report, Scale, run_alone
+from measure import HELPERS, Figure, Report, Scale, run_alone
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 from node_channels import Fleet, add_channels
 from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy

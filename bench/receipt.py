@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import TEST_SUPPORT, Figure, Report, Scale, Table, cpu_seconds, run_alone, scaled, wall_seconds
+from measure import HELPERS, Figure, Report, Scale, Table, cpu_seconds, run_alone, scaled, wall_seconds
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 from receipt_world import FakeChain, World
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measure import (
-    TEST_SUPPORT,
+    HELPERS,
     Figure,
     Report,
     Scale,
@@ -26,7 +26,7 @@ from measure import (
     scaled,
 )
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 from enclave_community import Community
 

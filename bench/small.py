@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-from measure import TEST_SUPPORT, Figure, Report, Scale, process_peak_mebibytes, run_alone
+from measure import HELPERS, Figure, Report, Scale, process_peak_mebibytes, run_alone
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 TITLE = "A small machine"
 ABOUT = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from machines import keep_machines_in
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that no worker is left alone with one at the end."""
     rooms = {room: place for place, room in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: min(rooms.get(one, len(rooms)) for one in item.path.parents))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machines(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The simulated machines that this session's tests share."""
+    base = tmp_path_factory.getbasetemp()
+    keep_machines_in((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "machines")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ telegram's checksum is taken bit by bit.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,12 @@ _IMPORT_WATT_HOURS = (
     [62] * 24 + [148, 175, 131, 96] + [40] * 4 + [0] * 36 + [55, 120, 260, 315] + [210] * 12 + [85] * 12
 )
 _EXPORT_WATT_HOURS = [0] * 32 + [35, 90, 160, 240] + [410] * 24 + [330, 220, 120, 45] + [0] * 32
+
+# The same day of a flat and of a shop, without roofs of their own.
+_FLAT_WATT_HOURS = (
+    [30] * 26 + [110, 145, 90, 60] + [35] * 18 + [95, 130, 70] + [40] * 21 + [180, 220, 205, 160] * 3 + [45] * 12
+)
+_SHOP_WATT_HOURS = [80] * 28 + [190] * 8 + [420, 455, 440, 410] * 10 + [230] * 4 + [85] * 16
 
 _TELEGRAM_LINES = (
     "/XMX5WTDEMO0000001",
@@ -57,6 +64,8 @@ def files() -> dict[str, bytes]:
         "keys.json": json.dumps(keys, indent=2).encode() + b"\n",
         "household.p1": _telegram(),
         "intervals.csv": _table(),
+        "flat.csv": _import_table(_FLAT_WATT_HOURS),
+        "shop.csv": _import_table(_SHOP_WATT_HOURS),
     }
 
 
@@ -80,6 +89,14 @@ def _crc(data: bytes) -> int:
             if carry:
                 crc ^= 0xA001
     return crc
+
+
+def _import_table(watt_hours: Sequence[int]) -> bytes:
+    rows = ["start,import_kwh"]
+    for quarter, imported in enumerate(watt_hours):
+        moment = TABLE_START + timedelta(minutes=15 * quarter)
+        rows.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{imported / 1000:.3f}")
+    return "\n".join(rows).encode() + b"\n"
 
 
 def _table() -> bytes:

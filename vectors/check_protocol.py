@@ -31,6 +31,10 @@ VERDICT = [
     ("nonceBlock", UINT64), ("nonce", BYTES32), ("evidenceDigest", BYTES32), ("endorsementsDigest", BYTES32),
     ("policyDigest", BYTES32),
 ]  # fmt: skip
+ACCEPTANCE = [
+    ("channel", BYTES32), ("operator", ADDRESS), ("blindedMeter", BYTES32), ("periodStart", UINT64),
+    ("blockDigest", BYTES32),
+]  # fmt: skip
 
 
 def load(name: str) -> Any:
@@ -183,6 +187,29 @@ def check_member_list() -> None:
         assert sha256_root(items).hex() == case[name]["root"]
 
 
+def check_acceptance() -> None:
+    """Digests and signers of acceptances from their files' text alone; what is refused breaks signature or spelling."""
+    vectors = load("acceptance")
+    names = {"format", "chain_id", "referee", "signature", *(snake(name) for name, _ in ACCEPTANCE)}
+
+    def typed(told: dict[str, str]) -> Any:
+        message = {name: value(kind, told[snake(name)]) for name, kind in ACCEPTANCE}
+        return signable(told["chain_id"], told["referee"], {"BlockAcceptance": ACCEPTANCE}, message)
+
+    for case in vectors["valid"]:
+        told = json.loads(case["file"])
+        assert told.keys() == names, case["name"]
+        assert told["format"] == "wattest/block-acceptance/1", case["name"]
+        assert case["file"] == json.dumps(told, sort_keys=True, separators=(",", ":")), case["name"]
+        assert {name: told[name] for name in case["fields"]} == case["fields"], case["name"]
+        assert digest(typed(told)) == case["digest"], case["name"]
+        assert signer(typed(told), case["signature"]) == told["operator"], case["name"]
+        assert told["signature"] == case["signature"], case["name"]
+    for bad in vectors["unsigned_files"]:
+        told = json.loads(bad["file"])
+        assert signer(typed(told), told["signature"]) != told["operator"], bad["why"]
+
+
 def check_stake() -> None:
     """S1 and S_i again, in 80-digit decimals and with the chance of no bad entry as a product."""
     with localcontext() as context:
@@ -211,6 +238,7 @@ def main() -> None:
     check_channel()
     check_verdict()
     check_member_list()
+    check_acceptance()
     check_stake()
 
 

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
+from wattest.messages.acceptance import BlockAcceptance, SignedAcceptance, sign_acceptance
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import VERDICT_FIELDS, EvidenceVerdict, Revocation, sign_verdict
@@ -23,6 +24,7 @@ from wattest.messages.roster import roster_root
 from wattest.twin.stake import StakeModel, base_stake, required_stake
 
 HERE = Path(__file__).parent / "protocol"
+ACCEPTANCE_FIELDS = ("channel", "operator", "blinded_meter", "period_start", "block_digest")
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
@@ -321,6 +323,71 @@ def member_lists() -> None:
     )
 
 
+def acceptances() -> None:
+    """acceptance.json: signed acceptances, the kept file, one changed field each, files that are refused."""
+    key = key_of("operator")
+    first = BlockAcceptance(
+        bytes_of("acceptance channel"), key.address, bytes_of("acceptance meter"), 1_780_272_000, bytes_of("block")
+    )
+    widest = BlockAcceptance(b"\xff" * 32, key.address, b"\xff" * 32, 2**64 - 1, b"\xff" * 32)
+    valid = []
+    for name, acceptance in {"first": first, "widest": widest}.items():
+        for where, domain in DOMAINS.items():
+            signed = sign_acceptance(key, acceptance, domain)
+            valid.append(
+                {
+                    "name": f"{name}, {where}",
+                    "chain_id": str(domain.chain_id),
+                    "referee": domain.verifying_contract.hex(),
+                    "fields": {field: shown(getattr(acceptance, field)) for field in ACCEPTANCE_FIELDS},
+                    "digest": acceptance.digest(domain).hex(),
+                    "signature": signed.signature.hex(),
+                    "file": signed.to_bytes().decode(),
+                }
+            )
+    signed = sign_acceptance(key, first, DOMAIN)
+    unsigned = []
+    for field in ACCEPTANCE_FIELDS:
+        old = getattr(first, field)
+        new = old + 1 if isinstance(old, int) else bytes([old[0] ^ 1]) + old[1:]
+        changed = SignedAcceptance(replace(first, **{field: new}), DOMAIN, signed.signature)  # type: ignore[arg-type]
+        unsigned.append({"why": f"another {field}", "file": changed.to_bytes().decode()})
+    for where in ("other chain", "other referee"):
+        unsigned.append({"why": where, "file": replace(signed, domain=DOMAINS[where]).to_bytes().decode()})
+    stranger = sign_acceptance(key_of("stranger"), first, DOMAIN)
+    unsigned.append({"why": "a stranger's signature", "file": stranger.to_bytes().decode()})
+    text = signed.to_bytes().decode()
+    whole = json.loads(text)
+    one_less = {name: item for name, item in whole.items() if name != "block_digest"}
+
+    def compact(value: object) -> str:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+    write(
+        "acceptance",
+        {
+            "valid": valid,
+            "unsigned_files": unsigned,
+            "invalid_signatures": [
+                {**bad, "file": text.replace(signed.signature.hex(), bad["signature"])}
+                for bad in bad_signatures(signed.signature)
+                if len(bad["signature"]) == 130
+            ],
+            "invalid_files": [
+                {"why": "empty", "file": ""},
+                {"why": "a blank before it", "file": " " + text},
+                {"why": "another version", "file": text.replace("block-acceptance/1", "block-acceptance/2")},
+                {"why": "a field is missing", "file": compact(one_less)},
+                {"why": "a field more", "file": compact(whole | {"zero": "0"})},
+                {"why": "a number that is no text", "file": compact(whole | {"period_start": 1_780_272_000})},
+                {"why": "a time over 64 bits", "file": compact(whole | {"period_start": str(2**64)})},
+                {"why": "upper case", "file": compact(whole | {"operator": whole["operator"].upper()})},
+                {"why": "a signature of 64 bytes", "file": compact(whole | {"signature": whole["signature"][:128]})},
+            ],
+        },
+    )
+
+
 def stakes() -> None:
     """stake.json: S1 and S_i for models from one entry to a million."""
     rows = []
@@ -356,4 +423,5 @@ if __name__ == "__main__":
     channels()
     verdicts()
     member_lists()
+    acceptances()
     stakes()

@@ -24,17 +24,18 @@ from compare.rows import Energy, Row
 from wattest.chain.client import ChainClient
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.pipeline import DEFAULT_IN_FLIGHT
+from wattest.chain.referee import COMMIT_GAS_LIMIT, Referee, SignedCommit
 from wattest.chain.referee_events import CommittedBatch
 from wattest.chain.rpc import RpcFailed
 from wattest.chain.sending import PRIORITY_FEE_WEI
 from wattest.chain.signed_transaction import UnsignedTransaction, sign_transaction
+from wattest.chain.transactions import TransactionRequest
 from wattest.config import ChainConfig
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.errors import TransportError
+from wattest.errors import TransportError, WattestError
 from wattest.messages.channel import ChannelKind
 from wattest.messages.header import BatchHeader, sign_header
 from wattest.store.database import JOURNAL_TABLE, Database, SqliteJournal
-from wattest.twin.batch import EMPTY_RECORD, BatchRecord
 
 ACCOUNTS = 8
 IN_FLIGHT = DEFAULT_IN_FLIGHT
@@ -59,7 +60,6 @@ class Commit:
     lane: Operator
     header: BatchHeader
     signature: bytes
-    previous: BatchRecord
 
 
 class Lanes:
@@ -87,12 +87,14 @@ class Lanes:
     def next_commits(self) -> list[Commit]:
         """One commit for each lane, sealed."""
         self.rounds += 1
+        # blocks of one second take one commit of a channel
+        self.world.anvil.advance_to(self.world.client.now() + 1)
         now = self.world.client.now()
         commits = []
         for number, lane in enumerate(self.lanes):
             header = self.world.header(lane, (now - 900, now), octets("root", number, self.rounds))
             signature = sign_header(lane.enclave, header, self.world.domain)
-            commits.append(Commit(lane, header, signature, lane.records[-1] if lane.records else EMPTY_RECORD))
+            commits.append(Commit(lane, header, signature))
         return commits
 
     def settle(self, commits: Sequence[Commit]) -> None:
@@ -121,8 +123,7 @@ class Lanes:
         base_fee_wei = int(client.rpc.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
         nonces: dict[bytes, int] = {}
         raws = []
-        for commit in commits:
-            request = referee.commit_request(commit.lane.signer, commit.header, commit.signature, commit.previous)
+        for request in requests_of(referee, commits):
             sender = request.signer.address
             nonces.setdefault(sender, nonce_of(client, sender))
             assert request.gas is not None
@@ -166,17 +167,26 @@ def pour(lanes: Lanes, raws: Sequence[bytes], window: int) -> None:
             raise ChainStoodStill("prepared transactions are not mined", retryable=False, mined=done, sent=sent)
 
 
+def requests_of(referee: Referee, commits: Sequence[Commit]) -> list[TransactionRequest]:
+    """The commits as transactions, each sender's made together."""
+    made: list[TransactionRequest] = []
+    for signer in dict.fromkeys(commit.lane.signer for commit in commits):
+        own = [
+            SignedCommit(one.header, one.signature, f"commit:{one.header.channel.hex()}:{one.header.sequence}")
+            for one in commits
+            if one.lane.signer is signer
+        ]
+        for request in referee.commit_requests(signer, own, gas=COMMIT_GAS_LIMIT):
+            if isinstance(request, WattestError):
+                raise request
+            made.append(request)
+    return made
+
+
 def through_pipeline(lanes: Lanes, commits: Sequence[Commit]) -> None:
     """Ours: many in flight, each until its event is read."""
     referee = lanes.world.contracts.referee
-    requests = (
-        referee.commit_request(
-            commit.lane.signer, commit.header, commit.signature, commit.previous,
-            intent=f"commit:{commit.header.channel.hex()}:{commit.header.sequence}",
-        )
-        for commit in commits
-    )  # fmt: skip
-    for delivery in lanes.client.send_many(requests, in_flight=IN_FLIGHT):
+    for delivery in lanes.client.send_many(requests_of(referee, commits), in_flight=IN_FLIGHT):
         (_,) = referee.events_of(delivery.unwrap())
 
 
@@ -185,7 +195,7 @@ def one_by_one(lanes: Lanes, commits: Sequence[Commit]) -> None:
     referee = lanes.world.contracts.referee
     for commit in commits:
         intent = f"commit:{commit.header.channel.hex()}:{commit.header.sequence}"
-        receipt = referee.commit(commit.lane.signer, commit.header, commit.signature, commit.previous, intent=intent)
+        receipt = referee.commit(commit.lane.signer, commit.header, commit.signature, intent=intent)
         (_,) = referee.events_of(receipt)
 
 

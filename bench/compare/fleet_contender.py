@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from fleet import PIECE, QUARTERS, Fleet
-from measure import TEST_SUPPORT, process_cpu_seconds, process_peak_mebibytes
+from measure import HELPERS, process_cpu_seconds, process_peak_mebibytes
 
 from compare.contender import Timed, Work, octets, serve
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 from enclave_community import Community
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measure import TEST_SUPPORT, process_cpu_seconds, process_peak_mebibytes
+from measure import HELPERS, process_cpu_seconds, process_peak_mebibytes
 from sealing import READINGS, watch_header
 
 from compare.contender import Timed, Work, altered, octets, require, serve
 
-sys.path.insert(0, str(TEST_SUPPORT))
+sys.path.extend(HELPERS)
 
 from enclave_community import Community
 

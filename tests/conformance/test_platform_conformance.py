@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from machines import shared_machine
 from platform_conformance import CHECKS, PLATFORM_MAKERS, PlatformMaker, keeps_its_state_over_a_stop
 from suites import every
 
@@ -43,7 +44,7 @@ class Forgetful(SimulatorPlatform):
 
 def test_the_suite_refuses_a_platform_that_forgets(tmp_path: Path) -> None:
     def make(folder: Path) -> object:
-        yield Forgetful(SimulatedPlatform.create(folder / "platform", 1_790_000_000)), folder / "state"
+        yield Forgetful(shared_machine(folder / "platform", 1_790_000_000)), folder / "state"
 
     maker = PLATFORM_MAKERS["simulator"]
     flawed = PlatformMaker(maker.kind, maker.backend, make, maker.broken, maker.process_id)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from wattest.metering.device_block import (
 )
 from wattest.metering.meter import pseudonym
 from wattest.metering.records import make_device_records
-from wattest.operator.ingest import keep_block, keep_blocks, take_in, verify_member_block
+from wattest.operator.ingest import PeriodMismatch, keep_block, keep_blocks, take_in, verify_member_block
 from wattest.store.duty import Duty, ForeignMeter, MemberKeys
 from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import SqliteOperatorStore
@@ -120,6 +120,7 @@ def opened(folder: Path, *, collected: bool = True) -> SqliteOperatorStore:
     for sequence in (1, 2):
         start = FIRST + (sequence - 1) * EPOCH_S
         store.collect(CHANNEL.id, sequence, (start, start + EPOCH_S))
+        store.mark_if_before_sealed(CHANNEL.id, sequence)
     return store
 
 
@@ -211,6 +212,18 @@ def test_an_inbox_sets_aside_what_the_plain_way_refuses(tmp_path: Path) -> None:
     assert not list(inbox.folder.glob("*/*.block")) or aside
 
 
+def test_a_collected_period_takes_blocks_until_the_enclave_is_asked(tmp_path: Path) -> None:
+    """Whoever left one before the period was seen to be collected has the operator's word for it."""
+    start, body = FIRST + 2 * EPOCH_S, blocks()["meter 1 in hour 2"]
+    with closing(opened(tmp_path)) as store:
+        store.collect(CHANNEL.id, 3, (start, start + EPOCH_S))
+        assert keep_blocks(store, DUTY, [body]) == [True]
+        store.mark_if_before_sealed(CHANNEL.id, 3)
+        assert list(store.blocks_of(CHANNEL.id, 3)) == [body]
+        (late,) = keep_blocks(store, DUTY, [blocks()["meter 0 in hour 2"]])
+        assert isinstance(late, PeriodMismatch)
+
+
 @pytest.mark.parametrize("name", blocks())
 def test_a_server_takes_what_the_plain_rules_take(name: str) -> None:
     """Whoever leaves a block in the inbox is told what its period's member list and the block's own rules say."""
@@ -218,6 +231,14 @@ def test_a_server_takes_what_the_plain_rules_take(name: str) -> None:
 
     def plain() -> None:
         block = parse_device_block(body)
+        period = DUTY.period_of(block.period_start)
+        if block.period_end > period[1]:
+            raise PeriodMismatch(
+                "a block lies in one period",
+                expected=period[1],
+                actual=block.period_end,
+                period_start=block.period_start,
+            )
         if block.public_key not in DUTY.members_at(DUTY.period_of(block.period_start)[0]).public_keys:
             raise ForeignMeter("the meter is no member of the channel")
         verify_device_block(block)

@@ -79,6 +79,8 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
             genesis_hash=client.block(0).hash,
             deployed_at_block=0,
             referee=world.referee,
+            challenges=contracts.referee.challenges.address,
+            fraud_proofs=contracts.referee.fraud_proofs.address,
             registry=contracts.registry.address,
             verifier=world.verifier.address,
             payouts=contracts.payouts.address,

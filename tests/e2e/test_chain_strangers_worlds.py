@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from quote_world import DAY, PARAMETERS, WORKLOAD, build_world, policy_text
+from quote_world import DAY, PARAMETERS, TERMS, WORKLOAD, build_world, policy_text
 
 from wattest.attestation.appraisal_policy import parse_policy
 from wattest.attestation.policy_for_chain import channel_policy
@@ -29,7 +29,7 @@ def test_nobody_keeps_a_key_out_by_taking_it_elsewhere(tmp_path: Path) -> None:
         root, now = parse_root(other.root_certificate), world.client.now()
         world.collateral.publish(world.stranger, root, other.collateral(now))
         channel = ChannelIdentity(world.stranger.address, ChannelKind.SCHEDULED, bytes(32))
-        world.contracts.referee.create_channel(world.stranger, channel.kind, channel.salt, PARAMETERS)
+        world.contracts.referee.create_standard_channel(world.stranger, channel.kind, channel.salt, PARAMETERS, TERMS)
         loose = channel_policy(
             parse_policy(policy_text()), roots=[root], workloads=[WORKLOAD], collateral=[other.collateral(now)]
         )

@@ -1,7 +1,8 @@
 """Every command in the README and in docs/ is run, page by page, each page in an empty folder.
 
 A command stands in a ``console`` block behind ``$ ``. ``# exit N`` at its end names an exit code other than 0. A
-trailing ``&`` runs it in the background until the page ends; the next command waits for a served port to answer.
+trailing ``&`` runs it in the background until the page ends; the next command waits for the port to answer that it, or
+its configuration, names. What was started last is ended first.
 ``make`` targets set the checkout up, so they are only resolved, not run again.
 """
 
@@ -62,7 +63,7 @@ def test_commands_of_a_page_run_as_written(page: Path, tmp_path: Path) -> None:
                     start_new_session=True,
                 )
                 background.append(served)
-                _wait_for_port(command, served)
+                _wait_for_port(command, served, tmp_path)
                 continue
             done = subprocess.run(
                 ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -70,15 +71,16 @@ def test_commands_of_a_page_run_as_written(page: Path, tmp_path: Path) -> None:
             assert done.returncode == wanted, f"{command}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr, f"{command}\n{done.stderr}"
     finally:
-        for process in background:
+        for process in reversed(background):
             os.killpg(process.pid, signal.SIGINT)
-        for process in background:
             process.wait(timeout=HANG_S)
 
 
-def _wait_for_port(command: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_port(command: str, process: subprocess.Popen[bytes], folder: Path) -> None:
     port = re.search(r"--port (\d+)", command)
-    assert port, f"a background command must name its --port: {command}"
+    if config := re.search(r"--config (\S+)", command):
+        port = re.search(r'^listen = "[^"]*:(\d+)"$', (folder / config.group(1)).read_text("utf-8"), re.MULTILINE)
+    assert port, f"a background command must name its --port, or a --config that does: {command}"
     place = "127.0.0.1", int(port.group(1))
 
     def answers() -> bool:

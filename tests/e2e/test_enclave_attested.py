@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from enclave_community import Community, secret
 from gramine_folder import GramineFolder
+from machines import shared_machine
 
 from wattest.attestation.appraisal import Expectation, appraise
 from wattest.attestation.appraisal_policy import parse_policy
@@ -42,7 +43,7 @@ def judged(
 
 
 def test_evidence_is_accepted_for_its_key_its_measurement_and_its_platform_alone(tmp_path: Path) -> None:
-    platform = SimulatedPlatform.create(tmp_path / "platform", NOW)
+    platform = shared_machine(tmp_path / "platform", NOW)
     other = SimulatedPlatform.create(tmp_path / "other", NOW)
     community = Community(2)
     binding = community.binding()
@@ -66,7 +67,7 @@ def test_evidence_is_accepted_for_its_key_its_measurement_and_its_platform_alone
 
 
 def test_a_debug_enclave_is_not_accepted(tmp_path: Path) -> None:
-    platform = SimulatedPlatform.create(tmp_path / "platform", NOW)
+    platform = shared_machine(tmp_path / "platform", NOW)
     community = Community(2)
     with EnclaveProcess(platform, tmp_path / "state", debug=True) as process:
         identity = process.client.create_identity(community.binding(), community.channel)
@@ -75,7 +76,7 @@ def test_a_debug_enclave_is_not_accepted(tmp_path: Path) -> None:
 
 
 def test_the_gramine_back_end_seals_and_survives_a_restart(tmp_path: Path) -> None:
-    platform = SimulatedPlatform.create(tmp_path / "platform", NOW)
+    platform = shared_machine(tmp_path / "platform", NOW)
     community = Community(2)
     measured = measure(LaunchSettings(device="gramine"))
     folder = GramineFolder(tmp_path / "attestation", DeviceService(platform, measured.digest, debug=False))

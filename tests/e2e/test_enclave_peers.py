@@ -18,6 +18,7 @@ import pytest
 from enclave_community import NONCE, Community
 from enclave_peers import NOW, meet, peer_settings, permit
 from gramine_folder import GramineFolder
+from machines import shared_machine
 from waiting import HANG_S
 
 from wattest.attestation.formats.quote import EnclaveReport, parse_quote
@@ -43,7 +44,7 @@ COMMUNITY = Community(3)
 @pytest.fixture(scope="module")
 def platforms(tmp_path_factory: pytest.TempPathFactory) -> Platforms:
     folder = tmp_path_factory.mktemp("platforms")
-    return SimulatedPlatform.create(folder / "a", NOW), SimulatedPlatform.create(folder / "b", NOW)
+    return shared_machine(folder / "a", NOW), shared_machine(folder / "b", NOW, "b")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from enclave_community import Community, secret
+from machines import shared_machine
 from waiting import HANG_S, is_alive, until_gone
 
 from wattest.attestation.formats.quote import parse_quote
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPlatform:
-    return SimulatedPlatform.create(tmp_path_factory.mktemp("machine"), 1_750_000_000)
+    return shared_machine(tmp_path_factory.mktemp("machine"), 1_750_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_stop_leaves_nothing_behind(process: EnclaveProcess) -> None:
 
 def test_it_dies_with_its_host_even_when_the_host_is_killed(machine: SimulatedPlatform, tmp_path: Path) -> None:
     folder = tmp_path / "machine"
-    SimulatedPlatform.create(folder, 1_750_000_000)
+    shared_machine(folder, 1_750_000_000)
     script = textwrap.dedent(
         f"""
         import signal

@@ -10,6 +10,7 @@ from own_world import START_S, OwnWorld, build, refused, told
 
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient
+from wattest.chain.deploy import referee_at
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import Referee
 from wattest.messages.channel_name import find_channel
@@ -38,7 +39,7 @@ def manager(world: OwnWorld) -> str:
 
 def referee(world: OwnWorld) -> Referee:
     book = parse_deployment((world.folder / "deployment.json").read_bytes())
-    return Referee(ChainClient.connect(world.chain.url), book.referee)
+    return referee_at(ChainClient.connect(world.chain.url), book)
 
 
 def signed(world: OwnWorld) -> None:

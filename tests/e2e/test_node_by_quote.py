@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from node_community import EPOCH_S, FIRST_PERIOD, Community, build_community, destroy
+from node_community import EPOCH_S, FIRST_PERIOD, TERMS, Community, build_community, destroy
 
 from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.attestation.appraisal_policy import parse_policy
@@ -124,7 +124,7 @@ def test_one_bit_and_a_production_policy(community: Community) -> None:
     operator = LocalSigner(community.operator_key)
     production = ChannelIdentity(community.manager.address, ChannelKind.SCHEDULED, b"\x77" * 32)
     parameters = community.referee().parameters_of(community.channel.id, 1)
-    community.referee().create_channel(community.manager, production.kind, production.salt, parameters)
+    community.referee().create_standard_channel(community.manager, production.kind, production.salt, parameters, TERMS)
     policy = parse_policy(b"production = true\n" + str(community.extra["policy"]).encode())
     on_chain = channel_policy(
         policy, roots=[parse_root(community.platform.root_certificate)], workloads=[request.workload]

@@ -228,7 +228,7 @@ def challenge(node: Node, entries: Sequence[tuple[CommittedBatch, int]]) -> None
     for commit, position in entries:
         header = referee.committed_header(commit).header
         bond = referee.bond_for(commit.channel, commit.operator, commit.parameters_version)
-        referee.challenge(challenger, header, commit.record, position, bond)
+        referee.challenge(challenger, header, commit.citation, position, bond)
 
 
 def challenges(node: Node) -> tuple[list[tuple[bytes, int]], list[tuple[bytes, int]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
@@ -14,6 +14,7 @@ from node_channels import Fleet, add_channels, add_open_channel
 from node_community import EPOCH_S, ETHER, FIRST_PERIOD, Community, build_community, destroy, seed
 
 from wattest.chain.local_signer import LocalSigner
+from wattest.chain.referee import SignedCommit
 from wattest.chain.referee_events import ClosedChallenge
 from wattest.enclave.host.client import ImportItem, ImportJob
 from wattest.errors import TransportError
@@ -29,7 +30,7 @@ CHANNELS = 10
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Community, list[Duty], Duty]]:
     """A community, its funded channels, and one more whose deposit is next to nothing."""
     community = build_community(tmp_path_factory.mktemp("fleet"))
-    (poor,) = add_channels(community, 1, deposit_wei=1)
+    (poor,) = add_channels(community, 1, deposit_wei=10**9)
     yield community, [community.duty, *add_channels(community, CHANNELS - 1)], poor
     destroy(community)
 
@@ -81,7 +82,7 @@ def test_answers_go_together_and_before_commits(fleet: Fleet) -> None:
         assert batch.header is not None
         assert batch.record is not None
         bond = referee.bond_for(channel, fleet.operator.address, 1)
-        referee.challenge(challenger, batch.header, batch.record, 2, bond)
+        referee.challenge(challenger, batch.header, batch.citation(fleet.operator.address), 2, bond)
     with fleet.slow_chain() as blocks:
         report = fleet.operator.step()
     report.raise_first()
@@ -95,25 +96,25 @@ def test_answers_go_together_and_before_commits(fleet: Fleet) -> None:
 def test_what_one_channel_meets_holds_back_no_other(fleet: Fleet) -> None:
     """Nothing can be sealed in one channel, and another one's commit cannot be made."""
     operator, (first, second, *_) = fleet.operator, fleet.channels
-    enclave, request = operator._enclave_of, operator.referee.commit_request
+    enclave, request = operator._enclave_of, operator.referee.commit_requests
 
     def enclave_of(channel: bytes) -> object:
         if channel == first:
             raise TransportError("no enclave", retryable=True)
         return enclave(channel)
 
-    def commit_request(signer: object, header: object, *arguments: object, **options: object) -> object:
-        if header.channel == second:  # type: ignore[attr-defined]
-            raise TransportError("no record", retryable=True)
-        return request(signer, header, *arguments, **options)  # type: ignore[arg-type]
+    def commit_requests(signer: object, commits: Sequence[SignedCommit], **options: Any) -> list[Any]:
+        made: list[Any] = request(signer, commits, **options)
+        failed = TransportError("no history", retryable=True)
+        return [failed if one.header.channel == second else had for one, had in zip(commits, made, strict=True)]
 
     fleet.hand_in(2)
     fleet.end_day(2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(operator, "_enclave_of", enclave_of)
-        patch.setattr(operator.referee, "commit_request", commit_request)
+        patch.setattr(operator.referee, "commit_requests", commit_requests)
         report = operator.step()
-    assert sorted(error.message for error in report.errors) == ["no enclave", "no record"]
+    assert sorted(error.message for error in report.errors) == ["no enclave", "no history"]
     assert fleet.states(3) == [StoredState.SEALING, StoredState.COMMITTING] + [StoredState.COMMITTED] * (CHANNELS - 1)
     operator.step().raise_first()
     assert fleet.states(3) == [StoredState.COMMITTED] * (CHANNELS + 1)
@@ -138,10 +139,10 @@ def test_a_reorganised_day_comes_back_in_one_block(fleet: Fleet) -> None:
 
 
 def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
-    """Two imports of an open channel were dropped; the second needs the record of the first, with its new time.
+    """Two imports of an open channel were dropped; the second needs the history that the first ends, with its new time.
 
-    Its old bytes go out behind the first one's, as everything does that was dropped, and are refused: they carry the
-    old time. The next step sends it anew.
+    Its old bytes go out behind the first one's, as everything does that was dropped, and are refused: they are in one
+    block now. The next step sends it anew.
     """
     community, operator = fleet.community, fleet.operator
     channel = add_open_channel(community).id
@@ -153,6 +154,7 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
     for number in range(2):
         item = ImportItem(csv, seed(f"import {number}"), home.reader.public_key, None)
         job = ImportJob(channel, operator.chain_head(channel), start, start + EPOCH_S, [item])
+        community.anvil.advance_to(community.client().now() + 1)  # blocks of one second take one commit of a channel
         operator.seal(job)
     community.anvil.rpc.request("evm_revert", snapshot)
     community.anvil.advance_to(community.client().now() + 3)
@@ -160,7 +162,7 @@ def test_batches_of_one_channel_follow_one_another(fleet: Fleet) -> None:
     with fleet.slow_chain() as blocks:
         report = operator.step()
     assert blocks == [2]
-    assert [error.code for error in report.errors] == ["TransactionFailed"]
+    assert [error.code for error in report.errors] == ["CommitTooSoon"]
     assert len(report.committed) == 1
     operator.step().raise_first()
     batches = fleet.store.batches(channel)

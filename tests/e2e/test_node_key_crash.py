@@ -263,6 +263,10 @@ def test_an_upgrade_to_the_next_program(node: Node, next_program: Path) -> None:
     key, before = node.active(), node.commits()
     node.allow(hand_over_table(node.community, node.folder, to_measurement=bytes.fromhex(new), giver="127.0.0.1:9"))
     assert node.command("upgrade", *policy, program=next_program).returncode == 0
+    waits = node.step()
+    assert (waits.returncode, "UpgradeNotInstalled" in waits.stderr) == (5, True), waits.stderr
+    assert (node.active(), node.commits()) == (key, before)
+    assert any("the old program runs still" in warning for warning in node.status()["warnings"])
     alone = node.command("run", "--once", program=next_program)
     assert (alone.returncode, "GiverNotReachable" in alone.stderr) == (6, True), alone.stderr
     with node.giving(bytes.fromhex(new)) as giver:
@@ -270,7 +274,10 @@ def test_an_upgrade_to_the_next_program(node: Node, next_program: Path) -> None:
         assert (giver.wait(HANG_S), giver.stdout is not None) == (0, True)
     node.hand_in(backwards=1)
     lines += node.stepped(next_program)
-    assert {"event": "key active", "key": f"0x{node.active().hex()}", "cause": "upgrade"} in lines
+    channel = node.community.channel.id.hex()
+    assert {
+        "event": "key active", "channel": channel, "key": f"0x{node.active().hex()}", "cause": "upgrade",
+    } in lines  # fmt: skip
     status = node.status()
     assert (status["key"]["measurement"], status["head_sequence"]) == (new, before + 1)
     assert node.commits() == before + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from node_keys import DAY, KeyRig
 from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import CommittedHeader
-from wattest.enclave.host.client import SealJob
+from wattest.enclave.host.client import EnclaveClient, SealJob
 from wattest.enclave.measured.errors import HeadMismatch
 from wattest.errors import TransportError
 from wattest.keys.carry_over import CarryOver
@@ -25,7 +26,6 @@ from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.remote_operator import OperatorRemote
 from wattest.twin import errors as refusals
-from wattest.twin.batch import EMPTY_RECORD
 from wattest.watcher.registration_check import RegistrationAppraiser
 
 pytestmark = pytest.mark.e2e
@@ -97,9 +97,9 @@ def test_goes_on_after_a_missed_deadline(rig: KeyRig) -> None:
     shown = CommittedHeader(leaked.header, leaked.signature)
     stands = referee.committed_header(committed)
     with pytest.raises(refusals.SignersDiffer):
-        referee.prove_equivocation(catcher, shown, stands, committed.record)
+        referee.prove_equivocation(catcher, shown, stands, committed.citation)
     with pytest.raises(refusals.SignersDiffer):
-        referee.prove_equivocation(catcher, stands, shown, EMPTY_RECORD)
+        referee.prove_equivocation(catcher, stands, shown, None)
     assert not referee.is_convicted(rig.channel, rig.operator.address, sequence)
     assert rig.registry.registration_of(rig.binding, old).revoked_at
 
@@ -216,7 +216,7 @@ def _require_convicts(rig: KeyRig, uncommitted: StoredBatch) -> None:
     rig.community.anvil.fund(catcher.address, ETHER)
     snapshot = rig.community.anvil.rpc.request("evm_snapshot")
     shown = CommittedHeader(uncommitted.header, uncommitted.signature)
-    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.record)
+    referee.prove_equivocation(catcher, shown, referee.committed_header(batch), batch.citation)
     assert referee.is_convicted(rig.channel, rig.operator.address, batch.sequence)
     rig.community.anvil.rpc.request("evm_revert", snapshot)
 
@@ -254,7 +254,7 @@ def test_every_registration_can_be_appraised_again(rig: KeyRig) -> None:
     """Evidence is served by the digest that the verdict names, whichever registration is the newest by now."""
     server = OperatorServer(
         DataPlace(rig.folder / "node"), rig.operator.bundles, rig.operator.inbox,
-        operator=rig.operator.address, chain_id=rig.community.anvil.chain_id,
+        signer=rig.operator.signer, chain_id=rig.community.anvil.chain_id,
         referee=rig.community.contracts.referee, duties=tuple(rig.operator.duties),
     )  # fmt: skip
     with server:
@@ -301,6 +301,12 @@ def test_nothing_is_asked_of_the_old_enclave_once_its_successor_is_registered(
     assert rig.registry.registration_of(rig.binding, old).revoked_at
 
 
+def install_new_program(patch: pytest.MonkeyPatch) -> None:
+    """Let enclaves say that they are of another program than the registered one."""
+    describe = EnclaveClient.describe
+    patch.setattr(EnclaveClient, "describe", lambda self: replace(describe(self), measurement=b"\x01" * 32))
+
+
 def test_an_enclave_that_is_found_lost_is_not_asked_for_its_state_any_more(
     rig: KeyRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +319,7 @@ def test_an_enclave_that_is_found_lost_is_not_asked_for_its_state_any_more(
     rig.store.keys.order(rig.channel, Cause.UPGRADE, rig.now)
     with monkeypatch.context() as patch:
         patch.setattr(CarryOver, "carry", broken)
+        install_new_program(patch)
         for _ in range(2):
             assert [error.code for error in rig.operator.step().errors] == ["TransportError"]
         rig.store.keys.order(rig.channel, Cause.LOST, rig.now)
@@ -322,3 +329,48 @@ def test_an_enclave_that_is_found_lost_is_not_asked_for_its_state_any_more(
     assert rig.active() != old
     rig.operator.step().raise_first()
     assert rig.registry.registration_of(rig.binding, old).revoked_at
+
+
+def test_an_order_that_nobody_can_judge_is_taken_back(rig: KeyRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation that can wait is, and said once; one whose enclave is lost stands, and is said at each step."""
+    keeper, active, before = rig.operator.keys, rig.active(), len(rig.commits())
+    assert keeper is not None
+    with monkeypatch.context() as alone:
+        alone.setattr(keeper, "_registrar", None)
+        rig.store.keys.order(rig.channel, Cause.PLANNED, rig.now)
+        rig.due()
+        report = rig.operator.step()
+        assert [error.code for error in report.errors] == ["RegistrarMissing"]
+        assert (rig.store.keys.ordered(rig.channel), rig.active()) == (None, active)
+        assert len(rig.commits()) == before + 1  # the old key goes on
+        rig.operator.step().raise_first()
+        rig.store.keys.order(rig.channel, Cause.LOST, rig.now)
+        for _ in range(2):
+            assert [error.code for error in rig.operator.step().errors] == ["RegistrarMissing"]
+            assert rig.store.keys.ordered(rig.channel) is Cause.LOST
+    report = rig.operator.step()
+    report.raise_first()
+    assert ([change.change for change in report.keys], rig.active() != active) == (["active"], True)
+
+
+def test_an_upgrade_waits_for_the_new_program(rig: KeyRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old program says so and goes on with its key; what counts is the measurement of what would start."""
+    registered = rig.store.keys.registered(rig.channel)
+    assert registered is not None
+    rig.store.keys.order(rig.channel, Cause.UPGRADE, rig.now)
+    active, before = rig.active(), len(rig.commits())
+    slots = set((rig.folder / "enclave").glob("slot-*"))
+    rig.due()
+    for _ in range(2):
+        report = rig.operator.step()
+        assert [error.code for error in report.errors] == ["UpgradeNotInstalled"]
+        assert report.errors[0].fields["actual"] == registered.verdict.measurement
+        assert (rig.store.keys.ordered(rig.channel), rig.active()) == (Cause.UPGRADE, active)
+    assert len(rig.commits()) == before + 1
+    assert set((rig.folder / "enclave").glob("slot-*")) == slots  # what was started to ask it is gone
+    with monkeypatch.context() as new:
+        install_new_program(new)
+        report = rig.operator.step()
+    report.raise_first()
+    assert [change.cause for change in report.keys if change.change == "active"] == ["upgrade"]
+    assert (rig.store.keys.ordered(rig.channel), rig.active() != active) == (None, True)

@@ -90,9 +90,8 @@ def test_challenge_is_answered(community: Community, operator: Operator) -> None
     community.anvil.fund(challenger.address, ETHER)
     referee = community.referee()
     assert batch.header is not None
-    assert batch.record is not None
     bond = referee.bond_for(channel, operator.address, 1)
-    referee.challenge(challenger, batch.header, batch.record, 2, bond)
+    referee.challenge(challenger, batch.header, batch.citation(operator.address), 2, bond)
     report = operator.step()
     report.raise_first()
     assert len(report.answered) == 1
@@ -226,11 +225,11 @@ def test_a_missed_deadline_leaves_the_period_out(rig: Rig) -> None:
 
 def test_a_sealed_batch_past_its_deadline_stops_the_channel(rig: Rig) -> None:
     rig.due(0)
-    rig.operator.referee.commit_request = lambda *_, **__: (_ for _ in ()).throw(  # type: ignore[method-assign,assignment]
+    rig.operator.referee.commit_requests = lambda *_, **__: (_ for _ in ()).throw(  # type: ignore[method-assign,assignment]
         ChainUnreachable("down", retryable=True)
     )
     rig.operator.step()
-    del rig.operator.referee.commit_request  # type: ignore[attr-defined]
+    del rig.operator.referee.commit_requests  # type: ignore[attr-defined]
     rig.community.anvil.advance_to(FIRST_PERIOD + EPOCH_S + COMMIT_DEADLINE_S + 1)
     codes = {error.code for error in rig.operator.step().errors}
     assert "CommitDeadlinePassed" in codes

@@ -81,7 +81,9 @@ def test_from_post_to_verdict_and_a_clean_end(community: Community, tmp_path: Pa
             remote.send_block(community.channel.id, home.block(FIRST_PERIOD))
             remote.send_block(community.channel.id, home.block(FIRST_PERIOD))
         community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
-        assert json.loads(operator.stdout.readline()) == {"event": "sealed", "sequence": 1}
+        assert json.loads(operator.stdout.readline()) == {
+            "event": "sealed", "channel": community.channel.id.hex(), "sequence": 1,
+        }  # fmt: skip
         assert json.loads(operator.stdout.readline())["event"] == "committed"
         watcher = write_watcher_files(community, tmp_path / "watcher", url, community.extra["policy"])
         code, lines, errors = watch(watcher)

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from machines import shared_machine
 from node_community import (
     EPOCH_S,
     FIRST_PERIOD,
@@ -31,7 +32,6 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.registry import EnclaveRegistry
 from wattest.crypto.secp256k1 import Secp256k1PrivateKey
-from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.keys.key_standing import sealing_workload
 from wattest.messages.hand_over_permit import HandOverPermit, PermitKind, sign_permit
 from wattest.messages.peer_policy import PeerPolicy, sign_peer_policy
@@ -51,7 +51,7 @@ class Hosts:
         self.community = community = build_community(folder, deposit_ether=60)
         stack.callback(destroy, community)
         community.process.stop()
-        self.other = SimulatedPlatform.create(folder / "platform-b", GENESIS_S)
+        self.other = shared_machine(folder / "platform-b", GENESIS_S, "b")
         roots = [parse_root(one.root_certificate) for one in (community.platform, self.other)]
         client = community.client()
         self.registry = EnclaveRegistry(client, community.contracts.registry)
@@ -155,6 +155,11 @@ def line_of(stream: object) -> str:
     return str(stream.readline())
 
 
+def replica(waiting: subprocess.Popen[str], sequence: int, channel: bytes) -> bool:
+    """Whether the standby's next line is of a replica of this batch."""
+    return json.loads(line_of(waiting.stdout)) == {"event": "replica", "channel": channel.hex(), "sequence": sequence}
+
+
 def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
     community = hosts.community
     waiting = hosts.start("standby", hosts.standby)
@@ -165,7 +170,7 @@ def test_a_standby_takes_over_and_the_primary_stays_out(hosts: Hosts) -> None:
         remote.send_block(community.channel.id, home.block(FIRST_PERIOD))
     until(lambda: hosts.blocks_kept(hosts.primary) == len(community.households), "every block taken in")
     community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
-    assert json.loads(line_of(waiting.stdout)) == {"event": "replica", "sequence": 1}
+    assert replica(waiting, 1, hosts.community.channel.id)
     first = hosts.active_key()
 
     def is_told() -> bool:
@@ -236,7 +241,7 @@ def test_a_silent_primary_is_followed_without_being_asked(hosts: Hosts) -> None:
     hosts.standby.write_text(text.replace("[channel.standby]", "[channel.standby]\ntake_over_after_s = 600"))
     waiting = hosts.start("standby", hosts.standby)
     assert line_of(waiting.stderr).startswith("waits for replicas")
-    assert json.loads(line_of(waiting.stdout)) == {"event": "replica", "sequence": 2}
+    assert replica(waiting, 2, hosts.community.channel.id)
     os.kill(primary.pid, signal.SIGKILL)
     primary.wait()
     hosts.community.anvil.advance_to(FIRST_PERIOD + 3 * EPOCH_S + 600)
@@ -253,7 +258,7 @@ def test_a_primary_that_lives_keeps_its_turn(hosts: Hosts) -> None:
     primary = hosts.start("run", hosts.primary)
     line_of(primary.stderr)
     hosts.community.anvil.advance_to(FIRST_PERIOD + EPOCH_S)
-    assert json.loads(line_of(waiting.stdout)) == {"event": "replica", "sequence": 1}
+    assert replica(waiting, 1, hosts.community.channel.id)
     first = hosts.active_key()
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait(HANG_S) == 130

@@ -30,7 +30,7 @@ from wattest.store.bundle_store import BundleFolder
 from wattest.store.inbox import InboxFolder
 from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.remote_operator import OperatorRemote, RemoteSettings, Withheld
-from wattest.twin.challenge import SlashCause
+from wattest.twin.cause import SlashCause
 from wattest.watcher.watch_log import WatchLog
 from wattest.watcher.watcher import Watcher
 
@@ -60,7 +60,7 @@ class Stage:
             settings=OperatorSettings(collect_grace_s=0, **settings),
         )  # fmt: skip
         server = OperatorServer(
-            DataPlace(node), bundles, inbox, operator=signer.address, chain_id=31_337,
+            DataPlace(node), bundles, inbox, signer=signer, chain_id=31_337,
             referee=self.community.contracts.referee, duties=(self.community.duty,), unsafe_behaviour=unsafe,
         ).start()  # fmt: skip
         self.stack.callback(server.stop)
@@ -141,7 +141,7 @@ def test_withheld_entry_expires(stage: Stage) -> None:
     (slash,) = stage.slashes()
     assert (slash.cause, slash.catcher) == (SlashCause.EXPIRED_CHALLENGE, watcher.signer.address)
     assert slash.burned_wei == ETHER
-    assert watcher.withdraw() is not None
+    assert watcher.withdraw()
     assert watcher.step().sent == []
 
 
@@ -283,11 +283,11 @@ def test_an_operator_cannot_blind_a_watcher(stage: Stage) -> None:
 def test_odd_calldata_hides_no_header(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = ContractAbi.encode_call
 
-    def with_dirty_padding(abi: ContractAbi, function: str, *arguments: object) -> bytes:
+    def with_more_behind(abi: ContractAbi, function: str, *arguments: object) -> bytes:
         data = encode(abi, function, *arguments)
-        return data[:-1] + b"\xff" if function == "commit" else data  # the contract looks at 65 bytes, not at these
+        return data + b"\xff" * 3 if function == "commit" else data  # which the contract does not look at
 
-    monkeypatch.setattr(ContractAbi, "encode_call", with_dirty_padding)
+    monkeypatch.setattr(ContractAbi, "encode_call", with_more_behind)
     operator = stage.operator("odd", LocalSigner(stage.community.operator_key))
     watcher = stage.watcher()
     stage.commit_day(operator)

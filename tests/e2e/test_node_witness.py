@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from machines import shared_machine
 from node_community import (
     EPOCH_S,
     ETHER,
@@ -72,7 +73,7 @@ def test_a_witness_of_another_host_signs_what_it_found(tmp_path: Path, stack: Ex
     community = build_community(tmp_path)
     stack.callback(destroy, community)
     community.process.stop()
-    other = SimulatedPlatform.create(tmp_path / "platform-b", GENESIS_S)
+    other = shared_machine(tmp_path / "platform-b", GENESIS_S, "b")
     neighbour = LocalSigner(b"\x71" * 32)
     community.anvil.fund(neighbour.address, 1_000 * ETHER)
     client = community.client()

@@ -30,15 +30,15 @@ from wattest.receipt.link import LinkStatus
 from wattest.receipt.receipt import Receipt
 from wattest.receipt.verify import ChainMismatch, exit_code, verify_receipt
 from wattest.sealing.statement_block import payout_job_id
-from wattest.twin.batch import EMPTY_RECORD, BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.batch import BatchCitation, BatchRecord, EntryInclusion
+from wattest.twin.challenge import ChallengeTerms
 from wattest.twin.parameters import ChannelParameters
 from wattest.twin.payouts import DistributionTerms, distribution_id
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = ChainConfig(confirmations=0)
-SCHEDULED = ChannelParameters(
-    DAY_S, 7_200, 7 * DAY_S, DAY_S, 21 * DAY_S, 10**18, 2 * 10**17, 10**16, 10**15, 5 * 10**14
-)
+SCHEDULED = ChannelParameters(DAY_S, 7_200, 7 * DAY_S, 21 * DAY_S, 10**18, 2 * 10**17, 10**16)
+TERMS = ChallengeTerms(DAY_S, 10**15, 5 * 10**14, 10**11)
 OPEN = replace(SCHEDULED, epoch_s=0, commit_deadline_s=0)
 DISTRIBUTION_SALT = b"\x01" * 32
 
@@ -85,8 +85,8 @@ def settle(anvil: Anvil, folder: Path) -> Settled:
     manager = LocalSigner(secret(community.name, "manager"))
     anvil.fund(manager.address, 10**21)
     assert manager.address == community.manager.address
-    contracts.referee.create_channel(manager, ChannelKind.SCHEDULED, community.channel.salt, SCHEDULED)
-    contracts.referee.create_channel(manager, ChannelKind.OPEN, community.open_channel.salt, OPEN)
+    contracts.referee.create_standard_channel(manager, ChannelKind.SCHEDULED, community.channel.salt, SCHEDULED, TERMS)
+    contracts.referee.create_standard_channel(manager, ChannelKind.OPEN, community.open_channel.salt, OPEN, TERMS)
     contracts.referee.set_roster_count(manager, community.channel.id, community.count, FIRST_DAY)
     for channel in (community.channel, community.open_channel):
         contracts.referee.deposit(signer, channel.id, 5 * SCHEDULED.exposure_wei)
@@ -100,11 +100,10 @@ def settle(anvil: Anvil, folder: Path) -> Settled:
 
     world.seal()
     records: dict[bytes, BatchRecord] = {}
-    previous = EMPTY_RECORD
     for batch in [*world.warm_up, *world.batches]:
         anvil.advance_to(batch.header.period_end + 60)
-        previous = commit(contracts, signer, batch, previous, records, community)
-    commit(contracts, signer, world.statement, EMPTY_RECORD, records, community)
+        commit(contracts, signer, batch, records, community)
+    commit(contracts, signer, world.statement, records, community)
 
     terms = DistributionTerms(
         poster=signer.address,
@@ -113,21 +112,24 @@ def settle(anvil: Anvil, folder: Path) -> Settled:
         referee=addresses.referee,
         statement_channel=community.open_channel.id,
         statement_operator=signer.address,
-        metering_channel=community.channel.id,
         activation_delay_s=DAY_S,
+        metering_channels=(community.channel.id,),
+        import_channels=(),
     )
     contracts.payouts.create_distribution(signer, DISTRIBUTION_SALT, terms)
     distribution = distribution_id(signer.address, DISTRIBUTION_SALT)
     deployment = replace(
         world.deployment(addresses.registry, client.block(0).hash),
         chain_id=client.chain_id,
+        challenges=addresses.challenges,
+        fraud_proofs=addresses.fraud_proofs,
         verifier=addresses.verifier,
         payouts=addresses.payouts,
         first_light=addresses.first_light,
         token=addresses.token,
         deployed_at_block=addresses.deployed_at_block,
         distributions=(
-            DistributionEntry(distribution, community.open_channel.id, signer.address, community.channel.id),
+            DistributionEntry(distribution, community.open_channel.id, signer.address, (community.channel.id,)),
         ),
     )
     receipt = world.receipt(1, parts)
@@ -138,16 +140,14 @@ def commit(
     contracts: Contracts,
     signer: LocalSigner,
     batch: SealedBatch,
-    previous: BatchRecord,
     records: dict[bytes, BatchRecord],
     community: Community,
-) -> BatchRecord:
+) -> None:
     header = batch.header
-    contracts.referee.commit(signer, header, batch.signature, previous)
+    contracts.referee.commit(signer, header, batch.signature)
     committed = contracts.referee.committed_batch(header.channel, header.operator, header.sequence)
     assert committed is not None
     records[header.digest(community.domain)] = committed.record
-    return committed.record
 
 
 def post_root(settled: Settled) -> None:
@@ -163,7 +163,7 @@ def post_root(settled: Settled) -> None:
         root=statement.payouts.root,
         total=statement.payouts.total,
         header=statement.header,
-        record=settled.citation(statement).record,
+        statement=settled.citation(statement),
         entry=entry,
         cited=[settled.citation(batch) for batch in settled.headers],
     )
@@ -233,14 +233,10 @@ def verify_from_files(settled: Settled, folder: Path) -> None:
 
 def test_a_slashed_batch_breaks_the_receipt(settled: Settled) -> None:
     batch = settled.headers[0]
-    record = settled.citation(batch).record
-    settled.contracts.referee.challenge(settled.signer, batch.header, record, 0, 10**15)
-    committed = settled.contracts.referee.committed_batch(
-        batch.header.channel, batch.header.operator, batch.header.sequence
-    )
-    assert committed is not None
+    cited = settled.citation(batch)
+    settled.contracts.referee.challenge(settled.signer, batch.header, cited, 0, 10**15)
     settled.anvil.advance_to(settled.client.now() + DAY_S + 60)
-    settled.contracts.referee.expire(settled.signer, committed, 0)
+    settled.contracts.referee.expire(settled.signer, cited, 0)
     settled.anvil.advance_to(settled.client.now() + 8 * DAY_S)
     statuses = settled.statuses()
     assert statuses["commitment"] is LinkStatus.FAILED

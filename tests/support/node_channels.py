@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Community, seed
+from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, TERMS, Community, seed
 from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
@@ -66,7 +66,7 @@ def _scheduled(community: Community, deposit_wei: int, first_period: int) -> Dut
 def _channel(community: Community, kind: ChannelKind, parameters: ChannelParameters) -> ChannelIdentity:
     number = community.extra["channels"] = community.extra.get("channels", 0) + 1
     channel = ChannelIdentity(community.manager.address, kind, seed(f"channel {number}"))
-    community.referee().create_channel(community.manager, kind, channel.salt, parameters)
+    community.referee().create_standard_channel(community.manager, kind, channel.salt, parameters, TERMS)
     return channel
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machines import shared_machine
 from waiting import HANG_S
 
 from wattest.appraiser.appraiser import Appraiser, RegistrationRequest, collect_verdict
@@ -22,7 +23,7 @@ from wattest.attestation.roots import parse_root
 from wattest.chain.anvil import Anvil
 from wattest.chain.client import ChainClient, TransactionJournal
 from wattest.chain.dcap_verifier import DcapVerifier
-from wattest.chain.deploy import ContractAddresses, deploy_all
+from wattest.chain.deploy import ContractAddresses, deploy_all, referee_at
 from wattest.chain.local_signer import LocalSigner
 from wattest.chain.referee import Referee
 from wattest.chain.registry import EnclaveRegistry
@@ -42,6 +43,7 @@ from wattest.metering.meter import meter_key_commitment, pseudonym
 from wattest.metering.records import make_device_records
 from wattest.receipt.deployment import Deployment
 from wattest.store.duty import Duty, MemberKeys
+from wattest.twin.challenge import ChallengeTerms
 from wattest.twin.parameters import ChannelParameters
 
 EPOCH_S = 86_400
@@ -53,13 +55,13 @@ PARAMETERS = ChannelParameters(
     epoch_s=EPOCH_S,
     commit_deadline_s=COMMIT_DEADLINE_S,
     challenge_window_s=7 * 86_400,
-    answer_window_s=86_400,
     exit_delay_s=21 * 86_400,
     stake_wei=ETHER,
     catcher_reward_wei=ETHER // 5,
     gas_reserve_wei=ETHER // 100,
-    base_bond_wei=ETHER // 100,
-    answer_gas_cap_wei=ETHER // 200,
+)
+TERMS = ChallengeTerms(
+    answer_window_s=86_400, base_bond_wei=ETHER // 100, answer_gas_cap_wei=ETHER // 200, max_gas_price_wei=10**11
 )
 
 
@@ -127,9 +129,7 @@ class Community:
         return ChainClient.connect(url or self.anvil.url, config=config, journal=journal, receipt_timeout_s=HANG_S)
 
     def referee(self, client: ChainClient | None = None) -> Referee:
-        return Referee(
-            client or self.client(), self.contracts.referee, deployed_at_block=self.contracts.deployed_at_block
-        )
+        return referee_at(client or self.client(), self.contracts)
 
 
 def write_operator_files(
@@ -155,6 +155,8 @@ def write_operator_files(
         genesis_hash=client.block(0).hash,
         deployed_at_block=contracts.deployed_at_block,
         referee=contracts.referee,
+        challenges=contracts.challenges,
+        fraud_proofs=contracts.fraud_proofs,
         registry=contracts.registry,
         verifier=contracts.verifier,
         payouts=contracts.payouts,
@@ -212,22 +214,34 @@ def build_community(
     deposit_ether: int = 20,
     by_quote: bool = False,
     is_registered: bool = True,
+    token_supply: int = 0,
 ) -> Community:
     """Start anvil and an enclave, deploy, create the channel, register the enclave's key, deposit.
 
     ``by_quote``: the contract judges the enclave's quote by itself, and there is no appraiser. Without
-    ``is_registered`` its key is left to whoever keeps keys, and no collateral is on chain.
+    ``is_registered`` its key is left to whoever keeps keys, and no collateral is on chain. ``token_supply`` is in
+    cents, all of it the manager's; zero: there is no token.
     """
     anvil = Anvil.create(folder / "chain", genesis_timestamp_s=GENESIS_S).start()
     try:
-        return _build(folder, anvil, households, deposit_ether, by_quote=by_quote, is_registered=is_registered)
+        return _build(
+            folder, anvil, households, deposit_ether,
+            by_quote=by_quote, is_registered=is_registered, token_supply=token_supply,
+        )  # fmt: skip
     except BaseException:
         anvil.stop()
         raise
 
 
 def _build(
-    folder: Path, anvil: Anvil, households: int, deposit_ether: int, *, by_quote: bool, is_registered: bool
+    folder: Path,
+    anvil: Anvil,
+    households: int,
+    deposit_ether: int,
+    *,
+    by_quote: bool,
+    is_registered: bool,
+    token_supply: int,
 ) -> Community:
     manager_key, operator_key = seed("manager"), seed("operator")
     manager, operator = LocalSigner(manager_key), LocalSigner(operator_key)
@@ -236,11 +250,11 @@ def _build(
     appraiser_key = Secp256k1PrivateKey.from_seed(seed("appraiser"))
     client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=0))
     quorum: dict[str, Any] = {} if by_quote else {"appraisers": [appraiser_key.address], "threshold": 1}
-    contracts = deploy_all(client, manager, **quorum)
-    referee = Referee(client, contracts.referee)
+    contracts = deploy_all(client, manager, demo_token_supply=token_supply, **quorum)
+    referee = referee_at(client, contracts)
     registry = EnclaveRegistry(client, contracts.registry)
     channel = ChannelIdentity(manager.address, ChannelKind.SCHEDULED, seed("channel"))
-    referee.create_channel(manager, channel.kind, channel.salt, PARAMETERS)
+    referee.create_standard_channel(manager, channel.kind, channel.salt, PARAMETERS, TERMS)
     referee.set_roster_count(manager, channel.id, households, FIRST_PERIOD)
     homes = [Household.make(str(index)) for index in range(households)]
     watcher_reader = ReaderPrivateKey.from_seed(seed("watcher reader"))
@@ -256,7 +270,7 @@ def _build(
         channel,
         referee.domain,
     )
-    platform = SimulatedPlatform.create(folder / "platform", GENESIS_S)
+    platform = shared_machine(folder / "platform", GENESIS_S)
     process = EnclaveProcess(platform, folder / "enclave")
     enclave = process.start()
     try:

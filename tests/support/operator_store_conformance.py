@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from memory_tables import MEMORY_TABLES
 
 from wattest.chain.transactions import SentTransaction
 from wattest.messages.channel import ChannelIdentity, ChannelKind
-from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.header import BatchHeader
 from wattest.messages.member_list import Member, MemberList, SignedMemberList
 from wattest.messages.settlement_terms import SignedTerms
 from wattest.store.back_ends import OPERATOR_STORES
 from wattest.store.batch_state import NEXT_STATES, StoredState
 from wattest.store.belonging import DataOfAnother, Owner
-from wattest.store.enclave_key import REGISTERED, VOID, Cause, EnclaveKey, KeyState
+from wattest.store.enclave_key import Cause, EnclaveKey, KeyState
 from wattest.store.operator_port import OperatorStore, OperatorView
 from wattest.store.refusals import (
     BlockConflict,
@@ -35,14 +35,14 @@ from wattest.store.refusals import (
     WrongSettlementState,
 )
 from wattest.store.settlement import NEXT_SETTLEMENT_STATES, SettledPayouts, Settlement, SettlementState
-from wattest.twin.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchRecord
 
 C, D, ZERO = b"\xc1" * 32, b"\xd1" * 32, bytes(32)
 M, N, READER = b"m" * 32, b"n" * 32, b"r" * 32
 PERIOD, NEXT_PERIOD = (0, 900), (900, 1800)
 HEADER = BatchHeader(C, b"\x0a" * 20, 1, ZERO, *PERIOD, ZERO, 2, ZERO, ZERO, ZERO, ZERO, b"\x0c" * 32, ZERO, ZERO)
 DIGEST = b"\x0d" * 32
-RECORD = BatchRecord(DIGEST, 7, 1, BatchState.COMMITTED)
+RECORD = BatchRecord(DIGEST, 7, 1, 10**9)
 _S, _K = StoredState, KeyState
 
 
@@ -91,24 +91,28 @@ def keeps_one_block_a_meter_and_period(maker: TablesMaker, folder: Path) -> None
         assert [store.meters_with_block(C, start) for start in (0, 900, 1800)] == [1, 1, 0]
 
 
-def fixes_a_batch_s_blocks_when_it_is_collected(maker: TablesMaker, folder: Path) -> None:
+def fixes_a_batch_s_blocks_when_the_enclave_is_asked(maker: TablesMaker, folder: Path) -> None:
     with maker.opened(folder) as store:
         store.add_block(C, N, PERIOD, b"2" * 32, b"of n")
         store.add_block(C, M, PERIOD, b"1" * 32, b"of m")
         store.add_block(C, M, NEXT_PERIOD, b"3" * 32, b"tomorrow")
         batch = store.collect(C, 1, PERIOD)
         assert (batch.state, batch.sequence, batch.header) == (_S.COLLECTED, 1, None)
-        store.add_block(C, b"o" * 32, PERIOD, b"4" * 32, b"late")
+        store.add_block(C, b"o" * 32, PERIOD, b"4" * 32, b"just in time")
         assert store.collect(C, 1, PERIOD) == batch
         assert list(store.blocks_of(C, 1)) == [b"of m", b"of n"]  # by meter
+        store.mark_if_before_sealed(C, 1)
+        store.add_block(C, b"p" * 32, PERIOD, b"5" * 32, b"late")
+        store.mark_if_before_sealed(C, 1)
+        assert list(store.blocks_of(C, 1)) == [b"of m", b"of n", b"just in time"]
         with pytest.raises(WrongBatchState):
             store.collect(C, 1, NEXT_PERIOD)
         store.refuse_block(C, 1, M, "the guest says no")
-        assert list(store.blocks_of(C, 1)) == [b"of n"]
+        assert list(store.blocks_of(C, 1)) == [b"of n", b"just in time"]
         seal(store)
         with pytest.raises(WrongBatchState):
             store.refuse_block(C, 1, N, "too late")
-        assert list(store.blocks_of(C, 1)) == [b"of n"]
+        assert list(store.blocks_of(C, 1)) == [b"of n", b"just in time"]
 
 
 def makes_only_the_table_s_moves(maker: TablesMaker, folder: Path) -> None:
@@ -384,6 +388,8 @@ def makes_only_a_settlement_s_moves(maker: TablesMaker, folder: Path) -> None:
             with contextlib.nullcontext() if allowed else pytest.raises(WrongSettlementState):
                 kept.mark(one, after)
             assert kept.one(D, 1).state is (after if allowed else before)
+            is_over = not NEXT_SETTLEMENT_STATES[kept.one(D, 1).state]
+            assert kept.unfinished() == ([] if is_over else [kept.one(D, 1)])
 
 
 def _way_to(state: SettlementState) -> list[SettlementState]:
@@ -394,23 +400,6 @@ def _way_to(state: SettlementState) -> list[SettlementState]:
             for after in NEXT_SETTLEMENT_STATES[before]:
                 ways.setdefault(after, [*way, after])
     return ways[state]
-
-
-def tells_every_registration(maker: TablesMaker, folder: Path) -> None:
-    with maker.opened(folder) as store:
-        key = EnclaveKey(C, 0, b"\x01" * 20, _K.CREATED, Cause.FIRST, (0, ZERO), 0)
-        store.keys.add(key)
-        verdict = EvidenceVerdict(
-            b"\x01" * 20, b"\x02" * 20, C, b"\x03" * 20, ZERO, ZERO, ZERO, 1, 2, 3, ZERO, ZERO, ZERO, ZERO
-        )
-        made = []
-        for state in (REGISTERED, VOID, REGISTERED):
-            prepared = store.keys.prepare(key, verdict, b"proof", b"evidence", b"endorsements")
-            store.keys.conclude(prepared, state)
-            made.append(replace(prepared, state=state))
-        assert store.keys.registrations(C) == [made[0], made[2]]
-        assert store.keys.registered(C) == made[2]
-        assert store.keys.registrations(D) == []
 
 
 def outlives_a_kill(maker: TablesMaker, folder: Path) -> None:
@@ -432,7 +421,7 @@ def outlives_a_kill(maker: TablesMaker, folder: Path) -> None:
 
 CHECKS: list[Callable[[TablesMaker, Path], None]] = [
     keeps_one_block_a_meter_and_period,
-    fixes_a_batch_s_blocks_when_it_is_collected,
+    fixes_a_batch_s_blocks_when_the_enclave_is_asked,
     makes_only_the_table_s_moves,
     refuses_a_second_header,
     finds_batches,
@@ -447,10 +436,9 @@ CHECKS: list[Callable[[TablesMaker, Path], None]] = [
     shows_readers_what_is_kept,
     keeps_settlements_step_by_step,
     makes_only_a_settlement_s_moves,
-    tells_every_registration,
     outlives_a_kill,
 ]
 TABLES_MAKERS = {
     name: TablesMaker(lambda folder, of=tables: of.write(folder, None), tables.view, name)
     for name, tables in OPERATOR_STORES.items()
-}
+} | {"memory": TablesMaker(lambda folder: MEMORY_TABLES.write(folder, None), MEMORY_TABLES.view)}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from gramine_folder import GramineFolder
+from machines import shared_machine
 from waiting import until
 
 from wattest.attestation.formats.collateral import parse_collateral
@@ -137,13 +138,13 @@ CHECKS: list[Callable[[PlatformMaker, Path], None]] = [
 
 
 def _simulator(folder: Path) -> Iterator[tuple[EnclavePlatform, Path]]:
-    SimulatedPlatform.create(folder / "platform", NOW)
+    shared_machine(folder / "platform", NOW)
     yield PLATFORMS["simulator"](folder / "platform"), folder / "state"
 
 
 def _simulator_broken(folder: Path) -> Iterator[RunningEnclave]:
     (folder / "a-file").write_text("no folder")
-    platform = SimulatorPlatform(SimulatedPlatform.create(folder / "platform", NOW))
+    platform = SimulatorPlatform(shared_machine(folder / "platform", NOW))
     yield platform.enclave(folder / "a-file" / "state")
 
 

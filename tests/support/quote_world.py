@@ -28,6 +28,7 @@ from wattest.keys.registrar import Proven
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.channel_policy import ChannelPolicy
 from wattest.messages.report_data import KeyBinding, report_data
+from wattest.twin.challenge import ChallengeTerms
 from wattest.twin.parameters import ChannelParameters
 
 ETHER = 10**18
@@ -39,13 +40,13 @@ PARAMETERS = ChannelParameters(
     epoch_s=DAY,
     commit_deadline_s=7_200,
     challenge_window_s=7 * DAY,
-    answer_window_s=DAY,
     exit_delay_s=21 * DAY,
     stake_wei=ETHER,
     catcher_reward_wei=ETHER // 5,
     gas_reserve_wei=ETHER // 20,
-    base_bond_wei=ETHER // 50,
-    answer_gas_cap_wei=ETHER // 100,
+)
+TERMS = ChallengeTerms(
+    answer_window_s=DAY, base_bond_wei=ETHER // 50, answer_gas_cap_wei=ETHER // 100, max_gas_price_wei=10**11
 )
 
 
@@ -117,7 +118,7 @@ class QuoteWorld:
 
     def new_channel(self, name: str) -> ChannelIdentity:
         channel = ChannelIdentity(self.manager.address, ChannelKind.SCHEDULED, secret(name))
-        self.contracts.referee.create_channel(self.manager, channel.kind, channel.salt, PARAMETERS)
+        self.contracts.referee.create_standard_channel(self.manager, channel.kind, channel.salt, PARAMETERS, TERMS)
         return channel
 
     def request(
@@ -192,6 +193,6 @@ def build_world(anvil: Anvil, folder: Path, *, platform: SimulatedPlatform | Non
     client = ChainClient.connect(anvil.url, config=ChainConfig(confirmations=0))
     contracts = Contracts.at(client, deploy_all(client, manager))
     channel = ChannelIdentity(manager.address, ChannelKind.SCHEDULED, secret("channel"))
-    contracts.referee.create_channel(manager, channel.kind, channel.salt, PARAMETERS)
+    contracts.referee.create_standard_channel(manager, channel.kind, channel.salt, PARAMETERS, TERMS)
     machine = platform or SimulatedPlatform.create(folder / "platform", client.now() - DAY)
     return QuoteWorld(anvil, client, contracts, manager, operator, stranger, channel, machine)

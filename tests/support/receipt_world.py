@@ -135,6 +135,8 @@ class World:
             genesis_hash=genesis,
             deployed_at_block=1,
             referee=community.domain.verifying_contract,
+            challenges=b"\x08" * 20,
+            fraud_proofs=b"\x09" * 20,
             registry=registry,
             verifier=b"\x0a" * 20,
             payouts=b"\x0b" * 20,
@@ -146,7 +148,7 @@ class World:
             channels=(community.channel, community.open_channel),
             distributions=(
                 DistributionEntry(
-                    b"\x0e" * 32, community.open_channel.id, self.statement.header.operator, community.channel.id
+                    b"\x0e" * 32, community.open_channel.id, self.statement.header.operator, (community.channel.id,)
                 ),
             ),
         )
@@ -216,7 +218,7 @@ class FakeChain:
         for position, header in enumerate(self.headers):
             if (header.channel, header.operator, header.sequence) == (channel, operator, sequence):
                 digest = header.digest(self.deployment.referee_domain)
-                view = CommittedBatchView(digest, self.now + 3600 + position, BatchState.COMMITTED, True)
+                view = CommittedBatchView(digest, self.now + 3600 + position, BatchState.FINAL)
                 return self.states.get(position, view)
         return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from memory_bundles import MemoryBundles
 from memory_inbox import MemoryInbox
-from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, Household, seed
+from node_community import EPOCH_S, ETHER, FIRST_PERIOD, GENESIS_S, PARAMETERS, TERMS, Household, seed
 
 from wattest.appraiser.appraiser import Appraiser
 from wattest.attestation.roots import parse_root
@@ -83,7 +83,7 @@ class SettlingStage:
         self.homes = sorted((Household.make(str(at)) for at in range(3)), key=lambda home: home.meter.public_key)
         for channel in (self.channel, self.statements):
             parameters = PARAMETERS if channel is self.channel else replace(PARAMETERS, epoch_s=0, commit_deadline_s=0)
-            self.referee.create_channel(MANAGER, channel.kind, channel.salt, parameters)
+            self.referee.create_standard_channel(MANAGER, channel.kind, channel.salt, parameters, TERMS)
             self.referee.deposit(OPERATOR, channel.id, 40 * ETHER)
         self.referee.set_roster_count(MANAGER, self.channel.id, len(self.homes), FIRST_PERIOD)
         self.distribution = distribution_id(MANAGER.address, bytes(32))
@@ -92,7 +92,7 @@ class SettlingStage:
             bytes(32),
             DistributionTerms(
                 OPERATOR.address, MANAGER.address, b"\x70" * 20, self.referee.address, self.statements.id,
-                OPERATOR.address, self.channel.id, DELAY_S,
+                OPERATOR.address, DELAY_S, (self.channel.id,), (),
             ),
         )  # fmt: skip
         self.members = self.signed_members()
@@ -113,12 +113,13 @@ class SettlingStage:
         self.operator = self.open_operator()
         self.deployment = Deployment(
             chain_id=self.chain.chain_id, genesis_hash=self.chain.block(0).hash, deployed_at_block=0,
-            referee=self.referee.address, registry=self.registry.address, verifier=b"\x0a" * 20,
+            referee=self.referee.address, challenges=self.referee.challenges, fraud_proofs=self.referee.fraud_proofs,
+            registry=self.registry.address, verifier=b"\x0a" * 20,
             payouts=b"\x0b" * 20, first_light=b"\x0c" * 20, token=b"\x70" * 20,
             appraisers=(appraiser_key.address,), threshold=1, trust_roots=(self.platform.root_certificate,),
             channels=(self.channel, self.statements),
             distributions=(
-                DistributionEntry(self.distribution, self.statements.id, OPERATOR.address, self.channel.id),
+                DistributionEntry(self.distribution, self.statements.id, OPERATOR.address, (self.channel.id,)),
             ),
         )  # fmt: skip
 

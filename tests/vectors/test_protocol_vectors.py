@@ -14,6 +14,13 @@ from waiting import HANG_S
 
 from wattest.crypto.errors import SignatureInvalid
 from wattest.errors import InputError, VerificationError
+from wattest.messages.acceptance import (
+    AcceptanceUnsigned,
+    BlockAcceptance,
+    SignedAcceptance,
+    parse_acceptance,
+    verify_acceptance,
+)
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.eip712 import Domain
 from wattest.messages.evidence_verdict import (
@@ -34,6 +41,7 @@ from wattest.twin.stake import StakeModel, base_stake, required_stake
 VECTORS = Path(__file__).parents[2] / "vectors"
 HEADER = json.loads((VECTORS / "protocol/header.json").read_text())
 MEMBERS = json.loads((VECTORS / "protocol/member_list.json").read_text())
+ACCEPTANCE = json.loads((VECTORS / "protocol/acceptance.json").read_text())
 VERDICT = json.loads((VECTORS / "protocol/verdict.json").read_text())
 INTEGERS = {"sequence", "period_start", "period_end", "entry_count", "issued_at", "expires_at", "nonce_block"}
 
@@ -167,6 +175,37 @@ def test_member_list_unsigned(case: dict[str, str]) -> None:
 def test_member_list_of_another_domain(domain: Domain) -> None:
     with pytest.raises(VerificationError):
         verify_member_list(parse_signed_member_list(bytes.fromhex(MEMBERS["bytes"])), domain)
+
+
+@pytest.mark.parametrize("case", ACCEPTANCE["valid"], ids=lambda case: case["name"])
+def test_acceptance_valid(case: dict[str, Any]) -> None:
+    names = ("channel", "operator", "blinded_meter", "period_start", "block_digest")
+    acceptance = BlockAcceptance(**fields_of(case["fields"], names))
+    signed = SignedAcceptance(acceptance, domain_of(case), bytes.fromhex(case["signature"]))
+    assert acceptance.digest(domain_of(case)).hex() == case["digest"]
+    assert signed.to_bytes().decode() == case["file"]
+    assert parse_acceptance(case["file"].encode()) == signed
+    verify_acceptance(signed)
+
+
+@pytest.mark.parametrize("case", ACCEPTANCE["unsigned_files"], ids=lambda case: case["why"])
+def test_acceptance_unsigned(case: dict[str, str]) -> None:
+    signed = parse_acceptance(case["file"].encode())
+    with pytest.raises(AcceptanceUnsigned):
+        verify_acceptance(signed)
+
+
+@pytest.mark.parametrize("case", ACCEPTANCE["invalid_signatures"], ids=lambda case: case["why"])
+def test_acceptance_signature_refused(case: dict[str, str]) -> None:
+    signed = parse_acceptance(case["file"].encode())
+    with pytest.raises(SignatureInvalid):
+        verify_acceptance(signed)
+
+
+@pytest.mark.parametrize("case", ACCEPTANCE["invalid_files"], ids=lambda case: case["why"])
+def test_acceptance_file_refused(case: dict[str, str]) -> None:
+    with pytest.raises(InputError):
+        parse_acceptance(case["file"].encode())
 
 
 def test_stakes() -> None:

@@ -6,14 +6,19 @@ here: what an address book has (``receipt.deployment``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from wattest.apps.exclusive import Claimed, exclusive
 from wattest.apps.key_use import read_address_book
 from wattest.errors import ConfigError
 from wattest.io.files import write_atomically
 from wattest.messages.channel import ChannelIdentity
+from wattest.receipt.deployment import Deployment, DistributionEntry
+
+T = TypeVar("T")
 
 
 class AddressBookInUse(ConfigError):
@@ -25,12 +30,26 @@ def list_channel(path: Path, channel: ChannelIdentity) -> bool:
 
     Raises: AddressBookInUse; what reading and writing the file raises.
     """
+    return _changed(path, lambda book: replace(book, channels=_with(book.channels, channel)))
+
+
+def list_distribution(path: Path, distribution: DistributionEntry) -> bool:
+    """The same for a payout distribution."""
+    return _changed(path, lambda book: replace(book, distributions=_with(book.distributions, distribution)))
+
+
+def _with(known: tuple[T, ...], one: T) -> tuple[T, ...]:
+    return known if one in known else (*known, one)
+
+
+def _changed(path: Path, change: Callable[[Deployment], Deployment]) -> bool:
     try:
         with exclusive(path.with_name(f".{path.name}.claim")):
             book = read_address_book(path)
-            if channel in book.channels:
+            changed = change(book)
+            if changed == book:
                 return False
-            write_atomically(path, replace(book, channels=(*book.channels, channel)).to_bytes() + b"\n")
+            write_atomically(path, changed.to_bytes() + b"\n")
             return True
     except Claimed as error:
         raise AddressBookInUse(

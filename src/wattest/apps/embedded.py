@@ -29,6 +29,8 @@ from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.evidence_verdict import EvidenceVerdict
 from wattest.messages.report_data import KeyBinding
+from wattest.twin.challenge import ChallengeTerms
+from wattest.twin.gwei import WEI_PER_GWEI
 from wattest.twin.parameters import ChannelParameters
 from wattest.units import SECONDS_PER_DAY
 
@@ -43,18 +45,22 @@ PARAMETERS = ChannelParameters(
     epoch_s=SECONDS_PER_DAY,
     commit_deadline_s=2 * 3_600,
     challenge_window_s=7 * SECONDS_PER_DAY,
-    answer_window_s=SECONDS_PER_DAY,
     exit_delay_s=21 * SECONDS_PER_DAY,
     stake_wei=WEI_PER_ETHER,
     catcher_reward_wei=WEI_PER_ETHER // 5,
     gas_reserve_wei=WEI_PER_ETHER // 100,
-    base_bond_wei=WEI_PER_ETHER // 100,
-    answer_gas_cap_wei=WEI_PER_ETHER // 200,
 )
 """The protocol's default windows of a scheduled channel. The stake is a round number: a real one follows from what a
 channel's entries can gain (``twin.stake``)."""
 OPEN_PARAMETERS = replace(PARAMETERS, epoch_s=0, commit_deadline_s=0)
 """The same for an open channel, which has no schedule."""
+CHALLENGE_TERMS = ChallengeTerms(
+    answer_window_s=SECONDS_PER_DAY,
+    base_bond_wei=WEI_PER_ETHER // 100,
+    answer_gas_cap_wei=WEI_PER_ETHER // 200,
+    max_gas_price_wei=100 * WEI_PER_GWEI,
+)
+"""What goes with these parameters: a bond that the catcher's reward outweighs, and answers paid back up to 100 gwei."""
 
 
 @dataclass(frozen=True, slots=True)

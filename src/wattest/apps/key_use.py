@@ -18,7 +18,7 @@ from wattest.chain.anvil import DEFAULT_CHAIN_ID
 from wattest.chain.client import AccountUnfunded, ChainClient
 from wattest.chain.deploy import Contracts
 from wattest.chain.file_journal import FileJournal
-from wattest.chain.signers import KEY_FILE, signer_name
+from wattest.chain.signers import KEY_FILE, SignerName, signer_name
 from wattest.config import ChainConfig
 from wattest.crypto.signer import Signer
 from wattest.errors import ConfigError
@@ -46,11 +46,14 @@ class KeyUse:
 
 @contextmanager
 def use_key(key_file: Path, genesis_hash: bytes) -> Iterator[KeyUse]:
-    """The key of a file, or a signer as ``KIND:WHERE``, for one command at a time.
+    """The key that ``--key-file`` names, for one command at a time. Raises: as ``use_signer``."""
+    with use_signer(signer_name(str(key_file)), genesis_hash) as key:
+        yield key
 
-    Raises: KeyInUse; what opening the key or its journal raises.
-    """
-    named = signer_name(str(key_file))
+
+@contextmanager
+def use_signer(named: SignerName, genesis_hash: bytes) -> Iterator[KeyUse]:
+    """A signer for one command at a time. Raises: KeyInUse; what opening the key or its journal raises."""
     signer = named.open()
     beside = named.folder / named.where if named.kind == KEY_FILE else named.folder / f"0x{signer.address.hex()}"
     journal = beside.with_name(beside.name + JOURNAL_SUFFIX)
@@ -59,7 +62,7 @@ def use_key(key_file: Path, genesis_hash: bytes) -> Iterator[KeyUse]:
             yield KeyUse(signer, FileJournal(journal, genesis_hash))
     except Claimed as error:
         raise KeyInUse(
-            "another command sends with this key right now", path=key_file, hint="wait until it has ended"
+            "another command sends with this key right now", path=beside, hint="wait until it has ended"
         ) from error
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattest.apps.channel_tables import ChannelTables
+from wattest.apps.open_channel_tables import read_open_channels
 from wattest.apps.settings_reader import (
     MAX_TABLES,
     SettingInvalid,
@@ -39,7 +40,7 @@ from wattest.keys.standby import StandbyTerms
 from wattest.operator.witness_service import WitnessTerms
 from wattest.receipt.deployment import Deployment
 from wattest.store.back_ends import BUNDLE_STORES, INBOXES, OPERATOR_STORES, DataPlace
-from wattest.store.duty import Duty
+from wattest.store.duty import Duty, OpenDuty
 from wattest.units import SECONDS_PER_DAY
 
 LONGEST_RENEWAL_S = 90 * SECONDS_PER_DAY
@@ -77,6 +78,7 @@ class OperatorFile:
     platform: PlatformName
     enclave_state_dir: Path
     duties: tuple[Duty, ...]
+    open_duties: tuple[OpenDuty, ...]
     documents: dict[tuple[bytes, str], bytes]
     appraisers: tuple[str, ...]
     brings_collateral: bool
@@ -123,6 +125,9 @@ def read_operator_file(path: Path) -> OperatorFile:
         platform=PlatformName(enclave.get("kind", SIMULATOR).one_of(PLATFORMS), read_path(enclave["platform"], folder)),
         enclave_state_dir=read_path(enclave["state"], folder),
         duties=tuple(channels.duties),
+        open_duties=read_open_channels(
+            top.get("open_channel", []).items(MAX_TABLES), channels.deployment, channels.duties
+        ),
         documents=channels.documents,
         appraisers=registration.get("appraisers", []).each(read_text, MAX_TABLES),
         brings_collateral=registration.get("bring_collateral", True).boolean(),

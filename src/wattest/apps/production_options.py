@@ -62,6 +62,10 @@ def _listen(found: _Found, value: str, given: Mapping[str, Any]) -> None:
     found.listeners.append(Listener("--host", value, has_tls=given.get("tls_cert") is not None))
 
 
+def _listen_at(found: _Found, value: str, _: Mapping[str, Any]) -> None:
+    found.listeners.append(Listener("--listen", value.rpartition(":")[0]))
+
+
 def _root(found: _Found, value: str, _: Mapping[str, Any]) -> None:
     found.roots.append((f"--root {value}", read_root(value).certificate))
 
@@ -86,6 +90,7 @@ READERS: dict[str, Reader] = {
     "url": _url("--url"),
     "root_crl_url": _url("--root-crl-url"),
     "host": _listen,
+    "listen": _listen_at,
     "key_file": _signer("--key-file"),
     "sign_key": _key("--sign-key"),
     "tls_key": _key("--tls-key"),

@@ -1,9 +1,9 @@
 """ABI values that are whole words: encoded and decoded here, without the library for the rest.
 
 Decided here: types of a fixed number of 32-byte words (``uintN``, ``address``, ``bool``, ``bytesN``, tuples and arrays
-of a fixed length of these) and values that fit them exactly. Everything else, odd values and malformed words included, is not judged here: then
-the answer is None, and the library decides and complains. So both say the same of everything; what is saved is the
-library's import, which takes longer than checking a receipt, and most of its time for each call.
+of a fixed length of these) and values that fit them exactly. Everything else, odd values and malformed words included,
+is not judged here: then the answer is None, and the library decides and complains. So both say the same of everything;
+what is saved is the library's import, which takes longer than checking a receipt, and most of its time for each call.
 
 Source: Solidity contract ABI specification, "Formal Specification of the Encoding".
 """
@@ -105,6 +105,7 @@ def _take(plan: _Plan, words: Iterator[bytes]) -> tuple[Any, ...] | None:
 def _plan(types: tuple[str, ...]) -> _Plan | None:
     parts: list[_Leaf | _Plan] = []
     for kind in types:
+        part: _Leaf | _Plan | None
         array = _ARRAY.fullmatch(kind)
         if array is not None:  # so many of one type after the other are what a tuple of them is
             part = _plan((array[1],) * int(array[2]))

@@ -54,8 +54,8 @@ class DirectedChallenges(ContractFace):
         """Take what the module owes the signer."""
         return self._send(signer, "withdrawOwed", to, intent=intent)
 
-    def owed(self, account: bytes) -> int:
-        """Wei that the account can withdraw."""
+    def owed_here(self, account: bytes) -> int:
+        """Wei that the account can withdraw from this contract."""
         return int(self._one("owed", account))
 
     def bond_for(self, channel: bytes, operator: bytes, parameters_version: int) -> int:
@@ -64,8 +64,8 @@ class DirectedChallenges(ContractFace):
 
     def challenge_of(self, header_digest: bytes, entry_index: int) -> DirectedChallenge:
         """A challenge as stored; state NONE when there is none."""
-        *stored, state = self._one("challengeOf", header_digest, entry_index)
-        return DirectedChallenge(*stored, ChallengeState(state))
+        challenger, deadline, ordinal, version, state = self._one("challengeOf", header_digest, entry_index)
+        return DirectedChallenge(challenger, deadline, ordinal, version, ChallengeState(state))
 
     def open_challenges_of(self, header_digest: bytes) -> tuple[int, int]:
         """Challenges open now on one batch, and until when they hold it (unix seconds)."""

@@ -48,6 +48,14 @@ class AddressBook(Protocol):
         """The Referee's address."""
 
     @property
+    def challenges(self) -> bytes:
+        """The DirectedChallenges' address."""
+
+    @property
+    def fraud_proofs(self) -> bytes:
+        """The FraudProofs' address."""
+
+    @property
     def payouts(self) -> bytes:
         """The Payouts' address."""
 
@@ -79,6 +87,8 @@ class ContractAddresses:
     verifier: bytes
     registry: bytes
     referee: bytes
+    challenges: bytes
+    fraud_proofs: bytes
     payouts: bytes
     first_light: bytes
     token: bytes
@@ -130,6 +140,8 @@ class DeploymentPlan:
             *judges,
             DeploymentStep("EnclaveRegistry", "registry", lambda at: (at["verifier"], self.max_registration_s)),
             DeploymentStep("Referee", "referee", lambda at: (at["registry"],)),
+            DeploymentStep("DirectedChallenges", "challenges", lambda at: (at["referee"],)),
+            DeploymentStep("FraudProofs", "fraud_proofs", lambda at: (at["referee"],)),
             DeploymentStep("Payouts", "payouts", lambda _: ()),
             DeploymentStep("FirstLight", "first_light", lambda at: (at["registry"],)),
             *(token if self.demo_token_supply else []),
@@ -203,6 +215,8 @@ class Contracts:
         named = {
             "registry": addresses.registry,
             "referee": addresses.referee,
+            "directed challenges": addresses.challenges,
+            "fraud proofs": addresses.fraud_proofs,
             "payouts": addresses.payouts,
             "first light": addresses.first_light,
         }
@@ -219,6 +233,8 @@ class Contracts:
                 )
         block = addresses.deployed_at_block
         by_quote = addresses.collateral != bytes(20)
+        _require_named(client, "DirectedChallenges", addresses.challenges, "referee", addresses.referee)
+        _require_named(client, "FraudProofs", addresses.fraud_proofs, "referee", addresses.referee)
         if by_quote:
             _require_named(client, "EnclaveRegistry", addresses.registry, "verifier", addresses.verifier)
             _require_named(client, "DcapVerifier", addresses.verifier, "collateral", addresses.collateral)
@@ -227,15 +243,27 @@ class Contracts:
             from wattest.chain.dcap_verifier import DcapVerifier  # many deployments have none, and it takes a while
 
             quotes = DcapVerifier(client, addresses.verifier, deployed_at_block=block)
+        referee = referee_at(client, addresses)
         return cls(
             client,
             EnclaveRegistry(client, addresses.registry, deployed_at_block=block),
-            Referee(client, addresses.referee, deployed_at_block=block),
-            Payouts(client, addresses.payouts),
+            referee,
+            Payouts(client, addresses.payouts, referee.histories, deployed_at_block=block),
             FirstLightContract(client, addresses.first_light),
             DemoToken(client, addresses.token),
             quotes,
         )
+
+
+def referee_at(client: ChainClient, addresses: AddressBook) -> Referee:
+    """The referee and its modules, unchecked: for whoever deployed them, or looked at their code before."""
+    return Referee(
+        client,
+        addresses.referee,
+        addresses.challenges,
+        addresses.fraud_proofs,
+        deployed_at_block=addresses.deployed_at_block,
+    )
 
 
 def _require_named(client: ChainClient, contract: str, address: bytes, getter: str, named: bytes) -> None:

@@ -53,8 +53,12 @@ class Payouts(ContractFace):
 
     contract = "Payouts"
 
-    def __init__(self, client: ChainClient, address: bytes, histories: Histories) -> None:
+    def __init__(
+        self, client: ChainClient, address: bytes, histories: Histories, *, deployed_at_block: int = 0
+    ) -> None:
+        """``deployed_at_block``: no log of the contract lies before it."""
         super().__init__(client, address)
+        self.deployed_at_block = deployed_at_block
         self._histories = histories
 
     def create_distribution(
@@ -148,6 +152,13 @@ class Payouts(ContractFace):
     def pending_root_of(self, distribution: bytes) -> PendingRoot:
         """The root that waits."""
         return PendingRoot(*self._one("pendingRootOf", distribution))
+
+    def was_disabled(self, distribution: bytes, root: bytes) -> bool:
+        """Whether a root (32 bytes) was taken back while it waited, as the log tells it."""
+        topics = [self.abi.event_topic("RootDisabled"), distribution]
+        logs = self.client.logs(self.address, topics, self.deployed_at_block, self.client.block().number)
+        events = (self.abi.decode_log(log.topics, log.data) for log in logs)
+        return any(event is not None and event.arguments["root"] == root for event in events)
 
     def paid_to(self, distribution: bytes, account: bytes) -> int:
         """Cumulative amount paid to an account."""

@@ -21,7 +21,7 @@ class PayoutsPort(Protocol):
     """The payout contract, as settling asks it; distributions are 32 bytes, amounts the token's smallest units."""
 
     def terms_of(self, distribution: bytes) -> DistributionTerms:
-        """What a distribution is fixed to; raises ``UnknownDistribution``."""
+        """What a distribution is fixed to; zeros where there is none."""
 
     def account_of(self, distribution: bytes) -> DistributionAccount:
         """A distribution's sums and active root."""
@@ -69,6 +69,9 @@ class PayoutsPort(Protocol):
         intent: str | None = None,
     ) -> Receipt:
         """Pay an account what the active root promises beyond what it was paid; anyone may send it."""
+
+    def was_disabled(self, distribution: bytes, root: bytes) -> bool:
+        """Whether a root was taken back while it waited, as the log tells it."""
 
     def paid_to(self, distribution: bytes, account: bytes) -> int:
         """Cumulative amount paid to an account."""

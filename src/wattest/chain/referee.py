@@ -32,15 +32,14 @@ from wattest.twin.batch import BatchCitation, BatchMark, BatchReference, BatchSt
 from wattest.twin.challenge import ChallengeTerms, DirectedChallenge, EvidenceOpening
 from wattest.twin.modules import CHALLENGE_POWERS, FRAUD_PROOF_POWERS, ModuleGrant
 from wattest.twin.parameters import ChannelParameters
+from wattest.twin.signature_words import signature_of_words, signature_words
 
 if TYPE_CHECKING:
     from wattest.chain.client import ChainClient
 
-SIGNATURE_BYTES = 65
 COMMIT_GAS_LIMIT = 100_000
 """A commit takes less than 75,000 (docs/figures.md), whatever it holds."""
 _EVENTS = ("BatchCommitted", "Slashed", "Fined")
-_V_BIT = 1 << 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +105,14 @@ class Referee(RefereeCore):
 
     def owed(self, account: bytes) -> int:
         """Wei that the account can withdraw, from the referee and from the module of directed challenges."""
-        return int(self._one("owed", account)) + self.challenges.owed(account)
+        return self.owed_here(account) + self.challenges.owed_here(account)
 
     def withdraw_owed(self, signer: Signer, to: bytes) -> list[Receipt]:
         """Take what each of them owes the signer; raises ``NothingOwed`` where none does."""
         receipts = []
-        if self.challenges.owed(signer.address):
+        if self.challenges.owed_here(signer.address):
             receipts.append(self.challenges.withdraw_owed(signer, to))
-        if not receipts or self._one("owed", signer.address):
+        if not receipts or self.owed_here(signer.address):
             receipts.append(self._send(signer, "withdrawOwed", to))
         return receipts
 
@@ -155,7 +154,7 @@ class Referee(RefereeCore):
                 continue
             peaks = list(known.history.peaks(min(max(one.header.sequence - 1, 0), known.size)))
             try:
-                signature = compact_signature(one.signature)
+                signature = signature_words(one.signature)
             except refusals.InvalidSignature as error:
                 requests.append(error)
                 continue
@@ -366,14 +365,6 @@ def standard_terms(terms: ChallengeTerms) -> tuple[bytes, ...]:
     return terms.word, bytes(32)
 
 
-def compact_signature(signature: bytes) -> tuple[bytes, bytes]:
-    """A 65-byte signature r||s||v as EIP-2098's two words; raises ``InvalidSignature`` for what they cannot say."""
-    if len(signature) != SIGNATURE_BYTES or signature[64] not in {27, 28} or signature[32] & 0x80:
-        raise refusals.InvalidSignature
-    parity = (signature[64] - 27) * _V_BIT
-    return signature[:32], (int.from_bytes(signature[32:64], "big") | parity).to_bytes(32, "big")
-
-
 def _made(request: TransactionRequest | WattestError) -> TransactionRequest:
     if isinstance(request, WattestError):
         raise request
@@ -393,8 +384,7 @@ def _carried(arguments: bytes) -> tuple[BatchHeader, bytes]:
         raise UnexpectedContractAnswer(
             "the transaction carries no signature", retryable=False, expected=64, actual=len(words)
         )
-    parity, s = divmod(int.from_bytes(words[32:], "big"), _V_BIT)
-    return header, words[:32] + s.to_bytes(32, "big") + bytes([27 + parity])
+    return header, signature_of_words(words[:32], words[32:])
 
 
 __all__ = [
@@ -404,6 +394,5 @@ __all__ = [
     "Referee",
     "ReleasedRun",
     "SignedCommit",
-    "compact_signature",
     "standard_terms",
 ]

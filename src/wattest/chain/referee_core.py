@@ -145,6 +145,10 @@ class RefereeCore(ContractFace):
         heads = zip(map(_channel_head, answers[::2]), map(_operator_head, answers[1::2]), strict=True)
         return dict(zip(channels, heads, strict=True))
 
+    def owed_here(self, account: bytes) -> int:
+        """Wei that the account can withdraw from this contract."""
+        return int(self._one("owed", account))
+
     def withdrawable_at(self, channel: bytes, operator: bytes) -> int:
         """When an exiting or banned operator can withdraw, unix seconds; zero before."""
         return int(self._one("withdrawableAt", channel, operator))

@@ -135,10 +135,15 @@ def core_event(value: AbiEvent, log: Log) -> RefereeEvent | None:
         case "BatchCommitted":
             return committed_batch(value, log)
         case "Slashed":
-            batch = (named["channel"], named["operator"], named["sequence"])
-            return SlashedBatch(*batch, *_conviction(value), at)
+            return SlashedBatch(
+                named["channel"], named["operator"], named["sequence"], named["module"], cause_text(named["cause"]),
+                named["catcher"], named["burnedWei"], named["rewardWei"], at,
+            )  # fmt: skip
         case "Fined":
-            return FinedOperator(named["channel"], named["operator"], named["matter"], *_conviction(value), at)
+            return FinedOperator(
+                named["channel"], named["operator"], named["matter"], named["module"], cause_text(named["cause"]),
+                named["catcher"], named["burnedWei"], named["rewardWei"], at,
+            )  # fmt: skip
     return None
 
 
@@ -146,8 +151,10 @@ def challenge_event(value: AbiEvent, log: Log) -> RefereeEvent | None:
     """What an event of the module of directed challenges means for batches; None when nothing."""
     named, at = value.arguments, place_of(log)
     if value.name == "ChallengeOpened":
-        rest = (named[name] for name in ("entryIndex", "challenger", "ordinal", "deadline", "bondWei"))
-        return OpenedChallenge(named["channel"], named["operator"], named["sequence"], *rest, at)
+        return OpenedChallenge(
+            named["channel"], named["operator"], named["sequence"], named["entryIndex"], named["challenger"],
+            named["ordinal"], named["deadline"], named["bondWei"], at,
+        )  # fmt: skip
     if value.name in _ENDS:
         state, who = _ENDS[value.name]
         batch = (named["channel"], named["operator"], named["sequence"])
@@ -158,8 +165,3 @@ def challenge_event(value: AbiEvent, log: Log) -> RefereeEvent | None:
 def place_of(log: Log) -> Place:
     """Where a log lies."""
     return Place(log.block_number, log.block_hash, log.transaction_hash, log.log_index)
-
-
-def _conviction(value: AbiEvent) -> tuple[bytes, str, bytes, int, int]:
-    named = value.arguments
-    return named["module"], cause_text(named["cause"]), named["catcher"], named["burnedWei"], named["rewardWei"]

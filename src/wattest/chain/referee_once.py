@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wattest.chain.client import Receipt
-from wattest.chain.referee import Referee
+from wattest.chain.contract_face import ContractFace
+from wattest.chain.referee import Referee, standard_terms
 from wattest.crypto.signer import Signer
 from wattest.messages.channel import ChannelIdentity
+from wattest.twin.challenge import ChallengeTerms
 from wattest.twin.parameters import ChannelParameters
 
 
@@ -25,9 +27,11 @@ class RefereeOnce:
     signer: Signer
     done: Callable[[str], None]
 
-    def create_channel(self, channel: ChannelIdentity, parameters: ChannelParameters) -> Receipt:
-        """Create the channel, whose manager is the signer."""
-        return self._once(channel.id, "createChannel", channel.kind, channel.salt, parameters, wish="create")
+    def create_channel(self, channel: ChannelIdentity, parameters: ChannelParameters, terms: ChallengeTerms) -> Receipt:
+        """Create the channel, whose manager is the signer, with the modules that come with the referee."""
+        granted, words = list(self.referee.standard_modules), list(standard_terms(terms))
+        arguments = (channel.kind, channel.salt, parameters, granted, words)
+        return self._once(channel.id, "createChannel", *arguments, wish="create")
 
     def set_roster_count(self, channel: bytes, count: int, from_period_start: int) -> Receipt:
         """Set how many entries batches have from a period on."""
@@ -46,15 +50,28 @@ class RefereeOnce:
         """Take the deposit back after the exit delay."""
         return self._once(channel, "withdraw", channel, to, wish="withdraw")
 
-    def withdraw_owed(self, to: bytes, owed_wei: int) -> Receipt:
-        """Take what the contract owes the signer, ``owed_wei`` now."""
-        return self._once(b"", "withdrawOwed", to, wish=f"owed:{owed_wei}")
+    def withdraw_owed(self, to: bytes) -> list[Receipt]:
+        """Take what referee and module of challenges owe the signer now; nothing where neither does."""
+        purses = (self.referee, self.referee.challenges)
+        return [
+            self._once(b"", "withdrawOwed", to, wish=f"owed:{owed_wei}", of=purse)
+            for purse in purses
+            if (owed_wei := purse.owed_here(self.signer.address))
+        ]
 
-    def _once(self, channel: bytes, function: str, *arguments: object, wish: str, value_wei: int = 0) -> Receipt:
-        referee = self.referee
-        intent = f"{wish}:{referee.address.hex()}:{channel.hex()}"
-        receipt = referee.client.send(
-            self.signer, referee.abi, referee.address, function, *arguments, value_wei=value_wei, intent=intent
+    def _once(
+        self,
+        channel: bytes,
+        function: str,
+        *arguments: object,
+        wish: str,
+        value_wei: int = 0,
+        of: ContractFace | None = None,
+    ) -> Receipt:
+        contract = self.referee if of is None else of
+        intent = f"{wish}:{contract.address.hex()}:{channel.hex()}"
+        receipt = contract.client.send(
+            self.signer, contract.abi, contract.address, function, *arguments, value_wei=value_wei, intent=intent
         )
         self.done(intent)
         return receipt

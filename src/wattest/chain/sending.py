@@ -217,7 +217,7 @@ class Sending:
 
     def _gas_limits(self, requests: Sequence[TransactionRequest]) -> list[int | Exception]:
         asked = [request for request in requests if request.gas is None]
-        answers = iter(self.rpc.settle([("eth_estimateGas", [request.call, "latest"]) for request in asked]))
+        answers = iter(self.rpc.settle([("eth_estimateGas", [request.call, request.tried_at]) for request in asked]))
         limits: list[int | Exception] = []
         for request in requests:
             answer = hex(request.gas) if request.gas is not None else next(answers)

@@ -147,12 +147,18 @@ def operator_differences(place: str, address: bytes, own: OperatorHead, head: Ch
     """Whether the key's address is an operator of the channel, with a deposit for one batch at least."""
     shown = "0x" + address.hex()
     if own.state is OperatorState.NONE:
-        remedy = f"name the key file of the channel's operator, or make the deposit with this one ({place})"
+        remedy = f"make the deposit with this key (wattest operator deposit), or name another one's key file ({place})"
         return [Difference("operator.key", shown, "no deposit of this address", remedy)]
-    if own.state in {OperatorState.REGISTERED, OperatorState.ACTIVE} and own.deposit_wei < head.exposure_wei:
-        wanted = f"a batch binds {head.exposure_wei} wei"
+    if own.state in {OperatorState.REGISTERED, OperatorState.ACTIVE} and own.deposit_wei < head.exposure_of(own):
+        wanted = f"a batch binds {head.exposure_of(own)} wei"
         return [
-            Difference(place, f"{own.deposit_wei} wei of deposit", wanted, "add to the deposit", may_change=True),
+            Difference(
+                place,
+                f"{own.deposit_wei} wei of deposit",
+                wanted,
+                "add to the deposit: wattest operator deposit",
+                may_change=True,
+            ),
         ]
     return []
 

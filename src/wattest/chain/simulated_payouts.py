@@ -7,7 +7,7 @@ Decided here: which call is which function of the twin. Not decided here: any ru
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from wattest.chain.abi import load_abi
 from wattest.chain.payouts import DistributionAccount, PendingRoot
@@ -18,12 +18,21 @@ from wattest.merkle import InclusionProof
 from wattest.messages.header import BatchHeader
 from wattest.twin import payouts as rules
 from wattest.twin.batch import BatchCitation, BatchReference, BatchRun, EntryInclusion
-from wattest.twin.errors import UnknownDistribution
 from wattest.twin.payouts import Distribution, DistributionTerms, PayoutsState
 from wattest.twin.referee.state import Call, RefereeState
 
 PAYOUTS = b"\xfb" * 20
+_NOBODY, _NOTHING = bytes(20), bytes(32)
+_NONE = Distribution(DistributionTerms(_NOBODY, _NOBODY, _NOBODY, _NOBODY, _NOTHING, _NOBODY, 0, (), ()))
 _Rule = Callable[[PayoutsState, Call, RefereeState], PayoutsState]
+
+
+@dataclass(frozen=True, slots=True)
+class _Disabled:
+    """A root that was taken back, in the log."""
+
+    distribution: bytes
+    root: bytes
 
 
 class SimulatedPayouts:
@@ -87,7 +96,8 @@ class SimulatedPayouts:
 
     def disable_root(self, signer: Signer, distribution: bytes) -> Receipt:
         """Drop the waiting root."""
-        return self._send(signer, lambda s, call, _: rules.apply_disable_root(s, call, distribution))
+        noted = _Disabled(distribution, self.pending_root_of(distribution).root)
+        return self._send(signer, lambda s, call, _: rules.apply_disable_root(s, call, distribution), noted=noted)
 
     def claim(
         self,
@@ -111,7 +121,7 @@ class SimulatedPayouts:
         )
 
     def terms_of(self, distribution: bytes) -> DistributionTerms:
-        """What a distribution is fixed to; raises ``UnknownDistribution``."""
+        """What a distribution is fixed to; zeros where there is none."""
         return self._known(distribution).terms
 
     def account_of(self, distribution: bytes) -> DistributionAccount:
@@ -130,6 +140,10 @@ class SimulatedPayouts:
             pending.root, pending.total, pending.sequence, pending.activatable_at, pending.citations_digest
         )
 
+    def was_disabled(self, distribution: bytes, root: bytes) -> bool:
+        """Whether a root was taken back while it waited, as the log tells it."""
+        return _Disabled(distribution, root) in self.client.log(0, self.client.block().number)
+
     def paid_to(self, distribution: bytes, account: bytes) -> int:
         """Cumulative amount paid to an account."""
         return self._known(distribution).paid_to.get(account, 0)
@@ -141,14 +155,14 @@ class SimulatedPayouts:
         return self.client.histories.runs(batches)
 
     def _known(self, distribution: bytes) -> Distribution:
-        known = self.client.world.payouts.distributions.get(distribution)
-        if known is None:
-            raise UnknownDistribution(distribution)
-        return known
+        return self.client.world.payouts.distributions.get(distribution, _NONE)
 
-    def _send(self, signer: Signer, rule: _Rule, *, intent: str | None = None) -> Receipt:
+    def _send(
+        self, signer: Signer, rule: _Rule, *, intent: str | None = None, noted: _Disabled | None = None
+    ) -> Receipt:
         def change(world: World, call: Call, _chain: SimulatedChain) -> tuple[World, Noted]:
-            return replace(world, payouts=rule(world.payouts, call, world.referee)), []
+            notes: Noted = [] if noted is None else [lambda _mined, _at: noted]
+            return replace(world, payouts=rule(world.payouts, call, world.referee)), notes
 
         request = SimulatedRequest(signer, self.abi, PAYOUTS, b"", intent=intent, change=change)
         return self.client.deliver(request)

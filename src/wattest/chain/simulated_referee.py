@@ -66,6 +66,7 @@ class SimulatedReferee:
     def __init__(self, chain: SimulatedChain) -> None:
         self.client = chain
         self.address = chain.world.referee.referee
+        self.challenges, self.fraud_proofs = CHALLENGES, FRAUD_PROOFS
         self.abi = load_abi("Referee")
 
     @property

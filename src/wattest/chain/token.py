@@ -18,9 +18,9 @@ class DemoToken:
         self.address = address
         self.abi = load_abi("DemoToken")
 
-    def approve(self, signer: Signer, spender: bytes, amount: int) -> Receipt:
+    def approve(self, signer: Signer, spender: bytes, amount: int, *, intent: str | None = None) -> Receipt:
         """Let a spender move up to ``amount`` of the signer's tokens."""
-        return self.client.send(signer, self.abi, self.address, "approve", spender, amount)
+        return self.client.send(signer, self.abi, self.address, "approve", spender, amount, intent=intent)
 
     def balance_of(self, account: bytes) -> int:
         """Tokens of an account."""

@@ -56,6 +56,7 @@ class TransactionRequest:
 
     ``to`` is None for a deployment. ``intent`` None means that nobody will ask for it again. ``gas`` is its limit; None
     lets the node estimate, against the chain as it is: a request that builds on another one in flight must state it.
+    ``tried_at`` says on which block: ``pending`` where the time of the next block matters.
     """
 
     signer: Signer
@@ -65,6 +66,7 @@ class TransactionRequest:
     value_wei: int = 0
     intent: str | None = None
     gas: int | None = None
+    tried_at: str = "latest"
 
     @property
     def call(self) -> dict[str, str]:

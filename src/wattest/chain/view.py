@@ -1,7 +1,9 @@
 """Answers to a verifier's questions, read from the contracts' state and logs over RPC.
 
 Decided here: which log or slot answers which question of ``receipt.chain_view``. Not decided here: what follows from
-the answers. Invariant: every time in an answer is that of the block the event lies in.
+the answers. Invariants: every time in an answer is that of the block the event lies in; a batch, however old, is told
+from the logs only as far as they hash to the one word that the referee keeps of the operator's history now, so that no
+node need keep the state of earlier blocks.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from collections.abc import Sequence
 from wattest.chain.abi import AbiEvent, ContractAbi
 from wattest.chain.client import ChainClient, Log
 from wattest.chain.deploy import AddressBook, Contracts
+from wattest.chain.errors import Reorganised
 from wattest.config import ChainConfig
 from wattest.receipt.chain_view import ChainView, CommittedBatchView, PayoutRootView, RegistrationView
-from wattest.twin.batch import BatchState
+from wattest.twin.batch import BatchCitation, BatchState
 
 
 class RpcChainView:
@@ -44,12 +47,14 @@ class RpcChainView:
     def batch(self, channel: bytes, operator: bytes, sequence: int) -> CommittedBatchView | None:
         """The batch that the referee holds there, if any."""
         referee = self._contracts.referee
-        committed = referee.committed_batch(channel, operator, sequence)
-        if committed is None:
+        known = referee.histories.of(channel, operator)
+        if not 0 < sequence <= known.size:
             return None
-        record = referee.current_record(committed)
-        final = record.state is BatchState.COMMITTED and referee.is_final(channel, operator, sequence, record)
-        return CommittedBatchView(record.header_digest, record.committed_at, record.state, final)
+        record = known.history.record(sequence)
+        state = referee.state_of(BatchCitation(channel, operator, sequence, record))
+        if state is BatchState.NONE:
+            raise Reorganised("the chain dropped this batch just now", retryable=True, sequence=sequence)
+        return CommittedBatchView(record.header_digest, record.committed_at, state)
 
     def registrations(self, enclave_key: bytes) -> Sequence[RegistrationView]:
         """Every registration of the key, oldest first."""

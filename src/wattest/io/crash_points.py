@@ -46,10 +46,15 @@ KEY_CRASH_POINTS = (
 )
 SETTLING_CRASH_POINTS = (
     "settlement.planned",
-    "settlement.sealed",  # the statement is stored with its payouts, not committed
+    "settlement.sealed",  # in the change that keeps the statement's header and payouts: all of it is gone again
     "root.mined",  # on chain, not noted
     "activation.mined",
     "settlement.noted",  # a step is in the store
+)
+ABANDON_CRASH_POINTS = (
+    "abandon.marked",  # inside the one change on disk: nothing of it is kept
+    "abandon.noted",  # the change is kept, what was set aside is not back yet
+    "abandon.returned",
 )
 WATCHER_CRASH_POINTS = (
     "commit.noted",
@@ -68,7 +73,8 @@ class CrashPoints:
     """Does nothing, or kills this process the n-th time that one point is reached."""
 
     def __init__(self, point: str | None = None, occurrence: int = 1) -> None:
-        known = {*OPERATOR_CRASH_POINTS, *KEY_CRASH_POINTS, *SETTLING_CRASH_POINTS, *WATCHER_CRASH_POINTS}
+        nodes = (OPERATOR_CRASH_POINTS, KEY_CRASH_POINTS, SETTLING_CRASH_POINTS, WATCHER_CRASH_POINTS)
+        known = {*ABANDON_CRASH_POINTS, *(one for points in nodes for one in points)}
         if point is not None and point not in known:
             raise UnknownCrashPoint("no such fault point", actual=point, hint="see wattest.io.crash_points")
         self._point = point

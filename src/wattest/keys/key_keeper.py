@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from wattest.appraiser.appraiser import RegistrationRequest
 from wattest.chain.ports import RefereePort, RegistryPort
@@ -40,6 +41,7 @@ from wattest.keys.key_standing import (
 )
 from wattest.keys.orders import OrderBox, RegistrarMissing, nobody_judges
 from wattest.keys.registrar import Registrar
+from wattest.keys.upgrade import require_new_program
 from wattest.messages.channel import ChannelIdentity
 from wattest.messages.report_data import KeyBinding
 from wattest.store.batch_state import StoredBatch, StoredState
@@ -72,7 +74,7 @@ class RegistrationRefused(ProtocolError):
 
 @dataclass(slots=True)
 class _Retry:
-    """When a channel's next try may be, on this machine's clock, and how many failed."""
+    """When the next try of one thing may be, on this machine's clock, and how many failed."""
 
     failed: int = 0
     not_before: float = 0.0
@@ -167,6 +169,9 @@ class KeyKeeper:
             self._keys.withdraw_order(channel)
             report.errors.append(nobody_judges(channel, cause))
             cause = None
+        if cause is Cause.UPGRADE:
+            check = partial(require_new_program, self._keys, self._registry, self._bound(channel), self._slots)
+            cause = cause if self._trying(channel + b"upgrade", report, check) is None else None
         if cause is not None and self._may_succeed(channel, cause):
             self._trying(channel, report, lambda: self._succeed(duty.channel, cause, head(channel), report, now))
         elif active is not None and standing is not None:
@@ -468,13 +473,13 @@ class KeyKeeper:
         )
 
     def _trying(
-        self, channel: bytes, report: KeyReport, work: Callable[[], None], *, left_s: int | None = None
+        self, what: bytes, report: KeyReport, work: Callable[[], None], *, left_s: int | None = None
     ) -> str | None:
         """Do it unless the last failure is too recent; why it is not done, None when it is.
 
         A failure is in the report, and the next try waits twice as long, at most an eighth of the time that is left.
         """
-        retry = self._retries.setdefault(channel, _Retry())
+        retry = self._retries.setdefault(what, _Retry())
         if self._clock() < retry.not_before:
             return "the last try failed and the next one waits"
         try:
@@ -489,5 +494,5 @@ class KeyKeeper:
             retry.not_before = self._clock() + pause
             report.errors.append(error)
             return error.message
-        del self._retries[channel]
+        del self._retries[what]
         return None

@@ -42,14 +42,7 @@ def channel_salt(name: str) -> bytes:
 
 def find_channel(channels: Sequence[ChannelIdentity], named: str) -> ChannelIdentity:
     """The channel of that name, or of that id as 64 hex digits with or without 0x. Raises: ChannelUnknown."""
-    if matched := _ID.fullmatch(named):
-        wanted = bytes.fromhex(matched[1])
-        found = [one for one in channels if one.id == wanted]
-    elif _NAME.fullmatch(named):
-        salt = channel_salt(named)
-        found = [one for one in channels if one.salt == salt]
-    else:
-        found = []
+    found = [one for one in channels if is_named(one, named)]
     if len(found) != 1:
         raise ChannelUnknown(
             "several channels have this name: say the id" if found else "the address book has no such channel",
@@ -58,3 +51,10 @@ def find_channel(channels: Sequence[ChannelIdentity], named: str) -> ChannelIden
             hint="make one: wattest manager create-channel NAME; or give the id, 64 hex digits",
         )
     return found[0]
+
+
+def is_named(channel: ChannelIdentity, named: str) -> bool:
+    """Whether a text is this channel's name or its id."""
+    if matched := _ID.fullmatch(named):
+        return channel.id == bytes.fromhex(matched[1])
+    return _NAME.fullmatch(named) is not None and channel.salt == channel_salt(named)

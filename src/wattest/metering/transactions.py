@@ -165,8 +165,11 @@ def _verify_registers(columns: OcmfColumns, moments: _Moments, chosen: tuple[Mas
     """
     foreign, twofold = (np.zeros(kind.shape[0], dtype=np.bool_) for _ in range(2))
     for way, counted, place in zip(("import", "export"), chosen, (moments.imported, moments.exported), strict=True):
+        named = [direction(name) == way for name in columns.names]
+        if not any(named):  # as most meters: nothing of this direction can be shown
+            continue
         shows = np.zeros(kind.shape[0], dtype=np.bool_)
-        counts = np.asarray([direction(name) == way for name in columns.names])
+        counts = np.asarray(named)
         shows[moments.of[columns.is_energy & counts[columns.register]]] = True
         foreign |= shows & (place < 0)
         moment = moments.of[counted]
@@ -184,6 +187,8 @@ def _verify_registers(columns: OcmfColumns, moments: _Moments, chosen: tuple[Mas
 
 def _verify_ends(is_begin: Mask, is_end: Mask, shown: Mask, telegram: Places) -> None:
     """Refuse the first end whose transaction shows a register at one end only."""
+    if bool(shown.all()):
+        return  # at both ends of each
     run = np.cumsum(is_begin)  # 0 before the first begin
     runs = int(run[-1]) + 1
     begin_shows, end_shows = np.zeros(runs, dtype=np.bool_), np.zeros(runs, dtype=np.bool_)

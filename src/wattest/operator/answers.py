@@ -14,7 +14,7 @@ from wattest.crypto.signer import Signer
 from wattest.errors import WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_report import OperatorStopped
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.store.batch_tree import BatchTrees
 from wattest.store.operator_port import OperatorStore
 from wattest.twin.challenge import ChallengeState
@@ -66,23 +66,21 @@ class Answers:
                 continue
             self._faults.reach("answer.mined")
             self._store.save_challenge(*demand, 0, ChallengeState.ANSWERED.name.lower())
-            report.answered.append(outcome)
+            report.note(BatchChange.ANSWERED, demand[0], demand[1], outcome)
         report.errors += failures
 
     def _request(self, channel: bytes, sequence: int, position: int) -> TransactionRequest | None:
         """The answer to one challenge, None when it is no longer open."""
-        stands = self._referee.challenge_of(channel, self._signer.address, sequence, position)
+        batch = self._store.batch(channel, sequence)
+        if batch.header is None or batch.header_digest is None:
+            raise OperatorStopped("a challenged batch is not in the store", sequence=sequence)
+        stands = self._referee.challenge_of(batch.header_digest, position)
         if stands.state is not ChallengeState.OPEN:
             self._store.save_challenge(channel, sequence, position, 0, stands.state.name.lower())
             return None
-        batch = self._store.batch(channel, sequence)
-        header, entry = batch.header, self._trees.inclusion(self._store, batch, position)
-        if header is None or batch.record is None or entry is None:
+        entry = self._trees.inclusion(self._store, batch, position)
+        if entry is None:
             raise OperatorStopped("a challenged batch is not in the store", sequence=sequence)
         return self._referee.answer_request(
-            self._signer,
-            header,
-            batch.record,
-            entry,
-            intent=f"answer:{channel.hex()}:{sequence}:{position}",
+            self._signer, batch.header, entry, intent=f"answer:{channel.hex()}:{sequence}:{position}"
         )

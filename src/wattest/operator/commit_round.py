@@ -2,33 +2,37 @@
 
 Decided here: which commits are in flight at once, what each outcome means, when final batches are released. Not decided
 here: when a batch is ready (``operator``), how transactions survive and how many wait for a block (``chain.client``).
-Invariants: one commit of a channel at most is in flight, since the next one carries its record, which holds its block's
-time; a batch is marked before its commit is sent; what one channel's commit meets holds back no other; the node tries
-each commit before it is sent, so that a refusal costs nothing and is tried again without harm.
+Invariants: one commit of a channel at most is in flight, since the next one carries the history that it ends, which
+holds its block's time; a batch is marked before its commit is sent; what one channel's commit meets holds back no
+other; the node tries each commit before it is sent, so that a refusal costs nothing and is tried again without harm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from wattest.chain.client import Receipt, TransactionRequest
 from wattest.chain.many_sent import IN_FLIGHT, outcomes
 from wattest.chain.ports import RefereePort
+from wattest.chain.referee import ReleasedRun, SignedCommit
 from wattest.chain.referee_events import CommittedBatch
 from wattest.crypto.signer import Signer
 from wattest.errors import TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
 from wattest.keys.key_keeper import KeyKeeper
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.operator_port import OperatorStore
 from wattest.store.refusals import SecondHeader
 from wattest.twin import errors as refusals
-from wattest.twin.batch import EMPTY_RECORD, BatchRecord
+from wattest.twin.batch import BatchCitation
 from wattest.twin.operator import OperatorHead
 
 _S = StoredState
 _READY = (_S.STORED, _S.COMMITTING)
+MAX_RELEASED = 256
+"""Batches of a channel that one transaction releases at most, well inside a transaction's gas."""
 Failures = dict[bytes, WattestError]
 """Why channels did not get on, by channel id."""
 
@@ -73,31 +77,32 @@ class CommitRound:
 
     def release(self, heads: Mapping[bytes, OperatorHead], at_least: int) -> tuple[set[bytes], Failures]:
         """Take final batches out of the exposure where so many wait; the channels that had any, and what failed."""
-        requests: dict[bytes, TransactionRequest] = {}
-        up_to: dict[bytes, int] = {}
+        runs: dict[bytes, ReleasedRun] = {}
         for channel, head in heads.items():
-            records: list[BatchRecord] = []
-            for sequence in range(head.first_unreleased, head.sequence + 1):
-                batch = self._store.find_batch(channel, sequence)
-                if batch is None or batch.record is None or batch.state not in {_S.FINAL, _S.SLASHED}:
-                    break
-                records.append(batch.record)
-            if len(records) >= at_least:
-                intent = f"release:{channel.hex()}:{head.first_unreleased}:{len(records)}"
-                operator = self._signer.address
-                requests[channel] = self._referee.release_request(
-                    self._signer, channel, operator, records, intent=intent
-                )
-                up_to[channel] = head.first_unreleased + len(records) - 1
+            batches = self._releasable(channel, head)
+            if len(batches) >= at_least:
+                intent = f"release:{channel.hex()}:{head.first_unreleased}:{len(batches)}"
+                runs[channel] = ReleasedRun(tuple(batches), intent)
+        made = self._referee.release_requests(self._signer, list(runs.values())) if runs else []
+        requests, failures = _sorted_out(dict(zip(runs, made, strict=True)))
         released: set[bytes] = set()
-        failures: Failures = {}
         for channel, outcome in outcomes(self._referee.client, requests, in_flight=self._in_flight):
             if isinstance(outcome, WattestError):
                 failures[channel] = outcome
             else:
-                self._store.mark_released(channel, up_to[channel])
+                self._store.mark_released(channel, runs[channel].batches[-1].sequence)
                 released.add(channel)
         return released, failures
+
+    def _releasable(self, channel: bytes, head: OperatorHead) -> list[BatchCitation]:
+        """The final and slashed batches from the first unreleased one on, up to the first that is neither."""
+        batches: list[BatchCitation] = []
+        for sequence in range(head.first_unreleased, head.sequence + 1):
+            batch = self._store.find_batch(channel, sequence)
+            if batch is None or batch.state not in {_S.FINAL, _S.SLASHED} or len(batches) == MAX_RELEASED:
+                break
+            batches.append(batch.citation(self._signer.address))
+        return batches
 
     def committed_on_chain(self, channel: bytes, sequence: int) -> CommittedBatch:
         """What the chain's log says of a commit that the chain's state has; raises ``TransportError`` when nothing."""
@@ -128,15 +133,30 @@ class CommitRound:
                 self._store.mark(batch.channel, batch.sequence, _S.COMMITTING)
         self._faults.reach("batch.committing")
         short: Failures = {}
-        requests = self._requests(list(ready.values()), failures)
+        commits = {at: self._signed(batch) for at, batch in ready.items()}
+        made = self._referee.commit_requests(self._signer, list(commits.values()), gas=None)
+        requests, refused = _sorted_out(dict(zip(commits, made, strict=True)))
+        failures |= refused
+        met = self._conclude_all(requests, ready, report)
+        # The node tries against its last block, whose time may still be that of the batch before: the next has another.
+        soon = {at: requests[at] for at, error in met.items() if isinstance(error, refusals.CommitTooSoon)}
+        again = {at: replace(request, tried_at="pending") for at, request in soon.items()}
+        met = {at: error for at, error in met.items() if at not in soon} | self._conclude_all(again, ready, report)
+        for channel, error in met.items():
+            (short if isinstance(error, refusals.InsufficientDeposit) else failures)[channel] = error
+        return short
+
+    def _conclude_all(
+        self, requests: Mapping[bytes, TransactionRequest], ready: Mapping[bytes, StoredBatch], report: StepReport
+    ) -> Failures:
+        """Send these and note what becomes of them; what kept the others from the chain."""
+        met: Failures = {}
         for channel, outcome in outcomes(self._referee.client, requests, in_flight=self._in_flight):
             try:
                 self._conclude(ready[channel], outcome, report)
-            except refusals.InsufficientDeposit as error:
-                short[channel] = error
             except WattestError as error:
-                failures[channel] = error
-        return short
+                met[channel] = error
+        return met
 
     def _committable(self, batches: Sequence[StoredBatch], failures: Failures) -> list[StoredBatch]:
         """Without those whose key could expire before the commit is mined."""
@@ -144,36 +164,10 @@ class CommitRound:
         failures |= held
         return [batch for batch in batches if batch.channel not in held]
 
-    def _requests(self, batches: Sequence[StoredBatch], failures: Failures) -> dict[bytes, TransactionRequest]:
-        """The commits as transactions, each with the record of the batch before as it stands on chain."""
-        requests: dict[bytes, TransactionRequest] = {}
-        later = [(batch.channel, batch.sequence - 1) for batch in batches if batch.sequence > 1]
-        stand = dict(zip(later, self._referee.record_digests(later, self._signer.address), strict=True))
-        for batch in batches:
-            header, signature, channel, sequence = batch.header, batch.signature, batch.channel, batch.sequence
-            assert header is not None and signature is not None  # noqa: PT018 - a stored batch has both
-            try:
-                before = EMPTY_RECORD
-                if sequence > 1:
-                    before = self._record(channel, sequence - 1, stand[channel, sequence - 1])
-                requests[channel] = self._referee.commit_request(
-                    self._signer,
-                    header,
-                    signature,
-                    before,
-                    intent=self._store.keys.commit_intent(channel, sequence),
-                    gas=None,
-                )
-            except WattestError as error:
-                failures[channel] = error
-        return requests
-
-    def _record(self, channel: bytes, sequence: int, stands: bytes) -> BatchRecord:
-        """The record whose digest the chain holds: the one that was noted, or as the chain's log has it."""
-        stored = self._store.find_batch(channel, sequence)
-        if stored is not None and stored.record is not None and stored.record.digest == stands:
-            return stored.record
-        return self._referee.current_record(self.committed_on_chain(channel, sequence))
+    def _signed(self, batch: StoredBatch) -> SignedCommit:
+        header, signature = batch.header, batch.signature
+        assert header is not None and signature is not None  # noqa: PT018 - a stored batch has both
+        return SignedCommit(header, signature, self._store.keys.commit_intent(batch.channel, batch.sequence))
 
     def _conclude(self, batch: StoredBatch, outcome: Receipt | WattestError, report: StepReport) -> None:
         """Note one commit's outcome; raises what keeps the batch from the chain."""
@@ -182,12 +176,12 @@ class CommitRound:
                 self._faults.reach("commit.mined")
                 committed = next(e for e in self._referee.events_of(outcome) if isinstance(e, CommittedBatch))
                 self._note(committed, outcome.gas_used)
-                report.committed.append(outcome)
+                report.note(BatchChange.COMMITTED, batch.channel, batch.sequence, outcome)
             case refusals.SequenceMismatch():
                 self._adopt(batch)
             case refusals.CommitDeadlinePassed() | refusals.PeriodAlreadyCommitted():
                 self._store.mark(batch.channel, batch.sequence, _S.MISSED)
-                report.missed.append(batch.sequence)
+                report.note(BatchChange.MISSED, batch.channel, batch.sequence)
                 raise outcome
             case refusals.PeriodInvalid() | refusals.RosterCountMismatch() | refusals.WrongOperatorState():
                 outcome.hint = outcome.hint or "if it can never be committed, give it up: wattest operator abandon"
@@ -212,3 +206,11 @@ class CommitRound:
         place = (committed.place.block_number, committed.place.block_hash, committed.place.transaction_hash)
         self._store.save_committed(committed.channel, committed.sequence, committed.record, place, gas_used)
         self._faults.reach("batch.committed")
+
+
+def _sorted_out(
+    made: Mapping[bytes, TransactionRequest | WattestError],
+) -> tuple[dict[bytes, TransactionRequest], Failures]:
+    """The requests that could be made, and why the others could not, by channel."""
+    requests = {at: one for at, one in made.items() if not isinstance(one, WattestError)}
+    return requests, {at: one for at, one in made.items() if isinstance(one, WattestError)}

@@ -9,16 +9,17 @@ plain way, which says why (ADR 18).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from wattest.crypto.hashing import sha256
 from wattest.errors import InputError, VerificationError, WattestError
 from wattest.io.crash_points import CrashPoints
-from wattest.metering.device_block import parse_device_block, verify_device_block
+from wattest.metering.device_block import DeviceBlock, parse_device_block, verify_device_block
 from wattest.metering.meter import meter_key_id
 from wattest.sealing.series_columns import open_device_blocks
 from wattest.store.batch_state import StoredState
 from wattest.store.duty import Duty, ForeignMeter
-from wattest.store.operator_port import OperatorStore
+from wattest.store.operator_port import OperatorStore, OperatorView
 from wattest.store.ports import MAX_BLOCK_BYTES, BlockInbox, BlockTooLarge
 
 BLOCKS_PER_TRANSACTION = 512
@@ -38,12 +39,8 @@ def keep_block(store: OperatorStore, duty: Duty, body: bytes) -> bool:
     if len(body) > MAX_BLOCK_BYTES:
         raise BlockTooLarge("a device block is too large", expected=MAX_BLOCK_BYTES, actual=len(body))
     block = parse_device_block(body)
-    period = duty.period_of(block.period_start)
-    if block.period_end > period[1]:
-        raise PeriodMismatch(
-            "a block lies in one period", expected=period[1], actual=block.period_end, period_start=block.period_start
-        )
-    collected = _collected_until(store, duty.channel.id)
+    period = _period_of(duty, block)
+    collected = _fixed_until(store, duty.channel.id)
     digest = sha256(body)
     meter = meter_key_id(block.public_key)
     if collected is not None and period[0] <= collected:
@@ -68,7 +65,7 @@ def keep_blocks(store: OperatorStore, duty: Duty, bodies: Iterable[bytes]) -> li
     """
     outcomes: list[bool | WattestError] = []
     with store.transaction():
-        collected = _collected_until(store, duty.channel.id)
+        collected = _fixed_until(store, duty.channel.id)
         free_from = 0 if collected is None else collected + 1
         for run in _runs(bodies):
             rows = open_device_blocks(run).rows
@@ -85,28 +82,60 @@ def keep_blocks(store: OperatorStore, duty: Duty, bodies: Iterable[bytes]) -> li
     return outcomes
 
 
-def verify_member_block(duty: Duty, body: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class MemberBlock:
+    """Of a block that holds: the member's public key, 64 bytes, and the channel's period that it lies in."""
+
+    public_key: bytes
+    period: tuple[int, int]
+
+
+def verify_member_block(duty: Duty, body: bytes) -> MemberBlock:
     """Check that a device block is a member's and holds, as whoever leaves it in the inbox for somebody must.
 
     Most of it without the interpreter's lock, so that many requests are checked on all cores. Raises what parsing and
-    verification raise, ``ForeignMeter``.
+    verification raise, ``ForeignMeter``, ``PeriodMismatch``.
     """
     (row,) = open_device_blocks([body], threads=1).rows.tolist()
-    verdict, key, _, start, *_ = row
-    if not verdict and duty.has_member(key, duty.period_of(start)[0]):
-        return
+    verdict, key, _, start, end, *_ = row
+    period = duty.period_of(start)
+    if not verdict and end <= period[1] and duty.has_member(key, period[0]):
+        return MemberBlock(key, period)
     block = parse_device_block(body)  # the plain way says why
-    if not duty.has_member(block.public_key, duty.period_of(block.period_start)[0]):
+    period = _period_of(duty, block)
+    if not duty.has_member(block.public_key, period[0]):
         raise ForeignMeter("the meter is no member of the channel")
     verify_device_block(block)
+    return MemberBlock(block.public_key, period)
 
 
-def _collected_until(store: OperatorStore, channel: bytes) -> int | None:
-    """The start of the newest period whose blocks are fixed; a batch that was given up fixes none."""
+def collected_until(store: OperatorView, channel: bytes) -> int | None:
+    """The start of the newest period that is collected, None before the first.
+
+    A batch that was given up collected none. A block left in the inbox while its period is not collected here is in its
+    batch: what waits is taken in again between collecting and sealing.
+    """
     last = store.last_batch(channel)
     if last is not None and last.state is StoredState.GIVEN_UP:
         last = store.find_batch(channel, last.sequence - 1)
     return None if last is None else last.period_start
+
+
+def _fixed_until(store: OperatorStore, channel: bytes) -> int | None:
+    """The start of the newest period whose blocks are fixed: nothing more is taken in for it."""
+    last = store.last_batch(channel)
+    if last is not None and last.state in {StoredState.GIVEN_UP, StoredState.COLLECTED}:
+        last = store.find_batch(channel, last.sequence - 1)
+    return None if last is None else last.period_start
+
+
+def _period_of(duty: Duty, block: DeviceBlock) -> tuple[int, int]:
+    period = duty.period_of(block.period_start)
+    if block.period_end > period[1]:
+        raise PeriodMismatch(
+            "a block lies in one period", expected=period[1], actual=block.period_end, period_start=block.period_start
+        )
+    return period
 
 
 def _runs(bodies: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -36,15 +36,14 @@ from wattest.operator.commit_round import CommitRound, Failures
 from wattest.operator.due import Due, Heads
 from wattest.operator.ingest import keep_block, keep_blocks, take_in
 from wattest.operator.open_batches import OpenBatches
-from wattest.operator.step_report import StepReport
+from wattest.operator.step_report import BatchChange, StepReport
 from wattest.settling.settler import Settler
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty, OpenDuty
 from wattest.store.event_log import EventFollower
 from wattest.store.operator_port import OperatorStore
 from wattest.store.ports import BlockInbox, BundleGroup, BundleStore
-from wattest.twin.batch import BatchRecord
-from wattest.twin.parameters import ChannelParameters
+from wattest.twin.batch import BatchState
 
 LONGEST_PREPARATION_S = 60.0
 """How long channels are sealed before what is ready is committed: little beside a commit deadline of hours."""
@@ -106,7 +105,6 @@ class Operator:
         self._enclave = enclave
         self._clock = clock
         self._faults = faults or CrashPoints()
-        self._parameters: dict[tuple[bytes, int], ChannelParameters] = {}
         self._heads: Heads = {}
         self._answers = Answers(
             store, referee, signer, self._faults,
@@ -160,7 +158,7 @@ class Operator:
         except WattestError as error:
             report.errors.append(error)
             return report
-        self._recheck(report, time_s)
+        self._recheck(report)
         self._answers.run(report, time_s)  # before any commit: that one waits must not keep an answer from going out
         tended = [duty for duty in self._agreed(report) if self._tend(duty, report, time_s)]
         for open_duty in self.open_duties:
@@ -228,32 +226,32 @@ class Operator:
                 self.store.save_challenge(event.channel, event.sequence, event.entry_index, 0, event.state.name.lower())
         self._follower.keep()
 
-    def _recheck(self, report: StepReport, now: int) -> None:
+    def _recheck(self, report: StepReport) -> None:
         """See whether what was committed still stands, was slashed, or is final."""
         waiting = [one for at in self.store.channels() for one in self.store.batches(at, states=[_S.COMMITTED])]
         try:
-            slots = self.referee.record_digests([(one.channel, one.sequence) for one in waiting], self.address)
+            states = self.referee.states_of([one.citation(self.address) for one in waiting])
         except WattestError as error:
             report.errors.append(error)
             return
-        for batch, slot in zip(waiting, slots, strict=True):
+        for batch, stands in zip(waiting, states, strict=True):
             try:
-                self._recheck_one(batch, slot, report, now)
+                self._recheck_one(batch, stands, report)
             except WattestError as error:
                 report.errors.append(error)
 
-    def _recheck_one(self, batch: StoredBatch, slot: bytes, report: StepReport, now: int) -> None:
-        channel, sequence, record = batch.channel, batch.sequence, _record_of(batch)
-        if slot == record.slashed().digest:
-            self.store.mark(channel, sequence, _S.SLASHED)
-        elif slot != record.digest:  # a reorganisation dropped it: the same transaction goes out again
-            self.store.mark(channel, sequence, _S.COMMITTING)
-        elif now >= record.committed_at + self._parameters_of(channel, record).challenge_window_s and (
-            self.referee.is_final(channel, self.address, sequence, record)
-        ):
-            self.store.mark(channel, sequence, _S.FINAL)
-            self._faults.reach("batch.final")
-            report.finalised.append(sequence)
+    def _recheck_one(self, batch: StoredBatch, stands: BatchState, report: StepReport) -> None:
+        match stands:
+            case BatchState.SLASHED:
+                self.store.mark(batch.channel, batch.sequence, _S.SLASHED)
+            case BatchState.NONE:  # a reorganisation dropped it: the same transaction goes out again
+                self.store.mark(batch.channel, batch.sequence, _S.COMMITTING)
+            case BatchState.FINAL:
+                self.store.mark(batch.channel, batch.sequence, _S.FINAL)
+                self._faults.reach("batch.final")
+                report.note(BatchChange.FINAL, batch.channel, batch.sequence)
+            case BatchState.COMMITTED:
+                pass
 
     # periods of scheduled channels
 
@@ -323,7 +321,7 @@ class Operator:
         The channels that are left for the next round: what is sealed for long must not wait until all others are.
         """
         begun = self._clock()
-        waiting = self._collect(duties, failures, now)
+        waiting = self._collect(duties, report, failures, now)
         sealed: list[bytes] = []
         with self.bundles.group(self._faults) as group:
             for duty in duties:
@@ -340,14 +338,16 @@ class Operator:
                     continue
                 sealed.append(batch.channel)
                 if batch.state is not _S.SEALED:
-                    report.sealed.append(batch.sequence)
+                    report.note(BatchChange.SEALED, batch.channel, batch.sequence)
             try:
                 self._store(group, sealed)
             except WattestError as error:  # they stay sealed: the next step stores them
                 failures |= dict.fromkeys(sealed, error)
         return set(waiting)
 
-    def _collect(self, duties: Sequence[Duty], failures: Failures, now: int) -> dict[bytes, StoredBatch]:
+    def _collect(
+        self, duties: Sequence[Duty], report: StepReport, failures: Failures, now: int
+    ) -> dict[bytes, StoredBatch]:
         """The batch that is to be sealed next, by channel; one of a period that is due is new."""
         waiting: dict[bytes, StoredBatch] = {}
         due: dict[bytes, tuple[int, int]] = {}
@@ -370,6 +370,7 @@ class Operator:
                         failures[channel] = error
             if due:
                 self._faults.reach("batch.collected")
+            self._take_last(duties, waiting, report)
             with self.store.transaction():
                 for batch in waiting.values():
                     self.store.mark_if_before_sealed(batch.channel, batch.sequence)
@@ -379,6 +380,15 @@ class Operator:
             failures |= dict.fromkeys([*waiting, *due], error)
             return {}
         return waiting
+
+    def _take_last(self, duties: Sequence[Duty], waiting: dict[bytes, StoredBatch], report: StepReport) -> None:
+        """Take in what came before the period was seen to be collected: the server signed for it."""
+        for duty in duties:
+            batch = waiting.get(duty.channel.id)
+            if batch is not None and batch.state is _S.COLLECTED:
+                kept, refused = take_in(self.inbox, self.store, duty, self._faults)
+                report.ingested += kept
+                report.errors += refused
 
     def _replicate(self, channel: bytes, report: StepReport, now: int) -> None:
         """Keep the standby current with what is committed; whatever becomes of that, nothing here waits for it."""
@@ -458,12 +468,6 @@ class Operator:
         except WattestError as error:
             report.errors.append(error)
 
-    def _parameters_of(self, channel: bytes, record: BatchRecord) -> ChannelParameters:
-        key = (channel, record.parameters_version)
-        if key not in self._parameters:
-            self._parameters[key] = self.referee.parameters_of(*key)
-        return self._parameters[key]
-
     def _duty(self, channel: bytes) -> Duty:
         for duty in self.duties:
             if duty.channel.id == channel:
@@ -477,8 +481,3 @@ __all__ = [
     "OperatorStopped",
     "StepReport",
 ]
-
-
-def _record_of(batch: StoredBatch) -> BatchRecord:
-    assert batch.record is not None  # committed batches have one
-    return batch.record

@@ -2,7 +2,8 @@
 
 Decided here: routes, limits and error answers. Not decided here: what the bytes mean, who may open them (their keys
 say so). Invariants: a path names only what the database knows, so no request reaches another file; the database is only
-read; a device block is acknowledged once it is on disk. docs/spec/operator-http.md
+read; a device block is acknowledged once it is on disk, and signed for only while its period is open.
+docs/spec/operator-http.md, acceptance.md
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from wattest.crypto.hashing import sha256
+from wattest.crypto.signer import Signer
 from wattest.errors import InputError, TransportError, VerificationError, WattestError
 from wattest.io.server_thread import ServerThread
-from wattest.operator.ingest import verify_member_block
+from wattest.messages.acceptance import BlockAcceptance, sign_acceptance
+from wattest.messages.eip712 import Domain
+from wattest.metering.meter import blinded_meter
+from wattest.operator.ingest import MemberBlock, collected_until, verify_member_block
 from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.batch_tree import BatchTrees
 from wattest.store.duty import Duty
@@ -126,7 +131,7 @@ class OperatorServer(ServerThread):
         bundles: BundleStore,
         inbox: BlockInbox,
         *,
-        operator: bytes,
+        signer: Signer,
         chain_id: int,
         referee: bytes,
         duties: tuple[Duty, ...] = (),
@@ -140,7 +145,9 @@ class OperatorServer(ServerThread):
         self._trees = BatchTrees.in_cache(data.folder)
         self._bundles = bundles
         self._inbox = inbox
-        self._identity = {"operator": operator.hex(), "chain_id": str(chain_id), "referee": referee.hex()}
+        self._signer = signer
+        self._domain = Domain(chain_id, referee)
+        self._identity = {"operator": signer.address.hex(), "chain_id": str(chain_id), "referee": referee.hex()}
         self._duties = {duty.channel.id: duty for duty in duties}
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
         self._heavy = asyncio.Semaphore(MAX_HEAVY_REQUESTS)
@@ -354,12 +361,28 @@ class OperatorServer(ServerThread):
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await request.read()
 
-        def keep() -> None:
-            verify_member_block(duty, body)
+        def keep() -> dict[str, object]:
+            block = verify_member_block(duty, body)
             self._inbox.put(channel, body)
+            return self._accept(duty, block, sha256(body))
 
-        await asyncio.to_thread(keep)
-        return web.json_response({"accepted": sha256(body).hex()}, status=202)
+        return web.json_response(await asyncio.to_thread(keep), status=202)
+
+    def _accept(self, duty: Duty, block: MemberBlock, digest: bytes) -> dict[str, object]:
+        """The answer for a block that is on disk: signed, unless its period may be closed already."""
+        channel, start = duty.channel.id, block.period[0]
+        collected = collected_until(self._store(), channel)  # looked at when the block is in the inbox, not before
+        if collected is not None and start <= collected:
+            return {"accepted": digest.hex(), "unsigned": "PeriodCollected"}
+        meter = blinded_meter(duty.members_at(start).meter_key_of(block.public_key), channel, start)
+        acceptance = BlockAcceptance(channel, self._signer.address, meter, start, digest)
+        signed = sign_acceptance(self._signer, acceptance, self._domain)
+        return {
+            "accepted": digest.hex(),
+            "blinded_meter": meter.hex(),
+            "period_start": str(start),
+            "signature": signed.signature.hex(),
+        }
 
     async def _served(self, request: web.Request) -> StoredBatch:
         channel, sequence = _channel(request), _number(request.match_info["sequence"])

@@ -106,7 +106,7 @@ def check_commitment(receipt: Receipt, deployment: Deployment, view: ChainView |
         require(
             f"{name} was committed with another header", found.header_digest, header.digest(deployment.referee_domain)
         )
-        if found.state is not BatchState.COMMITTED:
+        if found.state is BatchState.SLASHED:
             raise LinkBroken(f"{name}'s batch was slashed", actual=found.state.name.lower())
         last = max(last, found.committed_at)
     return f"all headers are committed, the last at {last} (unix seconds)"

@@ -21,7 +21,11 @@ class CommittedBatchView:
     header_digest: bytes
     committed_at: int
     state: BatchState
-    is_final: bool
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nobody can dispute the batch any more."""
+        return self.state.name == "FINAL"  # the twin stays out of a process that asks no chain
 
 
 @dataclass(frozen=True, slots=True)

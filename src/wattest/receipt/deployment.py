@@ -8,7 +8,7 @@ Source: docs/spec/receipt.md, section "Deployment".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from wattest.crypto.canonical import encode, parse
 from wattest.crypto.strict_fields import Field
@@ -19,16 +19,17 @@ from wattest.messages.fields import require_bytes, require_uint
 from wattest.receipt.json_fields import JSON_FIELDS, refuse_other_kind, show, told_version
 from wattest.versions import version_hint
 
-DEPLOYMENT_VERSION = 1
-QUOTES_VERSION = 2
-"""Of deployments whose verifier judges quotes by itself; appraisers have version 1, so that old files stay as they
-are."""
+DEPLOYMENT_VERSION = 3
+QUOTES_VERSION = 4
+"""Of deployments whose verifier judges quotes by itself. Versions 1 and 2 were of a referee without modules."""
 MAX_DEPLOYMENT_BYTES = 2**20
 MAX_CHANNELS = 1024
 MAX_ROOTS = 8
 MAX_ROOT_BYTES = 16_384
 MAX_APPRAISERS = 32
-_ADDRESSES = ("referee", "registry", "verifier", "payouts", "first_light", "token")
+MAX_CITED_CHANNELS = 8
+"""Of each kind, in a distribution: as the payout contract allows."""
+_ADDRESSES = ("referee", "challenges", "fraud_proofs", "registry", "verifier", "payouts", "first_light", "token")
 _NAMES = (
     "version", "chain_id", "genesis_hash", "deployed_at_block", *_ADDRESSES,
     "appraisers", "threshold", "trust_roots", "channels", "distributions",
@@ -42,16 +43,31 @@ class DeploymentInvalid(InputError):
 
 @dataclass(frozen=True, slots=True)
 class DistributionEntry:
-    """A payout distribution and what it is fixed to: ids and channels 32 bytes, the statements' operator 20."""
+    """A payout distribution and what it is fixed to: ids and channels 32 bytes, the statements' operator 20.
+
+    Its statements cite batches of the metering channels (1 to 8) and of the import channels (0 to 8), both ascending.
+    """
 
     id: bytes
     statement_channel: bytes
     statement_operator: bytes
-    metering_channel: bytes
+    metering_channels: tuple[bytes, ...]
+    import_channels: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            require_bytes(item.name, getattr(self, item.name), 20 if item.name == "statement_operator" else 32)
+        require_bytes("id", self.id, 32)
+        require_bytes("statement_channel", self.statement_channel, 32)
+        require_bytes("statement_operator", self.statement_operator, 20)
+        for name, least in (("metering_channels", 1), ("import_channels", 0)):
+            channels = getattr(self, name)
+            for channel in channels:
+                require_bytes(name, channel, 32)
+            if not least <= len(channels) <= MAX_CITED_CHANNELS or list(channels) != sorted(set(channels)):
+                raise DeploymentInvalid(
+                    f"{name} are {least} to {MAX_CITED_CHANNELS} channels that ascend strictly",
+                    field=name,
+                    actual=len(channels),
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,8 @@ class Deployment:
     genesis_hash: bytes
     deployed_at_block: int
     referee: bytes
+    challenges: bytes
+    fraud_proofs: bytes
     registry: bytes
     verifier: bytes
     payouts: bytes
@@ -124,12 +142,12 @@ class Deployment:
 
     def distribution(self, channel: bytes, operator: bytes, metering_channel: bytes) -> DistributionEntry | None:
         """The distribution that statements of this channel and operator over those batches feed."""
-        wanted = (channel, operator, metering_channel)
         return next(
             (
                 entry
                 for entry in self.distributions
-                if (entry.statement_channel, entry.statement_operator, entry.metering_channel) == wanted
+                if (entry.statement_channel, entry.statement_operator) == (channel, operator)
+                and metering_channel in entry.metering_channels
             ),
             None,
         )
@@ -149,7 +167,14 @@ class Deployment:
             for channel in self.channels
         ]
         value["distributions"] = [
-            {item.name: show(getattr(entry, item.name)) for item in fields(entry)} for entry in self.distributions
+            {
+                "id": show(entry.id),
+                "statement_channel": show(entry.statement_channel),
+                "statement_operator": show(entry.statement_operator),
+                "metering_channels": [show(one) for one in entry.metering_channels],
+                "import_channels": [show(one) for one in entry.import_channels],
+            }
+            for entry in self.distributions
         ]
         return encode(value)
 
@@ -168,7 +193,10 @@ def parse_deployment(data: bytes) -> Deployment:
     if version is not None and version != expected:  # before its fields: another version may have others
         known = version in {DEPLOYMENT_VERSION, QUOTES_VERSION}
         fits = f"version {version} has {'no' if version == DEPLOYMENT_VERSION else 'a'} collateral registry"
-        older = "get deployment.json again from whoever runs the deployment"
+        older = (
+            "its referee has no modules, and this program cannot speak to it: deploy anew (wattest deploy), or keep the"
+            " older wattest for it"
+        )
         raise DeploymentInvalid(
             "unknown deployment version",
             expected=expected,
@@ -205,6 +233,11 @@ def _channel(field: Field) -> ChannelIdentity:
 
 
 def _distribution(field: Field) -> DistributionEntry:
-    names = tuple(item.name for item in fields(DistributionEntry))
-    named = field.fields(*names)
-    return DistributionEntry(**{name: named[name].hex(20 if name == "statement_operator" else 32) for name in names})
+    named = field.fields("id", "statement_channel", "statement_operator", "metering_channels", "import_channels")
+    cited = {
+        name: named[name].each(lambda one: one.hex(32), MAX_CITED_CHANNELS)
+        for name in ("metering_channels", "import_channels")
+    }
+    return DistributionEntry(
+        named["id"].hex(32), named["statement_channel"].hex(32), _address(named["statement_operator"]), **cited
+    )

@@ -92,6 +92,14 @@ def exit_code(links: Sequence[Link]) -> int:
     return EXIT_INCOMPLETE if LinkStatus.UNCHECKED in statuses else EXIT_DONE
 
 
+def is_valid(links: Sequence[Link]) -> bool | None:
+    """Whether a receipt holds: true or false, and None where nothing failed and some of it was not checked."""
+    statuses = {link.status for link in links}
+    if LinkStatus.FAILED in statuses:
+        return False
+    return None if not links or LinkStatus.UNCHECKED in statuses else True
+
+
 def _check_deployment(receipt: Receipt, deployment: Deployment) -> str:
     require("the receipt is of another chain", deployment.chain_id, receipt.chain_id)
     require("the receipt is of another referee", deployment.referee, receipt.referee)

@@ -144,12 +144,7 @@ def parse_bill(data: bytes) -> Bill:
         raise BillInvalid(
             "the bill has another length than its count", expected=BILL_FIXED_BYTES + 16 * count, actual=len(data)
         )
-    lines = []
-    for position, expected in enumerate(LineKind):
-        kind, quantity, price, amount = _LINE.unpack_from(data, _HEAD.size + position * _LINE.size)
-        if kind != expected:
-            raise BillInvalid("the bill's lines are not the seven in order", expected=int(expected), actual=kind)
-        lines.append(BillLine(expected, quantity, price, amount))
+    lines = _lines(data)
     total_cents, *shares = struct.unpack_from(f">q{2 * count}Q", data, BILL_FIXED_BYTES - 8)
     return Bill(
         job_id=job_id,
@@ -163,11 +158,46 @@ def parse_bill(data: bytes) -> Bill:
         total_export=totals[1],
         total_shared=totals[2],
         total_shared_export=totals[3],
-        lines=tuple(lines),
+        lines=lines,
         total_cents=total_cents,
         shared=tuple(shares[:count]),
         shared_export=tuple(shares[count:]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BillHead:
+    """What a bill says besides its intervals; energies in milliwatt-hours, times unix seconds."""
+
+    period_start: int
+    period_end: int
+    total_import: int = field(repr=False)
+    total_export: int = field(repr=False)
+    total_shared: int = field(repr=False)
+    total_shared_export: int = field(repr=False)
+    lines: tuple[BillLine, ...] = field(repr=False)
+    total_cents: int = field(repr=False)
+
+
+def bill_head(data: bytes) -> BillHead:
+    """Read a bill's first 353 bytes, which an operator keeps. Raises ``BillInvalid``."""
+    if len(data) < BILL_FIXED_BYTES:
+        raise BillInvalid("the bill is cut short", expected=BILL_FIXED_BYTES, actual=len(data))
+    version, _, _, start, end, _, _, _, _, *totals, line_count = _HEAD.unpack_from(data)
+    if version != BILL_VERSION or line_count != len(LineKind):
+        raise BillInvalid("the bill's version is unknown", expected=BILL_VERSION, actual=version)
+    (total_cents,) = struct.unpack_from(">q", data, BILL_FIXED_BYTES - 8)
+    return BillHead(start, end, totals[0], totals[1], totals[2], totals[3], _lines(data), total_cents)
+
+
+def _lines(data: bytes) -> tuple[BillLine, ...]:
+    lines = []
+    for position, expected in enumerate(LineKind):
+        kind, quantity, price, amount = _LINE.unpack_from(data, _HEAD.size + position * _LINE.size)
+        if kind != expected:
+            raise BillInvalid("the bill's lines are not the seven in order", expected=int(expected), actual=kind)
+        lines.append(BillLine(expected, quantity, price, amount))
+    return tuple(lines)
 
 
 def verify_bill(bill: Bill, own_imports: Sequence[int], own_exports: Sequence[int], tariff: Tariff) -> None:

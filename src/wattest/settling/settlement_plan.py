@@ -25,8 +25,8 @@ from wattest.store.batch_state import StoredBatch, StoredState
 from wattest.store.duty import Duty, MemberKeys
 from wattest.store.operator_port import OperatorView
 from wattest.store.refusals import settled_already
-from wattest.store.settlement import ENDED, Settlement, SettlementState
-from wattest.twin.errors import UnknownDistribution
+from wattest.store.settlement import Settlement, SettlementState
+from wattest.twin.batch import BatchState
 from wattest.units import SECONDS_PER_DAY
 
 _IN_CHAIN = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})
@@ -280,13 +280,15 @@ def _distribution(place: Place, agreement: Agreement) -> bytes:
             metering_channel=agreement.metering_channel,
             hint="let the manager make one: wattest payouts create",
         )
-    try:
-        terms = place.payouts.terms_of(found.id)
-    except UnknownDistribution as error:
-        error.hint = "the deployment names a distribution that is not on this chain: wattest payouts create"
-        raise
+    terms = place.payouts.terms_of(found.id)
+    if not any(terms.poster):
+        raise DistributionMissing(
+            "the deployment names a distribution that is not on this chain",
+            distribution=found.id,
+            hint="get deployment.json of this chain, or let the manager make one: wattest payouts create",
+        )
     expected = (place.operator, agreement.statement_channel, place.operator, agreement.metering_channel)
-    actual = (terms.poster, terms.statement_channel, terms.statement_operator, terms.metering_channel)
+    actual = (terms.poster, terms.statement_channel, terms.statement_operator, *terms.metering_channels)
     if actual != expected or terms.referee != place.referee.address:
         raise DistributionForeign(
             "the distribution is fixed to another operator, channel or referee",
@@ -305,7 +307,7 @@ def _is_final(place: Place, batch: StoredBatch, window_s: int, now: int) -> bool
     record = batch.record
     if record is None or now < record.committed_at + window_s:
         return False
-    return place.referee.is_final(batch.channel, place.operator, batch.sequence, record)
+    return place.referee.state_of(batch.citation(place.operator)) is BatchState.FINAL
 
 
 def _begun(view: OperatorView, wanted: Settlement) -> Settlement | None:
@@ -362,8 +364,3 @@ def _standing(place: Place, channel: bytes) -> tuple[int, bytes, bytes]:
     payouts = known[0].payouts
     assert payouts is not None  # chosen for it
     return head + 1, last.header_digest, payouts.listed
-
-
-def unfinished(view: OperatorView) -> list[Settlement]:
-    """Settlements with something left to do, in order."""
-    return [one for one in view.settlements.all() if one.state not in ENDED]

@@ -9,7 +9,7 @@ has one nonce, and what is on chain is found there. docs/spec/lifecycles.md, sec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,8 +18,8 @@ from wattest.crypto.signer import Signer
 from wattest.enclave.host.client import EnclaveClient, SealedBatch, StatementJob
 from wattest.errors import ProtocolError, TransportError, WattestError
 from wattest.io.crash_points import CrashPoints
+from wattest.keys.key_report import OperatorStopped
 from wattest.settlement.payout import PayoutTree
-from wattest.settling.settlement_plan import unfinished
 from wattest.settling.statement import citations, settled_rows, statement_citation, statement_job
 from wattest.store.batch_state import StoredState
 from wattest.store.batch_tree import entry_inclusion
@@ -89,7 +89,7 @@ class Settler:
         bundles: BundleStore,
         payouts: PayoutsPort,
         signer: Signer,
-        duties: list[Duty],
+        duties: Sequence[Duty],
         *,
         faults: CrashPoints | None = None,
     ) -> None:
@@ -109,13 +109,13 @@ class Settler:
 
     def seal(self, sealer: Sealer, report: SettlingReport) -> None:
         """Have what was planned sealed and stored; it is committed with everything else that is."""
-        for settlement in unfinished(self._store):
-            if settlement.state is _S.PLANNED:
+        for settlement in self._kept.unfinished():
+            if settlement.state is _S.PLANNED or self._is_half_stored(settlement):
                 self._trying(settlement, report, lambda one: self._seal(one, sealer, report))
 
     def follow(self, report: SettlingReport, now: int) -> None:
         """Take what is sealed as far as it goes; ``now`` is the chain's time."""
-        for settlement in unfinished(self._store):
+        for settlement in self._kept.unfinished():
             if settlement.state is not _S.PLANNED:
                 self._trying(settlement, report, lambda one: self._follow(one, report, now))
 
@@ -135,15 +135,24 @@ class Settler:
             job = statement_job(
                 settlement, self._store, self._bundles, self._duty(settlement), sealer.enclave_of(channel)
             )
-            sealer.seal_open(job, lambda sealed: self._kept.save_sealed(settlement, *settled_rows(sealed)))
-        except TransportError:
+            sealer.seal_open(job, lambda sealed: self._keep_sealed(settlement, sealed))
+        except (TransportError, OperatorStopped):  # an enclave or its key that may come back: it stays planned
             raise
         except WattestError:
             if self._store.find_batch(channel, sequence) is None:  # nothing was signed: nothing is left
                 self._kept.drop(settlement)
             raise
+        if settlement.state is _S.PLANNED:
+            report.steps.append(SettlementStep(settlement, _S.SEALED))
+
+    def _keep_sealed(self, settlement: Settlement, sealed: SealedBatch) -> None:
+        self._kept.save_sealed(settlement, *settled_rows(sealed))
         self._faults.reach("settlement.sealed")
-        report.steps.append(SettlementStep(settlement, _S.SEALED))
+
+    def _is_half_stored(self, settlement: Settlement) -> bool:
+        """Whether a crash left its bundle out: the same job again makes the same one."""
+        batch = self._store.find_batch(settlement.statement_channel, settlement.sequence)
+        return settlement.state is _S.SEALED and batch is not None and batch.state is StoredState.SEALED
 
     # the chain
 
@@ -199,7 +208,7 @@ class Settler:
                 pending.activatable_at,
             )
         batch = self._store.batch(settlement.statement_channel, settlement.sequence)
-        if batch.header is None or batch.record is None:
+        if batch.header is None:
             return SettlementWait(settlement, "the statement's batch is not on chain")
         entries, salts = self._store.entries(batch.channel, batch.sequence)
         receipt = self._payouts.post_root(
@@ -208,7 +217,7 @@ class Settler:
             root=owed.root,
             total=owed.total,
             header=batch.header,
-            record=batch.record,
+            statement=statement_citation(settlement, self._store),
             entry=entry_inclusion(entries, salts, owed.entry),
             cited=citations(settlement, self._store),
             intent=f"post-root:{settlement.distribution.hex()}:{settlement.sequence}",
@@ -222,7 +231,10 @@ class Settler:
         if account.active_sequence >= settlement.sequence:
             return SettlementStep(settlement, _S.ACTIVATED)
         if pending.sequence != settlement.sequence or not any(pending.root):
-            return SettlementStep(settlement, _S.DISABLED)
+            owed = settlement.payouts
+            assert owed is not None  # a posted settlement has it
+            was_disabled = self._payouts.was_disabled(settlement.distribution, owed.root)
+            return SettlementStep(settlement, _S.DISABLED if was_disabled else _S.COMMITTED)  # else a reorganisation's
         if now < pending.activatable_at:
             return SettlementWait(settlement, "the root waits for its delay", pending.activatable_at)
         open_batches = self._open(settlement)
@@ -236,7 +248,7 @@ class Settler:
                 expected=pending.total,
                 actual=escrow,
                 missing=pending.total - escrow,
-                hint=f"fund it, then go on: wattest payouts fund --amount {pending.total - escrow}",
+                hint=f"fund it, then go on: wattest payouts fund --to {pending.total}",
             )
         receipt = self._payouts.activate_root(
             self._signer,

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from wattest.messages.header import BatchHeader, parse_header
-from wattest.twin.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchCitation, BatchRecord
 
 
 class StoredState(Enum):
@@ -64,14 +64,16 @@ class StoredBatch:
     gas_used: int | None
     released: bool
 
+    def citation(self, operator: bytes) -> BatchCitation:
+        """The batch on chain as calls name it; only a batch that was committed has it."""
+        assert self.record is not None
+        return BatchCitation(self.channel, operator, self.sequence, self.record)
+
 
 def stored_batch(row: Sequence[Any]) -> StoredBatch:
-    """A batch from its sixteen columns, in the order of ``OperatorStore``'s query."""
+    """A batch from its seventeen columns, in the order of ``OperatorStore``'s query."""
     state, header, digest, committed_at, version = StoredState(row[4]), row[5], row[6], row[9], row[10]
-    record = None
-    if committed_at is not None:
-        stands = BatchState.SLASHED if state is _S.SLASHED else BatchState.COMMITTED
-        record = BatchRecord(digest, committed_at, version, stands)
+    record = None if committed_at is None else BatchRecord(digest, committed_at, version, row[16])
     return StoredBatch(
         channel=row[0],
         sequence=row[1],

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -47,11 +48,23 @@ class DatabaseFailed(TransportError):
     """SQLite could not read or write."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommittedTable:
+    """The table of batches on chain, and the first version whose rows have the stake that their records hold."""
+
+    table: str
+    stake_since: int
+
+
 class Database:
     """One connection; ``read_only`` ones may be many and take no lock."""
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, read_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], *, committed: CommittedTable | None = None, read_only: bool = False
+    ) -> None:
+        """``committed`` says where batches on chain lie, so that those of an older referee are refused."""
         self.path = path
+        self._committed = committed
         self._lock: IO[bytes] | None = None
         try:
             if read_only:
@@ -157,10 +170,25 @@ class Database:
                 hint="name another data folder, or move the file away",
             )
         if 0 < version < len(migrations):
+            self._refuse_older_batches(version, len(migrations))
             self._add_late_columns()
         for number in range(version, len(migrations)):
             script = f"BEGIN IMMEDIATE; {migrations[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             self._connection.executescript(script)
+
+    def _refuse_older_batches(self, version: int, expected: int) -> None:
+        """Before anything is changed, so that the older program can still answer for what it committed."""
+        committed = self._committed
+        if committed is None or version >= committed.stake_since:
+            return
+        if self._connection.execute(f"SELECT 1 FROM {committed.table} WHERE committed_at IS NOT NULL").fetchone():  # noqa: S608
+            raise DatabaseUnknown(
+                "the database holds batches of a referee from before the modules, which this program cannot speak to",
+                path=self.path,
+                expected=expected,
+                actual=version,
+                hint="keep the older wattest for it until its deposit is withdrawn, and begin with an empty folder",
+            )
 
     def _add_late_columns(self) -> None:
         """Version 2 was given a column after the first databases of it were made."""

@@ -46,7 +46,16 @@ class MemberKeys:
     @cached_property
     def public_keys(self) -> frozenset[bytes]:
         """The members' meter public keys."""
-        return frozenset(member.public_key for member in self.members.member_list.members)
+        return frozenset(self._meter_keys)
+
+    def meter_key_of(self, public_key: bytes) -> bytes:
+        """The meter key, 32 bytes, of the member whose meter signs with ``public_key``. Raises: KeyError."""
+        return self._meter_keys[public_key]
+
+    @cached_property
+    def _meter_keys(self) -> dict[bytes, bytes]:
+        members = self.members.member_list.members
+        return dict(zip((member.public_key for member in members), self.meter_keys, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,10 +173,6 @@ class SqliteKeyStore:
         found = self._registrations("AND state = ?", channel, REGISTERED)
         return found[-1] if found else None
 
-    def registrations(self, channel: bytes) -> list[PreparedRegistration]:
-        """Every registration that was mined, oldest first."""
-        return self._registrations("AND state = ?", channel, REGISTERED)
-
     def conclude(self, registration: PreparedRegistration, state: str) -> None:
         """Note that a prepared registration was mined, or can never be."""
         self._database.run(

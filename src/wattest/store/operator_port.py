@@ -79,9 +79,6 @@ class KeyStore(Protocol):
     def registered(self, channel: bytes) -> PreparedRegistration | None:
         """The newest registration that was mined."""
 
-    def registrations(self, channel: bytes) -> list[PreparedRegistration]:
-        """Every registration that was mined, oldest first."""
-
     def conclude(self, registration: PreparedRegistration, state: str) -> None:
         """Note that a prepared registration was mined, or can never be."""
 
@@ -136,6 +133,9 @@ class SettlementStore(Protocol):
 
     def all(self, statement_channel: bytes | None = None) -> list[Settlement]:
         """Every settlement, or those of one statement channel, ascending by sequence."""
+
+    def unfinished(self) -> list[Settlement]:
+        """Settlements with something left to do, ascending by channel and sequence."""
 
 
 class Belonging(Protocol):
@@ -265,16 +265,19 @@ class OperatorStore(OperatorView, Protocol):
         """
 
     def collect(self, channel: bytes, sequence: int, period: tuple[int, int]) -> StoredBatch:
-        """Fix which blocks belong to a new batch: later arrivals do not change it. Again, it changes nothing.
+        """Begin a new batch with the blocks of its period; what comes later joins until the enclave is asked.
 
-        Raises ``WrongBatchState`` where another period has the sequence.
+        Again, it changes nothing. Raises ``WrongBatchState`` where another period has the sequence.
         """
 
     def mark(self, channel: bytes, sequence: int, state: StoredState) -> None:
         """Move a batch to its next state; the state it is in already is no move. Raises ``WrongBatchState``."""
 
     def mark_if_before_sealed(self, channel: bytes, sequence: int) -> None:
-        """Note that the enclave is asked; a batch that was sealed before stays as it is."""
+        """Note that the enclave is asked: blocks of the period that came since join, and no later ones.
+
+        A batch that was sealed before stays as it is.
+        """
 
     def save_sealed(
         self,

@@ -24,7 +24,7 @@ from wattest.messages.header import BatchHeader, parse_header
 from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState, stored_batch
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
 from wattest.store.block_filing import Filed, file_anew
-from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Database, SqliteCursors, SqliteJournal
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, CommittedTable, Database, SqliteCursors, SqliteJournal
 from wattest.store.duty import Duty
 from wattest.store.entry_rows import SqliteEntryRows
 from wattest.store.key_store import KEY_TABLES, SqliteKeyStore
@@ -69,17 +69,29 @@ CREATE TABLE document (channel BLOB NOT NULL, name TEXT NOT NULL, body BLOB NOT 
     KEY_TABLES,
     BELONGING_TABLE,
     SETTLEMENT_TABLE,
+    "ALTER TABLE batch ADD COLUMN stake_gwei INTEGER;",
 )
+COMMITTED = CommittedTable("batch", stake_since=len(MIGRATIONS))
 
 
 _S = StoredState
 
 
 class SqliteOperatorStore:
-    """The operator's database; open it once to write (``read_only`` False), as often as needed to read."""
+    """The operator's database; open it once to write (``read_only`` False), as often as needed to read.
 
-    def __init__(self, path: Path, *, read_only: bool = False, faults: CrashPoints | None = None) -> None:
-        self.database = Database(path, MIGRATIONS, read_only=read_only)
+    ``database`` opens it: a file's, unless said otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        faults: CrashPoints | None = None,
+        database: type[Database] = Database,
+    ) -> None:
+        self.database = database(path, MIGRATIONS, committed=COMMITTED, read_only=read_only)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = SqliteCursors(self.database)
         self.belonging = SqliteBelonging(self.database, self._sealed_by)
@@ -191,7 +203,7 @@ class SqliteOperatorStore:
     # batches
 
     def collect(self, channel: bytes, sequence: int, period: tuple[int, int]) -> StoredBatch:
-        """Fix which blocks belong to a new batch: later arrivals do not change it. Again, it changes nothing."""
+        """Begin a new batch with the blocks of its period. Again, it changes nothing."""
         with self.database.transaction():
             known = self.find_batch(channel, sequence)
             if known is not None:
@@ -210,14 +222,17 @@ class SqliteOperatorStore:
                 *period,
                 _S.COLLECTED.value,
             )
-            self.database.run(
-                "UPDATE device_block SET sequence = ? WHERE channel = ? AND period_start = ? AND period_end = ?"
-                " AND sequence IS NULL AND refused IS NULL",
-                sequence,
-                channel,
-                *period,
-            )
+            self._gather(channel, sequence, period)
         return self.batch(channel, sequence)
+
+    def _gather(self, channel: bytes, sequence: int, period: tuple[int, int]) -> None:
+        self.database.run(
+            "UPDATE device_block SET sequence = ? WHERE channel = ? AND period_start = ? AND period_end = ?"
+            " AND sequence IS NULL AND refused IS NULL",
+            sequence,
+            channel,
+            *period,
+        )
 
     def mark(self, channel: bytes, sequence: int, state: StoredState) -> None:
         """Move a batch to its next state; the state it is in already is no move."""
@@ -225,9 +240,12 @@ class SqliteOperatorStore:
             self._move(channel, sequence, state)
 
     def mark_if_before_sealed(self, channel: bytes, sequence: int) -> None:
-        """Note that the enclave is asked; a batch that was sealed before stays as it is."""
-        if self.batch(channel, sequence).state is _S.COLLECTED:
-            self.mark(channel, sequence, _S.SEALING)
+        """Note that the enclave is asked, with what came since; a batch that was sealed before stays as it is."""
+        with self.database.transaction():
+            batch = self.batch(channel, sequence)
+            if batch.state is _S.COLLECTED:
+                self._gather(channel, sequence, (batch.period_start, batch.period_end))
+                self.mark(channel, sequence, _S.SEALING)
 
     def save_sealed(
         self,
@@ -286,10 +304,12 @@ class SqliteOperatorStore:
         with self.database.transaction():
             self._move(channel, sequence, _S.COMMITTED)
             self.database.run(
-                "UPDATE batch SET committed_at = ?, parameters_version = ?, block_number = ?, block_hash = ?,"
-                " transaction_hash = ?, gas_used = COALESCE(?, gas_used) WHERE channel = ? AND sequence = ?",
+                "UPDATE batch SET committed_at = ?, parameters_version = ?, stake_gwei = ?, block_number = ?,"
+                " block_hash = ?, transaction_hash = ?, gas_used = COALESCE(?, gas_used)"
+                " WHERE channel = ? AND sequence = ?",
                 record.committed_at,
                 record.parameters_version,
+                record.stake_gwei,
                 *place,
                 gas_used,
                 channel,
@@ -464,7 +484,8 @@ class SqliteOperatorStore:
     def _batches(self, condition: str, *values: object) -> list[StoredBatch]:
         rows: list[Any] = self.database.rows(
             "SELECT channel, sequence, period_start, period_end, state, header, header_digest, signature, content_id,"  # noqa: S608
-            " committed_at, parameters_version, block_number, block_hash, transaction_hash, gas_used, released"
+            " committed_at, parameters_version, block_number, block_hash, transaction_hash, gas_used, released,"
+            " stake_gwei"
             f" FROM batch {condition}",
             *values,
         )

@@ -14,9 +14,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wattest.crypto.hashing import sha256
 from wattest.crypto.strict_fields import Fields, Reader, Refusal
-from wattest.errors import ConfigError, InputError, TransportError
+from wattest.errors import ConfigError, InputError, TransportError, VerificationError
 from wattest.io.http_exchange import AnswerTooLarge, DeadlinePassed, HttpPeer
+from wattest.messages.acceptance import (
+    SIGNATURE_BYTES,
+    AcceptanceUnsigned,
+    BlockAcceptance,
+    SignedAcceptance,
+    verify_acceptance,
+)
+from wattest.messages.eip712 import Domain
 from wattest.messages.header import HEADER_BYTES, MAX_ENTRIES, BatchHeader, parse_header
 from wattest.sealing.bundle import MAX_MANIFEST_BYTES
 from wattest.sealing.wrapped_keys import WRAPPED_BYTES
@@ -31,6 +40,7 @@ MAX_BUNDLE_BYTES = 2 * 1024**3
 MAX_BLOCK_BYTES = 64 * 1024 * 1024 + 16
 FIRST_BACKOFF_S = 0.1
 _KEYS_PER_PAGE = 10_000
+_MAX_ANSWER_SHOWN = 1_000
 _POSITION = re.compile(r"0|[1-9][0-9]{0,7}")
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -41,6 +51,10 @@ class Withheld(TransportError):
 
 class OperatorUnreachable(Withheld):
     """The operator's server did not answer any try."""
+
+
+class BlockRefused(VerificationError):
+    """The operator does not take a device block; ``refusal`` is its word for why, ``answer`` its sentence."""
 
 
 class MalformedAnswer(InputError):
@@ -67,6 +81,43 @@ class RemoteSettings:
     deadline_s: float = 120.0
 
 
+@dataclass(frozen=True, slots=True)
+class BlockTaken:
+    """An operator's answer to a block that it has on disk.
+
+    ``digest`` is the block's SHA-256. Where the operator signs for it: the meter's blinded name, the period's start and
+    the 65-byte signature; else ``unsigned`` says why not, "" from an operator of an older version.
+    """
+
+    digest: bytes
+    blinded_meter: bytes = b""
+    period_start: int = 0
+    signature: bytes = b""
+    unsigned: str = ""
+
+    def verified(
+        self, channel: bytes, operator: bytes, domain: Domain, is_name_of: Callable[[int, bytes], bool]
+    ) -> SignedAcceptance | None:
+        """The acceptance, checked to be the operator's own and of this meter; None where it did not sign.
+
+        ``is_name_of`` tells whether a blinded name is the meter's in the period that starts then. Raises:
+        AcceptanceUnsigned; the crypto room's errors for a malformed signature.
+        """
+        if not self.signature:
+            return None
+        acceptance = BlockAcceptance(channel, operator, self.blinded_meter, self.period_start, self.digest)
+        signed = SignedAcceptance(acceptance, domain, self.signature)
+        verify_acceptance(signed)
+        if not is_name_of(self.period_start, self.blinded_meter):
+            raise AcceptanceUnsigned(
+                "the acceptance is of another meter or period than the block's",
+                hint="nobody can hold the operator to it: keep the block, and ask the operator",
+                period_start=self.period_start,
+                actual=self.blinded_meter,
+            )
+        return signed
+
+
 class OperatorRemote:
     """One operator's server as a client sees it."""
 
@@ -87,6 +138,10 @@ class OperatorRemote:
     def fetch_status(self) -> dict[str, object]:
         """Who the operator says it is."""
         return self._get_fields("/v1/status").values
+
+    def fetch_operator(self) -> bytes:
+        """The account, 20 bytes, that the operator says is its own."""
+        return self._get_fields("/v1/status")["operator"].hex(20)
 
     def fetch_header(self, channel: bytes, sequence: int) -> tuple[BatchHeader, bytes]:
         """A header and its 65-byte signature, as the operator shows them."""
@@ -139,9 +194,28 @@ class OperatorRemote:
         """A document of a channel: ``members``, ``evidence`` or ``endorsements``."""
         return self._get(f"/v1/channels/{channel.hex()}/documents/{name}", MAX_DOCUMENT_BYTES)
 
-    def send_block(self, channel: bytes, body: bytes) -> None:
-        """Hand a device block in; sending the same one again is harmless."""
-        self._request("POST", f"/v1/channels/{channel.hex()}/blocks", MAX_JSON_BYTES, body)
+    def send_block(self, channel: bytes, body: bytes) -> BlockTaken:
+        """Hand a device block in, and what the operator says of it; sending the same one again is harmless.
+
+        Raises: BlockRefused; OperatorUnreachable; MalformedAnswer, also for the word of another block.
+        """
+        try:
+            answer = self._request("POST", f"/v1/channels/{channel.hex()}/blocks", MAX_JSON_BYTES, body)
+        except OperatorUnreachable:
+            raise
+        except Withheld as error:
+            refusal, words = _refusal_of(str(error.fields.get("answer", "")))
+            raise BlockRefused(
+                "the operator does not take this block",
+                url=self.url,
+                status=error.fields.get("status"),
+                refusal=refusal,
+                answer=words,
+            ) from error
+        taken = _taken(_ANSWER.json(answer, MAX_JSON_BYTES).fields())
+        if taken.digest != sha256(body):
+            raise MalformedAnswer("the answer is to another block", expected=sha256(body), actual=taken.digest)
+        return taken
 
     def _get_fields(self, path: str) -> Fields:
         return _ANSWER.json(self._get(path, MAX_JSON_BYTES), MAX_JSON_BYTES).fields()
@@ -172,7 +246,7 @@ class OperatorRemote:
                         url=self.url,
                         path=path,
                         status=found.status,
-                        answer=found.body[:200].decode(errors="replace"),
+                        answer=found.body[:_MAX_ANSWER_SHOWN].decode(errors="replace"),
                     )
                 cause = f"status {found.status}"
             if attempt < self._settings.max_attempts:
@@ -190,3 +264,22 @@ class OperatorRemote:
 
 def _batch(channel: bytes, sequence: int) -> str:
     return f"/v1/channels/{channel.hex()}/batches/{sequence}"
+
+
+def _taken(told: Fields) -> BlockTaken:
+    digest = told["accepted"].hex(32)
+    if "signature" not in told:
+        reason = told.optional("unsigned")
+        return BlockTaken(digest, unsigned="" if reason is None else reason.text(64))
+    return BlockTaken(
+        digest, told["blinded_meter"].hex(32), told["period_start"].decimal(64), told["signature"].hex(SIGNATURE_BYTES)
+    )
+
+
+def _refusal_of(answer: str) -> tuple[str, str]:
+    """The error's name and message of an operator's answer; what is no such answer is shown as it is."""
+    try:
+        told = _ANSWER.json(answer.encode(), MAX_JSON_BYTES).fields()
+        return told["error"].text(64), told["message"].text(_MAX_ANSWER_SHOWN)
+    except MalformedAnswer:
+        return "", answer

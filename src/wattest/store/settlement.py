@@ -1,5 +1,7 @@
 """A billing period's settlement on its way: its states, which may follow which, and what is known of it.
 
+A reorganisation that drops a posted root takes a settlement back to committed.
+
 Decided here: the transition table, and what is fixed when a settlement begins. Not decided here: when a step is taken
 (``settling.settler``), how it is kept (``settlement_store``). docs/spec/lifecycles.md, section "Settlement"
 """
@@ -32,7 +34,7 @@ NEXT_SETTLEMENT_STATES: Mapping[SettlementState, frozenset[SettlementState]] = {
     _S.PLANNED: frozenset({_S.SEALED}),
     _S.SEALED: frozenset({_S.COMMITTED, _S.VOID}),
     _S.COMMITTED: frozenset({_S.POSTED, _S.NOTHING_OWED, _S.VOID}),
-    _S.POSTED: frozenset({_S.ACTIVATED, _S.DISABLED, _S.VOID}),
+    _S.POSTED: frozenset({_S.COMMITTED, _S.ACTIVATED, _S.DISABLED, _S.VOID}),
     _S.ACTIVATED: frozenset(),
     _S.NOTHING_OWED: frozenset(),
     _S.DISABLED: frozenset(),

@@ -13,7 +13,7 @@ from wattest.messages.member_list import parse_signed_member_list
 from wattest.messages.settlement_terms import SignedTerms
 from wattest.store.database import Database
 from wattest.store.refusals import SettledAlready, UnknownSettlement, WrongSettlementState, settled_already
-from wattest.store.settlement import NEXT_SETTLEMENT_STATES, SettledPayouts, Settlement, SettlementState
+from wattest.store.settlement import ENDED, NEXT_SETTLEMENT_STATES, SettledPayouts, Settlement, SettlementState
 
 SETTLEMENT_TABLE = """
 CREATE TABLE settlement (
@@ -148,6 +148,12 @@ class SqliteSettlementStore:
         if statement_channel is None:
             return self._select("ORDER BY statement_channel, sequence")
         return self._select("WHERE statement_channel = ? ORDER BY sequence", statement_channel)
+
+    def unfinished(self) -> list[Settlement]:
+        """Settlements with something left to do, ascending by channel and sequence."""
+        ended = [state.value for state in ENDED]
+        marks = ",".join("?" * len(ended))
+        return self._select(f"WHERE state NOT IN ({marks}) ORDER BY statement_channel, sequence", *ended)
 
     def _require(self, settlement: Settlement, state: SettlementState) -> None:
         actual = self.one(settlement.statement_channel, settlement.sequence).state

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wattest.chain.referee_events import CommittedBatch, Place
 from wattest.io.crash_points import CrashPoints
 from wattest.metering.series_block import PreviousState
 from wattest.store.belonging import BELONGING_TABLE, SqliteBelonging
-from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, Database, SqliteCursors, SqliteJournal
+from wattest.store.database import CURSOR_TABLE, JOURNAL_TABLE, CommittedTable, Database, SqliteCursors, SqliteJournal
 
 MIGRATIONS = (
     JOURNAL_TABLE
@@ -51,6 +52,12 @@ CREATE TABLE member_list (
 );
 """,
     BELONGING_TABLE,
+    "ALTER TABLE seen_commit ADD COLUMN stake_gwei INTEGER;",
+)
+COMMITTED = CommittedTable("seen_commit", stake_since=len(MIGRATIONS))
+_COLUMNS = (
+    "channel, operator, sequence, header_digest, committed_at, parameters_version, block_number, block_hash,"
+    " transaction_hash, log_index, stake_gwei"
 )
 _MAX_INTEGER = 2**63 - 1
 
@@ -74,7 +81,7 @@ class WatchLog:
     """The watcher's database."""
 
     def __init__(self, path: Path, *, faults: CrashPoints | None = None) -> None:
-        self.database = Database(path, MIGRATIONS)
+        self.database = Database(path, MIGRATIONS, committed=COMMITTED)
         self.journal = SqliteJournal(self.database, faults)
         self.cursors = SqliteCursors(self.database)
         self.belonging = SqliteBelonging(self.database)
@@ -84,7 +91,7 @@ class WatchLog:
         self.database.close()
 
     def note_commit(self, row: tuple[object, ...]) -> bool:
-        """Keep a commit (the columns up to ``log_index``), to be judged; False when this very one is known.
+        """Keep a commit (the columns of ``commit``), to be judged; False when this very one is known.
 
         After a reorganisation another header may stand in its place: then it is judged anew.
         """
@@ -95,19 +102,23 @@ class WatchLog:
             if known and known[0][0] == row[3]:
                 self.database.run(
                     "UPDATE seen_commit SET committed_at = ?, parameters_version = ?, block_number = ?, block_hash = ?,"
-                    " transaction_hash = ?, log_index = ? WHERE channel = ? AND operator = ? AND sequence = ?",
-                    *row[4:10],
+                    " transaction_hash = ?, log_index = ?, stake_gwei = ? WHERE channel = ? AND operator = ?"
+                    " AND sequence = ?",
+                    *row[4:11],
                     *row[:3],
                 )
                 return False
-            self.database.run("INSERT OR REPLACE INTO seen_commit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')", *row)
+            self.database.run(
+                f"INSERT OR REPLACE INTO seen_commit ({_COLUMNS}, state)"  # noqa: S608
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'seen')",
+                *row,
+            )
         return True
 
     def commits(self, state: str) -> list[tuple[Any, ...]]:
         """Commits in a state (``seen``, ``judged``), in chain order."""
         return self.database.rows(
-            "SELECT channel, operator, sequence, header_digest, committed_at, parameters_version, block_number,"
-            " block_hash, transaction_hash, log_index FROM seen_commit WHERE state = ?"
+            f"SELECT {_COLUMNS} FROM seen_commit WHERE state = ?"  # noqa: S608
             " ORDER BY block_number, log_index",
             state,
         )
@@ -115,8 +126,7 @@ class WatchLog:
     def commit(self, channel: bytes, operator: bytes, sequence: int) -> tuple[Any, ...] | None:
         """One commit, None when it was not seen."""
         rows = self.database.rows(
-            "SELECT channel, operator, sequence, header_digest, committed_at, parameters_version, block_number,"
-            " block_hash, transaction_hash, log_index FROM seen_commit"
+            f"SELECT {_COLUMNS} FROM seen_commit"  # noqa: S608
             " WHERE channel = ? AND operator = ? AND sequence = ?",
             channel,
             operator,
@@ -257,3 +267,9 @@ class WatchLog:
     def verdicts(self) -> list[dict[str, Any]]:
         """Every verdict, oldest first."""
         return [json.loads(str(row[0])) for row in self.database.rows("SELECT body FROM verdict ORDER BY ordinal")]
+
+
+def commit_of(row: tuple[Any, ...]) -> CommittedBatch:
+    """The commit that a row of ``WatchLog.commits`` tells."""
+    channel, operator, sequence, digest, committed_at, version, *place, stake_gwei = row
+    return CommittedBatch(channel, operator, sequence, digest, committed_at, version, stake_gwei, Place(*place))

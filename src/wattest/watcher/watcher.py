@@ -22,7 +22,7 @@ from wattest.chain.abi import UnexpectedContractAnswer
 from wattest.chain.client import Receipt, Reorganised
 from wattest.chain.ports import RefereePort, RegistryPort
 from wattest.chain.referee import CommittedHeader
-from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, Place, SlashedBatch
+from wattest.chain.referee_events import ClosedChallenge, CommittedBatch, FinedOperator, SlashedBatch
 from wattest.crypto.hpke import ReaderPrivateKey
 from wattest.crypto.secp256k1 import recover_address
 from wattest.crypto.signer import Signer
@@ -34,19 +34,20 @@ from wattest.store.car import BlockDigestMismatch
 from wattest.store.event_log import EventFollower
 from wattest.store.remote_operator import OperatorRemote, OperatorUnreachable
 from wattest.twin import errors as refusals
-from wattest.twin.batch import EMPTY_RECORD, BatchRecord, BatchState, EntryInclusion, verify_entry_inclusion
+from wattest.twin.batch import BatchState, EntryInclusion, verify_entry_inclusion
 from wattest.twin.challenge import ChallengeState
 from wattest.watcher.check_batch import Judgement, check_batch
 from wattest.watcher.check_entries import ServedBatch
 from wattest.watcher.finding import Finding, FindingKind
+from wattest.watcher.standing import committed_there, standing_state
 from wattest.watcher.watch_lines import entry_detail, entry_of, opening_detail, opening_of, verdict_line
-from wattest.watcher.watch_log import Action, WatchLog
+from wattest.watcher.watch_log import Action, WatchLog, commit_of
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.guests import load_guest
 
 PLANNED, OPENED, DONE, MOOT = "planned", "open", "done", "moot"
 CHALLENGE, EVIDENCE, EQUIVOCATION = "challenge", "invalid-evidence", "equivocation"
-_ENDS = (refusals.BatchAlreadySlashed, refusals.BatchAlreadyFinal, refusals.AlreadyConvicted)
+_ENDS = (refusals.BatchAlreadySlashed, refusals.BatchAlreadyFinal, refusals.AlreadyConvicted, refusals.MatterFined)
 
 Key = tuple[bytes, bytes, int]
 
@@ -131,10 +132,10 @@ class Watcher:
             self._trying(report, lambda action=action: self._act(action, time_s, report))  # type: ignore[misc]
         return report
 
-    def withdraw(self) -> Receipt | None:
-        """Take what the contract owes this watcher; None when it owes nothing."""
+    def withdraw(self) -> list[Receipt]:
+        """Take what the referee and its modules owe this watcher; nothing is sent when they owe nothing."""
         if self.referee.owed(self.signer.address) == 0:
-            return None
+            return []
         return self.referee.withdraw_owed(self.signer, self.signer.address)
 
     @staticmethod
@@ -150,6 +151,8 @@ class Watcher:
         for event in self._follower.read():
             if event.operator not in self._remotes:
                 continue
+            if isinstance(event, FinedOperator):
+                continue  # of an equivocation it is the end, which ``is_convicted`` tells
             key = (event.channel, event.operator, event.sequence)
             if isinstance(event, CommittedBatch):
                 self._note(event)
@@ -166,7 +169,7 @@ class Watcher:
         key, at = (batch.channel, batch.operator, batch.sequence), batch.place
         row = (
             *key, batch.header_digest, batch.committed_at, batch.parameters_version, at.block_number, at.block_hash,
-            at.transaction_hash, at.log_index,
+            at.transaction_hash, at.log_index, batch.stake_gwei,
         )  # fmt: skip
         try:
             carried = self.referee.committed_header(batch)
@@ -239,7 +242,7 @@ class Watcher:
     # judging
 
     def _judge(self, row: tuple[Any, ...], now: int, report: WatchReport) -> None:
-        batch = _commit_of(row)
+        batch = commit_of(row)
         header, signature = self._stored_header(batch)
         served = self._fetch(header, now, batch.committed_at)
         before = self.log.meters(batch.channel, batch.operator, batch.sequence - 1)
@@ -402,18 +405,17 @@ class Watcher:
 
     def _challenge(self, action: Action, report: WatchReport) -> None:
         batch, position = self._commit_for(action), action.position or 0
-        stands = self.referee.challenge_of(batch.channel, batch.operator, batch.sequence, position)
+        stands = self.referee.challenge_of(batch.header_digest, position)
         if stands.state is ChallengeState.NONE:
-            record = self.referee.current_record(batch)
-            if record.state is not BatchState.COMMITTED:
+            if standing_state(self.referee, batch) is not BatchState.COMMITTED:
                 self.log.set_action(action.intent, MOOT)
                 return
             bond = self.referee.bond_for(batch.channel, batch.operator, batch.parameters_version)
             header, _ = self._stored_header(batch)
-            receipt = self.referee.challenge(self.signer, header, record, position, bond, intent=action.intent)
+            receipt = self.referee.challenge(self.signer, header, batch.citation, position, bond, intent=action.intent)
             self._faults.reach("action.mined")
             report.sent.append((CHALLENGE, receipt))
-            stands = self.referee.challenge_of(batch.channel, batch.operator, batch.sequence, position)
+            stands = self.referee.challenge_of(batch.header_digest, position)
         # Somebody else's challenge serves as well: it is followed to its end all the same.
         state = OPENED if stands.state is ChallengeState.OPEN else DONE
         self.log.set_action(action.intent, state, stands.deadline)
@@ -423,18 +425,19 @@ class Watcher:
         if action.deadline is None or now < action.deadline:
             return
         batch, position = self._commit_for(action), action.position or 0
-        stands = self.referee.challenge_of(batch.channel, batch.operator, batch.sequence, position)
+        stands = self.referee.challenge_of(batch.header_digest, position)
         if stands.state is ChallengeState.NONE:  # a reorganisation took it away: challenge again
             self.log.set_action(action.intent, PLANNED)
             return
         if stands.state is ChallengeState.OPEN:
-            record = self.referee.current_record(batch)
-            if record.state is BatchState.SLASHED:
-                receipt = self.referee.refund(self.signer, batch, position, intent=f"refund:{action.intent}")
-                report.sent.append(("refund", receipt))
-            else:
-                receipt = self.referee.expire(self.signer, batch, position, intent=f"expire:{action.intent}")
+            # While the batch is held, which is a while after every deadline, it can be slashed; nobody did where it is
+            # final, and then the bond is all that is left to get.
+            if standing_state(self.referee, batch) is BatchState.COMMITTED:
+                receipt = self.referee.expire(self.signer, batch.citation, position, intent=f"expire:{action.intent}")
                 report.sent.append(("expire", receipt))
+            else:
+                receipt = self.referee.refund(self.signer, batch.citation, position, intent=f"refund:{action.intent}")
+                report.sent.append(("refund", receipt))
             self._faults.reach("action.mined")
         self.log.set_action(action.intent, DONE)
         self._faults.reach("action.noted")
@@ -445,7 +448,7 @@ class Watcher:
         receipt = self.referee.prove_invalid_evidence(
             self.signer,
             header,
-            self.referee.current_record(batch),
+            batch.citation,
             entry_of(action.detail["entry"]),
             opening_of(action.detail["opening"]),
             intent=action.intent,
@@ -460,7 +463,11 @@ class Watcher:
         wanted = [bytes.fromhex(one) for one in action.detail["headers"]]
         carried = {row[0]: CommittedHeader(parse_header(row[1]), row[2]) for row in self.log.headers(key)}
         receipt = self.referee.prove_equivocation(
-            self.signer, carried[wanted[0]], carried[wanted[1]], self._record_at(key), intent=action.intent
+            self.signer,
+            carried[wanted[0]],
+            carried[wanted[1]],
+            committed_there(self.referee, key),
+            intent=action.intent,
         )
         self._finish(EQUIVOCATION, action, receipt, report)
 
@@ -470,17 +477,11 @@ class Watcher:
         self.log.set_action(action.intent, DONE)
         self._faults.reach("action.noted")
 
-    def _record_at(self, key: Key) -> BatchRecord:
-        row = self.log.commit(*key)
-        if row is None or not any(self.referee.record_digest(*key)):
-            return EMPTY_RECORD
-        return self.referee.current_record(_commit_of(row))
-
     def _commit_for(self, action: Action) -> CommittedBatch:
         row = self.log.commit(action.channel, action.operator, action.sequence)
         if row is None:
             raise Reorganised("the batch is no longer known", retryable=True, sequence=action.sequence)
-        return _commit_of(row)
+        return commit_of(row)
 
     def _stored_header(self, batch: CommittedBatch) -> tuple[BatchHeader, bytes]:
         for digest, header, signature in self.log.headers((batch.channel, batch.operator, batch.sequence)):
@@ -491,11 +492,6 @@ class Watcher:
 
 class RegistrationMissing(VerificationError):
     """A header whose signer the registry does not know for its channel, operator and workload."""
-
-
-def _commit_of(row: tuple[Any, ...]) -> CommittedBatch:
-    channel, operator, sequence, digest, committed_at, version, *place = row
-    return CommittedBatch(channel, operator, sequence, digest, committed_at, version, Place(*place))
 
 
 __all__ = ["RegistrationMissing", "WatchReport", "Watcher", "WatcherSettings"]

@@ -132,7 +132,7 @@ KEYS = [
     Mistake(PERMIT + "keyupper", "KeyFileInvalid", 3, ("upper-case letters",)),
     Mistake(PERMIT + "key0x", "KeyFileInvalid", 3, ("begins with 0x",)),
     Mistake(PERMIT + "keybom", "KeyFileInvalid", 3, ("byte order mark",)),
-    Mistake(PERMIT + "key", "SettingInvalid", 7, ("64 hex digits", "--channel")),
+    Mistake(PERMIT + "key", "ChannelUnknown", 3, ("no such channel", "64 hex digits")),
     Mistake(CHAIN.format("receipt", "http://127.0.0.1:1"), OTHER, 3, ("this is a receipt",)),
     Mistake(CHAIN.format("book", "127.0.0.1:8545"), "ConfigError", 7, ("not an RPC address", "http://127.0.0.1:8545")),
 ]

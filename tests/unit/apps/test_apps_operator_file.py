@@ -27,7 +27,7 @@ A = b"\x0a" * 20
 MANAGER = Secp256k1PrivateKey.from_seed(b"\x01" * 32)
 CHANNEL = ChannelIdentity(MANAGER.address, ChannelKind.SCHEDULED, bytes(32))
 METER_KEY = b"\x02" * 32
-DEPLOYMENT = Deployment(31_337, b"\x09" * 32, 0, A, A, A, A, A, A, (A,), 1, (b"root",), (CHANNEL,))
+DEPLOYMENT = Deployment(31_337, b"\x09" * 32, 0, A, A, A, A, A, A, A, A, (A,), 1, (b"root",), (CHANNEL,))
 APPRAISER = """
 [chain]
 rpc_url = "http://127.0.0.1:8545"

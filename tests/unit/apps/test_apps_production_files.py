@@ -83,7 +83,7 @@ policy = "policy.toml"
 
 
 def deployment(folder: Path, chain_id: int, root: bytes) -> Deployment:
-    book = Deployment(chain_id, b"\x09" * 32, 0, A, A, A, A, A, A, (A,), 1, (root,), (CHANNEL,))
+    book = Deployment(chain_id, b"\x09" * 32, 0, A, A, A, A, A, A, A, A, (A,), 1, (root,), (CHANNEL,))
     (folder / "deployment.json").write_bytes(book.to_bytes())
     return book
 

@@ -17,7 +17,8 @@ from wattest.receipt.deployment import Deployment
 
 A, ROOT = b"\x0a" * 20, b"root"
 DEPLOYMENT = Deployment(
-    31_337, b"\x09" * 32, 0, A, A, A, A, A, A, (A,), 1, (ROOT,), (ChannelIdentity(A, ChannelKind.OPEN, bytes(32)),)
+    31_337, b"\x09" * 32, 0, A, A, A, A, A, A, A, A, (A,), 1, (ROOT,),
+    (ChannelIdentity(A, ChannelKind.OPEN, bytes(32)),)
 )  # fmt: skip
 WATCHER = """
 [chain]

@@ -128,7 +128,7 @@ def test_registrations_shorter_than_the_margin() -> None:
 
 def test_an_appraiser_whose_verdicts_count_nowhere() -> None:
     a = b"\x0a" * 20
-    book = Deployment(1, bytes(32), 0, a, a, a, a, a, a, (a,), 1, (b"root",))
+    book = Deployment(1, bytes(32), 0, a, a, a, a, a, a, a, a, (a,), 1, (b"root",))
     assert not appraiser_differences(a, 30 * DAY, 30 * DAY, book)
     found = appraiser_differences(b"\x0b" * 20, 31 * DAY, 30 * DAY, book)
     assert [one.setting for one in found] == ["appraiser.key", "appraiser.registration_days"]

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from waiting import HANG_S, until
 
+from wattest.crypto.secp256k1 import Secp256k1PrivateKey
 from wattest.errors import InputError, TransportError, VerificationError
 from wattest.merkle import MerkleTree
 from wattest.messages.header import BatchHeader
@@ -31,7 +32,8 @@ from wattest.store.operator_store import SqliteOperatorStore
 from wattest.store.remote_operator import MalformedAnswer, OperatorRemote, OperatorUnreachable, RemoteSettings, Withheld
 from wattest.twin.batch import verify_entry_inclusion
 
-CHANNEL, OPERATOR, READER = b"\xc1" * 32, b"\x0a" * 20, b"\x0e" * 32
+SIGNER = Secp256k1PrivateKey.from_seed(b"\x0a" * 32)
+CHANNEL, OPERATOR, READER = b"\xc1" * 32, SIGNER.address, b"\x0e" * 32
 PAYLOADS = [bytes([1, 1]) + bytes([at]) * 116 for at in range(3)]
 SALTS = [bytes([at]) * 16 for at in range(3)]
 BLOCKS = [b"ciphertext %d" % at for at in range(3)]
@@ -83,7 +85,7 @@ def build(folder: Path, unsafe: UnsafeBehaviour | None = None) -> Served:
     store.put_document(CHANNEL, "members", b"list")
     store.close()
     server = OperatorServer(
-        DataPlace(folder), bundles, InboxFolder(folder / "inbox"), operator=OPERATOR, chain_id=1,
+        DataPlace(folder), bundles, InboxFolder(folder / "inbox"), signer=SIGNER, chain_id=1,
         referee=b"\x0b" * 20, unsafe_behaviour=unsafe,
     ).start()  # fmt: skip
     return Served(server, header, content_id, folder)
@@ -166,7 +168,7 @@ def test_cheats_show_and_need_development(tmp_path: Path) -> None:
 def test_taken_port_is_said(served: Served, tmp_path: Path) -> None:
     with pytest.raises(ServerNotStarted):
         OperatorServer(
-            DataPlace(tmp_path), BundleFolder(tmp_path), InboxFolder(tmp_path), operator=OPERATOR, chain_id=1,
+            DataPlace(tmp_path), BundleFolder(tmp_path), InboxFolder(tmp_path), signer=SIGNER, chain_id=1,
             referee=OPERATOR, port=served.server.port,
         ).start()  # fmt: skip
 

@@ -275,11 +275,11 @@ def test_expired_since_is_still_verifiable(paid: Receipt, deployment: Deployment
 
 @pytest.mark.parametrize("position", [0, 1, 3])
 def test_what_the_chain_says_counts(position: int, paid: Receipt, deployment: Deployment, chain: FakeChain) -> None:
-    slashed = chain.with_state(position, state=BatchState.SLASHED, is_final=False)
+    slashed = chain.with_state(position, state=BatchState.SLASHED)
     assert failed(verify_receipt(paid, deployment, slashed)) == {"commitment", "finality"}
     other = chain.with_state(position, header_digest=b"\x01" * 32)
     assert failed(verify_receipt(paid, deployment, other)) == {"commitment"}
-    early = chain.with_state(position, is_final=False)
+    early = chain.with_state(position, state=BatchState.COMMITTED)
     assert failed(verify_receipt(paid, deployment, early)) == {"finality"}
     before = chain.with_state(position, committed_at=NOW + 59)
     assert failed(verify_receipt(paid, deployment, before)) == {"registration"}

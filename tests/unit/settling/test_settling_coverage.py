@@ -19,7 +19,7 @@ from wattest.settling.coverage import (
     cover,
 )
 from wattest.store.batch_state import StoredBatch, StoredState
-from wattest.twin.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchRecord
 
 DAY = 86_400
 MARCH = month_of("2026-03", "UTC")
@@ -28,7 +28,7 @@ LATER = MARCH.end + 100 * DAY
 
 
 def batch(sequence: int, start: int, state: StoredState = StoredState.FINAL, length: int = DAY) -> StoredBatch:
-    record = BatchRecord(bytes(32), start + length + 60, 1, BatchState.COMMITTED)
+    record = BatchRecord(bytes(32), start + length + 60, 1, 10**9)
     return StoredBatch(
         CHANNEL, sequence, start, start + length, state, None, None, None, None,
         record if state in {StoredState.COMMITTED, StoredState.FINAL} else None, None, None, None, None, released=False,

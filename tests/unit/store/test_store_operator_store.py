@@ -17,7 +17,7 @@ from wattest.store.batch_state import NEXT_STATES, StoredState
 from wattest.store.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
 from wattest.store.operator_store import MIGRATIONS, SqliteOperatorStore
 from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
-from wattest.twin.batch import BatchRecord, BatchState
+from wattest.twin.batch import BatchRecord
 
 C, ZERO = b"\xc1" * 32, bytes(32)
 HEADER = BatchHeader(C, b"\x0a" * 20, 1, ZERO, 0, 900, ZERO, 1, ZERO, ZERO, ZERO, ZERO, b"\x0c" * 32, ZERO, ZERO)
@@ -99,7 +99,7 @@ def test_keys_and_readings_are_erased_after_finality_only_and_for_good(
         store.erase(C, 1, 1)
     store.mark(C, 1, StoredState.STORED)
     store.mark(C, 1, StoredState.COMMITTING)
-    store.save_committed(C, 1, BatchRecord(DIGEST, 7, 1, BatchState.COMMITTED), (1, ZERO, ZERO), 5)
+    store.save_committed(C, 1, BatchRecord(DIGEST, 7, 1, 10**9), (1, ZERO, ZERO), 5)
     store.mark(C, 1, StoredState.FINAL)
     assert store.erase(C, 1, 1) == 1
     assert store.wrapped_keys(C, 1, b"r" * 32) == {0: b"another's"}

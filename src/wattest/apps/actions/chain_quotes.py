@@ -18,10 +18,12 @@ from wattest.apps.actions.attest_roots import read_root
 from wattest.apps.actions.bounded_file import read_bounded
 from wattest.apps.actions.chain_deployment import connect, moment, read_channel, read_hex
 from wattest.apps.actions.evidence_files import read_collateral
+from wattest.apps.key_use import read_address_book
 from wattest.apps.terminal import Progress
 from wattest.attestation.appraisal_policy import MAX_POLICY_BYTES, parse_policy
 from wattest.attestation.policy_for_chain import channel_policy
 from wattest.chain.signers import open_signer
+from wattest.messages.channel import ChannelKind
 from wattest.units import SECONDS_PER_DAY
 from wattest.workload.configuration import EngineConfiguration
 from wattest.workload.engine import workload_digest
@@ -80,7 +82,7 @@ def set_policy(
     policy = channel_policy(
         parse_policy(read_bounded(file, MAX_POLICY_BYTES)),
         roots=[read_root(root) for root in roots],
-        workloads=wanted or [workload_digest(load_guest_bytes("vee"), EngineConfiguration.for_enclave())],
+        workloads=wanted or _workloads(channel, address_book),
         collateral=[read_collateral(path).collateral for path in collateral_files],
         max_registration_s=days * SECONDS_PER_DAY,
     )
@@ -133,3 +135,11 @@ def show_policy(*, channel: str, address_book: Path, rpc: str, as_json: bool) ->
 def _shown(field: str, value: object) -> str:
     dated = field in {"not_after", "issued_at", "next_update", "this_update"}
     return moment(value) if dated and isinstance(value, int) and value else str(value)
+
+
+def _workloads(channel: str, address_book: Path) -> list[bytes]:
+    """What this program's enclave runs in the channel: editing, and in an open one settling, too."""
+    listed = read_address_book(address_book).channel(read_channel(channel, address_book))
+    is_open = listed is not None and listed.kind is ChannelKind.OPEN
+    form = EngineConfiguration.for_enclave()
+    return [workload_digest(load_guest_bytes(guest), form) for guest in (("vee", "settle") if is_open else ("vee",))]

@@ -31,7 +31,7 @@ from wattest.io.files import DiskFailed, fsync_folder, write_atomically
 from wattest.receipt.deployment import Deployment
 from wattest.units import SECONDS_PER_DAY
 
-JOURNAL_FORMAT = "wattest/deploying/1"
+JOURNAL_FORMAT = "wattest/deploying/2"
 MAX_JOURNAL_BYTES = 256 * 1024
 _TAG_BYTES = 8
 
@@ -225,6 +225,8 @@ def _book(
         genesis_hash=genesis_hash,
         deployed_at_block=found.deployed_at_block,
         referee=found.referee,
+        challenges=found.challenges,
+        fraud_proofs=found.fraud_proofs,
         registry=found.registry,
         verifier=found.verifier,
         payouts=found.payouts,

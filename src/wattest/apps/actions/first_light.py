@@ -76,7 +76,7 @@ def first_light(text: str, as_json: bool) -> None:
 
 def shine(folder: Path, text: str, progress: Progress, stack: ExitStack) -> Outcome:
     """Run first light in ``folder``, which keeps platform, enclave state and chain; ``stack`` stops what it starts."""
-    from wattest.apps.embedded import OPEN_PARAMETERS, Account, EmbeddedDeployment
+    from wattest.apps.embedded import CHALLENGE_TERMS, OPEN_PARAMETERS, Account, EmbeddedDeployment
     from wattest.apps.measurement_policy import measurement_policy
     from wattest.crypto.hashing import keccak256
     from wattest.enclave.host.process import EnclaveProcess
@@ -93,7 +93,9 @@ def shine(folder: Path, text: str, progress: Progress, stack: ExitStack) -> Outc
     deployment.fund(operator)
     channel = ChannelIdentity(deployment.manager.address, ChannelKind.OPEN, bytes(32))
     contracts = deployment.contracts
-    contracts.referee.create_channel(deployment.manager.signer, channel.kind, channel.salt, OPEN_PARAMETERS)
+    contracts.referee.create_standard_channel(
+        deployment.manager.signer, channel.kind, channel.salt, OPEN_PARAMETERS, CHALLENGE_TERMS
+    )
     enclave = stack.enter_context(EnclaveProcess(platform, folder / "enclave")).client
     description = enclave.describe()
     progress.say("appraising its evidence and registering its key")

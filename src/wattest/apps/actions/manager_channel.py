@@ -7,19 +7,21 @@ defaults (``apps.embedded``), what a parameter may be (the contract). Invariant:
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from wattest.apps.address_book import list_channel
 from wattest.apps.amounts import read_ether, show_ether
-from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS
+from wattest.apps.embedded import CHALLENGE_TERMS, OPEN_PARAMETERS, PARAMETERS
 from wattest.apps.key_use import connect_contracts_of, read_address_book, require_money, use_key
 from wattest.chain.referee_once import RefereeOnce
 from wattest.errors import ProtocolError
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.messages.channel_name import channel_salt
+from wattest.twin.challenge import ChallengeTerms
+from wattest.twin.gwei import WEI_PER_GWEI
 from wattest.twin.parameters import PARAMETER_FIELDS, ChannelParameters
 
 
@@ -35,16 +37,26 @@ def create_channel(
     stake_wei = read_ether(stake, "--stake")
     of_kind = ChannelKind[kind.upper()]
     wanted = _parameters(of_kind, stake_wei)
+    terms = _terms(wanted)
     with use_key(key_file, book.genesis_hash) as key:
         identity = ChannelIdentity(key.signer.address, of_kind, channel_salt(name))
         contracts = connect_contracts_of(book, rpc, key.journal)
         referee = contracts.referee
         if is_new := not any(referee.manager_of(identity.id)):
             require_money(contracts.client, key.signer.address)
-            RefereeOnce(referee, key.signer, key.done).create_channel(identity, wanted)
+            RefereeOnce(referee, key.signer, key.done).create_channel(identity, wanted, terms)
         else:
-            held = referee.parameters_of(identity.id, referee.channel_head(identity.id).parameters_version)
+            version = referee.channel_head(identity.id).parameters_version
+            held = referee.parameters_of(identity.id, version)
             differing = [one for one in PARAMETER_FIELDS if getattr(held, one) != getattr(wanted, one)]
+            if referee.challenges.terms_of(identity.id, version) != terms and not differing:
+                raise ChannelDiffers(
+                    f"the channel {name} exists already, with other terms of challenges",
+                    channel=identity.id,
+                    expected=asdict(terms),
+                    actual=asdict(referee.challenges.terms_of(identity.id, version)),
+                    hint="name another channel, or go on with what it has",
+                )
             if differing:
                 raise ChannelDiffers(
                     f"the channel {name} exists already, with other parameters",
@@ -72,4 +84,15 @@ def create_channel(
 
 def _parameters(kind: ChannelKind, stake_wei: int) -> ChannelParameters:
     default = PARAMETERS if kind is ChannelKind.SCHEDULED else OPEN_PARAMETERS
-    return replace(default, stake_wei=stake_wei, catcher_reward_wei=stake_wei // 5)
+    reward_wei = stake_wei // 5 // WEI_PER_GWEI * WEI_PER_GWEI
+    return replace(default, stake_wei=stake_wei, catcher_reward_wei=reward_wei)
+
+
+def _terms(parameters: ChannelParameters) -> ChallengeTerms:
+    """The default terms, with a bond that the catcher's reward still outweighs where the stake is small."""
+    bond_wei = min(CHALLENGE_TERMS.base_bond_wei, parameters.catcher_reward_wei)
+    return replace(
+        CHALLENGE_TERMS,
+        base_bond_wei=bond_wei,
+        answer_gas_cap_wei=min(CHALLENGE_TERMS.answer_gas_cap_wei, bond_wei),
+    )

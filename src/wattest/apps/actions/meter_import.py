@@ -51,7 +51,7 @@ def import_(
         columns=parse_column_map(columns) if columns else {},
         unit=unit,
         decimal_comma=decimal_comma,
-        timezone=_zone(timezone),
+        timezone=zone_of(timezone),
         time_format=time_format,
         duration_s=interval,
     )
@@ -137,7 +137,8 @@ def _key_text(given: str) -> str:
     return _bounded(Path(given[1:]), 65_536).decode("latin-1")
 
 
-def _zone(name: str | None) -> tzinfo | None:
+def zone_of(name: str | None) -> tzinfo | None:
+    """The time zone that ``--timezone`` names, if any. Raises: BadParameter."""
     if name is None:
         return None
     try:

@@ -9,6 +9,7 @@ that may yet be committed; what is done is one change on disk (ADR 12).
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ from wattest.chain.client import MemoryJournal
 from wattest.chain.deploy import Contracts
 from wattest.chain.shared_settings import channel_differences, require_agreement
 from wattest.errors import ConfigError, ProtocolError
+from wattest.io.crash_points import CrashPoints
 from wattest.keys.commit_outlook import RELEASED, is_commit_sent, why_never
 from wattest.metering.device_block import parse_device_block
 from wattest.operator.due import next_period
@@ -52,9 +54,16 @@ class ConfirmationMissing(ConfigError):
 
 
 def abandon(
-    settings: OperatorFile, *, channel: str | None, sequence: int | None, is_confirmed: bool, as_json: bool
+    settings: OperatorFile,
+    *,
+    channel: str | None,
+    sequence: int | None,
+    is_confirmed: bool,
+    as_json: bool,
+    faulty: bool,
 ) -> None:
     """What ``wattest operator abandon`` does."""
+    faults = CrashPoints.unsafe_from_environment(os.environ) if faulty else CrashPoints()
     duty = duty_of(settings, channel)
     operator = settings.signer.open().address
     with SteadyStack() as stack:
@@ -74,9 +83,12 @@ def abandon(
             store.mark(batch.channel, batch.sequence, _S.GIVEN_UP)
             store.keys.order(batch.channel, Cause.GIVEN_UP, now)
             filed = store.file_anew(duty, batch.sequence, due_from)
+            faults.reach("abandon.marked")
+        faults.reach("abandon.noted")
         returned = settings.data.open_inbox().take_back(
             batch.channel, "PeriodMismatch", lambda body: _fits(duty, body, due_from)
         )
+    faults.reach("abandon.returned")
     _say(batch, reason, filed, returned, as_json=as_json)
 
 

@@ -41,6 +41,7 @@ from wattest.keys.orders import OrderBox, nobody_judges
 from wattest.keys.quote_registrar import QuoteRegistrar
 from wattest.keys.registrar import QuorumRegistrar, Registrar
 from wattest.keys.standby import Replica, ReplicaFile, ReplicaLag
+from wattest.messages.channel_name import is_named
 from wattest.operator.operator_status import ChannelStatus, channel_status
 from wattest.store.batch_state import StoredState
 from wattest.store.database import DatabaseInUse
@@ -49,6 +50,7 @@ from wattest.store.enclave_key import Cause, KeyState, PreparedRegistration
 from wattest.store.operator_port import OperatorView
 
 MAX_POLICY_BYTES = 256 * 1024
+HEAD_POLL_S = 0.5
 REVOKE_ATTEMPTS = 5
 _ENDED = frozenset({StoredState.COMMITTED, StoredState.FINAL, StoredState.SLASHED})
 
@@ -247,11 +249,13 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
         order_box(settings).leave(duty.channel.id, Cause.UPGRADE)
 
 
-def status(config_path: Path, *, as_json: bool) -> None:
+def status(config_path: Path, *, until_head: int | None, as_json: bool) -> None:
     """What ``wattest operator status`` does."""
     settings, standing = open_operator_file(config_path)
     contracts = connect_contracts(settings, MemoryJournal())
     operator = settings.signer.open().address
+    if until_head is not None:
+        _wait_for_head(settings, contracts, operator, until_head)
     store = settings.data.view()
     try:
         store.belonging.require(owner_of(settings.deployment, operator))
@@ -279,6 +283,14 @@ def status(config_path: Path, *, as_json: bool) -> None:
         click.echo(f"  {weakness.place}: {weakness.what}")
     for one in found:
         _show(one, now)
+
+
+def _wait_for_head(settings: OperatorFile, contracts: Contracts, operator: bytes, wanted: int) -> None:
+    """Wait until every channel that is served has so many committed batches."""
+    channels = [duty.channel.id for duty in settings.duties]
+    click.echo(f"waiting for batch {wanted}; Ctrl-C ends it", err=True)
+    while any(own.sequence < wanted for _, own in contracts.referee.heads_of(channels, operator).values()):
+        time.sleep(HEAD_POLL_S)
 
 
 def _show(one: ChannelStatus, now: int) -> None:
@@ -383,7 +395,7 @@ def _active_key(contracts: Contracts, duty: Duty, operator: bytes) -> bytes:
 
 def duty_of(settings: OperatorFile, channel: str | None) -> Duty:
     """The duty that a command means; raises ``SettingInvalid``."""
-    found = [duty for duty in settings.duties if channel in {None, duty.channel.id.hex()}]
+    found = [duty for duty in settings.duties if channel is None or is_named(duty.channel, channel)]
     if len(found) != 1:
         raise SettingInvalid(
             "which channel is meant" if channel is None else "the operator does not serve this channel",

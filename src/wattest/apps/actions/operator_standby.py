@@ -84,12 +84,12 @@ def standby(config_path: Path, *, channel: str | None, once: bool) -> None:
                 sequence = listener.receive(slots.client(0), settings_now, settings.interval_s)
                 if sequence is not None:
                     ReplicaFile(replica_folder(settings), name).write(Replica(sequence, contracts.client.now()))
-                    print_line({"event": "replica", "sequence": sequence})
+                    print_line({"event": "replica", "channel": name.hex(), "sequence": sequence})
                     if once:
                         return
                 if terms.take_over_after_s and _is_silent(contracts, operator, duty, terms):
                     key = _take_over(store, contracts, slots, operator, duty, is_primary_dead=True)
-                    print_line({"event": "taken over", "key": "0x" + key.address.hex()})
+                    print_line({"event": "taken over", "channel": name.hex(), "key": "0x" + key.address.hex()})
                     return
             except WattestError as error:
                 if isinstance(error, TransportError) and not error.retryable:

@@ -10,6 +10,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -41,7 +42,7 @@ class WitnessDesk:
         self._servers: dict[bytes, WitnessServer] = {}
         for channel, terms in self._terms.items():
             assert terms.listen is not None  # the others were left out
-            self._servers[channel] = WitnessServer(terms.listen, turn, _say)
+            self._servers[channel] = WitnessServer(terms.listen, turn, partial(_say, channel))
             address = self._servers[channel].address
             click.echo(f"witness of channel {channel.hex()} at {address[0]}:{address[1]}", err=True)
 
@@ -60,11 +61,11 @@ class WitnessDesk:
             server.stop()
 
 
-def _say(found: WitnessOutcome | WattestError) -> None:
+def _say(channel: bytes, found: WitnessOutcome | WattestError) -> None:
     if isinstance(found, WattestError):
         click.echo(json.dumps(found.as_dict(), sort_keys=True), err=True)
     else:
-        print_line({"event": "witnessed", **_shown(found)})
+        print_line({"event": "witnessed", "channel": channel.hex(), **_shown(found)})
 
 
 def ask_witness(

@@ -16,7 +16,7 @@ from wattest.keys.commit_outlook import RELEASED, why_never
 from wattest.keys.orders import OrderHeld, nobody_judges, order_held
 from wattest.store.database import DatabaseUnknown
 from wattest.store.duty import Duty
-from wattest.store.enclave_key import Cause
+from wattest.store.enclave_key import Cause, KeyState
 from wattest.store.operator_port import OperatorView
 from wattest.twin.operator import OperatorState
 
@@ -88,6 +88,9 @@ def obstacles(
         if hopeless is not None:
             sequence, reason = hopeless
             lines.append(f"batch {sequence} can never be committed, since {reason}: wattest operator abandon")
+        created = store.keys.key_in(duty.channel.id, KeyState.CREATED)
+        if store.keys.ordered(duty.channel.id) is Cause.UPGRADE and created is None:
+            lines.append("an upgrade is ordered, and the old program runs still: stop it and start the new one")
         if (
             store.keys.ordered(duty.channel.id)
             and not settings.deployment.is_judged_by_quote

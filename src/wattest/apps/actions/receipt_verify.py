@@ -2,7 +2,8 @@
 
 Decided here: how files and an RPC address become a verification, and how its links are shown. The judgement itself is
 ``wattest.receipt.verify``. Exit codes: 0 every link holds, 4 any failed, 8 some could not be checked (no --rpc), 3 for
-a file that is no receipt; with ``--json`` even that prints a verdict (``valid`` false): a script reads one form.
+a file that is no receipt; with ``--json`` even that prints a verdict (``valid`` false): a script reads one form, where
+``valid`` is null if nothing failed and some links were not checked.
 Several files get a result each and the worst one's exit code; what they have in common is asked of the chain and
 appraised once.
 """
@@ -21,7 +22,7 @@ from wattest.errors import EXIT_DONE, EXIT_INCOMPLETE, EXIT_VERIFICATION, InputE
 from wattest.receipt.deployment import MAX_DEPLOYMENT_BYTES, Deployment, parse_deployment
 from wattest.receipt.link import Link, LinkStatus
 from wattest.receipt.receipt import MAX_RECEIPT_BYTES, Receipt, parse_receipt
-from wattest.receipt.verify import ReceiptVerifier, exit_code, verify_receipt
+from wattest.receipt.verify import ReceiptVerifier, exit_code, is_valid, verify_receipt
 
 if TYPE_CHECKING:
     from wattest.receipt.chain_view import ChainView
@@ -39,21 +40,17 @@ class ReceiptFileUnreadable(InputError):
 
 def verify(files: Sequence[Path], *, address_book: Path, rpc: str | None, as_json: bool) -> int:
     """What ``wattest receipt verify`` does."""
-    try:
-        deployment = parse_deployment(_read(address_book, MAX_DEPLOYMENT_BYTES + 1))
-    except InputError as error:
-        error.fields.setdefault("path", str(address_book))
-        raise
+    deployment = read_deployment_file(address_book)
     if len(files) > 1:
-        return _verify_many(files, ReceiptVerifier(deployment, _view(rpc, deployment)), as_json=as_json)
+        return _verify_many(files, ReceiptVerifier(deployment, open_view(rpc, deployment)), as_json=as_json)
     (file,) = files
     try:
-        parsed = _parsed(file)
+        parsed = read_receipt(file)
     except InputError as error:
         if as_json:
             click.echo(json.dumps(_report([_no_receipt(error)]), indent=2))
         raise
-    links = verify_receipt(parsed, deployment, _view(rpc, deployment))
+    links = verify_receipt(parsed, deployment, open_view(rpc, deployment))
     if as_json:
         click.echo(json.dumps(_report(links), indent=2))
     else:
@@ -67,7 +64,7 @@ def _verify_many(files: Sequence[Path], verifier: ReceiptVerifier, *, as_json: b
     codes: Counter[int] = Counter()
     for file in files:
         try:
-            links = verifier.verify(_parsed(file))
+            links = verifier.verify(read_receipt(file))
             code = exit_code(links)
         except InputError as error:
             links, code = [_no_receipt(error)], error.exit_code
@@ -83,7 +80,17 @@ def _verify_many(files: Sequence[Path], verifier: ReceiptVerifier, *, as_json: b
     return next((code for code in WORST_FIRST if codes[code]), EXIT_DONE)
 
 
-def _parsed(file: Path) -> Receipt:
+def read_deployment_file(path: Path) -> Deployment:
+    """The address book. Raises: ReceiptFileUnreadable; what ``parse_deployment`` raises, with the path."""
+    try:
+        return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES + 1))
+    except InputError as error:
+        error.fields.setdefault("path", str(path))
+        raise
+
+
+def read_receipt(file: Path) -> Receipt:
+    """A receipt's file. Raises: ReceiptFileUnreadable; what ``parse_receipt`` raises, with the path."""
     try:
         return parse_receipt(_read(file, MAX_RECEIPT_BYTES))
     except InputError as error:
@@ -95,7 +102,8 @@ def _no_receipt(error: InputError) -> Link:
     return Link("format", LinkStatus.FAILED, error.message)
 
 
-def _view(rpc: str | None, deployment: Deployment) -> ChainView | None:
+def open_view(rpc: str | None, deployment: Deployment) -> ChainView | None:
+    """The chain behind an RPC address, None without one."""
     if rpc is None:
         return None
     from wattest.chain.view import chain_view
@@ -104,12 +112,12 @@ def _view(rpc: str | None, deployment: Deployment) -> ChainView | None:
 
 
 def _report(links: list[Link]) -> dict[str, object]:
-    return {"valid": exit_code(links) == EXIT_DONE, "links": [link.as_dict() for link in links]}
+    return {"valid": is_valid(links), "links": [link.as_dict() for link in links]}
 
 
 def _explain(links: list[Link]) -> None:
     for link in links:
-        click.echo(f"{_mark(link.status)} {link.name:<{_NAME_WIDTH}} {link.reason}")
+        click.echo(f"{mark(link.status)} {link.name:<{_NAME_WIDTH}} {link.reason}")
     failed = sum(link.status is LinkStatus.FAILED for link in links)
     unchecked = sum(link.status is LinkStatus.UNCHECKED for link in links)
     if failed:
@@ -127,10 +135,10 @@ def _explain_briefly(file: Path, links: list[Link]) -> None:
     status = next((one for one in (LinkStatus.FAILED, LinkStatus.UNCHECKED) if one in statuses), LinkStatus.OK)
     held = sum(link.status is LinkStatus.OK for link in links)
     said = f"all {held} links hold" if status is LinkStatus.OK else f"{held} of {len(links)} links hold"
-    click.echo(f"{_mark(status)} {_printable(str(file))}: {said}")
+    click.echo(f"{mark(status)} {_printable(str(file))}: {said}")
     for link in links:
         if link.status is not LinkStatus.OK:
-            click.echo(f"    {_mark(link.status)} {link.name:<{_NAME_WIDTH}} {link.reason}")
+            click.echo(f"    {mark(link.status)} {link.name:<{_NAME_WIDTH}} {link.reason}")
 
 
 def _in_all(codes: Counter[int]) -> str:
@@ -148,7 +156,8 @@ def _printable(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
-def _mark(status: LinkStatus) -> str:
+def mark(status: LinkStatus) -> str:
+    """A status as one character."""
     return click.style(_MARKS[status], fg=_COLOURS[status], bold=True)
 
 

@@ -84,7 +84,9 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
             for verdict in report.verdicts:
                 print_line(verdict)
             for kind, receipt in report.sent:
-                print_line({"event": kind, "transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used})
+                channel = next((event.channel.hex() for event in node.referee.events_of(receipt)), None)
+                sent = {"transaction": receipt.transaction_hash.hex(), "gas": receipt.gas_used}
+                print_line({"event": kind, "channel": channel} | sent)
             return report.errors
 
         return run_steps(step, settings.interval_s, once=once)

@@ -31,7 +31,13 @@ def chain_policy() -> None:
 @FILE
 @CHANNEL_ID
 @click.option("--root", "roots", multiple=True, default=("intel",), show_default=True, help="Trust domains.")
-@click.option("--workload", "workloads", multiple=True, metavar="HEX", help="Workloads; our vee if left out.")
+@click.option(
+    "--workload",
+    "workloads",
+    multiple=True,
+    metavar="HEX",
+    help="Workloads; our vee, in an open channel settle too, if left out.",
+)
 @click.option(
     "--collateral",
     "collateral_files",

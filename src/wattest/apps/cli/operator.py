@@ -10,14 +10,24 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import CHANNEL_IF_SEVERAL, FAULTS, FILE, JSON, ONCE, PATH, config_option
+from wattest.apps.cli.options import (
+    CHANNEL_IF_SEVERAL,
+    FAULTS,
+    FILE,
+    JSON,
+    ONCE,
+    PATH,
+    config_option,
+    deployment_options,
+    production_switch,
+)
 
 _CONFIG = config_option("operator")
 
 
 @click.group()
 def operator() -> None:
-    """Run an operator."""
+    """Run an operator: configuration, deposit, the loop, its enclave keys."""
 
 
 @operator.command("new-key")
@@ -29,6 +39,126 @@ def new_key(file: Path) -> None:
     new_transaction_key(file)
 
 
+_ANY_CHANNEL = click.option("--channel", metavar="NAME|ID", help="Any channel; the one that is served if left out.")
+
+
+@operator.command(
+    epilog="Example: wattest operator init operator.toml flat-*/blinding.key --rpc URL --key-file operator.key "
+    "--platform platform"
+)
+@click.argument("config", type=PATH)
+@click.argument("secrets", nargs=-1, required=True, type=PATH, metavar="BLINDING_KEY...")
+@click.option("--members", type=PATH, default=Path("members.bin"), show_default=True, help="The manager's signed list.")
+@click.option("--platform", "platform_folder", required=True, type=PATH, help="The enclave's platform.")
+@click.option(
+    "--enclave",
+    type=click.Choice(["simulator", "gramine"]),
+    default="simulator",
+    show_default=True,
+    help="What kind of platform that is; a simulated one is for development.",
+)
+@click.option("--listen", default="127.0.0.1:8547", show_default=True, help="Where households and watchers connect.")
+@click.option("--data", type=PATH, help="Database, bundles, sealed state; data beside CONFIG if left out.")
+@click.option("--appraiser", "appraisers", multiple=True, metavar="URL", help="Where appraisers judge; repeat it.")
+@click.option("--key-file", required=True, type=PATH, help="The operator's key, from `wattest operator new-key`.")
+@deployment_options
+@production_switch()
+def init(
+    config: Path,
+    secrets: tuple[Path, ...],
+    *,
+    members: Path,
+    platform_folder: Path,
+    enclave: str,
+    listen: str,
+    data: Path | None,
+    appraisers: tuple[str, ...],
+    key_file: Path,
+    address_book: Path,
+    rpc: str,
+    as_json: bool,
+) -> None:
+    """Write the operator's configuration to CONFIG, and the households' blinding keys in the list's order beside it.
+
+    BLINDING_KEY is a household's blinding.key, or its folder: one for each member of the signed list. Neither file is
+    written over another. Next: `wattest operator deposit`, then `wattest operator run`.
+    """
+    from wattest.apps.actions import operator_init
+
+    operator_init.init(
+        config,
+        secrets,
+        members=members,
+        platform=platform_folder,
+        enclave=enclave,
+        listen=listen,
+        data=data,
+        appraisers=appraisers,
+        address_book=address_book,
+        rpc=rpc,
+        key_file=key_file,
+        as_json=as_json,
+    )
+
+
+@operator.command(epilog="Example: wattest operator deposit --config operator.toml --ether 20")
+@_CONFIG
+@_ANY_CHANNEL
+@click.option("--ether", required=True, metavar="AMOUNT", help="What the deposit is to be; what is there counts.")
+@JSON
+def deposit(config_path: Path, *, channel: str | None, ether: str, as_json: bool) -> None:
+    """Raise the operator's deposit in a channel to an amount, so that it may commit there.
+
+    Each batch binds a part of it until the batch is final, a week later unless the channel says otherwise. Asked for
+    twice, nothing is added twice.
+    """
+    from wattest.apps.actions import operator_money
+
+    operator_money.deposit(config_path, channel=channel, ether=ether, as_json=as_json)
+
+
+@operator.command()
+@_CONFIG
+@_ANY_CHANNEL
+@JSON
+def release(config_path: Path, *, channel: str | None, as_json: bool) -> None:
+    """Release the final batches of a channel, so that they bind the deposit no more; with the operator stopped.
+
+    A running operator does it by itself, eight at a time unless its file says otherwise.
+    """
+    from wattest.apps.actions import operator_money
+
+    operator_money.release(config_path, channel=channel, as_json=as_json)
+
+
+@operator.command("exit")
+@_CONFIG
+@_ANY_CHANNEL
+@click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
+@JSON
+def leave(config_path: Path, *, channel: str | None, is_confirmed: bool, as_json: bool) -> None:
+    """Leave a channel for good: no more batches; the deposit can be withdrawn after the exit delay.
+
+    Its batches stay answerable until they are final: keep the operator running until then.
+    """
+    from wattest.apps.actions import operator_money
+
+    operator_money.leave(config_path, channel=channel, is_confirmed=is_confirmed, as_json=as_json)
+
+
+@operator.command()
+@_CONFIG
+@_ANY_CHANNEL
+@click.option("--to", metavar="ADDRESS", help="Who gets it; the operator itself if left out.")
+@click.option("--owed", is_flag=True, help="Take what the referee owes instead, such as a catcher's reward.")
+@JSON
+def withdraw(config_path: Path, *, channel: str | None, to: str | None, owed: bool, as_json: bool) -> None:
+    """Take the deposit back, after `wattest operator exit`, its delay, and the release of every batch."""
+    from wattest.apps.actions import operator_money
+
+    operator_money.withdraw(config_path, channel=channel, to=to, owed=owed, as_json=as_json)
+
+
 @operator.command()
 @_CONFIG
 @ONCE
@@ -38,6 +168,23 @@ def run(config_path: Path, *, once: bool, faulty: bool) -> int:
     from wattest.apps.actions import operator_run
 
     return operator_run.run(config_path, once=once, faulty=faulty)
+
+
+@operator.command("add-channel")
+@click.argument("channel", metavar="NAME|ID")
+@click.option(
+    "--use", required=True, type=click.Choice(["statements", "imports"]), help="What the operator's batches there hold."
+)
+@_CONFIG
+@JSON
+def add_channel(channel: str, *, use: str, config_path: Path, as_json: bool) -> None:
+    """Add an open channel of the address book to the configuration, for statements or for imports.
+
+    The operator registers its enclave's key there by itself, when it runs next. Asked for twice, it is there once.
+    """
+    from wattest.apps.actions import operator_channel
+
+    operator_channel.add_channel(config_path, channel, use=use, as_json=as_json)
 
 
 @operator.command("rotate-key")
@@ -62,7 +209,10 @@ def rotate_key(config_path: Path, *, channel: str | None, lost: bool) -> None:
 @click.option("--sequence", type=click.IntRange(1, 2**32 - 1), help="The batch; the newest when not given.")
 @click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
 @JSON
-def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_confirmed: bool, as_json: bool) -> None:
+@FAULTS
+def abandon(
+    config_path: Path, *, channel: str | None, sequence: int | None, is_confirmed: bool, as_json: bool, faulty: bool
+) -> None:
     """Give up a sealed batch that can never be committed, so that a new enclave key goes on.
 
     Run it with the operator stopped. It is refused while the batch may be committed. The header stays on record for
@@ -71,13 +221,14 @@ def abandon(config_path: Path, *, channel: str | None, sequence: int | None, is_
     from wattest.apps.actions import operator_abandon
     from wattest.apps.production_files import open_operator_file
 
-    settings, _ = open_operator_file(config_path)
+    settings, _ = open_operator_file(config_path, faulty=faulty)
     operator_abandon.abandon(
         settings,
         channel=channel,
         sequence=sequence,
         is_confirmed=is_confirmed,
         as_json=as_json,
+        faulty=faulty,
     )
 
 
@@ -116,15 +267,16 @@ def upgrade(config_path: Path, *, channel: str | None, policy_path: Path | None,
 
 @operator.command()
 @_CONFIG
+@click.option("--until-head", type=click.IntRange(1), metavar="N", help="First wait until batch N is committed.")
 @JSON
-def status(config_path: Path, *, as_json: bool) -> None:
+def status(config_path: Path, *, until_head: int | None, as_json: bool) -> None:
     """Show keys and their expiry, the head, batches on the way, the next deadline, and what to worry about.
 
     It reads the operator's database, running or not, and asks the chain; it changes nothing.
     """
     from wattest.apps.actions import operator_keys
 
-    operator_keys.status(config_path, as_json=as_json)
+    operator_keys.status(config_path, until_head=until_head, as_json=as_json)
 
 
 @operator.command("give-state")

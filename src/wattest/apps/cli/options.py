@@ -67,7 +67,9 @@ DEPLOYMENT = click.option(
 MANAGER_KEY = click.option("--key-file", required=True, type=PATH, help="The manager's key: 64 hex digits, mode 0600.")
 PAYER_KEY = click.option("--key-file", required=True, type=PATH, help="Who pays: 64 hex digits, mode 0600.")
 CHANNEL_ID = click.option("--channel", required=True, metavar="NAME|ID", help="The channel, by its name or its id.")
-CHANNEL_IF_SEVERAL = click.option("--channel", metavar="HEX", help="The channel, where the operator serves several.")
+CHANNEL_IF_SEVERAL = click.option(
+    "--channel", metavar="NAME|ID", help="The channel, where the operator serves several."
+)
 
 
 def config_option(whose: str) -> Callable[[Callable[..., object]], Callable[..., object]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from wattest.apps.cli.options import FAULTS, FILE, ONCE, config_option
+from wattest.apps.cli.options import FAULTS, FILE, ONCE, PATH, config_option, deployment_options, production_switch
 
 _CONFIG = config_option("watcher")
 
@@ -36,6 +36,58 @@ def new_reader_key(file: Path) -> None:
     from wattest.apps.actions.new_key import new_reader_key as make
 
     make(file)
+
+
+@watcher.command(
+    epilog="Example: wattest watcher init watcher.toml --operator http://127.0.0.1:8547 --key-file watcher.key "
+    "--reader-key reader.key --rpc URL"
+)
+@click.argument("config", type=PATH)
+@click.option(
+    "--operator",
+    "operators",
+    required=True,
+    multiple=True,
+    metavar="[ADDRESS=]URL",
+    help="Whom to watch, and where; repeat it.",
+)
+@click.option("--key-file", required=True, type=PATH, help="Who pays for challenges, from `wattest watcher new-key`.")
+@click.option("--reader-key", required=True, type=PATH, help="From `wattest watcher new-reader-key`.")
+@click.option("--policy", type=PATH, help="Appraise registrations again under this appraisal policy.")
+@click.option("--data", type=PATH, help="What it has seen; watched beside CONFIG if left out.")
+@deployment_options
+@production_switch()
+def init(
+    config: Path,
+    *,
+    operators: tuple[str, ...],
+    key_file: Path,
+    reader_key: Path,
+    policy: Path | None,
+    data: Path | None,
+    address_book: Path,
+    rpc: str,
+    as_json: bool,
+) -> None:
+    """Write the watcher's configuration to CONFIG, never over another. Next: `wattest watcher run`.
+
+    A URL alone is asked which operator it is: compare the address that is printed with what you know.
+
+    For readings to be opened, the manager lists the reader key: `wattest manager members add --watcher NAME=KEY`.
+    """
+    from wattest.apps.actions import watcher_init
+
+    watcher_init.init(
+        config,
+        operators=operators,
+        reader_key=reader_key,
+        policy=policy,
+        data=data,
+        address_book=address_book,
+        rpc=rpc,
+        key_file=key_file,
+        as_json=as_json,
+    )
 
 
 @watcher.command()

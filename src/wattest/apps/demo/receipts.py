@@ -1,8 +1,8 @@
 """The demo's receipts: made for every household from what its operator serves, and judged by strangers.
 
-Decided here: what a household fetches itself, what is made once for a batch and used for all, and that whoever judges
-is a process of its own that knows the receipts' files, the address book and a node, and nothing else of the run. Not
-decided here: what a receipt holds (``receipt.build``) and when it holds (``receipt.verify``).
+Decided here: that each household opens what the operator's server gives to anybody, and that whoever judges is a
+process of its own that knows the receipts' files, the address book and a node, and nothing else of the run. Not decided
+here: how a receipt is made (``settling.receipt_issue``) and when it holds (``receipt.verify``).
 """
 
 from __future__ import annotations
@@ -17,27 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wattest.apps.demo.community import Community, Household
-from wattest.apps.demo.settling import TARIFF, Settlement
 from wattest.apps.demo.site import OperatorSite
+from wattest.apps.embedded import EmbeddedDeployment
 from wattest.chain.anvil import END_WITH_PARENT
 from wattest.errors import VerificationError
-from wattest.messages.channel import ChannelIdentity
-from wattest.messages.eip712 import Domain
-from wattest.metering.meter import blinded_meter, meter_key_id, statement_job_id
-from wattest.receipt.build import (
-    BatchPieces,
-    DayPieces,
-    MeteringBatchPieces,
-    OwnBlock,
-    PayoutPieces,
-    StatementPieces,
-    build_receipt,
-)
 from wattest.receipt.link import Link, LinkStatus
-from wattest.receipt.receipt import RegistrationPart
-from wattest.sealing.bundle import open_block
-from wattest.sealing.wrapped_keys import unwrap_series_key
-from wattest.store.remote_operator import OperatorRemote
+from wattest.settling.receipt_issue import HomeKeys, ReceiptIssuer
+from wattest.settling.registration_parts import registration_parts
+from wattest.store.settlement import Settlement
 
 FILES_AT_ONCE = 250
 """Receipts that one stranger judges: few starts for many receipts, and a sign of life now and then."""
@@ -47,79 +34,21 @@ class ReceiptsRefused(VerificationError):
     """A receipt of an honest run that a stranger does not take: a fault of ours."""
 
 
-class ReceiptMaker:
-    """Makes the receipts of one settled period.
+def receipt_issuer(
+    site: OperatorSite, deployment: EmbeddedDeployment, community: Community, settlement: Settlement
+) -> ReceiptIssuer:
+    """Makes the receipts of a settled period; each household opens its own entries, fetched from the server."""
+    contracts = deployment.contracts
+    policies = {one.verdict.policy_digest: one.policy.decode() for one in site.registered.values()}
+    parts = registration_parts(
+        settlement, site.store, contracts.registry, community.domain, policies, is_by_quote=False
+    )
+    return ReceiptIssuer(settlement, site.store, site.bundles, community.domain, parts, own=site.remote)
 
-    What is the same for all (headers, manifests, trees, rosters) is fetched and built once; its own entry's series key
-    and block each household fetches and opens with its own key.
-    """
 
-    def __init__(
-        self,
-        site: OperatorSite,
-        community: Community,
-        domain: Domain,
-        statement_channel: ChannelIdentity,
-        settlement: Settlement,
-        days: int,
-    ) -> None:
-        self._community = community
-        self._domain = domain
-        self._settlement = settlement
-        self._remote: OperatorRemote = site.remote
-        self._registrations = [
-            RegistrationPart(
-                one.verdict, one.signatures, one.identity.evidence, one.endorsements.decode(), one.policy.decode()
-            )
-            for one in site.registered.values()
-        ]
-        key_of = {meter_key_id(one.meter.public_key): one.meter.public_key for one in community.households}
-        channel = community.channel.id
-        self._days = []
-        for sequence in range(1, days + 1):
-            batch, roster = self._batch(site, channel, sequence), site.operator.store.roster(channel, sequence)
-            keys = [key_of[roster[at : at + 32]] for at in range(0, len(roster), 32)]
-            self._days.append(
-                MeteringBatchPieces(
-                    batch.header, batch.signature, batch.entries, batch.entry_salts, batch.manifest, keys
-                )
-            )
-        self._statement = self._batch(site, statement_channel.id, settlement.stored.sequence)
-
-    def make(self, home: Household) -> bytes:
-        """One household's receipt."""
-        tree = self._settlement.payouts
-        is_paid = tree is not None and home.payee.address in self._settlement.payees
-        days = []
-        for batch in self._days:
-            name = blinded_meter(home.meter_key, batch.header.channel, batch.header.period_start)
-            days.append(DayPieces(batch, self._own(batch, home, name)))
-        header = self._statement.header
-        job_id = statement_job_id(home.meter_key, header.channel, header.period_start)
-        receipt = build_receipt(
-            self._domain,
-            home.meter_key,
-            home.meter.public_key,
-            days,
-            StatementPieces(self._statement, self._own(self._statement, home, job_id), TARIFF.to_bytes()),
-            self._registrations,
-            PayoutPieces(tree, home.payee.address) if tree is not None and is_paid else None,
-        )
-        return receipt.to_bytes()
-
-    def _batch(self, site: OperatorSite, channel: bytes, sequence: int) -> BatchPieces:
-        header, signature = self._remote.fetch_header(channel, sequence)
-        entries, salts = site.store.entries(channel, sequence)
-        return BatchPieces(header, signature, entries, salts, self._remote.fetch_manifest(channel, sequence))
-
-    def _own(self, batch: BatchPieces, home: Household, name: bytes) -> OwnBlock:
-        """The household's own series key and block: ``name`` is what only it and its operator know its entry by."""
-        header = batch.header
-        place = header.channel, header.sequence
-        wrapped = self._remote.fetch_wrapped_keys(*place, home.reader.public_key, header.entry_count)
-        (position,) = wrapped
-        key = unwrap_series_key(home.reader, wrapped[position], *place, position, name)
-        return OwnBlock(key, open_block(key, *place, name, self._remote.fetch_block(*place, position)))
+def home_keys(home: Household) -> HomeKeys:
+    """What a household brings for its receipt."""
+    return HomeKeys(home.name, home.meter.public_key, home.meter_key, home.reader)
 
 
 class Strangers:

@@ -18,18 +18,22 @@ from wattest.apps.demo.cheats import Cheater, CheatUnpunished
 from wattest.apps.demo.community import Community
 from wattest.apps.demo.households import MAX_DAYS, MAX_HOUSEHOLDS, Households, load_households
 from wattest.apps.demo.imports import DataFile, shipped_sessions
-from wattest.apps.demo.receipts import ReceiptMaker, Strangers
+from wattest.apps.demo.receipts import Strangers, home_keys, receipt_issuer
 from wattest.apps.demo.report import report_html
-from wattest.apps.demo.result import Cheat, DemoResult, HouseholdBill, Outcome, Slashing
-from wattest.apps.demo.settling import TARIFF, Settlement, Settling, household_bills, new_salt, quarter_hours
+from wattest.apps.demo.result import Cheat, DemoResult, HouseholdBill, Outcome, QuarterHour, Slashing
+from wattest.apps.demo.settling import TARIFF, Settling, household_bills, new_salt, quarter_hours
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.demo.watching import WatcherProcess
-from wattest.apps.embedded import OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
+from wattest.apps.embedded import CHALLENGE_TERMS, OPEN_PARAMETERS, PARAMETERS, THRESHOLD, EmbeddedDeployment
 from wattest.apps.interrupts import SteadyStack, hold_interrupts
+from wattest.apps.receipt_words import bill_of
 from wattest.chain.referee_events import SlashedBatch
 from wattest.messages.channel import ChannelIdentity, ChannelKind
 from wattest.receipt.deployment import Deployment
 from wattest.receipt.link import Link
+from wattest.settlement.bill import Bill
+from wattest.settling.receipt_issue import ReceiptIssuer
+from wattest.store.settlement import Settlement
 from wattest.units import SECONDS_PER_DAY
 
 CHEATED_HOUSEHOLDS = 3
@@ -100,7 +104,9 @@ class Demo:
             channels = (metering, statements, imports, cheated)
             for channel in channels:
                 parameters = PARAMETERS if channel.kind is ChannelKind.SCHEDULED else OPEN_PARAMETERS
-                contracts.referee.create_channel(manager.signer, channel.kind, channel.salt, parameters)
+                contracts.referee.create_standard_channel(
+                    manager.signer, channel.kind, channel.salt, parameters, CHALLENGE_TERMS
+                )
             community = self._community(deployment, metering, range(options.households), watcher)
             rows = range(options.households, options.households + CHEATED_HOUSEHOLDS)
             neighbours = self._community(deployment, cheated, rows, watcher)
@@ -134,16 +140,18 @@ class Demo:
             done()
 
         refusal = self._meter(deployment, honest, community, cheater, watcher)
-        import_count, imported = self._import(honest, imports, community, watcher)
-        settlement = self._settle(settling, watcher, honest)
+        import_count, imported = self._import(deployment, honest, imports, community, watcher)
+        settlement = self._settle(settling, watcher, honest, address_book)
         self._await_punishment_begun(cheater, watcher)
         self._finish_windows(deployment, honest, cheater, watcher)
-        paid = self._pay(settling, settlement, community)
-        maker = ReceiptMaker(honest, community, contracts.referee.domain, statements, settlement, self._options.days)
-        checks = self._verified(self._receipts(maker, community), deployment.anvil.url)
+        paid = self._pay(settling, community)
+        issuer = receipt_issuer(honest, deployment, community, settlement)
+        files, bill_of_home = self._receipts(issuer, community)
+        checks = self._verified(files, deployment.anvil.url)
         slashed = self._slashings(deployment, cheater, watcher)
-        bills = household_bills(community, settlement, paid, checks)
-        return self._result(community, settlement, honest, bills, slashed, refusal, import_count, imported)
+        bills = household_bills(bill_of_home, paid, checks)
+        hours = quarter_hours(community, bill_of_home, self._options.days)
+        return self._result(community, hours, honest, bills, slashed, refusal, import_count, imported)
 
     def _require_clean(self, verdict: dict[str, object]) -> None:
         if verdict["verdict"] != "clean":
@@ -171,6 +179,8 @@ class Demo:
             genesis_hash=deployment.client.block(0).hash,
             deployed_at_block=addresses.deployed_at_block,
             referee=addresses.referee,
+            challenges=addresses.challenges,
+            fraud_proofs=addresses.fraud_proofs,
             registry=addresses.registry,
             verifier=addresses.verifier,
             payouts=addresses.payouts,
@@ -215,7 +225,12 @@ class Demo:
         return refusal
 
     def _import(
-        self, honest: OperatorSite, channel: ChannelIdentity, community: Community, watcher: WatcherProcess
+        self,
+        deployment: EmbeddedDeployment,
+        honest: OperatorSite,
+        channel: ChannelIdentity,
+        community: Community,
+        watcher: WatcherProcess,
     ) -> tuple[int, int]:
         """Seal meter files as batches of their own periods: how many batches, how many records."""
         start, end = self._readings.period(0)[0], self._readings.period(self._options.days - 1)[1]
@@ -223,17 +238,20 @@ class Demo:
         with self._stage("imported meter files", len(files)) as done:
             for file in files:
                 job = file.job(channel.id, honest.operator.chain_head(channel.id), community.watcher_reader_keys)
+                _advance_past(deployment, deployment.client.now())  # blocks of one second take one commit of a channel
                 stored, _ = honest.operator.seal(job)
                 self._require_clean(watcher.await_verdict(channel.id, honest.account.address, stored.sequence))
                 done()
         return len(files), sum(file.records for file in files)
 
-    def _settle(self, settling: Settling, watcher: WatcherProcess, honest: OperatorSite) -> Settlement:
+    def _settle(
+        self, settling: Settling, watcher: WatcherProcess, honest: OperatorSite, address_book: Deployment
+    ) -> Settlement:
         with self._stage("allocation and bills", 2) as done:
-            settlement = settling.settle(self._options.days)
+            settlement = settling.settle(self._options.days, address_book)
             done()
-            channel = settlement.stored.channel
-            self._require_clean(watcher.await_verdict(channel, honest.account.address, settlement.stored.sequence))
+            channel = settlement.statement_channel
+            self._require_clean(watcher.await_verdict(channel, honest.account.address, settlement.sequence))
             done()
         return settlement
 
@@ -258,28 +276,29 @@ class Demo:
                 self._gas["expire"] = watcher.await_transaction("expire")["gas"]
             done()
 
-    def _pay(self, settling: Settling, settlement: Settlement, community: Community) -> dict[str, int]:
-        with self._stage("payouts", len(community.households) + 1) as done:
-            settling.activate(settlement)
-            done()
+    def _pay(self, settling: Settling, community: Community) -> dict[str, int]:
+        with self._stage("payouts", len(community.households)) as done:
             paid = {}
             for home in community.households:
-                paid[home.name], gas = settling.claim(settlement, home)
-                self._gas["claim"] = max(self._gas.get("claim", 0), gas)
+                claimed = settling.claim(home)
+                paid[home.name] = claimed.amount
+                self._gas["claim"] = max(self._gas.get("claim", 0), claimed.gas_used)
                 done()
         return paid
 
-    def _receipts(self, maker: ReceiptMaker, community: Community) -> list[Path]:
-        """Write each household's receipt."""
+    def _receipts(self, issuer: ReceiptIssuer, community: Community) -> tuple[list[Path], dict[str, Bill]]:
+        """Write each household's receipt; the files, and the bills by the households' names."""
         folder = self._folder / "receipts"
         folder.mkdir()
-        files = []
+        files, bills = [], {}
         with self._stage("receipts", len(community.households)) as done:
             for home in community.by_name:
+                receipt = issuer.issue(home_keys(home))
                 files.append(folder / f"{home.name}.json")
-                files[-1].write_bytes(maker.make(home))
+                files[-1].write_bytes(receipt.to_bytes())
+                bills[home.name] = bill_of(receipt)
                 done()
-        return files
+        return files, bills
 
     def _verified(self, files: Sequence[Path], rpc_url: str) -> dict[str, list[Link]]:
         """What strangers find of each household's receipt, by the household's name."""
@@ -308,7 +327,7 @@ class Demo:
     def _result(
         self,
         community: Community,
-        settlement: Settlement,
+        hours: list[QuarterHour],
         honest: OperatorSite,
         bills: list[HouseholdBill],
         slashed: list[Slashing],
@@ -341,7 +360,7 @@ class Demo:
             judged_clean=self._judged_clean,
             stages=dict(self._stages),
             refusal=refusal,
-            quarter_hours=quarter_hours(community, settlement, days),
+            quarter_hours=hours,
             gas=dict(sorted(self._gas.items())),
         )
 

@@ -1,36 +1,32 @@
-"""From sealed days to money: the statement, the payout root and the claims.
+"""The demo's money: its tariff and sharing rule, what its manager signs, and who funds the payouts.
 
-Decided here: the demo's tariff and sharing rule, who funds the payouts, and in which order statement, root and claims
-go on chain. Not decided here: the arithmetic (the ``settle`` guest inside the enclave) and the receipts (``receipts``).
+Decided here: prices, shares, the activation delay, and that the days are settled before their windows are over. Not
+decided here: how a period is settled, posted, activated and claimed (``wattest.settling``).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from wattest.apps.demo.community import Community, Household
 from wattest.apps.demo.result import HouseholdBill, QuarterHour
 from wattest.apps.demo.site import OperatorSite
 from wattest.apps.embedded import EmbeddedDeployment
-from wattest.enclave.host.client import CitedBatch, SealedBatch, StatementJob
 from wattest.messages.channel import ChannelIdentity
-from wattest.messages.header import BatchHeader
 from wattest.messages.settlement_terms import SettlementTerms, sign_terms
-from wattest.receipt.deployment import DistributionEntry
+from wattest.receipt.deployment import Deployment, DistributionEntry
 from wattest.receipt.link import Link
 from wattest.settlement.allocation import AllocationKey
-from wattest.settlement.bill import Bill, parse_bill
-from wattest.settlement.payout import PayoutTree
+from wattest.settlement.bill import Bill
 from wattest.settlement.tariff import Tariff
-from wattest.store.batch_state import StoredBatch
-from wattest.store.batch_tree import entry_inclusion
-from wattest.twin.batch import BatchCitation
+from wattest.settling.billing_period import days_from
+from wattest.settling.claims import Claimed, claim_for
+from wattest.settling.settlement_plan import Agreement, Place, plan_settlement
+from wattest.store.settlement import Settlement
 from wattest.twin.payouts import DistributionTerms, distribution_id
 from wattest.units import QUARTER_HOUR_S, SECONDS_PER_DAY
-from wattest.workload.settle import parse_payouts
 
 TARIFF = Tariff(
     energy=24_000_000,
@@ -44,22 +40,6 @@ TARIFF = Tariff(
 """24 cents for energy and 9 for the grid; 12 and 4 within the community; 8 for feed-in; 10 cents a day."""
 ACTIVATION_DELAY_S = SECONDS_PER_DAY
 _SALT = bytes(32)
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """The statement batch on chain, the bills in member order, and the payout tree (None when nobody is owed)."""
-
-    stored: StoredBatch
-    sealed: SealedBatch
-    bills: tuple[Bill, ...]
-    payouts: PayoutTree | None
-    citations: tuple[BatchCitation, ...]
-
-    @cached_property
-    def payees(self) -> frozenset[bytes]:
-        """The addresses that are owed something."""
-        return frozenset(payout.address for payout in self.payouts.payouts) if self.payouts is not None else frozenset()
 
 
 class Settling:
@@ -80,7 +60,7 @@ class Settling:
             distribution_id(deployment.manager.address, _SALT),
             statement_channel.id,
             site.account.address,
-            community.channel.id,
+            (community.channel.id,),
         )
 
     def open_distribution(self) -> None:
@@ -93,148 +73,79 @@ class Settling:
             referee=contracts.referee.address,
             statement_channel=self._channel.id,
             statement_operator=self._site.account.address,
-            metering_channel=self._community.channel.id,
             activation_delay_s=ACTIVATION_DELAY_S,
+            metering_channels=(self._community.channel.id,),
+            import_channels=(),
         )
         contracts.payouts.create_distribution(manager.signer, _SALT, terms)
 
-    def settle(self, days: int) -> Settlement:
-        """Settle the first ``days`` days in the enclave, commit the statement, fund and post the payout root."""
-        operator, community = self._site.operator, self._community
-        batches = [operator.store.batch(community.channel.id, day + 1) for day in range(days)]
-        keys = community.member_keys
-        payees = [home.payee.address for home in community.households]
-        tariff, allocation = TARIFF.to_bytes(), AllocationKey.dynamic(len(community.households)).to_bytes()
-        period = community.readings.period(0)[0], community.readings.period(days - 1)[1]
-        # The manager signs what the operator then cannot choose: prices, shares, payees, and whose meters count.
-        manager, domain = self._deployment.manager, self._deployment.contracts.referee.domain
-        listed = keys.members.member_list
-        terms = SettlementTerms.over(self._channel.id, listed, tariff, allocation, payees, *period)
-        job = StatementJob(
-            channel=self._channel.id,
-            head=operator.chain_head(self._channel.id),
-            period_start=period[0],
-            period_end=period[1],
-            members=keys.members,
-            meter_keys=keys.meter_keys,
-            payees=payees,
-            tariff=tariff,
-            allocation=allocation,
-            terms=sign_terms(manager.key, terms, domain),
-            batches=self._cited(batches),
+    def settle(self, days: int, address_book: Deployment) -> Settlement:
+        """Settle the first ``days`` days: the statement on chain, its root posted, the escrow funded."""
+        site, contracts = self._site, self._deployment.contracts
+        first = datetime.fromtimestamp(self._community.readings.start, UTC).date().isoformat()
+        place = Place(
+            site.account.address, self._community.duty, address_book, site.store, contracts.referee, contracts.payouts,
+            contracts.token.decimals(),
+        )  # fmt: skip
+        plan = plan_settlement(
+            place,
+            self._agreement(days),
+            days_from(first, days, "UTC"),
+            now=self._deployment.client.now(),
+            before_final=True,  # the windows pass later, and a batch that fell would make it void
         )
-        stored, sealed = operator.seal(job)
-        bill_of = {
-            member: parse_bill(sealed.results[entry]) for entry, member in enumerate(sealed.member_of) if member >= 0
-        }
-        citations = tuple(_citation(batch) for batch in batches)
-        payouts = _payout_tree(sealed)
-        settlement = Settlement(
-            stored, sealed, tuple(bill_of[member] for member in range(len(bill_of))), payouts, citations
-        )
-        if payouts is not None:
-            self._post(settlement, payouts)
+        site.settler.begin(plan.settlement)
+        site.operator.step().raise_first()
+        settlement = self.settlement
+        if settlement.payouts is not None and settlement.payouts.total:
+            manager, total = self._deployment.manager, settlement.payouts.total
+            contracts.token.approve(manager.signer, contracts.payouts.address, total)
+            contracts.payouts.fund(manager.signer, self.distribution.id, total)
         return settlement
 
-    def activate(self, settlement: Settlement) -> None:
-        """Make the payout root active: everything that it cites is final."""
-        if settlement.payouts is not None:
-            self._deployment.contracts.payouts.activate_root(
-                self._site.account.signer, self.distribution.id, _citation(settlement.stored), settlement.citations
-            )
+    @property
+    def settlement(self) -> Settlement:
+        """The one settlement, as far as it is."""
+        (one,) = self._site.store.settlements.all(self._channel.id)
+        return one
 
-    def claim(self, settlement: Settlement, home: Household) -> tuple[int, int]:
-        """Claim what the active root promises a household: the amount that arrived, and the gas."""
-        tree = settlement.payouts
-        if tree is None or home.payee.address not in settlement.payees:
-            return 0, 0
-        contracts = self._deployment.contracts
-        payout, salt, proof = tree.prove(home.payee.address)
-        receipt = contracts.payouts.claim(
-            self._site.account.signer,
-            self.distribution.id,
-            account=payout.address,
-            cumulative_amount=payout.cumulative_amount,
-            salt=salt,
-            leaf_index=proof.index,
-            leaf_count=proof.size,
-            path=proof.path,
-        )
-        return contracts.token.balance_of(home.payee.address), receipt.gas_used
+    def claim(self, home: Household) -> Claimed:
+        """Have a household paid what the active root promises it."""
+        payouts, signer = self._deployment.contracts.payouts, self._site.account.signer
+        return claim_for(payouts, signer, self.settlement, home.payee.address)
 
-    def _cited(self, batches: Sequence[StoredBatch]) -> Iterator[CitedBatch]:
-        storage_key = self._site.registered[self._community.channel.id].identity.storage_key
-        for batch in batches:
-            header, signature = _header(batch)
-            entries, _ = self._site.store.entries(batch.channel, batch.sequence)
-            wrapped = self._site.store.wrapped_keys(batch.channel, batch.sequence, storage_key)
-            with self._site.bundles.open(header.content_id) as bundle:
-                blocks = list(bundle.blocks())
-            yield CitedBatch(header, signature, entries, blocks, [wrapped[place] for place in range(len(entries))])
-
-    def _post(self, settlement: Settlement, tree: PayoutTree) -> None:
-        contracts, manager = self._deployment.contracts, self._deployment.manager
-        contracts.token.approve(manager.signer, contracts.payouts.address, tree.total)
-        contracts.payouts.fund(manager.signer, self.distribution.id, tree.total)
-        sealed = settlement.sealed
-        if sealed.payouts is None or settlement.stored.record is None:
-            raise RuntimeError("a committed statement has a payout entry and a record")
-        contracts.payouts.post_root(
-            self._site.account.signer,
-            self.distribution.id,
-            root=tree.root,
-            total=tree.total,
-            header=sealed.header,
-            record=settlement.stored.record,
-            entry=entry_inclusion(sealed.entries, sealed.entry_salts, sealed.payouts.entry),
-            cited=settlement.citations,
-        )
+    def _agreement(self, days: int) -> Agreement:
+        """The manager signs what the operator then cannot choose: prices, shares, payees, and whose meters count."""
+        community, manager = self._community, self._deployment.manager
+        payees = tuple(home.payee.address for home in community.households)
+        tariff, allocation = TARIFF.to_bytes(), AllocationKey.dynamic(len(payees)).to_bytes()
+        listed = community.member_keys.members.member_list
+        span = community.readings.period(0)[0], community.readings.period(days - 1)[1]
+        terms = SettlementTerms.over(self._channel.id, listed, tariff, allocation, payees, *span)
+        signed = sign_terms(manager.signer, terms, self._deployment.contracts.referee.domain)
+        return Agreement(self._channel.id, community.channel.id, listed.struct_hash, payees, tariff, allocation, signed)
 
 
 def household_bills(
-    community: Community, settlement: Settlement, paid: Mapping[str, int], checks: Mapping[str, Sequence[Link]]
+    bills: Mapping[str, Bill], paid: Mapping[str, int], checks: Mapping[str, Sequence[Link]]
 ) -> list[HouseholdBill]:
     """The bills in the order of names; ``paid`` maps names to what arrived, ``checks`` to what a stranger found."""
-    bill_of = dict(zip((home.name for home in community.households), settlement.bills, strict=True))
-    return [HouseholdBill(name, bill_of[name], paid.get(name, 0), tuple(checks[name])) for name in sorted(bill_of)]
+    return [HouseholdBill(name, bills[name], paid.get(name, 0), tuple(checks[name])) for name in sorted(bills)]
 
 
-def quarter_hours(community: Community, settlement: Settlement, days: int) -> list[QuarterHour]:
+def quarter_hours(community: Community, bills: Mapping[str, Bill], days: int) -> list[QuarterHour]:
     """The community as a whole, each quarter hour: use, what of it was shared, and exports."""
     rows = [home.row for home in community.households]
     count = days * SECONDS_PER_DAY // QUARTER_HOUR_S
     use = community.readings.imports[rows, :count].sum(axis=0)
     exported = community.readings.exports[rows, :count].sum(axis=0)
-    shared = [sum(bill.shared[place] for bill in settlement.bills) for place in range(count)]
+    shared = [sum(bill.shared[place] for bill in bills.values()) for place in range(count)]
     return [
         QuarterHour(
             community.readings.start + place * QUARTER_HOUR_S, int(use[place]), shared[place], int(exported[place])
         )
         for place in range(count)
     ]
-
-
-def _payout_tree(sealed: SealedBatch) -> PayoutTree | None:
-    if sealed.payouts is None:
-        return None
-    listed = parse_payouts(sealed.payouts.listed)
-    salts = sealed.payouts.salts
-    if not listed:
-        return None
-    return PayoutTree.build(listed, [salts[at : at + 16] for at in range(0, len(salts), 16)])
-
-
-def _header(batch: StoredBatch) -> tuple[BatchHeader, bytes]:
-    if batch.header is None or batch.signature is None:
-        raise RuntimeError(f"batch {batch.sequence} is not sealed")
-    return batch.header, batch.signature
-
-
-def _citation(batch: StoredBatch) -> BatchCitation:
-    header, _ = _header(batch)
-    if batch.record is None:
-        raise RuntimeError(f"batch {batch.sequence} is not committed")
-    return BatchCitation(header.channel, header.operator, header.sequence, batch.record)
 
 
 def new_salt() -> bytes:

@@ -19,13 +19,15 @@ from wattest.apps.embedded import (
 )
 from wattest.apps.measurement_policy import measurement_policy
 from wattest.chain.client import ChainClient
-from wattest.chain.referee import Referee
+from wattest.chain.deploy import referee_at
+from wattest.chain.payouts import Payouts
 from wattest.enclave.host.client import Description, EnclaveClient
 from wattest.enclave.host.process import EnclaveProcess
 from wattest.enclave.simulator.platform import SimulatedPlatform
 from wattest.messages.channel import ChannelIdentity
 from wattest.operator.operator import Operator, OperatorSettings
 from wattest.operator.server import OperatorServer, UnsafeBehaviour
+from wattest.settling.settler import Settler
 from wattest.store.back_ends import DataPlace
 from wattest.store.duty import Duty
 from wattest.store.remote_operator import OperatorRemote
@@ -50,6 +52,7 @@ class OperatorSite:
         self.store, self.bundles, self.inbox = self.data.write(), self.data.open_bundles(), self.data.open_inbox()
         self.registered: dict[bytes, RegisteredEnclave] = {}
         self._operator: Operator | None = None
+        self._settler: Settler | None = None
         self._server: OperatorServer | None = None
         self._description: Description | None = None
 
@@ -86,6 +89,13 @@ class OperatorSite:
         return self._operator
 
     @property
+    def settler(self) -> Settler:
+        """What settles, a step of the loop."""
+        if self._settler is None:
+            raise RuntimeError("the operator was not opened")
+        return self._settler
+
+    @property
     def url(self) -> str:
         """Where the site's bundles are served."""
         if self._server is None:
@@ -108,6 +118,7 @@ class OperatorSite:
             measurement_policy(self.description.measurement),
         )
         self.registered[channel.id] = registered
+        self.store.keep_evidence(channel.id, registered.identity.evidence, registered.endorsements)
         self.deployment.contracts.referee.deposit(self.account.signer, channel.id, DEPOSIT_ETHER * 10**18)
         return registered
 
@@ -122,7 +133,9 @@ class OperatorSite:
         """Open the operator's loop and its server; ``enclave`` stands in for the site's own, as a forger's does."""
         contracts = self.deployment.addresses
         client = ChainClient.connect(self.deployment.anvil.url, config=EMBEDDED_CONFIG, journal=self.store.journal)
-        referee = Referee(client, contracts.referee, deployed_at_block=contracts.deployed_at_block)
+        referee = referee_at(client, contracts)
+        payouts = Payouts(client, contracts.payouts, referee.histories, deployed_at_block=contracts.deployed_at_block)
+        self._settler = Settler(self.store, self.bundles, payouts, self.account.signer, duties)
         self._operator = Operator(
             self.store,
             self.bundles,
@@ -131,13 +144,14 @@ class OperatorSite:
             self.account.signer,
             lambda: enclave or self.process.client,
             duties=duties,
+            settler=self._settler,
             settings=settings or OperatorSettings(),
         )
         self._server = OperatorServer(
             self.data,
             self.bundles,
             self.inbox,
-            operator=self.account.address,
+            signer=self.account.signer,
             chain_id=client.chain_id,
             referee=contracts.referee,
             duties=tuple(duties),
@@ -154,7 +168,7 @@ class OperatorSite:
             self.data,
             self.bundles,
             self.inbox,
-            operator=self.account.address,
+            signer=self.account.signer,
             chain_id=self.deployment.client.chain_id,
             referee=self.deployment.addresses.referee,
             duties=tuple(duties),
