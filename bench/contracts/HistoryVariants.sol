@@ -5,7 +5,7 @@ import {History} from "wattest/lib/History.sol";
 import {MerkleRfc9162} from "wattest/lib/MerkleRfc9162.sol";
 
 /// @notice Ways to remember batches, reduced to what a commit does for its history: check what it follows, add itself. What each
-/// costs is the transaction's gas less that of `nothing` with no input to speak of. docs/adr/0023.
+/// costs is the transaction's gas less that of `nothing` with no input to speak of. docs/adr/0023-history-is-an-accumulator.md
 contract HistoryVariants {
     error Mismatch();
 
