@@ -12,7 +12,7 @@ import pytest
 from gas_breakdown import GasUnexplained, calldata_gas, commit_breakdown, floor_gas
 from measure import Figure, Report, Scale, Table, report_from_json
 from report import BEGIN, END, Run, markdown, put_between_markers, shown, table_text
-from run import BENCHMARKS, joined
+from run import BENCHMARKS, NEEDS_GETH, joined
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "bench"
@@ -54,7 +54,8 @@ def test_a_part_is_measured_anew(tmp_path: Path) -> None:
 
 def test_every_benchmark_is_listed() -> None:
     modules = {path.stem for path in BENCH.glob("*.py") if "run_alone(measure, __doc__)" in path.read_text()}
-    assert modules == set(BENCHMARKS)
+    assert modules == {*BENCHMARKS, *NEEDS_GETH}
+    assert not set(BENCHMARKS) & set(NEEDS_GETH)
 
 
 def test_a_benchmark_that_fails_is_named(tmp_path: Path) -> None:
