@@ -1,6 +1,6 @@
 """Gas of every call on two nodes: anvil with today's prices, geth's development chain with those that are to come.
 
-WATTEST_GETH=PATH python bench/gas_geth.py [--scale full|quick|tiny] [--json FILE]
+WATTEST_TEST_GETH=PATH python bench/gas_geth.py [--scale full|quick|tiny] [--json FILE]
 
 The same transactions on both nodes, real ones, in an open channel with windows of seconds; then, on geth, commits of a
 scheduled channel at chosen sequences, simulated on its state (eth_simulateV1) with the operator's head and history

@@ -1,6 +1,6 @@
 """Ways to remember batches on chain: what a commit pays for its history alone, on anvil and on geth (ADR 23).
 
-WATTEST_GETH=PATH python bench/gas_history.py [--scale full|quick|tiny] [--json FILE]
+WATTEST_TEST_GETH=PATH python bench/gas_history.py [--scale full|quick|tiny] [--json FILE]
 
 Each way is a function of ``bench/contracts/HistoryVariants.sol``, called in a transaction of its own on slots that hold
 something already. A figure is that transaction's gas less that of a call without arguments: input, checks, writes.

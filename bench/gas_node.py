@@ -1,7 +1,7 @@
 """A development node to measure gas on, and contracts called with plain values: anvil's prices, geth's coming ones.
 
 Not the node's own client: what is measured here is the contracts, on nodes that the client need not know. geth is found
-in ``WATTEST_GETH`` or PATH; docs/howto/run-the-benchmarks.md says how it is built.
+in ``WATTEST_TEST_GETH`` or PATH; docs/howto/run-the-benchmarks.md says how it is built.
 """
 
 from __future__ import annotations
@@ -51,9 +51,11 @@ def native_anvil() -> Path:
 
 def found_geth() -> Path:
     """geth, named by the environment or in PATH."""
-    named = os.environ.get("WATTEST_GETH") or shutil.which("geth")
+    named = os.environ.get("WATTEST_TEST_GETH") or shutil.which("geth")
     if not named or not Path(named).is_file():
-        raise NodeMissing("geth is not here: build it (docs/howto/run-the-benchmarks.md) and name it in WATTEST_GETH")
+        raise NodeMissing(
+            "geth is not here: build it (docs/howto/run-the-benchmarks.md) and name it in WATTEST_TEST_GETH"
+        )
     return Path(named)
 
 

@@ -44,7 +44,7 @@ BENCHMARKS = (
     "small",
 )
 NEEDS_GETH = ("gas_geth", "gas_history")
-"""Run by hand, since they ask a second node: ``WATTEST_GETH=PATH python bench/gas_geth.py``."""
+"""Run by hand, since they ask a second node: ``WATTEST_TEST_GETH=PATH python bench/gas_geth.py``."""
 DEFAULT_ROUNDS = {Scale.FULL: 3, Scale.QUICK: 1, Scale.TINY: 1}
 PAGE = REPOSITORY / "docs" / "figures.md"
 

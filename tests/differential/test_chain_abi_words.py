@@ -27,8 +27,11 @@ LEAVES = st.one_of(
 )
 TYPED = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, min_size=1, max_size=4).map(
-        lambda parts: (f"({','.join(kind for kind, _ in parts)})", tuple(value for _, value in parts))
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=4).map(
+            lambda parts: (f"({','.join(kind for kind, _ in parts)})", tuple(value for _, value in parts))
+        ),
+        st.tuples(inner, st.integers(1, 4)).map(lambda one: (f"{one[0][0]}[{one[1]}]", (one[0][1],) * one[1])),
     ),
     max_leaves=12,
 )
@@ -75,7 +78,8 @@ def test_what_is_read_here_is_what_the_other_reads(parts: list[Typed], data: st.
     [
         ("uint8", 256), ("uint8", -1), ("uint8", True), ("uint8", 1.0), ("uint8", "1"), ("bool", 1), ("bytes4", b"abc"),
         ("bytes4", b"abcde"), ("bytes4", bytearray(4)), ("address", "0x" + "00" * 20), ("address", b"\x00" * 19),
-        ("(uint8,bool)", (1,)), ("(uint8)", 1), ("uint8[2]", (1, 2)), ("uint8[]", (1,)), ("bytes", b"a"),
+        ("(uint8,bool)", (1,)), ("(uint8)", 1), ("uint8[2]", (1,)), ("uint8[0]", ()), ("uint8[]", (1,)),
+        ("bytes", b"a"),
         ("string", "a"),
         ("int8", 1), ("uint7", 1), ("uint264", 1), ("bytes33", b"a" * 33), ("bytes0", b""), ("uint08", 1), ("()", ()),
         ("function", b"a" * 24), ("(uint8", (1,)), ("uint8)", 1), ("uint", 1),
@@ -86,7 +90,9 @@ def test_everything_else_is_left_to_the_other(kind: str, value: Any) -> None:
     assert encode_words(["bool", kind], [True, value]) is None
 
 
-@pytest.mark.parametrize("kind", ["uint8[2]", "bytes", "string", "int8", "uint7", "bytes33", "()"])
+@pytest.mark.parametrize(
+    "kind", ["uint8[]", "uint8[0]", "bytes[2]", "bytes", "string", "int8", "uint7", "bytes33", "()"]
+)
 def test_no_type_of_another_kind_is_read(kind: str) -> None:
     assert decode_words([kind], bytes(4 * WORD)) is None
 

@@ -71,7 +71,7 @@ def test_the_help_imports_no_command() -> None:
         (["chain", "serve", "missing"], 3),
         (["chain", "serve", "."], 3),
         (["chain", "serve", ".", "--port", "70000"], 2),
-        (["receipt", "verify", "taken"], 2),
+        (["receipt", "verify", "taken"], 3),
         (["receipt", "verify", "taken", "--deployment", "nested"], 3),
         (["operator", "run"], 2),
         (["operator", "run", "--config", "missing"], 3),

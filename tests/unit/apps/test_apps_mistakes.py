@@ -47,7 +47,7 @@ USAGE = [
     Mistake("demo --households many", "usage", 2, ("'many'", "--households")),
     Mistake("demo --households 0", "usage", 2, ("--households", "1<=x<=")),
     Mistake("receipt verify", "usage", 2, ("missing argument 'FILE...'",)),
-    Mistake("receipt verify x", "usage", 2, ("missing option '--deployment'", "wattest receipt verify --help")),
+    Mistake("receipt verify x", "ReceiptFileUnreadable", 3, ("cannot read deployment.json", "--deployment")),
     Mistake("operator run --config", "usage", 2, ("'--config'", "argument")),
     Mistake("--verbose receipt", "usage", 2, ("no such option '--verbose'", "options follow the command")),
     Mistake("bench merkel", "usage", 2, ("'merkel'", "did you mean: merkle")),

@@ -83,7 +83,7 @@ def _verify_many(files: Sequence[Path], verifier: ReceiptVerifier, *, as_json: b
 def read_deployment_file(path: Path) -> Deployment:
     """The address book. Raises: ReceiptFileUnreadable; what ``parse_deployment`` raises, with the path."""
     try:
-        return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES + 1))
+        return parse_deployment(_read(path, MAX_DEPLOYMENT_BYTES + 1, "name the address book: --deployment FILE"))
     except InputError as error:
         error.fields.setdefault("path", str(path))
         raise
@@ -161,13 +161,13 @@ def mark(status: LinkStatus) -> str:
     return click.style(_MARKS[status], fg=_COLOURS[status], bold=True)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _read(path: Path, limit: int, hint: str = "check the path") -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ReceiptFileUnreadable(f"cannot read {path}: {reason}", hint="check the path", path=str(path)) from error
+        raise ReceiptFileUnreadable(f"cannot read {path}: {reason}", hint=hint, path=str(path)) from error
     if len(data) > limit:
         raise ReceiptFileUnreadable(
             f"{path} is longer than {limit} bytes",
