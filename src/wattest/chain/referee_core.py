@@ -102,7 +102,8 @@ class RefereeCore(ContractFace):
 
     def manager_of(self, channel: bytes) -> bytes:
         """The manager's address, zero when there is no such channel."""
-        return self._one("managerOf", channel)  # type: ignore[no-any-return]
+        manager: bytes = self._one("managerOf", channel)
+        return manager
 
     def modules_of(self, channel: bytes) -> tuple[ModuleGrant, ...]:
         """The contracts that may act on the channel's batches and operators, and what each may."""

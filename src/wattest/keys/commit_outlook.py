@@ -46,8 +46,8 @@ def is_revoked(
     referee: RefereePort, registry: RegistryPort, batch: StoredBatch, operator: bytes, settled_s: int
 ) -> bool:
     """Whether the key that signed the batch was revoked, deep enough."""
-    assert batch.header is not None and batch.signature is not None  # noqa: PT018 - only released batches are asked about
-    signer = recover_address(batch.header.digest(referee.domain), batch.signature)
+    header, signature = batch.signed
+    signer = recover_address(header.digest(referee.domain), signature)
     revoked_at = registry.registration_of((referee.address, batch.channel, operator), signer).revoked_at
     return 0 < revoked_at <= settled_s
 

@@ -91,14 +91,12 @@ def held_back(
     """
     heads = referee.heads_of([batch.channel for batch in batches], operator)
     timely = [one for one in batches if _is_timely(one, heads[one.channel][0], now)]
-    headers = [batch.header for batch in timely]
-    keys = registry.active_keys(
-        referee.address, operator, [(header.channel, header.workload) for header in headers if header is not None]
-    )
+    headers = [batch.signed[0] for batch in timely]
+    keys = registry.active_keys(referee.address, operator, [(header.channel, header.workload) for header in headers])
     held: dict[bytes, EnclaveKeyExpiring] = {}
-    for batch, header, (key, expires_at) in zip(timely, headers, keys, strict=True):
-        assert header is not None and batch.signature is not None  # noqa: PT018 - only sealed batches are committed
-        signer = recover_address(header.digest(referee.domain), batch.signature)
+    for batch, (key, expires_at) in zip(timely, keys, strict=True):
+        header, signature = batch.signed
+        signer = recover_address(header.digest(referee.domain), signature)
         if key == signer and not settings.is_committable(expires_at, now):
             held[batch.channel] = EnclaveKeyExpiring(
                 "the commit waits for its key's renewal",

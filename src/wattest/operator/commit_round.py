@@ -165,8 +165,7 @@ class CommitRound:
         return [batch for batch in batches if batch.channel not in held]
 
     def _signed(self, batch: StoredBatch) -> SignedCommit:
-        header, signature = batch.header, batch.signature
-        assert header is not None and signature is not None  # noqa: PT018 - a stored batch has both
+        header, signature = batch.signed
         return SignedCommit(header, signature, self._store.keys.commit_intent(batch.channel, batch.sequence))
 
     def _conclude(self, batch: StoredBatch, outcome: Receipt | WattestError, report: StepReport) -> None:

@@ -247,8 +247,8 @@ class OperatorServer(ServerThread):
 
     async def _header(self, request: web.Request) -> web.Response:
         batch = await self._served(request)
-        assert batch.header is not None and batch.signature is not None  # noqa: PT018 - a served batch is sealed
-        stored = (batch.header.to_bytes(), batch.signature)
+        sealed, signed = batch.signed
+        stored = (sealed.to_bytes(), signed)
         header, signature = self._unsafe.other_headers.get((batch.channel, batch.sequence), stored)
         return web.json_response({"header": header.hex(), "signature": signature.hex()})
 

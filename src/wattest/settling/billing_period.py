@@ -125,7 +125,8 @@ def _day_begin(day: date, zone: ZoneInfo) -> int:
     # No such time: a gap. Read with the offset before it, midnight lies as far behind the gap's begin as clocks jump.
     before = midnight.replace(fold=0).utcoffset()
     after = midnight.replace(fold=1).utcoffset()
-    assert before is not None and after is not None  # noqa: PT018 - every zone has offsets
+    assert before is not None  # every zone has offsets
+    assert after is not None
     utc = int(midnight.replace(fold=0).timestamp())
     return _gap_end(utc - abs(int((after - before).total_seconds())), utc, zone, day)
 

@@ -201,8 +201,8 @@ def require_settled(settlement: Settlement) -> None:
 
 def _pieces(view: OperatorView, bundles: BundleStore, channel: bytes, sequence: int) -> BatchPieces:
     batch = view.batch(channel, sequence)
-    assert batch.header is not None and batch.signature is not None  # noqa: PT018 - it is settled
+    header, signature = batch.signed
     entries, salts = view.entries(channel, sequence)
-    with bundles.open(batch.header.content_id) as bundle:
+    with bundles.open(header.content_id) as bundle:
         manifest = bundle.manifest()
-    return BatchPieces(batch.header, batch.signature, entries, salts, manifest)
+    return BatchPieces(header, signature, entries, salts, manifest)

@@ -46,9 +46,9 @@ def registration_parts(
     wanted: dict[tuple[bytes, bytes, bytes], None] = {}
     for channel, sequence in places:
         batch = view.batch(channel, sequence)
-        assert batch.header is not None and batch.signature is not None  # noqa: PT018 - it is settled
-        signer = recover_header_signer(batch.header, batch.signature, referee)
-        wanted[channel, batch.header.operator, signer] = None
+        header, signature = batch.signed
+        signer = recover_header_signer(header, signature, referee)
+        wanted[channel, header.operator, signer] = None
     parts = []
     for channel, operator, signer in wanted:
         for registered in registry.registered_verdicts((referee.verifying_contract, channel, operator), signer):

@@ -64,6 +64,13 @@ class StoredBatch:
     gas_used: int | None
     released: bool
 
+    @property
+    def signed(self) -> tuple[BatchHeader, bytes]:
+        """Header and 65-byte signature; only a sealed batch has them: asking another is a fault."""
+        if self.header is None or self.signature is None:
+            raise RuntimeError(f"batch {self.sequence} is not sealed")
+        return self.header, self.signature
+
     def citation(self, operator: bytes) -> BatchCitation:
         """The batch on chain as calls name it; only a batch that was committed has it."""
         assert self.record is not None

@@ -13,7 +13,7 @@ from wattest.chain.client import SentTransaction
 from wattest.io.crash_points import CrashPoints, UnknownCrashPoint
 from wattest.messages.header import BatchHeader
 from wattest.operator.due import NextStep, decide
-from wattest.store.batch_state import NEXT_STATES, StoredState
+from wattest.store.batch_state import NEXT_STATES, StoredBatch, StoredState
 from wattest.store.database import Database, DatabaseFailed, DatabaseInUse, DatabaseUnknown, SqliteJournal
 from wattest.store.operator_store import MIGRATIONS, SqliteOperatorStore
 from wattest.store.refusals import BlockConflict, SecondHeader, UnknownStoredBatch, WrongBatchState
@@ -221,3 +221,10 @@ def test_a_roster_of_an_earlier_version_has_no_rows(store: SqliteOperatorStore) 
         assert store.roster(C, sequence) == b"n" * 32 + b"m" * 32
         assert store.roster_rows(C, sequence) == roster[64:]
     assert (store.roster(C, 3), store.roster_rows(C, 3)) == (b"", b"")
+
+
+def test_only_a_sealed_batch_has_what_was_signed() -> None:
+    nothing = (None,) * 9
+    open_batch = StoredBatch(b"\x01" * 32, 1, 0, 86_400, StoredState.COLLECTED, *nothing, released=False)
+    with pytest.raises(RuntimeError, match="batch 1 is not sealed"):
+        _ = open_batch.signed

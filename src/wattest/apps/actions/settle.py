@@ -59,7 +59,8 @@ def period_of(month: str | None, first: str | None, days: int | None, zone: str)
         raise click.UsageError("name a period: --month YYYY-MM, or --from YYYY-MM-DD --days N")
     if month is not None:
         return month_of(month, zone)
-    assert first is not None and days is not None  # noqa: PT018 - seen above
+    assert first is not None  # seen above
+    assert days is not None
     return days_from(first, days, zone)
 
 
